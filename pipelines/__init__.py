@@ -1,0 +1,1 @@
+"""One thin file a stage, named as the stage: where things lie and what is logged; `actreel` knows how."""

@@ -1,0 +1,136 @@
+"""evaluate: artifacts/model on held-out groups ▸ reports/, and the champion in MLflow's registry."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from actreel import evaluation, figures, tracking
+from actreel.backend import keras
+from actreel.classifier import ActionClassifier
+from actreel.clips import load_clip
+from actreel.config import load_params
+from actreel.dataset.records import TEST, TRAIN, clips_of, read_index
+from actreel.dataset.store import StoredClips
+from actreel.errors import ModelError, exit_cleanly
+from actreel.training import epoch_models, predict, targets_of
+from pipelines.places import BASELINE, CLIPS, INDEX, METRICS, MODEL, REPORTS, TRAINING, VERDICT, VIDEOS
+
+
+def main() -> None:
+    """Scores the model on groups it has never seen, next to chance, its baseline and the champion."""
+    params = load_params()
+    index = read_index(INDEX)
+    store = StoredClips(CLIPS)
+    test = clips_of(index, TEST)
+    classifier = ActionClassifier.load(MODEL)
+    labels = list(classifier.card.labels)
+    targets = targets_of(test, labels)
+
+    def probabilities_of(model: Any) -> NDArray[np.float32]:
+        return predict(model, store, test, labels, params.evaluate.batch_size)
+
+    model = keras.models.load_model(MODEL / "model.keras")
+    probabilities = probabilities_of(model)
+    blind = probabilities_of(keras.models.load_model(BASELINE / "model.keras"))
+    parity = float(np.abs(score(classifier, store, test) - probabilities).max())
+    if parity > params.evaluate.parity_tolerance:
+        raise ModelError(
+            f"ONNX must give Keras's probabilities to {params.evaluate.parity_tolerance:g}. "
+            f"Received: a difference of {parity:.2g}."
+        )
+
+    scores = {
+        "accuracy": evaluation.accuracy(probabilities, targets),
+        "top5_accuracy": evaluation.accuracy(probabilities, targets, k=5),
+        **evaluation.macro_scores(probabilities, targets),
+        "chance": evaluation.chance(targets_of(clips_of(index, TRAIN), labels), targets),
+        "mean_pool_accuracy": evaluation.accuracy(blind, targets),
+        "onnx_parity": parity,
+        "protocol": params.split.protocol,
+        "num_test_clips": len(test),
+        "num_test_groups": int(test["group"].nunique()),
+        "num_classes": len(labels),
+    }
+    table = evaluation.per_class(probabilities, blind, targets, labels)
+    curve = pd.read_csv(TRAINING / "curve.csv")
+    curve["test_accuracy"] = [
+        evaluation.accuracy(probabilities_of(then), targets) for then in epoch_models(model, TRAINING / "epochs")
+    ]
+
+    REPORTS.mkdir(exist_ok=True)
+    METRICS.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    table.to_csv(REPORTS / "per_class.csv", index=False)
+    curve.to_csv(REPORTS / "curve.csv", index=False)
+    answers = pd.DataFrame(
+        {
+            "clip": test["clip"],
+            "actual": test["action"],
+            "predicted": [labels[place] for place in probabilities.argmax(axis=1)],
+            "confidence": probabilities.max(axis=1),
+        }
+    )
+    answers.to_csv(REPORTS / "answers.csv", index=False)
+    print(table.round(3).to_string(index=False))
+    print("\n".join(f"{name}: {value}" for name, value in scores.items()))
+
+    with tracking.reopened_run(classifier.card.provenance.run_id):
+        tracking.log_metrics(scores)
+        kept = int(curve["epoch"].to_numpy()[curve["val_loss"].argmin()])
+        tracking.log_figure(figures.learning_curves(curve, kept), "curves.png")
+        tracking.log_figure(figures.confusion(targets, probabilities.argmax(axis=1), labels), "confusion.png")
+        for report in (METRICS, *REPORTS.glob("*.csv")):
+            tracking.log_file(report, "reports")
+        verdict = contest(classifier, store, test, targets, probabilities, scores)
+        tracking.log_verdict(verdict)
+    VERDICT.write_text(json.dumps(verdict, indent=2) + "\n", encoding="utf-8")
+    print(f"\n{'new champion' if verdict['promoted'] else 'not champion'}: {verdict['reason']}")
+
+
+def contest(
+    classifier: ActionClassifier,
+    store: StoredClips,
+    test: pd.DataFrame,
+    targets: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    scores: dict[str, Any],
+) -> dict[str, Any]:
+    """Registers the model as a version, and moves the alias `champion` to it if it beats every rival."""
+    provenance = classifier.card.provenance
+    name = tracking.registered_model(provenance.dataset)
+    champion = tracking.find_champion(name)
+    if champion is not None and champion.run_id == provenance.run_id:
+        return {"promoted": True, "reason": "it is the champion already.", "champion": champion.version}
+    rival = fair = None
+    if champion is not None:
+        with champion.folder() as folder:
+            learned = set((folder / tracking.SEEN_FILE).read_text(encoding="utf-8").split())
+            unseen = ~test["sha256"].isin(learned).to_numpy()
+            if unseen.any():
+                present = ActionClassifier.load(folder)
+                answers = score(present, store, test[unseen]).argmax(axis=1)
+                actual = test.loc[unseen, "action"].to_numpy()
+                rival = float((np.asarray(present.card.labels)[answers] == actual).mean())
+                fair = evaluation.accuracy(probabilities[unseen], targets[unseen])
+    verdict = evaluation.judge(scores, champion is not None, rival, fair)
+    version = tracking.register(name, MODEL, {"accuracy": f"{scores['accuracy']:.4f}", "protocol": scores["protocol"]})
+    if verdict.promoted:
+        tracking.crown(name, version)
+    holder = version if verdict.promoted else champion and champion.version
+    return {"promoted": verdict.promoted, "reason": verdict.reason, "version": version, "champion": holder}
+
+
+def score(classifier: ActionClassifier, store: StoredClips, rows: pd.DataFrame) -> NDArray[np.float32]:
+    """The packaged classifier's probabilities, with its own clip settings."""
+    clips = rows["clip"].tolist()
+    if classifier.card.clip == store.spec:
+        return np.concatenate([classifier.probabilities(batch) for batch in store.batches(clips, 32)])
+    loaded = (load_clip(VIDEOS / Path(clip), classifier.card.clip) for clip in clips)
+    return np.concatenate([classifier.probabilities(clip[np.newaxis]) for clip in loaded])
+
+
+if __name__ == "__main__":
+    exit_cleanly(main)

@@ -1,0 +1,16 @@
+"""ingest: a source of videos ▸ artifacts/videos/<action>/<clip>."""
+
+from actreel.config import load_params
+from actreel.dataset.sources import ingest
+from actreel.errors import exit_cleanly
+from pipelines.places import VIDEOS
+
+
+def main() -> None:
+    """Brings the clips in."""
+    params = load_params()
+    ingest(params.dataset, VIDEOS)
+
+
+if __name__ == "__main__":
+    exit_cleanly(main)

@@ -1,0 +1,17 @@
+"""Where things lie, relative to the repository's top."""
+
+from pathlib import Path
+
+ARTIFACTS = Path("artifacts")
+VIDEOS = ARTIFACTS / "videos"
+INDEX = ARTIFACTS / "index.parquet"
+CLIPS = ARTIFACTS / "clips"
+MODEL = ARTIFACTS / "model"
+BASELINE = ARTIFACTS / "baseline"
+TRAINING = ARTIFACTS / "training"
+BENTO = ARTIFACTS / "bento"
+
+REPORTS = Path("reports")
+VALIDATION = REPORTS / "validation"
+METRICS = REPORTS / "metrics.json"
+VERDICT = REPORTS / "verdict.json"

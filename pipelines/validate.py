@@ -1,0 +1,28 @@
+"""validate: artifacts/index.parquet ▸ reports/validation, and the pipeline stops where an expectation fails."""
+
+from actreel.config import load_params
+from actreel.dataset.expectations import check_index, summarise
+from actreel.dataset.records import read_index
+from actreel.errors import DatasetError, exit_cleanly
+from pipelines.places import INDEX, VALIDATION
+
+
+def main() -> None:
+    """Checks the index; names the clips that fail."""
+    params = load_params()
+    index = read_index(INDEX)
+    findings = check_index(index, params.validate_, VALIDATION / "docs")
+    summary = summarise(findings, index)
+    (VALIDATION / "summary.md").write_text(summary, encoding="utf-8")
+    print(summary)
+    failed = [finding for finding in findings if not finding.passed]
+    if failed:
+        raise DatasetError(
+            f"all {len(findings)} expectations must be met. Received: {len(failed)} failed, with the clips named "
+            f"above. Mend or remove those clips at their source ({params.dataset.path}), or widen `validate` in "
+            "params.yaml."
+        )
+
+
+if __name__ == "__main__":
+    exit_cleanly(main)

@@ -1,0 +1,1 @@
+"""Who asks: the service and its web page."""

@@ -1,0 +1,1 @@
+"""Actreel: human action recognition, reproducible from raw video to a served model."""

@@ -1,0 +1,163 @@
+"""The trained recogniser as everyone uses it: ONNX Runtime, no TensorFlow.
+
+A model folder holds `model.onnx` and `classifier.json`. The labels and the clip settings travel with the weights, so
+nothing that predicts reads params.yaml.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from actreel.clips import load_clip
+from actreel.config import ClipSpec
+from actreel.errors import ModelError
+
+ONNX_FILE = "model.onnx"
+CARD_FILE = "classifier.json"
+TOP_K = 5
+
+
+class Provenance(BaseModel):
+    """Where a model comes from.
+
+    Attributes:
+        dataset: Short name of the dataset.
+        data_version: Digest of the clips and their splits.
+        run_id: The MLflow run that trained it.
+        git_commit: The code that trained it.
+        trained_at: UTC, ISO 8601.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    data_version: str
+    run_id: str
+    git_commit: str
+    trained_at: str
+
+
+class ClassifierCard(BaseModel):
+    """What must be known to use the weights: `classifier.json`.
+
+    Attributes:
+        labels: Actions in the order of the model's outputs.
+        clip: How a video becomes the model's input.
+        provenance: Where the model comes from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    labels: tuple[str, ...] = Field(min_length=2)
+    clip: ClipSpec
+    provenance: Provenance
+
+    def save(self, folder: Path) -> None:
+        """Writes `classifier.json`."""
+        text = json.dumps(self.model_dump(), indent=2, ensure_ascii=False)
+        (folder / CARD_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One action and how sure the model is of it.
+
+    Attributes:
+        label: The action.
+        confidence: Its probability, in [0, 1].
+    """
+
+    label: str
+    confidence: float
+
+
+class ActionClassifier:
+    """Names the action in a clip.
+
+    Attributes:
+        card: Labels, clip settings and provenance.
+    """
+
+    def __init__(self, card: ClassifierCard, session: onnxruntime.InferenceSession) -> None:
+        self.card = card
+        self._session = session
+        self._input = session.get_inputs()[0].name
+        shape = tuple(session.get_inputs()[0].shape[1:])
+        outputs = session.get_outputs()[0].shape[1]
+        if shape != card.clip.shape or outputs != len(card.labels):
+            raise ModelError(
+                f"{ONNX_FILE} and {CARD_FILE} must belong together. Received: {shape} to {outputs}, "
+                f"for clips of {card.clip.shape} and {len(card.labels)} labels."
+            )
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 0) -> ActionClassifier:
+        """Opens a model folder.
+
+        Args:
+            folder: Holds `model.onnx` and `classifier.json`.
+            threads: Threads for one prediction; 0 takes all cores.
+
+        Raises:
+            ModelError: A file is missing or damaged, or the two do not belong together.
+        """
+        for name in (CARD_FILE, ONNX_FILE):
+            if not (folder / name).is_file():
+                raise ModelError(
+                    f"a model folder must hold {ONNX_FILE} and {CARD_FILE}. Received: '{folder}' without {name}. "
+                    "Make one with: dvc repro"
+                )
+        try:
+            card = ClassifierCard.model_validate_json((folder / CARD_FILE).read_text(encoding="utf-8"))
+        except (ValidationError, UnicodeDecodeError) as error:
+            raise ModelError(f"'{folder / CARD_FILE}' must be a classifier's card. {error}") from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        try:
+            session = onnxruntime.InferenceSession(str(folder / ONNX_FILE), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's own errors share no other base
+            raise ModelError(f"'{folder / ONNX_FILE}' must be an ONNX model. {error}") from error
+        return cls(card, session)
+
+    def probabilities(self, clips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Scores clips.
+
+        Args:
+            clips: uint8 (N, T, H, W, 3), RGB, as `load_clip` gives them.
+
+        Returns:
+            float32 (N, K), rows that sum to 1, columns in the order of `card.labels`.
+
+        Raises:
+            ModelError: The clips have another shape or dtype.
+        """
+        if clips.dtype != np.uint8 or clips.shape[1:] != self.card.clip.shape:
+            raise ModelError(
+                f"clips must be uint8 (N, {', '.join(map(str, self.card.clip.shape))}). "
+                f"Received: {clips.dtype} {clips.shape}"
+            )
+        (scores,) = self._session.run(None, {self._input: clips})
+        return np.asarray(scores, dtype=np.float32)
+
+    def predict(self, path: Path) -> tuple[Scored, ...]:
+        """Names the action in a video file.
+
+        Returns:
+            At most 5 actions, the surest first.
+
+        Raises:
+            VideoError: The file cannot be decoded.
+        """
+        return self.ranked(self.probabilities(load_clip(path, self.card.clip)[np.newaxis])[0])
+
+    def ranked(self, probabilities: NDArray[np.float32]) -> tuple[Scored, ...]:
+        """The surest actions of one clip's probabilities, float32 (K,); at most 5."""
+        order = np.argsort(-probabilities, kind="stable")[:TOP_K]
+        return tuple(Scored(self.card.labels[place], float(probabilities[place])) for place in order)

@@ -1,0 +1,67 @@
+"""The command line: `actreel predict clip.avi`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from actreel.classifier import ActionClassifier, Scored
+from actreel.clips import load_clip_and_info
+from actreel.errors import VideoError, exit_cleanly
+from actreel.video import VideoInfo
+
+BAR_WIDTH = 24
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command that `arguments` (by default the program's own) ask for."""
+    parser = argparse.ArgumentParser(prog="actreel", description="Human action recognition.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    predict = commands.add_parser("predict", help="name the action in video files")
+    predict.add_argument("sources", nargs="+", metavar="SOURCE", help="a video file")
+    predict.add_argument(
+        "--model", type=Path, default=Path("artifacts/model"), metavar="DIR", help="model folder (default: %(default)s)"
+    )
+    predict.add_argument("--json", action="store_true", help="print one JSON object a line, one for each SOURCE")
+    options = parser.parse_args(arguments)
+    exit_cleanly(lambda: _predict(options.sources, options.model, options.json))
+
+
+def _predict(sources: list[str], model: Path, as_json: bool) -> None:
+    classifier = ActionClassifier.load(model)
+    failures = 0
+    for source in sources:
+        try:
+            clip, info = load_clip_and_info(Path(source), classifier.card.clip)
+        except VideoError as error:
+            print(f"error: {error}", file=sys.stderr)
+            failures += 1
+            continue
+        top = classifier.ranked(classifier.probabilities(clip[None])[0])
+        print(_json(source, top, info, classifier) if as_json else _table(source, top, info))
+    if failures:
+        sys.exit(1)
+
+
+def _json(source: str, top: tuple[Scored, ...], info: VideoInfo, classifier: ActionClassifier) -> str:
+    answer = {
+        "source": source,
+        **asdict(top[0]),
+        "known": True,
+        "top": [asdict(scored) for scored in top],
+        "video": asdict(info),
+        "model": classifier.card.provenance.model_dump(),
+    }
+    return json.dumps(answer, ensure_ascii=False)
+
+
+def _table(source: str, top: tuple[Scored, ...], info: VideoInfo) -> str:
+    width = max(len(scored.label) for scored in top)
+    lines = [f"{source} ({info.duration_s:.1f} s, {info.width}x{info.height}): {top[0].label}"]
+    for scored in top:
+        bar = "█" * round(scored.confidence * BAR_WIDTH)
+        lines.append(f"  {scored.label:<{width}}  {scored.confidence:6.1%}  {bar}".rstrip())
+    return "\n".join(lines)

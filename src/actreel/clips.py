@@ -1,0 +1,64 @@
+"""The one door from a video file to model input: training, evaluation, the command line and the service all use it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from actreel.config import ClipSpec
+from actreel.video import VideoInfo, sample_frames
+
+
+def sample_indices(num_frames: int, spec: ClipSpec) -> NDArray[np.int64]:
+    """Which frames of a video make its clip.
+
+    Takes the middle frame of each of T equal parts, so the clip spans the whole video whatever its length and speed.
+    A video of fewer than T frames gives some of them twice; no frame is invented.
+
+    Args:
+        num_frames: Frames in the video, N >= 1.
+        spec: Clip settings; T is `spec.num_frames`.
+
+    Returns:
+        int64 (T,), ascending, in [0, N).
+
+    Raises:
+        ValueError: `num_frames` is below 1.
+    """
+    if num_frames < 1:
+        raise ValueError(f"num_frames must be at least 1. Received: {num_frames}")
+    parts = np.arange(spec.num_frames, dtype=np.int64)
+    return (2 * parts + 1) * num_frames // (2 * spec.num_frames)
+
+
+def load_clip(path: Path, spec: ClipSpec) -> NDArray[np.uint8]:
+    """Reads a video file as the model sees it.
+
+    Frames are stretched to the spec's size (the LRCN project's choice; area interpolation when shrinking).
+
+    Args:
+        path: Any video that OpenCV's FFmpeg reads.
+        spec: Clip settings, the same as in training.
+
+    Returns:
+        uint8 (T, H, W, 3), RGB.
+
+    Raises:
+        VideoError: The file is missing, is no video, or no frame of it decodes.
+    """
+    return load_clip_and_info(path, spec)[0]
+
+
+def load_clip_and_info(path: Path, spec: ClipSpec) -> tuple[NDArray[np.uint8], VideoInfo]:
+    """As `load_clip`, together with what the video holds, from the same pass over the file."""
+
+    def resize(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        size = (spec.width, spec.height)
+        shrinks = frame.shape[0] >= spec.height and frame.shape[1] >= spec.width
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(frame, size, interpolation=how), dtype=np.uint8)
+
+    return sample_frames(path, lambda num_frames: sample_indices(num_frames, spec), resize)

@@ -1,0 +1,50 @@
+"""What can go wrong, as one tree.
+
+    ActreelError          anything the user can mend; the edges (stages, CLI, service) print it without a traceback
+    ├── ConfigError       params.yaml or a --set: an unknown key, a value out of range
+    ├── VideoError        a file that is no video, holds no frame, or breaks while decoding
+    ├── DatasetError      a folder, group or split that cannot be learned from
+    ├── ModelError        weights, labels or clip settings that do not belong together
+    └── FetchError        a download that failed or was refused
+
+Messages state the rule, then the fact, then what to do next.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+class ActreelError(Exception):
+    """Base of every error that Actreel raises on purpose."""
+
+
+class ConfigError(ActreelError):
+    """A parameter is unknown or out of range."""
+
+
+class VideoError(ActreelError):
+    """A file cannot be decoded as video."""
+
+
+class DatasetError(ActreelError):
+    """Clips, groups or splits cannot be learned from."""
+
+
+class ModelError(ActreelError):
+    """A model cannot be built, loaded or used."""
+
+
+class FetchError(ActreelError):
+    """A download failed or was refused."""
+
+
+def exit_cleanly(main: Callable[[], None]) -> None:
+    """Runs a program's `main`; the user's own mistakes end it with a message and status 2, not a traceback."""
+    try:
+        main()
+    except ActreelError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

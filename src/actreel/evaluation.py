@@ -1,0 +1,109 @@
+"""Judgement: what a model's probabilities on held-out clips are worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+
+def accuracy(probabilities: NDArray[np.float32], targets: NDArray[np.int64], k: int = 1) -> float:
+    """Share of clips whose action is among the `k` surest; 1.0 wherever there are at most `k` actions.
+
+    Args:
+        probabilities: float32 (N, K).
+        targets: int64 (N,), the right columns.
+        k: How many answers count.
+    """
+    surest = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+    return float((surest == targets[:, None]).any(axis=1).mean())
+
+
+def chance(train_targets: NDArray[np.int64], targets: NDArray[np.int64]) -> float:
+    """Accuracy of always answering the action that is most common in training."""
+    return float((targets == np.bincount(train_targets).argmax()).mean())
+
+
+def macro_scores(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> dict[str, float]:
+    """Precision, recall and F1, each the plain mean over the actions; an action never answered counts 0."""
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        targets, probabilities.argmax(axis=1), labels=range(probabilities.shape[1]), average="macro", zero_division=0
+    )
+    return {"macro_precision": float(precision), "macro_recall": float(recall), "macro_f1": float(f1)}
+
+
+def per_class(
+    probabilities: NDArray[np.float32],
+    baseline: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    labels: list[str],
+) -> pd.DataFrame:
+    """One row an action: `action`, `clips`, `precision`, `recall`, `f1`, `mean_pool_recall`, `most_confused_with`."""
+    answers = probabilities.argmax(axis=1)
+    places = range(len(labels))
+    precision, recall, f1, support = precision_recall_fscore_support(targets, answers, labels=places, zero_division=0)
+    _, blind, _, _ = precision_recall_fscore_support(targets, baseline.argmax(axis=1), labels=places, zero_division=0)
+    mistakes = confusion_matrix(targets, answers, labels=places)
+    np.fill_diagonal(mistakes, 0)
+    confused = [labels[row.argmax()] if row.any() else "" for row in mistakes]
+    return pd.DataFrame(
+        {
+            "action": labels,
+            "clips": support,
+            "precision": precision,
+            "recall": recall,
+            "f1": f1,
+            "mean_pool_recall": blind,
+            "most_confused_with": confused,
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a model becomes champion.
+
+    Attributes:
+        promoted: Whether it does.
+        reason: The rule that stopped it, or what it beat, in words.
+    """
+
+    promoted: bool
+    reason: str
+
+
+def judge(
+    scores: dict[str, Any], has_champion: bool, champion_accuracy: float | None, fair_accuracy: float | None
+) -> Verdict:
+    """Applies the rules a champion has to meet, in order.
+
+    Args:
+        scores: `accuracy`, `chance` and `mean_pool_accuracy` on the test clips.
+        has_champion: Whether there is a champion now.
+        champion_accuracy: Its accuracy on the test clips that it has not learned from; None if there is no such clip.
+        fair_accuracy: The candidate's on the same clips.
+    """
+    own = scores["accuracy"]
+    for rival, name in (("chance", "chance"), ("mean_pool_accuracy", "the order-blind mean-pool baseline")):
+        if own <= scores[rival]:
+            return Verdict(False, f"a champion must beat {name}. Received: {own:.4f} against {scores[rival]:.4f}.")
+    beaten = f"{own:.4f} beats chance ({scores['chance']:.4f}) and mean-pool ({scores['mean_pool_accuracy']:.4f})"
+    if not has_champion:
+        return Verdict(True, f"{beaten}; there was no champion before.")
+    if champion_accuracy is None or fair_accuracy is None:
+        return Verdict(
+            False,
+            "a champion must beat the present one on clips that neither has learned from. Received: no such clip, "
+            "since the present champion learned from all of these test clips. Use the split it was trained with.",
+        )
+    if fair_accuracy <= champion_accuracy:
+        return Verdict(
+            False,
+            "a champion must beat the present one on the same test clips. "
+            f"Received: {fair_accuracy:.4f} against {champion_accuracy:.4f}.",
+        )
+    return Verdict(True, f"{beaten}, and the champion before it ({fair_accuracy:.4f} to {champion_accuracy:.4f}).")

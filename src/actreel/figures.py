@@ -1,0 +1,75 @@
+"""Pictures for people: a contact sheet of the clips, learning curves, a confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
+
+
+def contact_sheet(clips: Mapping[str, NDArray[np.uint8]], columns: int = 8) -> Figure:
+    """One clip an action, as a row of frames spread over its time.
+
+    Args:
+        clips: uint8 (T, H, W, 3), RGB, by action.
+        columns: Frames shown of each.
+    """
+    figure = Figure(figsize=(1.1 * columns + 1.6, 1.1 * len(clips)), layout="constrained")
+    grid = figure.subplots(len(clips), columns, squeeze=False)
+    for row, (action, frames) in zip(grid, clips.items(), strict=True):
+        chosen = np.linspace(0, len(frames) - 1, columns).round().astype(int)
+        for axes, place in zip(row, chosen, strict=True):
+            axes.imshow(frames[place])
+            axes.set(xticks=[], yticks=[])
+        row[0].set_ylabel(action, rotation=0, ha="right", va="center")
+    return figure
+
+
+def learning_curves(curve: pd.DataFrame, best_epoch: int) -> Figure:
+    """Loss and accuracy by epoch.
+
+    Args:
+        curve: `epoch`, `loss`, `val_loss`, `accuracy`, `val_accuracy`, `test_accuracy`.
+        best_epoch: The epoch whose weights were kept.
+    """
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    loss, accuracy = figure.subplots(1, 2)
+    names = {"train": "", "val": "val_", "test": "test_"}
+    for axes, metric in ((loss, "loss"), (accuracy, "accuracy")):
+        for split, prefix in names.items():
+            if f"{prefix}{metric}" in curve:
+                axes.plot(curve["epoch"], curve[f"{prefix}{metric}"], label=split)
+        axes.axvline(best_epoch, color="0.6", linestyle=":", label="kept weights")
+        axes.set(xlabel="epoch", ylabel=metric)
+        axes.legend(frameon=False)
+    accuracy.set_ylim(0, 1.02)
+    return figure
+
+
+def confusion(targets: NDArray[np.int64], answers: NDArray[np.int64], labels: list[str]) -> Figure:
+    """Confusion matrix: rows are the true actions, cells are shares of a row.
+
+    Args:
+        targets: int64 (N,), the true actions.
+        answers: int64 (N,), the model's.
+        labels: Names of the actions.
+    """
+    counts = confusion_matrix(targets, answers, labels=range(len(labels)))
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = 2.2 + 0.45 * len(labels)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.subplots()
+    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(picture, label="share of the true action's clips", shrink=0.8)
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        shade = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=shade)
+    places = range(len(labels))
+    axes.set_xticks(places, labels, rotation=60, ha="right")
+    axes.set_yticks(places, labels)
+    axes.set(xlabel="answered", ylabel="true")
+    return figure

@@ -1,0 +1,54 @@
+"""dvc.yaml against the code: a stage reruns when what it imports or reads changes."""
+
+import ast
+from pathlib import Path
+
+import grimp
+import pytest
+import yaml
+
+from actreel.config import DEMO_PATH
+
+ROOT = Path(__file__).parents[1]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+SECTIONS = {"validate_": "validate"}
+
+
+def file_of(module: str) -> str:
+    base = Path("src", *module.split(".")) if module.startswith("actreel") else Path(*module.split("."))
+    return (base / "__init__.py" if (ROOT / base).is_dir() else base.with_suffix(".py")).as_posix()
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("actreel", "pipelines", cache_dir=None)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_imported_module_is_a_dependency(stage: str, graph: grimp.ImportGraph) -> None:
+    module = f"pipelines.{stage}"
+    imported = {module} | graph.find_upstream_modules(module)
+    # Python runs a package's own file before a module of it.
+    packages = {name.rpartition(".")[0] for name in imported} - {"", "pipelines", "actreel"}
+    expected = {file_of(name) for name in imported | packages}
+    if "${dataset.path}" in STAGES[stage]["deps"]:
+        # The demo's source is the code that renders it, and DVC refuses a dependency that is named twice.
+        expected.remove(DEMO_PATH)
+    listed = {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py") and not dep.startswith("$")}
+    assert listed == expected
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_params_are_those_that_the_stage_reads(stage: str) -> None:
+    tree = ast.parse((ROOT / "pipelines" / f"{stage}.py").read_text(encoding="utf-8"))
+    read = {
+        SECTIONS.get(node.attr, node.attr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "params"
+    }
+    assert read == set(STAGES[stage]["params"])
+
+
+def test_a_stage_stands_for_each_file() -> None:
+    files = {path.stem for path in (ROOT / "pipelines").glob("*.py")} - {"__init__", "places"}
+    assert files == set(STAGES)
