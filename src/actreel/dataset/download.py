@@ -214,6 +214,8 @@ def _transfer(
             raise _another_file(url, part, "one file from first to last", change)
         if have == remote.total:
             return  # complete, though nobody had told us the size
+        if have > remote.total:
+            raise _another_file(url, part, f"{remote.total:,} bytes", f"{have:,} bytes so far")
         if not have:
             part.path.parent.mkdir(parents=True, exist_ok=True)
             room = shutil.disk_usage(part.path.parent).free
