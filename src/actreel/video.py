@@ -24,13 +24,16 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 import cv2
 
+FPS_TOLERANCE = 0.05
+"""How far the stated frame rate may be from the frames' own times, as a share."""
+
 
 @dataclass(frozen=True)
 class VideoInfo:
     """What a video file holds.
 
     Attributes:
-        fps: Frames a second, as the container says.
+        fps: Frames a second, as the container says; where the frames' own times tell otherwise, their mean.
         num_frames: Frames that really decode.
         header_frames: Frames that the container claims; wrong or 0 in many files.
         width: Columns in pixels, rotation applied.
@@ -55,10 +58,11 @@ def probe(path: Path) -> VideoInfo:
         VideoError: The file is missing, is no video, or no frame of it decodes.
     """
     with _opened(path) as capture:
-        num_frames = 0
+        num_frames, last_ms = 0, 0.0
         while capture.grab():
             num_frames += 1
-        return _describe(path, capture, num_frames)
+            last_ms = capture.get(cv2.CAP_PROP_POS_MSEC)
+        return _describe(path, capture, num_frames, last_ms)
 
 
 def sample_frames(
@@ -136,8 +140,13 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
         capture.release()
 
 
-def _describe(path: Path, capture: cv2.VideoCapture, num_frames: int) -> VideoInfo:
+def _describe(path: Path, capture: cv2.VideoCapture, num_frames: int, last_ms: float = 0.0) -> VideoInfo:
     fps = float(capture.get(cv2.CAP_PROP_FPS))
+    if last_ms > 0 and num_frames > 1:
+        mean = (num_frames - 1) * 1000 / last_ms
+        # FFmpeg guesses the rate from the first frames where a file states none (webcams, telephones, browsers).
+        if abs(mean - fps) > FPS_TOLERANCE * fps:
+            fps = mean
     if num_frames == 0:
         raise VideoError(
             f"a video must hold at least 1 frame that decodes. Received: 0 in '{path}'. Replace or remove it."
