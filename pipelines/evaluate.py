@@ -49,7 +49,6 @@ def main() -> None:
         **evaluation.macro_scores(probabilities, targets),
         "chance": evaluation.chance(targets_of(clips_of(index, TRAIN), labels), targets),
         "mean_pool_accuracy": evaluation.accuracy(blind, targets),
-        "onnx_parity": parity,
         "protocol": params.split.protocol,
         "num_test_clips": len(test),
         "num_test_groups": int(test["group"].nunique()),
@@ -78,7 +77,7 @@ def main() -> None:
     print("\n".join(f"{name}: {value}" for name, value in scores.items()))
 
     with tracking.reopened_run(classifier.card.provenance.run_id):
-        tracking.log_metrics(scores)
+        tracking.log_metrics(scores | {"onnx_parity": parity})
         kept = int(curve["epoch"].to_numpy()[curve["val_loss"].argmin()])
         tracking.log_figure(figures.learning_curves(curve, kept), "curves.png")
         tracking.log_figure(figures.confusion(targets, probabilities.argmax(axis=1), labels), "confusion.png")
