@@ -21,19 +21,38 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _pattern_with_group(pattern: str) -> str:
+    try:
+        named = re.compile(pattern).groupindex
+    except re.error as error:
+        raise ValueError(
+            f"'dataset.group_pattern' must be a regular expression. Received: '{pattern}': {error}"
+        ) from error
+    if "group" not in named:
+        raise ValueError(
+            f"'dataset.group_pattern' must name what it finds, as in '(?P<group>person\\d+)'. Received: '{pattern}'"
+        )
+    return pattern
+
+
 class DatasetParams(Section):
     """Where the clips come from.
 
     Attributes:
-        name: `demo` (rendered here) or `folder` (your own class folders).
-        path: What DVC watches for changes: the folder of clips, or for the demo the code that renders it.
+        name: `demo` (rendered here), `ucf50` (its archive, or a folder unpacked from it) or `folder` (your own class
+            folders).
+        path: What DVC watches for changes: the folder of clips, UCF50's archive, or for the demo the code that
+            renders it.
+        group_pattern: Regular expression with a group named `group`, searched for in each clip's path below the
+            folder: what it finds is the clip's group. None leaves it to `groups.csv` and UCF-style names.
         demo_groups: Performers in the demo, at least 3.
         demo_clips: Clips of each action by each performer.
         seed: Seed of the demo's renderer.
     """
 
-    name: Literal["demo", "folder"]
+    name: Literal["demo", "ucf50", "folder"]
     path: str
+    group_pattern: Annotated[str, AfterValidator(_pattern_with_group)] | None
     demo_groups: int = Field(ge=3)
     demo_clips: int = Field(ge=1)
     seed: int = Field(ge=0)
@@ -45,6 +64,8 @@ class DatasetParams(Section):
                 "dataset.name 'folder' needs dataset.path, a folder with one sub-folder an action. "
                 "Try: dvc exp run -S dataset.name=folder -S dataset.path=/path/to/clips"
             )
+        if self.name == "ucf50" and self.path == DEMO_PATH:
+            raise ValueError("dataset.name 'ucf50' needs dataset.path, the archive or its folder. Try: make ucf50")
         return self
 
     @property
