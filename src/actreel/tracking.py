@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from pydantic import BaseModel
 
 from actreel.classifier import ActionClassifier
-from actreel.config import ClipSpec, DatasetParams, Params
+from actreel.config import ClipSpec, DatasetParams, Params, SplitParams
 from actreel.dataset.records import TRAIN, VAL
 from actreel.errors import ModelError
 
@@ -68,7 +68,7 @@ def connect() -> None:
 
 
 @contextmanager
-def training_run(params: Params, index: pd.DataFrame, data_version: str, protocol: str) -> Iterator[str]:
+def training_run(params: Params, split: SplitParams, index: pd.DataFrame, data_version: str) -> Iterator[str]:
     """Opens the run of one model: parameters, dataset, code and machine are recorded from the start.
 
     Yields:
@@ -89,7 +89,8 @@ def training_run(params: Params, index: pd.DataFrame, data_version: str, protoco
             {
                 "dataset": params.dataset.label,
                 "data_version": data_version,
-                "protocol": protocol,
+                "protocol": split.protocol,
+                "leaky": str(split.leaky).lower(),
                 "git_commit": git_commit(),
                 "dvc_lock_sha256": _digest(Path("dvc.lock")),
             }
