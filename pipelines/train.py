@@ -23,7 +23,7 @@ def main() -> None:
     for folder in (MODEL, BASELINE, TRAINING):
         folder.mkdir(parents=True, exist_ok=True)
 
-    with tracking.training_run(params, index, version, params.split.protocol) as run_id:
+    with tracking.training_run(params, params.split, index, version) as run_id:
         firsts = rows["train"].groupby("action")["clip"].first()
         sheet = {str(action): store.take([clip])[0] for action, clip in firsts.items()}
         tracking.log_figure(figures.contact_sheet(sheet), "training_clips.png")

@@ -98,25 +98,46 @@ class ClipSpec(Section):
 
 
 class SplitParams(Section):
-    """How groups are held out.
+    """How clips are held out.
 
     Attributes:
-        protocol: `group_holdout`: no group stands in two splits.
+        protocol: `group_holdout`: no group stands in two splits. `group_kfold`: one of `folds` parts of the groups is
+            tested. `logo`: one group is tested (UCF50's official 25 folds). `lists`: official lists name the clips.
+            `random`: group hold-out with the clips of each action shuffled, so that groups leak into the test; only
+            to compare with papers that did so, and never champion.
         val: Share of the clips for validation, of each action.
-        test: Share of the clips for the test, of each action.
+        test: Share of the clips for the test, of each action (`group_holdout` and `random`).
+        folds: Parts of `group_kfold`.
+        fold: The part that `group_kfold` tests, or the group that `logo` does, from 0.
+        train_list: File of `<Action>/<clip>` lines for `lists`, in the form of UCF101's.
+        test_list: The same for the test.
         seed: Seed of the draw.
     """
 
-    protocol: Literal["group_holdout"]
+    protocol: Literal["group_holdout", "group_kfold", "logo", "lists", "random"]
     val: float = Field(gt=0, lt=1)
     test: float = Field(gt=0, lt=1)
+    folds: int = Field(ge=2)
+    fold: int = Field(ge=0)
+    train_list: str | None
+    test_list: str | None
     seed: int = Field(ge=0)
 
     @model_validator(mode="after")
     def _something_is_left_to_train_on(self) -> SplitParams:
         if self.val + self.test >= 1:
             raise ValueError(f"split.val + split.test must be below 1. Received: {self.val} + {self.test}")
+        if self.protocol == "lists" and not (self.train_list and self.test_list):
+            raise ValueError(
+                "split.protocol 'lists' needs split.train_list and split.test_list. Received: "
+                f"{self.train_list} and {self.test_list}"
+            )
         return self
+
+    @property
+    def leaky(self) -> bool:
+        """Whether clips of one group stand on both sides, so that the accuracy flatters the model."""
+        return self.protocol == "random"
 
 
 class ValidateParams(Section):
@@ -128,6 +149,11 @@ class ValidateParams(Section):
         min_fps: Frames a second.
         max_fps: Frames a second.
         min_side: Width and height, in pixels.
+        min_clips: Clips of each action.
+        max_imbalance: Clips of the commonest action for each clip of the rarest.
+        max_unreadable: Share of clips that may be broken: they are listed, and kept out of training and test.
+        near_duplicate_bits: Clips of two splits are flagged as near-duplicates where the 64-bit hashes of their
+            sampled frames differ by this much or less, on average.
     """
 
     min_frames: int = Field(ge=1)
@@ -135,6 +161,10 @@ class ValidateParams(Section):
     min_fps: float = Field(gt=0)
     max_fps: float = Field(gt=0)
     min_side: int = Field(ge=1)
+    min_clips: int = Field(ge=1)
+    max_imbalance: float = Field(ge=1)
+    max_unreadable: float = Field(ge=0, lt=1)
+    near_duplicate_bits: int = Field(ge=0, le=64)
 
 
 class ModelParams(Section):

@@ -77,7 +77,12 @@ class Verdict:
 
 
 def judge(
-    scores: dict[str, Any], has_champion: bool, champion_accuracy: float | None, fair_accuracy: float | None
+    scores: dict[str, Any],
+    has_champion: bool,
+    champion_accuracy: float | None,
+    fair_accuracy: float | None,
+    *,
+    leaky: bool = False,
 ) -> Verdict:
     """Applies the rules a champion has to meet, in order.
 
@@ -86,7 +91,10 @@ def judge(
         has_champion: Whether there is a champion now.
         champion_accuracy: Its accuracy on the test clips that it has not learned from; None if there is no such clip.
         fair_accuracy: The candidate's on the same clips.
+        leaky: Whether clips of one group stood on both sides of the split.
     """
+    if leaky:
+        return Verdict(False, "a champion's groups must not cross splits. Received: split.protocol 'random'.")
     own = scores["accuracy"]
     for rival, name in (("chance", "chance"), ("mean_pool_accuracy", "the order-blind mean-pool baseline")):
         if own <= scores[rival]:

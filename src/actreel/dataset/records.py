@@ -1,8 +1,9 @@
 """The index: one row a clip, in a parquet file that every later stage reads.
 
 Columns: `clip` (path below the videos' folder, with '/'), `action`, `group`, `split`, `fps`, `num_frames` (that
-decode), `header_frames` (that the file claims), `width`, `height` (pixels), `duration_s`, `codec`, `sha256`, `error`
-(why the clip cannot be read, else empty).
+decode), `header_frames` (that the file claims), `width`, `height` (pixels), `duration_s`, `codec`, `sha256`,
+`fingerprint` (hashes of its frames, see `actreel.dataset.fingerprints`), `error` (why the clip cannot be read, else
+empty).
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from typing import Any
 import pandas as pd
 
 from actreel.dataset.cores import map_on_cores
+from actreel.dataset.fingerprints import probe_with_fingerprint
 from actreel.dataset.groups import groups_of
 from actreel.errors import DatasetError, VideoError
-from actreel.video import VideoInfo, probe
+from actreel.video import VideoInfo
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 
@@ -28,6 +30,8 @@ UNKNOWN = "_unknown"
 TRAIN, VAL, TEST = SPLITS = ("train", "val", "test")
 LEFT_OUT = "left_out"
 """Split of the clips of actions that stand in too few groups to be both learned and tested."""
+UNREADABLE = "unreadable"
+"""Split of the clips that cannot be decoded."""
 
 MOST_NAMED = 10
 """Clips that a warning names."""
@@ -124,7 +128,8 @@ def _without_twins(index: pd.DataFrame) -> pd.DataFrame:
 
 def _index_clip(videos: Path, clip: Path) -> dict[str, Any]:
     try:
-        return {**_identity(videos, clip), **vars(probe(videos / clip)), "error": ""}
+        info, fingerprint = probe_with_fingerprint(videos / clip)
+        return {**_identity(videos, clip), **vars(info), "fingerprint": fingerprint, "error": ""}
     except VideoError as error:
         return _unreadable(videos, clip, str(error))
 
@@ -140,7 +145,7 @@ def _crashed_clip(videos: Path, clip: Path) -> dict[str, Any]:
 
 def _unreadable(videos: Path, clip: Path, error: str) -> dict[str, Any]:
     nothing = VideoInfo(fps=0.0, num_frames=0, header_frames=0, width=0, height=0, duration_s=0.0, codec="")
-    return {**_identity(videos, clip), **vars(nothing), "error": error}
+    return {**_identity(videos, clip), **vars(nothing), "fingerprint": "", "error": error}
 
 
 def _identity(videos: Path, clip: Path) -> dict[str, Any]:
