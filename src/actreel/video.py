@@ -58,11 +58,10 @@ def probe(path: Path) -> VideoInfo:
         VideoError: The file is missing, is no video, or no frame of it decodes.
     """
     with _opened(path) as capture:
-        num_frames, last_ms = 0, 0.0
+        num_frames = 0
         while capture.grab():
             num_frames += 1
-            last_ms = capture.get(cv2.CAP_PROP_POS_MSEC)
-        return _describe(path, capture, num_frames, last_ms)
+        return _describe(path, capture, num_frames)
 
 
 def sample_frames(
@@ -103,7 +102,7 @@ def sample_frames(
 
 
 def _read(
-    capture: cv2.VideoCapture,
+    capture: _Capture,
     indices: NDArray[np.int64],
     convert: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
 ) -> tuple[list[NDArray[np.uint8]], int]:
@@ -123,8 +122,24 @@ def _read(
     return frames, position
 
 
+class _Capture:
+    """A capture that remembers when its last frame is shown; OpenCV forgets that at the end of the file."""
+
+    def __init__(self, source: cv2.VideoCapture) -> None:
+        self._source = source
+        self.get = source.get
+        self.retrieve = source.retrieve
+        self.last_ms = 0.0
+
+    def grab(self) -> bool:
+        grabbed = bool(self._source.grab())
+        if grabbed:
+            self.last_ms = self.get(cv2.CAP_PROP_POS_MSEC)
+        return grabbed
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
+def _opened(path: Path) -> Iterator[_Capture]:
     if not path.is_file():
         raise VideoError(f"a video must be a file. Received: '{path}'")
     # The path is made absolute because FFmpeg would take "concat:x" or "http:x" for a protocol.
@@ -135,15 +150,15 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
                 f"a clip must be a video that FFmpeg can read. Received: '{path}', which is damaged or no video. "
                 "Replace or remove it."
             )
-        yield capture
+        yield _Capture(capture)
     finally:
         capture.release()
 
 
-def _describe(path: Path, capture: cv2.VideoCapture, num_frames: int, last_ms: float = 0.0) -> VideoInfo:
+def _describe(path: Path, capture: _Capture, num_frames: int) -> VideoInfo:
     fps = float(capture.get(cv2.CAP_PROP_FPS))
-    if last_ms > 0 and num_frames > 1:
-        mean = (num_frames - 1) * 1000 / last_ms
+    if capture.last_ms > 0 and num_frames > 1:
+        mean = (num_frames - 1) * 1000 / capture.last_ms
         # FFmpeg guesses the rate from the first frames where a file states none (webcams, telephones, browsers).
         if abs(mean - fps) > FPS_TOLERANCE * fps:
             fps = mean
