@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+# DVC rewrites its lock file in place; killed just then it leaves an empty one and refuses to start.
+UNLOCK := @test -s .dvc/tmp/rwlock || rm -f .dvc/tmp/rwlock
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: setup repro ucf50 test check serve ui bench lock clean
@@ -19,11 +21,13 @@ $(STAMP): requirements.lock pyproject.toml
 	touch $@
 
 repro: setup  ## Raw video to a packaged model
+	$(UNLOCK)
 	dvc repro
 
 ucf50: setup  ## The same on UCF50, 3.2 GB; URL= a mirror, FROM= the archive or an unpacked folder that you have
-	path="$$(python -m pipelines.fetch $(if $(URL),--url "$(URL)") $(if $(FROM),--adopt "$(FROM)"))" && \
-	dvc exp run -S dataset.name=ucf50 -S "dataset.path='$$path'"
+	python -m pipelines.fetch --select $(if $(URL),--url "$(URL)") $(if $(FROM),--adopt "$(FROM)")
+	$(UNLOCK)
+	dvc repro
 
 test: setup  ## The whole suite
 	pytest

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from actreel.config import load_params
 from tests.dataset.rar import write_rar
 from tests.loopback import Loopback, serving
 
@@ -110,6 +111,24 @@ def test_an_archive_that_is_there_is_adopted_without_server_or_copy(repository: 
     run(repository, "dvc", "repro")
     assert not server.requests
     assert run(repository, "pipelines.fetch", "--adopt", str(repository)).stdout == f"{repository}\n"
+
+
+def test_selecting_changes_params_and_keeps_their_comments(repository: Path, server: Loopback) -> None:
+    before = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (repository / "params.yaml").write_text(before, encoding="utf-8")
+    folder = repository / "my clips, unpacked"
+    folder.mkdir()
+    run(repository, "pipelines.fetch", "--select", "--adopt", str(folder))
+    assert load_params(repository / "params.yaml").dataset.path == str(folder)
+    run(repository, "pipelines.fetch", "--select")
+    changed = (repository / "params.yaml").read_text(encoding="utf-8")
+    assert load_params(repository / "params.yaml").dataset.label == "ucf50"
+    expected = yaml.safe_load(before)
+    expected["dataset"] |= {"name": "ucf50", "path": "data/UCF50.rar"}
+    assert yaml.safe_load(changed) == expected
+    assert [line.partition("#")[2] for line in changed.splitlines()] == [
+        line.partition("#")[2] for line in before.splitlines()
+    ]
 
 
 def test_a_changed_archive_is_refused_with_both_sizes(repository: Path, server: Loopback, archive: bytes) -> None:
