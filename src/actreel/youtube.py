@@ -90,7 +90,10 @@ _FAILURES = {
         "YouTube links need yt-dlp, which is not installed.",
         f"Install it with: pip install 'actreel[serve]', {_INSTEAD}",
     ),
-    "no_network": ("YouTube cannot be reached from here.", f"Check the connection and try again, {_INSTEAD}"),
+    "no_network": (
+        "YouTube cannot be reached from here, or it hung up.",
+        f"Check the connection and try again, {_INSTEAD}",
+    ),
     "timeout": (
         "YouTube took more than {timeout_s:.0f} s.",
         f"Try again or take a shorter video, {_INSTEAD}",

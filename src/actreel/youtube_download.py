@@ -24,8 +24,11 @@ _SOCKET_TIMEOUT_S = 10
 _CODECS = ("avc1", "vp9", "vp09", "av01")
 
 _NO_JAVASCRIPT = r"no supported javascript runtime|(n challenge|signature) solving failed"
+# While it downloads, yt-dlp tells of a lost connection in words alone.
+_HUNG_UP = r"giving up after|any data blocks"
 # What yt-dlp and YouTube say, most telling first.
 _TELLTALES = (
+    ("failed", r"unable to (write|open|rename)"),
     ("region_restricted", r"in your country|from your location|geo.?restrict"),
     ("age_restricted", r"confirm your age|age.restricted|inappropriate for some users"),
     ("bot_check", r"not a bot|captcha|rate.limited|try again later|being blocked by youtube|http error 429"),
@@ -70,8 +73,10 @@ def main() -> None:
     try:
         report(title=_download(request, warnings, report))
     except Exception as error:
-        detail = "; ".join([*map(str, _causes(error)), *warnings])
-        report(failed=_code(error, warnings), detail=f"{type(error).__name__}: {detail}"[:_MAX_DETAIL_CHARS])
+        detail = f"{type(error).__name__}: {'; '.join([str(error), *warnings])}"
+        # It goes to the log, which must not tell what anybody watched; stream addresses hold the asker's own.
+        detail = re.sub(r"https?://\S+", "(address)", detail.replace(request["video_id"], "(id)"))
+        report(failed=_code(error, warnings), detail=detail[:_MAX_DETAIL_CHARS])
 
 
 def _die_with_parent() -> NoReturn:
@@ -192,7 +197,7 @@ def _code(error: BaseException, warnings: list[str]) -> str:
             return "region_restricted"
     said = " ".join(map(str, causes))
     unreached = any(isinstance(cause, RequestError) and not isinstance(cause, HTTPError) for cause in causes)
-    if unreached:
+    if unreached or re.search(_HUNG_UP, said, re.IGNORECASE):
         return "timeout" if "timed out" in said else "no_network"
     code = next((code for code, pattern in _TELLTALES if re.search(pattern, said, re.IGNORECASE)), None)
     if code in (None, "out_of_date") and re.search(_NO_JAVASCRIPT, " ".join(warnings), re.IGNORECASE):
