@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from actreel.classifier import ActionClassifier, Scored
-from actreel.clips import load_clip_and_info
 from actreel.errors import VideoError, exit_cleanly
+from actreel.segments import Recognition
 from actreel.video import VideoInfo
 
 BAR_WIDTH = 24
@@ -35,24 +35,34 @@ def _predict(sources: list[str], model: Path, as_json: bool) -> None:
     failures = 0
     for source in sources:
         try:
-            clip, info = load_clip_and_info(Path(source), classifier.card.clip)
+            seen = classifier.recognise(Path(source))
         except VideoError as error:
             print(f"error: {error}", file=sys.stderr)
             failures += 1
             continue
-        top = classifier.ranked(classifier.probabilities(clip[None])[0])
-        print(_json(source, top, info, classifier) if as_json else _table(source, top, info))
+        top = classifier.ranked(seen.probabilities)
+        print(_json(source, top, seen, classifier) if as_json else _table(source, top, seen.info))
     if failures:
         sys.exit(1)
 
 
-def _json(source: str, top: tuple[Scored, ...], info: VideoInfo, classifier: ActionClassifier) -> str:
+def _json(source: str, top: tuple[Scored, ...], seen: Recognition, classifier: ActionClassifier) -> str:
+    labels = classifier.card.labels
     answer = {
         "source": source,
         **asdict(top[0]),
         "known": True,
         "top": [asdict(scored) for scored in top],
-        "video": asdict(info),
+        "segments": [
+            {
+                "start_s": segment.start_s,
+                "end_s": segment.end_s,
+                "label": labels[segment.place],
+                "confidence": segment.confidence,
+            }
+            for segment in seen.segments
+        ],
+        "video": asdict(seen.info),
         "model": classifier.card.provenance.model_dump(),
     }
     return json.dumps(answer, ensure_ascii=False)
