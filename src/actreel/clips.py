@@ -60,7 +60,7 @@ def load_clip(path: Path, spec: ClipSpec) -> NDArray[np.uint8]:
 
 def load_clip_and_info(path: Path, spec: ClipSpec) -> tuple[NDArray[np.uint8], VideoInfo]:
     """As `load_clip`, together with what the video holds, from the same pass over the file."""
-    return sample_frames(path, lambda info: sample_indices(info.num_frames, spec), partial(fit_frame, spec=spec))
+    return sample_frames(path, lambda num_frames: sample_indices(num_frames, spec), partial(fit_frame, spec=spec))
 
 
 def fit_frame(frame: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:

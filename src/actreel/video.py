@@ -64,10 +64,15 @@ def probe(path: Path) -> VideoInfo:
 
 def sample_frames(
     path: Path,
-    choose: Callable[[VideoInfo], NDArray[np.int64]],
+    choose: Callable[[int], NDArray[np.int64]],
     convert: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
 ) -> tuple[NDArray[np.uint8], VideoInfo]:
-    """Decodes the frames that `choose` picks: `stream_frames`, gathered.
+    """Decodes the frames that `choose` picks, once the number of frames is known: `stream_frames`, gathered.
+
+    Args:
+        path: The video.
+        choose: Takes the number of frames, N >= 1, and gives ascending indices in [0, N), repeats allowed.
+        convert: As for `stream_frames`.
 
     Returns:
         The frames, uint8 (len(indices), h, w, 3), RGB, and what the video holds.
@@ -76,7 +81,7 @@ def sample_frames(
         VideoError: The file is missing, is no video, or no frame of it decodes.
     """
     frames: list[NDArray[np.uint8]] = []
-    stream = stream_frames(path, choose, convert)
+    stream = stream_frames(path, lambda info: choose(info.num_frames), convert)
     while True:
         try:
             place, frame = next(stream)
