@@ -19,7 +19,6 @@ from actreel.classifier import ActionClassifier
 from actreel.segments import WindowBuffer, WindowPlan, segments_of
 from actreel.video import VideoInfo
 from serving.answers import (
-    Answer,
     Prediction,
     RefusalError,
     Segment,

@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +151,7 @@ class Decoder:
 
     async def decode(
         self, path: Path, timeout_s: float, thumbnails: int
-    ) -> AsyncIterator[Plan | Frame | Thumbnail | Done]:
+    ) -> AsyncGenerator[Plan | Frame | Thumbnail | Done, None]:
         """Decodes a video; `Done` is the last message.
 
         Raises:

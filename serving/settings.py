@@ -85,7 +85,9 @@ class Settings(BaseModel):
             ConfigError: A value is out of range.
         """
         values: dict[str, object] = {
-            name: environment[PREFIX + name.upper()] for name in cls.model_fields if PREFIX + name.upper() in environment
+            name: environment[PREFIX + name.upper()]
+            for name in cls.model_fields
+            if PREFIX + name.upper() in environment
         }
         if isinstance(exempt := values.get("rate_exempt"), str):
             values["rate_exempt"] = frozenset(filter(None, (part.strip() for part in exempt.split(","))))

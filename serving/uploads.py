@@ -108,7 +108,7 @@ class _Form:
             return
         self.size += end - start
         if self.size > self._max_bytes:
-            raise too_large(self._max_bytes)
+            raise too_large("a video", self._max_bytes)
         self._file.write(data[start:end])
 
     def _end(self) -> None:
@@ -121,13 +121,10 @@ def title_of(name: str) -> str:
     return "".join(letter for letter in base if letter.isprintable())[:LONGEST_TITLE]
 
 
-def too_large(max_bytes: int) -> RefusalError:
-    """The 413 for a video beyond the limit."""
+def too_large(what: str, max_bytes: int) -> RefusalError:
+    """The 413 for what is beyond its limit."""
     return RefusalError(
-        413,
-        "too_large",
-        f"a video must be at most {max_bytes / 2**20:g} MB. Received: more.",
-        "Cut or shrink the video.",
+        413, "too_large", f"{what} must be at most {max_bytes / 2**20:g} MB. Received: more.", "Send a smaller one."
     )
 
 

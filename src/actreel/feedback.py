@@ -112,8 +112,11 @@ class FeedbackStore:
                 "ORDER BY given_at, prediction_id"
             ).fetchall()
         return [
-            (Feedback(*row[:4], correct=bool(row[4]), label=row[5]), self._folder / VIDEOS / row[6] if row[6] else None)
-            for row in rows
+            (
+                Feedback(name, predicted, confidence, model, bool(correct), label),
+                self._folder / VIDEOS / video if video else None,
+            )
+            for name, predicted, confidence, model, correct, label, video in rows
         ]
 
     @contextmanager
