@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from fastapi import HTTPException
 from pydantic import BaseModel
 
 from actreel.classifier import ActionClassifier, Scored
+from actreel.config import ClipSpec
 from actreel.segments import Segment as SeenSegment
 from actreel.video import VideoInfo
 
@@ -69,6 +73,18 @@ class Prediction(Answer):
     video: Video
     timings_ms: Timings
     model: ServedModel
+
+
+class ModelCard(ServedModel):
+    """The model that answers here; `accuracy` is that on held-out groups, if the registry knows it."""
+
+    dataset: str
+    trained_at: str
+    accuracy: float | None
+    protocol: str | None
+    labels: list[str]
+    clip: ClipSpec
+    clip_duration_s: float | None
 
 
 class Problem(BaseModel):
@@ -183,14 +199,31 @@ def as_video(title: str, info: VideoInfo) -> Video:
     return Video(title=title, duration_s=info.duration_s, width=info.width, height=info.height, fps=info.fps)
 
 
-def served_model(classifier: ActionClassifier, bento: str) -> ServedModel:
-    """The model's provenance in the words of the contract."""
-    provenance = classifier.card.provenance
-    return ServedModel(
-        name=f"actreel-{provenance.dataset}",
-        version=bento.partition(":")[2],
-        run_id=provenance.run_id,
-        git_commit=provenance.git_commit,
-        data_version=provenance.data_version,
-        bento=bento,
-    )
+@dataclass(frozen=True)
+class Served:
+    """What answers here.
+
+    Attributes:
+        classifier: The model.
+        bento: The Bento's tag, or the model's where it is served from source.
+        labels: What the registry said of the model; empty for one that never was in it.
+        samples: Folder of `<action>/<video>`; may be missing.
+    """
+
+    classifier: ActionClassifier
+    bento: str
+    labels: Mapping[str, str]
+    samples: Path
+
+    @property
+    def model(self) -> ServedModel:
+        """The model's provenance in the words of the contract."""
+        provenance = self.classifier.card.provenance
+        return ServedModel(
+            name=self.labels.get("registered_model", f"actreel-{provenance.dataset}"),
+            version=self.labels.get("version", "unregistered"),
+            run_id=provenance.run_id,
+            git_commit=provenance.git_commit,
+            data_version=provenance.data_version,
+            bento=self.bento,
+        )

@@ -28,14 +28,15 @@ from serving.answers import (
     Job,
     JobCreated,
     Link,
+    ModelCard,
     Prediction,
     Refusal,
     RefusalError,
     Sample,
+    Served,
     Verdict,
     VerdictStored,
     busy,
-    served_model,
 )
 from serving.docs import docs_page
 from serving.events import events
@@ -106,14 +107,13 @@ class Admission:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The web application; what it serves is set in `app.state` before it starts.
+    """The web application; what it serves is set before it starts.
 
     Args:
         settings: The operator's.
 
     Returns:
-        The application; its state needs `classifier`, `bento` (the model's tag) and `samples` (a folder of
-        `<action>/<video>`, which may be missing).
+        The application; `app.state.served` is a `Served`, and `app.state.ready` tells when it has warmed up.
     """
     videos = Admission("videos", settings.max_requests, 1)
     streams = Admission("event streams", settings.max_streams, 10)
@@ -125,7 +125,7 @@ def create_app(settings: Settings) -> FastAPI:
         scratch = Scratch(settings.state_dir)
         store = JobStore(scratch, settings)
         runner = JobRunner(store, scratch)
-        recogniser = Recogniser(app.state.classifier, app.state.bento, settings)
+        recogniser = Recogniser(app.state.served, settings)
         cache = VideoCache(settings.state_dir / "youtube", YOUTUBE_CACHE_BYTES)
         running = Running(recogniser, scratch, store, runner, cache)
         try:
@@ -315,18 +315,23 @@ def create_app(settings: Settings) -> FastAPI:
         return VerdictStored(stored=True, video_kept=video is not None)
 
     @app.get("/model")
-    async def model() -> dict[str, Any]:
+    async def model() -> ModelCard:
         """The model that answers here: its labels, clip settings and where it comes from."""
-        recogniser = running.recogniser
-        card = recogniser.classifier.card
-        return {
-            **served_model(recogniser.classifier, recogniser.bento).model_dump(),
-            **card.model_dump(mode="json", exclude={"provenance"}),
-            "trained_at": card.provenance.trained_at,
-        }
+        served: Served = app.state.served
+        card = served.classifier.card
+        return ModelCard(
+            **served.model.model_dump(),
+            dataset=card.provenance.dataset,
+            trained_at=card.provenance.trained_at,
+            accuracy=float(served.labels["accuracy"]) if "accuracy" in served.labels else None,
+            protocol=served.labels.get("protocol"),
+            labels=list(card.labels),
+            clip=card.clip,
+            clip_duration_s=card.clip_duration_s,
+        )
 
     def sample_paths() -> dict[str, Path]:
-        return {path.name: path for path in sorted(app.state.samples.glob("*/*")) if path.is_file()}
+        return {path.name: path for path in sorted(app.state.served.samples.glob("*/*")) if path.is_file()}
 
     @app.get("/samples")
     async def list_samples() -> list[Sample]:

@@ -22,11 +22,11 @@ from serving.answers import (
     Prediction,
     RefusalError,
     Segment,
+    Served,
     Timings,
     as_answer,
     as_segments,
     as_video,
-    served_model,
 )
 from serving.metrics import STAGE_SECONDS
 from serving.sandbox import Decoder, DecoderDiedError, DecoderPool, Done, Frame, Plan, Thumbnail, UndecodableError
@@ -63,12 +63,11 @@ class Watched:
 class Recogniser:
     """The model and its decoders."""
 
-    def __init__(self, classifier: ActionClassifier, bento: str, settings: Settings) -> None:
-        self.classifier = classifier
-        self.bento = bento
-        self.ready = False
+    def __init__(self, served: Served, settings: Settings) -> None:
+        self.classifier = served.classifier
+        self._model = served.model
         self._settings = settings
-        self._decoders = DecoderPool(classifier.card, settings)
+        self._decoders = DecoderPool(served.classifier.card, settings)
 
     @asynccontextmanager
     async def running(self, scratch: Scratch) -> AsyncIterator[None]:
@@ -77,10 +76,8 @@ class Recogniser:
         try:
             with scratch.private() as folder:
                 await self.predict(_warm_up_video(folder, self.classifier), "", self._settings.decode_timeout_s)
-            self.ready = True
             yield
         finally:
-            self.ready = False
             await self._decoders.close()
 
     async def predict(
@@ -148,7 +145,7 @@ class Recogniser:
                 model=watched.model_s * 1000,
                 total=total * 1000,
             ),
-            model=served_model(self.classifier, self.bento),
+            model=self._model,
         )
 
     async def _watch(

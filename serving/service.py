@@ -12,6 +12,7 @@ from pathlib import Path
 import bentoml
 
 from actreel.classifier import ActionClassifier
+from serving.answers import Served
 from serving.api import create_app
 from serving.settings import Settings
 
@@ -38,9 +39,15 @@ class Actreel:
     def __init__(self) -> None:
         """Opens the model that the Bento carries, or the newest in BentoML's store when served from source."""
         log_requests()
-        app.state.classifier = ActionClassifier.load(Path(self.model.path), threads=1)
-        app.state.samples = Path(self.model.path) / "samples"
-        app.state.bento = str(self.model.tag)
+        context = bentoml.server_context
+        # BentoML's words for a service that is served from source.
+        from_source = context.bento_version in ("", "not available")
+        app.state.served = Served(
+            classifier=ActionClassifier.load(Path(self.model.path), threads=1),
+            bento=str(self.model.tag) if from_source else f"{context.bento_name}:{context.bento_version}",
+            labels=self.model.info.labels,
+            samples=Path(self.model.path) / "samples",
+        )
 
     def __is_ready__(self) -> bool:
         """For /readyz: whether the warm-up prediction was made."""
