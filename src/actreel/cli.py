@@ -9,13 +9,9 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from actreel.classifier import ActionClassifier, Scored
-from actreel.clips import load_clip_and_info
-from actreel.config import ClipSpec
 from actreel.errors import FetchError, VideoError, exit_cleanly
+from actreel.segments import Recognition
 from actreel.video import VideoInfo
 from actreel.youtube import FetchLimits, fetch
 
@@ -41,24 +37,24 @@ def _predict(sources: list[str], model: Path, as_json: bool) -> None:
     failures = 0
     for source in sources:
         try:
-            clip, info = _load(source, classifier.card.clip)
+            seen = _recognise(source, classifier)
         except (VideoError, FetchError) as error:
             print(f"error: {error}", file=sys.stderr)
             failures += 1
             continue
-        top = classifier.ranked(classifier.probabilities(clip[None])[0])
-        print(_json(source, top, info, classifier) if as_json else _table(source, top, info))
+        top = classifier.ranked(seen.probabilities)
+        print(_json(source, top, seen, classifier) if as_json else _table(source, top, seen.info))
     if failures:
         sys.exit(1)
 
 
-def _load(source: str, spec: ClipSpec) -> tuple[NDArray[np.uint8], VideoInfo]:
+def _recognise(source: str, classifier: ActionClassifier) -> Recognition:
     if "://" not in source:
-        return load_clip_and_info(Path(source), spec)
+        return classifier.recognise(Path(source))
     with tempfile.TemporaryDirectory(prefix="actreel-") as folder:
-        side = max(spec.height, spec.width)
+        side = max(classifier.card.clip.height, classifier.card.clip.width)
         fetched = fetch(source, Path(folder), limits=FetchLimits(), min_side=side, on_progress=_show_progress)
-        return load_clip_and_info(fetched.path, spec)
+        return classifier.recognise(fetched.path)
 
 
 def _show_progress(share: float) -> None:
@@ -66,13 +62,23 @@ def _show_progress(share: float) -> None:
         print(f"\rdownloading {share:4.0%}", end="\n" if share == 1 else "", file=sys.stderr, flush=True)
 
 
-def _json(source: str, top: tuple[Scored, ...], info: VideoInfo, classifier: ActionClassifier) -> str:
+def _json(source: str, top: tuple[Scored, ...], seen: Recognition, classifier: ActionClassifier) -> str:
+    labels = classifier.card.labels
     answer = {
         "source": source,
         **asdict(top[0]),
         "known": True,
         "top": [asdict(scored) for scored in top],
-        "video": asdict(info),
+        "segments": [
+            {
+                "start_s": segment.start_s,
+                "end_s": segment.end_s,
+                "label": labels[segment.place],
+                "confidence": segment.confidence,
+            }
+            for segment in seen.segments
+        ],
+        "video": asdict(seen.info),
         "model": classifier.card.provenance.model_dump(),
     }
     return json.dumps(answer, ensure_ascii=False)

@@ -14,7 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from pydantic import BaseModel
 
 from actreel.classifier import ActionClassifier
 from actreel.config import ClipSpec, DatasetParams, Params
@@ -107,7 +108,7 @@ def _log_dataset(index: pd.DataFrame, params: DatasetParams, version: str) -> No
             # It cannot tell two of its own kinds of local path apart, and says so.
             warnings.simplefilter("ignore", UserWarning)
             data = mlflow.data.from_pandas(
-                rows, source=params.path, name=params.label, digest=version, targets="action"
+                rows, source=params.path, name=params.label, digest=f"{version}-{split}", targets="action"
             )
         mlflow.log_input(data, context=split)
 
@@ -169,6 +170,13 @@ def log_keras_model(model: Any, spec: ClipSpec, num_classes: int) -> None:
     )
 
 
+class NamedAction(BaseModel):
+    """The surest action of a video and how sure the model is of it, in [0, 1]."""
+
+    label: str
+    confidence: float
+
+
 class PathClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """The classifier as MLflow serves models: `predict(["a.avi", "b.mp4"])` takes paths of video files."""
 
@@ -176,11 +184,9 @@ class PathClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         """Opens the model folder."""
         self._classifier = ActionClassifier.load(Path(context.artifacts[MODEL_FOLDER]))
 
-    def predict(
-        self, context: Any, model_input: list[str], params: dict[str, Any] | None = None
-    ) -> list[dict[str, Any]]:
-        """For each video its surest action, as `label` and `confidence`."""
-        return [asdict(self._classifier.predict(Path(path))[0]) for path in model_input]
+    def predict(self, context: Any, model_input: list[str], params: dict[str, Any] | None = None) -> list[NamedAction]:
+        """One answer a video."""
+        return [NamedAction(**asdict(self._classifier.predict(Path(path))[0])) for path in model_input]
 
 
 def register(name: str, folder: Path, tags: Mapping[str, str]) -> str:
@@ -210,16 +216,23 @@ class Champion:
         registered_model: Its name in the registry.
         version: Its version there.
         run_id: The run that trained it.
+        tags: What was said of it when it was registered, such as its `accuracy`.
     """
 
     registered_model: str
     version: str
     run_id: str
+    tags: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def labels(self) -> dict[str, str]:
         """Which model this is, as labels for what is made from it."""
-        return {"registered_model": self.registered_model, "version": self.version, "run_id": self.run_id}
+        return {
+            **self.tags,
+            "registered_model": self.registered_model,
+            "version": self.version,
+            "run_id": self.run_id,
+        }
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
@@ -252,7 +265,7 @@ def find_champion(name: str) -> Champion | None:
     if CHAMPION not in aliases:
         return None
     version = client.get_model_version(name, aliases[CHAMPION])
-    return Champion(name, str(version.version), str(version.run_id))
+    return Champion(name, str(version.version), str(version.run_id), dict(version.tags))
 
 
 def crown(name: str, version: str) -> None:
