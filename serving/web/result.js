@@ -163,12 +163,8 @@ export class Result {
 
   #showAbout({ model, timings_ms: took }, details) {
     const rows = [["Model", [model.name, model.version].filter(Boolean).join(" ")]];
-    const metrics = details?.metrics;
-    if (metrics?.accuracy !== undefined) {
-      const clips = metrics.num_test_clips ? ` of ${metrics.num_test_clips} clips` : "";
-      rows.push(["Held-out test", `${percent(metrics.accuracy)} right${clips} it never saw`]);
-      if (metrics.chance !== undefined) rows.push(["By chance", percent(metrics.chance)]);
-    }
+    if (typeof details?.accuracy === "number") rows.push(["Accuracy", `${percent(details.accuracy)} on videos held out of training`]);
+    if (details?.protocol) rows.push(["Measured by", inWords(details.protocol)]);
     if (details?.labels) rows.push(["Knows", `${details.labels.length} actions`]);
     if (details?.trained_at) rows.push(["Trained", details.trained_at.slice(0, 10)]);
     rows.push(["Data", model.data_version.slice(0, 12)], ["Code", model.git_commit.slice(0, 12)]);
