@@ -51,7 +51,13 @@ def main() -> None:
             git_commit=tracking.git_commit(),
             trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        ClassifierCard(labels=tuple(labels), clip=store.spec, provenance=provenance).save(MODEL)
+        card = ClassifierCard(
+            labels=tuple(labels),
+            clip=store.spec,
+            clip_duration_s=float(rows["train"]["duration_s"].median()),
+            provenance=provenance,
+        )
+        card.save(MODEL)
         # A later model is compared with this one on clips that neither has learned from.
         seen = sorted({digest for split in rows.values() for digest in split["sha256"]})
         (MODEL / tracking.SEEN_FILE).write_text("\n".join(seen) + "\n", encoding="utf-8")

@@ -1,17 +1,19 @@
-"""The command line: `actreel predict clip.avi`."""
+"""The command line: `actreel predict clip.avi https://youtu.be/…`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 from actreel.classifier import ActionClassifier, Scored
-from actreel.clips import load_clip_and_info
-from actreel.errors import VideoError, exit_cleanly
+from actreel.errors import FetchError, VideoError, exit_cleanly
+from actreel.segments import Recognition
 from actreel.video import VideoInfo
+from actreel.youtube import FetchLimits, fetch
 
 BAR_WIDTH = 24
 
@@ -20,8 +22,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs the command that `arguments` (by default the program's own) ask for."""
     parser = argparse.ArgumentParser(prog="actreel", description="Human action recognition.")
     commands = parser.add_subparsers(dest="command", required=True)
-    predict = commands.add_parser("predict", help="name the action in video files")
-    predict.add_argument("sources", nargs="+", metavar="SOURCE", help="a video file")
+    predict = commands.add_parser("predict", help="name the action in videos")
+    predict.add_argument("sources", nargs="+", metavar="SOURCE", help="a video file or a YouTube link")
     predict.add_argument(
         "--model", type=Path, default=Path("artifacts/model"), metavar="DIR", help="model folder (default: %(default)s)"
     )
@@ -35,24 +37,48 @@ def _predict(sources: list[str], model: Path, as_json: bool) -> None:
     failures = 0
     for source in sources:
         try:
-            clip, info = load_clip_and_info(Path(source), classifier.card.clip)
-        except VideoError as error:
+            seen = _recognise(source, classifier)
+        except (VideoError, FetchError) as error:
             print(f"error: {error}", file=sys.stderr)
             failures += 1
             continue
-        top = classifier.ranked(classifier.probabilities(clip[None])[0])
-        print(_json(source, top, info, classifier) if as_json else _table(source, top, info))
+        top = classifier.ranked(seen.probabilities)
+        print(_json(source, top, seen, classifier) if as_json else _table(source, top, seen.info))
     if failures:
         sys.exit(1)
 
 
-def _json(source: str, top: tuple[Scored, ...], info: VideoInfo, classifier: ActionClassifier) -> str:
+def _recognise(source: str, classifier: ActionClassifier) -> Recognition:
+    if "://" not in source:
+        return classifier.recognise(Path(source))
+    with tempfile.TemporaryDirectory(prefix="actreel-") as folder:
+        side = max(classifier.card.clip.height, classifier.card.clip.width)
+        fetched = fetch(source, Path(folder), limits=FetchLimits(), min_side=side, on_progress=_show_progress)
+        return classifier.recognise(fetched.path)
+
+
+def _show_progress(share: float) -> None:
+    if sys.stderr.isatty():
+        print(f"\rdownloading {share:4.0%}", end="\n" if share == 1 else "", file=sys.stderr, flush=True)
+
+
+def _json(source: str, top: tuple[Scored, ...], seen: Recognition, classifier: ActionClassifier) -> str:
+    labels = classifier.card.labels
     answer = {
         "source": source,
         **asdict(top[0]),
         "known": True,
         "top": [asdict(scored) for scored in top],
-        "video": asdict(info),
+        "segments": [
+            {
+                "start_s": segment.start_s,
+                "end_s": segment.end_s,
+                "label": labels[segment.place],
+                "confidence": segment.confidence,
+            }
+            for segment in seen.segments
+        ],
+        "video": asdict(seen.info),
         "model": classifier.card.provenance.model_dump(),
     }
     return json.dumps(answer, ensure_ascii=False)

@@ -223,7 +223,7 @@ class PackageParams(Section):
     """The Bento.
 
     Attributes:
-        name: Name of the Bento and of its model in BentoML's store.
+        name: Name of the Bento in BentoML's store.
     """
 
     name: Annotated[str, AfterValidator(_bento_name)]

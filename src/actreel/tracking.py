@@ -14,7 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
@@ -217,16 +217,23 @@ class Champion:
         registered_model: Its name in the registry.
         version: Its version there.
         run_id: The run that trained it.
+        tags: What was said of it when it was registered, such as its `accuracy`.
     """
 
     registered_model: str
     version: str
     run_id: str
+    tags: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def labels(self) -> dict[str, str]:
         """Which model this is, as labels for what is made from it."""
-        return {"registered_model": self.registered_model, "version": self.version, "run_id": self.run_id}
+        return {
+            **self.tags,
+            "registered_model": self.registered_model,
+            "version": self.version,
+            "run_id": self.run_id,
+        }
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
@@ -259,7 +266,7 @@ def find_champion(name: str) -> Champion | None:
     if CHAMPION not in aliases:
         return None
     version = client.get_model_version(name, aliases[CHAMPION])
-    return Champion(name, str(version.version), str(version.run_id))
+    return Champion(name, str(version.version), str(version.run_id), dict(version.tags))
 
 
 def crown(name: str, version: str) -> None:
