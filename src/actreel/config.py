@@ -257,6 +257,31 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     return check_params(values, source=str(path))
 
 
+def override(params: Params, settings: list[str]) -> Params:
+    """The parameters with some replaced.
+
+    Args:
+        params: Checked parameters.
+        settings: `section.key=value` each, the value as in YAML.
+
+    Raises:
+        ConfigError: A setting has another form, a key is unknown or a value out of range.
+    """
+    values = params.model_dump(by_alias=True)
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        section, dot, key = name.partition(".")
+        if not (equals and dot and key) or section not in values:
+            raise ConfigError(
+                f"a setting must be SECTION.KEY=VALUE, with a section of params.yaml. Received: '{setting}'"
+            )
+        try:
+            values[section][key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"a setting's value must be YAML. Received: '{setting}'") from error
+    return check_params(values, source="--set")
+
+
 def check_params(values: Any, source: str) -> Params:
     """Checks plain values against the sections.
 
