@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from pydantic import BaseModel
 
 from actreel.classifier import ActionClassifier
 from actreel.config import ClipSpec, DatasetParams, Params
@@ -107,7 +108,7 @@ def _log_dataset(index: pd.DataFrame, params: DatasetParams, version: str) -> No
             # It cannot tell two of its own kinds of local path apart, and says so.
             warnings.simplefilter("ignore", UserWarning)
             data = mlflow.data.from_pandas(
-                rows, source=params.path, name=params.label, digest=version, targets="action"
+                rows, source=params.path, name=params.label, digest=f"{version}-{split}", targets="action"
             )
         mlflow.log_input(data, context=split)
 
@@ -169,6 +170,13 @@ def log_keras_model(model: Any, spec: ClipSpec, num_classes: int) -> None:
     )
 
 
+class NamedAction(BaseModel):
+    """The surest action of a video and how sure the model is of it, in [0, 1]."""
+
+    label: str
+    confidence: float
+
+
 class PathClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """The classifier as MLflow serves models: `predict(["a.avi", "b.mp4"])` takes paths of video files."""
 
@@ -176,11 +184,9 @@ class PathClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         """Opens the model folder."""
         self._classifier = ActionClassifier.load(Path(context.artifacts[MODEL_FOLDER]))
 
-    def predict(
-        self, context: Any, model_input: list[str], params: dict[str, Any] | None = None
-    ) -> list[dict[str, Any]]:
-        """For each video its surest action, as `label` and `confidence`."""
-        return [asdict(self._classifier.predict(Path(path))[0]) for path in model_input]
+    def predict(self, context: Any, model_input: list[str], params: dict[str, Any] | None = None) -> list[NamedAction]:
+        """One answer a video."""
+        return [NamedAction(**asdict(self._classifier.predict(Path(path))[0])) for path in model_input]
 
 
 def register(name: str, folder: Path, tags: Mapping[str, str]) -> str:

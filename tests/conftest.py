@@ -1,0 +1,108 @@
+"""Real tiny videos, and folders of them that can be learned from in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from actreel.classifier import ClassifierCard, Provenance
+from actreel.config import ClipSpec
+
+ROOT = Path(__file__).parents[1]
+
+WriteVideo = Callable[..., Path]
+
+
+def write_video_file(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float = 25.0, codec: str = "MJPG") -> Path:
+    """Writes RGB frames with a real encoder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = None
+    for frame in frames:
+        if writer is None:
+            size = (frame.shape[1], frame.shape[0])
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, size)
+            if not writer.isOpened():
+                raise OSError(f"OpenCV cannot write {codec} to {path}")
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    if writer is not None:
+        writer.release()
+    return path
+
+
+def grey_frames(levels: Iterable[int], height: int = 48, width: int = 64) -> list[NDArray[np.uint8]]:
+    """Plain frames of the given brightness."""
+    return [np.full((height, width, 3), level, dtype=np.uint8) for level in levels]
+
+
+def fading_frames(rng: np.random.Generator, rising: bool, num_frames: int) -> list[NDArray[np.uint8]]:
+    """A picture that gets brighter, or the same in reverse: only the order of the frames tells which."""
+    picture = rng.integers(100, 255, (6, 8, 3))
+    light = np.linspace(0.1, 1.0, num_frames)[:: 1 if rising else -1]
+    frames = (np.kron(picture * share, np.ones((8, 8, 1))).clip(0, 255).astype(np.uint8) for share in light)
+    return list(frames)
+
+
+def write_fading_dataset(folder: Path, groups: int = 8, clips: int = 2) -> Path:
+    """Two actions, Brighten and Darken, in UCF50's naming; a model blind to order cannot tell them apart."""
+    for group in range(1, groups + 1):
+        for clip in range(1, clips + 1):
+            for action in ("Brighten", "Darken"):
+                rng = np.random.default_rng([group, clip])  # the pair shares its picture
+                path = folder / action / f"v_{action}_g{group:02d}_c{clip:02d}.avi"
+                write_video_file(path, fading_frames(rng, action == "Brighten", 10 + group))
+    return folder
+
+
+@pytest.fixture
+def spec() -> ClipSpec:
+    return ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """30 frames of 64x48, each brighter than the one before."""
+    return write_video_file(tmp_path / "video.avi", grey_frames(range(0, 240, 8)))
+
+
+@pytest.fixture(scope="session")
+def fading_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fading_dataset(tmp_path_factory.mktemp("fading"))
+
+
+def write_model_folder(folder: Path, spec: ClipSpec, labels: tuple[str, ...]) -> Path:
+    """A model folder made by hand: the label at place i of K is the surest for clips of mean brightness i/(K-1)."""
+    folder.mkdir(parents=True)
+    centres = np.linspace(0, 1, len(labels), dtype=np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["clip"], ["pixels"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["pixels", "axes"], ["mean"], keepdims=0),
+            helper.make_node("Div", ["mean", "scale"], ["level"]),
+            helper.make_node("Unsqueeze", ["level", "last"], ["column"]),
+            helper.make_node("Sub", ["column", "centres"], ["distance"]),
+            helper.make_node("Mul", ["distance", "distance"], ["square"]),
+            helper.make_node("Mul", ["square", "sharpness"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        ],
+        "brightness",
+        [helper.make_tensor_value_info("clip", TensorProto.UINT8, ["N", *spec.shape])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(labels)])],
+        [
+            helper.make_tensor("axes", TensorProto.INT64, [4], [1, 2, 3, 4]),
+            helper.make_tensor("scale", TensorProto.FLOAT, [], [255.0]),
+            helper.make_tensor("last", TensorProto.INT64, [1], [1]),
+            helper.make_tensor("centres", TensorProto.FLOAT, [1, len(labels)], centres),
+            helper.make_tensor("sharpness", TensorProto.FLOAT, [], [-40.0]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    provenance = Provenance(dataset="grey", data_version="0", run_id="none", git_commit="none", trained_at="never")
+    ClassifierCard(labels=labels, clip=spec, provenance=provenance).save(folder)
+    return folder

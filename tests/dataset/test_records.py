@@ -1,0 +1,88 @@
+import hashlib
+import logging
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from actreel.dataset.records import data_version, find_clips, group_of, index_videos, labels_of, read_index, write_index
+from actreel.errors import DatasetError
+from tests.conftest import grey_frames, write_fading_dataset, write_video_file
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("v_YoYo_g01_c02.avi", "g01"),
+        ("v_HorseRace_g7_c1.mp4", "g07"),
+        ("v_Jump_Rope_g25_c04.avi", "g25"),
+        ("holiday.mp4", None),
+        ("v_YoYo_g01.avi", None),
+        ("my v_YoYo_g01_c02.avi", None),
+    ],
+)
+def test_groups_come_from_ucf_names(name: str, group: str | None) -> None:
+    assert group_of(Path(name)) == group
+
+
+def test_index_describes_every_clip(tmp_path: Path) -> None:
+    videos = write_fading_dataset(tmp_path, groups=2, clips=1)
+    index = index_videos(videos)
+    assert index["clip"].tolist() == sorted(index["clip"])
+    row = index.set_index("clip").loc["Darken/v_Darken_g02_c01.avi"]
+    assert (row["action"], row["group"], row["num_frames"], row["width"], row["error"]) == ("Darken", "g02", 12, 64, "")
+    digest = hashlib.sha256((videos / "Darken/v_Darken_g02_c01.avi").read_bytes()).hexdigest()
+    assert row["sha256"] == digest
+
+
+def test_a_broken_clip_is_a_row_with_its_reason(tmp_path: Path) -> None:
+    videos = write_fading_dataset(tmp_path, groups=1, clips=1)
+    (videos / "Darken" / "v_Darken_g09_c01.avi").write_bytes(b"nothing")
+    index = index_videos(videos).set_index("clip")
+    assert "v_Darken_g09_c01.avi" in index.loc["Darken/v_Darken_g09_c01.avi", "error"]
+    assert index.loc["Darken/v_Darken_g09_c01.avi", "num_frames"] == 0
+
+
+def test_hidden_and_foreign_files_are_no_clips(tmp_path: Path) -> None:
+    write_video_file(tmp_path / "Wave" / "deep er" / "ä b.avi", grey_frames([1, 2]))
+    for name in (".hidden.avi", ".x.avi.part", "notes.txt"):
+        (tmp_path / "Wave" / name).write_bytes(b"")
+    (tmp_path / "loose.avi").write_bytes(b"")
+    assert find_clips(tmp_path) == [Path("Wave/deep er/ä b.avi")]
+
+
+def test_clips_without_ucf_names_are_groups_of_their_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a/one.avi", "a/two.avi", "b/one.avi"):
+        write_video_file(tmp_path / name, grey_frames([1, 2]))
+    with caplog.at_level(logging.WARNING):
+        index = index_videos(tmp_path)
+    assert index["group"].nunique() == 3
+    assert "3 of 3 clips are not named" in caplog.text
+
+
+def test_one_action_is_no_dataset(tmp_path: Path) -> None:
+    write_video_file(tmp_path / "Wave" / "a.avi", grey_frames([1, 2]))
+    write_video_file(tmp_path / "_unknown" / "a.avi", grey_frames([1, 2]))
+    with pytest.raises(DatasetError, match=r"at least 2 actions.*Received: 'Wave'"):
+        index_videos(tmp_path)
+
+
+def test_index_survives_the_file(tmp_path: Path) -> None:
+    index = index_videos(write_fading_dataset(tmp_path / "videos", groups=1, clips=1))
+    index["split"] = ["train", "test"]
+    write_index(index, tmp_path / "index.parquet")
+    pd.testing.assert_frame_equal(read_index(tmp_path / "index.parquet"), index, check_dtype=False)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["index.parquet"]
+
+
+def test_data_version_names_contents_and_splits() -> None:
+    index = pd.DataFrame({"clip": ["a", "b"], "sha256": ["1", "2"], "group": ["g1", "g2"], "split": ["train", "test"]})
+    version = data_version(index)
+    assert data_version(index.iloc[::-1]) == version
+    assert data_version(index.assign(split=["train", "val"])) != version
+    assert data_version(index.assign(sha256=["1", "3"])) != version
+
+
+def test_labels_are_the_learned_actions_only() -> None:
+    index = pd.DataFrame({"action": ["b", "a", "c", "_unknown"], "split": ["train", "test", "left_out", "_unknown"]})
+    assert labels_of(index) == ["a", "b"]

@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from actreel.clips import load_clip
+from actreel.config import ClipSpec
+from actreel.dataset import store
+from actreel.dataset.records import index_videos
+from actreel.dataset.store import StoredClips, extract_clips
+from actreel.errors import DatasetError, VideoError
+from tests.conftest import write_fading_dataset
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    return write_fading_dataset(tmp_path / "videos", groups=3, clips=1)
+
+
+@pytest.fixture
+def index(videos: Path) -> pd.DataFrame:
+    return index_videos(videos)
+
+
+def test_stored_clips_are_what_load_clip_gives(
+    index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "SHARD_CLIPS", 2)
+    extract_clips(index, videos, tmp_path / "clips", spec)
+    stored = StoredClips(tmp_path / "clips")
+    assert (len(stored), stored.spec) == (6, spec)
+    names = index["clip"].tolist()[::-1]
+    expected = np.stack([load_clip(videos / name, spec) for name in names])
+    np.testing.assert_array_equal(stored.take(names), expected)
+    np.testing.assert_array_equal(np.concatenate(list(stored.batches(names, 4))), expected)
+
+
+def test_a_second_run_keeps_finished_shards_and_makes_missing_ones(
+    index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec
+) -> None:
+    clips = tmp_path / "clips"
+    extract_clips(index, videos, clips, spec)
+    kept, lost = sorted(clips.glob("*.npy"))
+    before, content = kept.stat().st_mtime_ns, lost.read_bytes()
+    lost.unlink()
+    (clips / f".{lost.name}.part").write_bytes(content[:100])  # what a killed run leaves
+    extract_clips(index, videos, clips, spec)
+    assert kept.stat().st_mtime_ns == before
+    assert lost.read_bytes() == content
+    assert len(list(clips.iterdir())) == 3
+
+
+def test_other_settings_replace_the_store(index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec) -> None:
+    clips = tmp_path / "clips"
+    extract_clips(index, videos, clips, spec)
+    old = set(clips.glob("*.npy"))
+    extract_clips(index, videos, clips, spec.model_copy(update={"height": 40}))
+    new = set(clips.glob("*.npy"))
+    assert len(new) == 2
+    assert not old & new
+    assert StoredClips(clips).take(index["clip"].tolist()[:1]).shape == (1, 8, 40, 32, 3)
+
+
+def test_changed_content_is_extracted_again(index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec) -> None:
+    extract_clips(index, videos, tmp_path / "clips", spec)
+    first, second = (videos / name for name in index["clip"][:2])
+    first.write_bytes(second.read_bytes())
+    extract_clips(index_videos(videos), videos, tmp_path / "clips", spec)
+    stored = StoredClips(tmp_path / "clips").take(index["clip"].tolist()[:2])
+    np.testing.assert_array_equal(stored[0], stored[1])
+
+
+def test_a_clip_that_breaks_is_named(index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec) -> None:
+    (videos / index["clip"][4]).write_bytes(b"gone")
+    with pytest.raises(VideoError, match=Path(index["clip"][4]).name):
+        extract_clips(index, videos, tmp_path / "clips", spec)
+
+
+def test_nothing_to_extract_is_an_error(index: pd.DataFrame, tmp_path: Path, spec: ClipSpec) -> None:
+    with pytest.raises(DatasetError, match="at least 1 clip"):
+        extract_clips(index.iloc[:0], tmp_path, tmp_path / "clips", spec)
+
+
+def test_a_folder_without_a_store_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="dvc repro extract"):
+        StoredClips(tmp_path)

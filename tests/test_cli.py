@@ -1,0 +1,47 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from actreel.cli import main
+from actreel.config import ClipSpec
+from tests.conftest import write_model_folder
+
+
+@pytest.fixture
+def model(tmp_path: Path, spec: ClipSpec) -> str:
+    return str(write_model_folder(tmp_path / "model", spec, ("dark", "middle", "bright")))
+
+
+def test_table(model: str, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["predict", str(video), "--model", model])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{video} (1.2 s, 64x48): middle"
+    assert lines[1].split()[0] == "middle"
+    assert len(lines) == 4
+
+
+def test_json_is_one_object_a_line(model: str, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["predict", str(video), str(video), "--model", model, "--json"])
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first == second
+    assert (first["label"], first["known"], len(first["top"])) == ("middle", True, 3)
+    assert first["top"][0] == {"label": "middle", "confidence": first["confidence"]}
+    assert first["video"]["num_frames"] == 30
+
+
+def test_a_bad_file_among_good_ones_is_named_and_the_rest_answered(
+    model: str, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.avi").write_bytes(b"nothing")
+    with pytest.raises(SystemExit) as exit_:
+        main(["predict", str(tmp_path / "broken.avi"), str(video), "--model", model])
+    assert exit_.value.code == 1
+    out, err = capsys.readouterr()
+    assert "broken.avi" in err
+    assert "middle" in out
+
+
+def test_no_model_is_a_message_not_a_traceback(video: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"^error: a model folder must hold .*dvc repro"):
+        main(["predict", str(video), "--model", str(tmp_path)])

@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actreel.clips import load_clip, load_clip_and_info, sample_indices
+from actreel.config import ClipSpec
+from tests.conftest import grey_frames, write_video_file
+
+
+def clip_spec(num_frames: int) -> ClipSpec:
+    return ClipSpec(num_frames=num_frames, height=32, width=40, sampling="uniform")
+
+
+@given(num_frames=st.integers(1, 100_000), wanted=st.integers(1, 1024))
+def test_indices_are_in_order_in_range_and_evenly_spread(num_frames: int, wanted: int) -> None:
+    indices = sample_indices(num_frames, clip_spec(wanted))
+    assert indices.shape == (wanted,)
+    assert indices[0] >= 0
+    assert indices[-1] < num_frames
+    steps = np.diff(indices)
+    assert (steps >= 0).all()
+    assert steps.size == 0 or steps.max() - steps.min() <= 1
+    # As much of the video lies before the first frame as behind the last.
+    assert abs(indices[0] - (num_frames - 1 - indices[-1])) <= 1
+
+
+def test_indices_by_hand() -> None:
+    assert sample_indices(10, clip_spec(5)).tolist() == [1, 3, 5, 7, 9]
+    assert sample_indices(2, clip_spec(4)).tolist() == [0, 0, 1, 1]
+    assert sample_indices(7, clip_spec(1)).tolist() == [3]
+
+
+def test_no_frames_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"at least 1\. Received: 0"):
+        sample_indices(0, clip_spec(4))
+
+
+def test_clip_has_the_spec_s_shape_and_the_video_s_order(video: Path) -> None:
+    clip = load_clip(video, clip_spec(6))
+    assert clip.shape == (6, 32, 40, 3)
+    assert clip.dtype == np.uint8
+    brightness = clip.mean(axis=(1, 2, 3))
+    assert (np.diff(brightness) > 20).all()
+
+
+def test_shrinking_averages_so_that_no_pixel_is_lost(tmp_path: Path) -> None:
+    stripes = np.zeros((480, 640, 3), dtype=np.uint8)
+    stripes[:, ::2] = 255  # picking every n-th column would give all black or all white
+    path = write_video_file(tmp_path / "stripes.avi", [stripes] * 2)
+    assert abs(load_clip(path, clip_spec(2)).mean() - 127) < 12
+
+
+def test_small_frames_are_enlarged(tmp_path: Path) -> None:
+    path = write_video_file(tmp_path / "small.avi", grey_frames([50, 200], height=16, width=16))
+    assert load_clip(path, clip_spec(2)).shape == (2, 32, 40, 3)
+
+
+def test_info_comes_from_the_same_pass(video: Path) -> None:
+    clip, info = load_clip_and_info(video, clip_spec(6))
+    np.testing.assert_array_equal(clip, load_clip(video, clip_spec(6)))
+    assert (info.num_frames, info.width, info.height) == (30, 64, 48)

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from actreel.evaluation import accuracy, chance, judge, macro_scores, per_class
+
+PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.5, 0.1, 0.4]], dtype=np.float32)
+TARGETS = np.array([0, 1, 1, 2])
+SCORES = {"accuracy": 0.9, "chance": 0.5, "mean_pool_accuracy": 0.6}
+
+
+def test_accuracy_by_hand() -> None:
+    assert accuracy(PROBABILITIES, TARGETS) == 0.5
+    assert accuracy(PROBABILITIES, TARGETS, k=2) == 1.0
+    assert accuracy(PROBABILITIES, TARGETS, k=5) == 1.0
+
+
+def test_chance_is_the_commonest_action_of_training() -> None:
+    assert chance(np.array([1, 1, 0]), TARGETS) == 0.5
+    assert chance(np.array([2, 2, 0]), TARGETS) == 0.25
+
+
+def test_macro_scores_by_hand() -> None:
+    scores = macro_scores(PROBABILITIES, TARGETS)
+    assert scores["macro_precision"] == pytest.approx((1 / 3 + 1 + 0) / 3)
+    assert scores["macro_recall"] == pytest.approx((1 + 0.5 + 0) / 3)
+    assert scores["macro_f1"] == pytest.approx((0.5 + 2 / 3 + 0) / 3)
+
+
+def test_the_per_class_table_shows_confusions_and_the_baseline() -> None:
+    table = per_class(PROBABILITIES, PROBABILITIES[:, ::-1], TARGETS, ["a", "b", "c"]).set_index("action")
+    assert table["clips"].tolist() == [1, 2, 1]
+    assert table["recall"].tolist() == [1.0, 0.5, 0.0]
+    assert table["most_confused_with"].tolist() == ["", "a", "a"]
+    assert table["mean_pool_recall"].tolist() == [0.0, 0.5, 1.0]
+
+
+def test_a_first_model_that_beats_chance_and_baseline_is_champion() -> None:
+    verdict = judge(SCORES, has_champion=False, champion_accuracy=None, fair_accuracy=None)
+    assert verdict.promoted
+
+
+@pytest.mark.parametrize(
+    ("changed", "champion", "rule"),
+    [
+        ({"accuracy": 0.5}, {}, "beat chance. Received: 0.5000 against 0.5000"),
+        ({"mean_pool_accuracy": 0.9}, {}, "beat the order-blind mean-pool baseline"),
+        ({}, {"champion_accuracy": 0.9, "fair_accuracy": 0.9}, "same test clips. Received: 0.9000 against 0.9000"),
+        ({}, {"champion_accuracy": None, "fair_accuracy": None}, "neither has learned from"),
+    ],
+)
+def test_the_rule_that_stops_a_model_is_named(
+    changed: dict[str, float], champion: dict[str, float | None], rule: str
+) -> None:
+    accuracies: dict[str, float | None] = {"champion_accuracy": 0.1, "fair_accuracy": 0.2, **champion}
+    verdict = judge(SCORES | changed, has_champion=True, **accuracies)
+    assert not verdict.promoted
+    assert rule in verdict.reason
+
+
+def test_a_better_model_replaces_the_champion() -> None:
+    verdict = judge(SCORES, has_champion=True, champion_accuracy=0.8, fair_accuracy=0.85)
+    assert verdict.promoted
+    assert "0.8500 to 0.8000" in verdict.reason

@@ -1,0 +1,122 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from actreel.classifier import ActionClassifier, ClassifierCard, Provenance
+from actreel.config import ClipSpec, ModelParams, SplitParams, TrainParams
+from actreel.dataset.records import clips_of, index_videos, labels_of
+from actreel.dataset.splits import assign_splits
+from actreel.dataset.store import StoredClips, extract_clips
+from actreel.errors import ModelError
+from actreel.training import clip_batches, epoch_models, export_onnx, predict, train
+
+SPEC = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
+LSTM = ModelParams(encoder="small_cnn", head="lstm", units=16, dropout=0.0)
+
+
+def train_params(**changes: float) -> TrainParams:
+    values = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "patience": 30, "seed": 0}
+    return TrainParams.model_validate(values | changes)
+
+
+@pytest.fixture(scope="module")
+def index(fading_dataset: Path) -> pd.DataFrame:
+    index = index_videos(fading_dataset)
+    index["split"] = assign_splits(index, SplitParams(protocol="group_holdout", val=0.2, test=0.25, seed=0))
+    return index
+
+
+@pytest.fixture(scope="module")
+def store(index: pd.DataFrame, fading_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> StoredClips:
+    folder = tmp_path_factory.mktemp("clips")
+    extract_clips(index, fading_dataset, folder, SPEC)
+    return StoredClips(folder)
+
+
+@pytest.fixture(scope="module")
+def rows(index: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {split: clips_of(index, split) for split in ("train", "val", "test")}
+
+
+def test_batches_hold_the_clips_of_their_rows(store: StoredClips, rows: dict[str, pd.DataFrame]) -> None:
+    batches = list(clip_batches(store, rows["train"], ["Brighten", "Darken"], 5).as_numpy_iterator())
+    np.testing.assert_array_equal(np.concatenate([clips for clips, _ in batches]), store.take(rows["train"]["clip"]))
+    actions = np.array(["Brighten", "Darken"])[np.concatenate([targets for _, targets in batches])]
+    assert actions.tolist() == rows["train"]["action"].tolist()
+
+
+def test_shuffling_changes_each_epoch_and_keeps_clips_with_their_targets(
+    store: StoredClips, rows: dict[str, pd.DataFrame]
+) -> None:
+    dataset = clip_batches(store, rows["train"], ["Brighten", "Darken"], 4, shuffle_seed=1)
+    epochs = [np.concatenate([targets for _, targets in dataset.as_numpy_iterator()]) for _ in range(2)]
+    assert (epochs[0] != epochs[1]).any()
+    for clips, targets in dataset.as_numpy_iterator():
+        falls = clips[:, 0].mean(axis=(1, 2, 3)) > clips[:, -1].mean(axis=(1, 2, 3))
+        np.testing.assert_array_equal(falls, targets == 1)
+
+
+def test_an_lstm_learns_order_and_the_mean_cannot(store: StoredClips, rows: dict[str, pd.DataFrame]) -> None:
+    labels = labels_of(pd.concat(rows.values()))
+    accuracy = {}
+    for head in ("lstm", "mean"):
+        params = LSTM.model_copy(update={"head": head})
+        model, curve = train(params, train_params(epochs=40), store, rows, labels)
+        assert curve["epoch"].tolist() == list(range(1, len(curve) + 1))
+        answers = predict(model, store, rows["test"], labels, 8).argmax(axis=1)
+        accuracy[head] = (np.array(labels)[answers] == rows["test"]["action"]).mean()
+    assert accuracy["lstm"] == 1.0
+    assert accuracy["mean"] < 0.8
+
+
+def test_the_same_seed_gives_the_same_weights(store: StoredClips, rows: dict[str, pd.DataFrame]) -> None:
+    labels = ["Brighten", "Darken"]
+    params = LSTM.model_copy(update={"dropout": 0.2})
+    first, second, other = (
+        np.concatenate(
+            [w.ravel() for w in train(params, train_params(seed=seed), store, rows, labels)[0].get_weights()]
+        )
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert (first != other).any()
+
+
+def test_weights_of_every_epoch_are_kept(store: StoredClips, rows: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    model, curve = train(LSTM, train_params(epochs=3), store, rows, ["Brighten", "Darken"], epoch_weights=tmp_path)
+    last = [weights.copy() for weights in model.get_weights()]
+    losses = [
+        float(np.mean([then.test_on_batch(clips, targets)[0] for clips, targets in clip_batches(
+            store, rows["val"], ["Brighten", "Darken"], len(rows["val"]))]))
+        for then in epoch_models(model, tmp_path)
+    ]  # fmt: skip
+    np.testing.assert_allclose(losses, curve["val_loss"], rtol=1e-4)
+    assert len(losses) == 3
+    assert last[0].shape == model.get_weights()[0].shape
+
+
+def test_a_loss_that_is_no_number_is_a_message(store: StoredClips, rows: dict[str, pd.DataFrame]) -> None:
+    with pytest.raises(ModelError, match=r"Lower train\.learning_rate \(now 1e\+38\)"):
+        train(LSTM, train_params(learning_rate=1e38, epochs=4), store, rows, ["Brighten", "Darken"])
+
+
+def test_onnx_gives_keras_s_probabilities(store: StoredClips, rows: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    labels = ["Brighten", "Darken"]
+    model, _ = train(LSTM, train_params(), store, rows, labels)
+    export_onnx(model, SPEC, tmp_path / "model.onnx")
+    provenance = Provenance(dataset="x", data_version="x", run_id="x", git_commit="x", trained_at="x")
+    ClassifierCard(labels=tuple(labels), clip=SPEC, provenance=provenance).save(tmp_path)
+    onnx = ActionClassifier.load(tmp_path).probabilities(store.take(rows["test"]["clip"]))
+    np.testing.assert_allclose(onnx, predict(model, store, rows["test"], labels, 3), atol=1e-4)
+
+
+def test_tensorflow_starts_in_silence() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", "from actreel.backend import tf; tf.constant(1) + 1"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert (answer.stdout, answer.stderr) == ("", "")
