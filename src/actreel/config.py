@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -15,9 +15,12 @@ from actreel.errors import ConfigError
 DEMO_PATH = "src/actreel/dataset/demo.py"
 IMAGENET = "imagenet"
 NO_WEIGHTS = "none"
-PRETRAINED_ENCODERS = ("efficientnet_lite0", "mobilenet_v2", "efficientnet_v2_b0", "resnet50", "vgg16")
-FRAME_HEADS = ("mean", "lstm", "bilstm", "gru", "attention_lstm", "temporal_conv", "transformer")
-CLIP_HEADS = ("convlstm", "cnn3d_attention_lstm")
+PretrainedEncoder = Literal["efficientnet_lite0", "mobilenet_v2", "efficientnet_v2_b0", "resnet50", "vgg16"]
+FrameHead = Literal["mean", "lstm", "bilstm", "gru", "attention_lstm", "temporal_conv", "transformer"]
+ClipHead = Literal["convlstm", "cnn3d_attention_lstm"]
+PRETRAINED_ENCODERS: tuple[str, ...] = get_args(PretrainedEncoder)
+FRAME_HEADS: tuple[str, ...] = get_args(FrameHead)
+CLIP_HEADS: tuple[str, ...] = get_args(ClipHead)
 
 
 class Section(BaseModel):
@@ -137,9 +140,9 @@ class ModelParams(Section):
         dropout: Share of activations dropped while training.
     """
 
-    encoder: Literal["pixels", "small_cnn", *PRETRAINED_ENCODERS]
+    encoder: Literal["pixels", "small_cnn", PretrainedEncoder]
     weights: str
-    head: Literal[*FRAME_HEADS, *CLIP_HEADS]
+    head: Literal[FrameHead, ClipHead]
     motion: Literal["none", "difference"]
     units: int = Field(ge=1)
     dropout: float = Field(ge=0, lt=1)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from actreel.backend import keras
 from actreel.config import ClipSpec, ModelParams
@@ -108,6 +112,15 @@ def join(params: ModelParams, spec: ClipSpec, encoder: Any, head: Any) -> Any:
     features = encoder(frames)
     features = keras.ops.reshape(features, (-1, spec.num_frames, *features.shape[1:]))
     return keras.Model(clip, head(features), name=f"{params.encoder}_{params.head}")
+
+
+def export_onnx(model: Any, path: Path) -> None:
+    """Writes a model as ONNX, with its input's name, and a batch of any size."""
+    (size,) = model.inputs
+    model(np.zeros((1, *size.shape[1:]), dtype=size.dtype))  # Keras exports only a model that has been called
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # Keras asks numpy for `np.object` to see that it is gone
+        model.export(path, format="onnx", verbose=False)
 
 
 def _frame_input(params: ModelParams, spec: ClipSpec) -> Any:

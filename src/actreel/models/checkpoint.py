@@ -19,7 +19,7 @@ from actreel.errors import ModelError
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-_DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+_DTYPES: dict[str, np.dtype[Any]] = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 _MAX_VALUES = 1 << 28
 
 
@@ -70,6 +70,7 @@ class _TensorUnpickler(pickle.Unpickler):
         return self._ADMITTED[module, name]
 
     def persistent_load(self, pid: Any) -> _Storage:
+        kind: str
         _, kind, key, _, size, *_ = pid
         if not 0 <= size <= _MAX_VALUES:
             raise pickle.UnpicklingError(f"a storage of {size} values")

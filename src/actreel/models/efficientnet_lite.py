@@ -116,9 +116,7 @@ def _block(x: Any, prefix: str, kernel: int, strides: int, expansion: int, filte
 def _convolution(
     x: Any, name: str, norm: str, filters: int, kernel: int = 1, strides: int = 1, activate: bool = True
 ) -> Any:
-    x = keras.layers.Conv2D(
-        filters, kernel, strides=strides, padding="same", use_bias=False, name=_keras_name(name)
-    )(x)
+    x = keras.layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=False, name=_keras_name(name))(x)
     return _normalise(x, norm, activate)
 
 
