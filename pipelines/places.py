@@ -9,6 +9,7 @@ ARTIFACTS = Path("artifacts")
 VIDEOS = ARTIFACTS / "videos"
 INDEX = ARTIFACTS / "index.parquet"
 CLIPS = ARTIFACTS / "clips"
+FEATURES = ARTIFACTS / "features"
 MODEL = ARTIFACTS / "model"
 BASELINE = ARTIFACTS / "baseline"
 TRAINING = ARTIFACTS / "training"
