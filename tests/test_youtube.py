@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from actreel import youtube
@@ -21,6 +19,7 @@ from actreel.video import probe
 from actreel.youtube import FetchedVideo, FetchLimits, YouTubeError, fetch, video_id
 from actreel.youtube_cache import VideoCache
 from tests import youtube_double
+from tests.conftest import grey_frames, write_video_file
 from tests.youtube_double import Uploaded, YouTubeDouble
 
 ID = "dQw4w9WgXcQ"
@@ -30,10 +29,7 @@ LIMITS = FetchLimits(max_duration_s=60, max_bytes=2_000_000, timeout_s=30)
 @pytest.fixture(scope="session")
 def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("content") / "video.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (256, 144))
-    for level in range(50):
-        writer.write(np.full((144, 256, 3), level * 4, dtype=np.uint8))
-    writer.release()
+    write_video_file(path, grey_frames(range(0, 200, 4), 144, 256), codec="mp4v")
     return path.read_bytes()
 
 

@@ -1,17 +1,20 @@
-"""The command line: `actreel predict clip.avi`."""
+"""The command line: `actreel predict clip.avi https://youtu.be/…`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 from actreel.classifier import ActionClassifier, Scored
-from actreel.errors import VideoError, exit_cleanly
+from actreel.errors import FetchError, VideoError, exit_cleanly
+from actreel.feedback import default_folder, export_dataset
 from actreel.segments import Recognition
 from actreel.video import VideoInfo
+from actreel.youtube import FetchLimits, fetch
 
 BAR_WIDTH = 24
 
@@ -20,14 +23,20 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs the command that `arguments` (by default the program's own) ask for."""
     parser = argparse.ArgumentParser(prog="actreel", description="Human action recognition.")
     commands = parser.add_subparsers(dest="command", required=True)
-    predict = commands.add_parser("predict", help="name the action in video files")
-    predict.add_argument("sources", nargs="+", metavar="SOURCE", help="a video file")
+    predict = commands.add_parser("predict", help="name the action in videos")
+    predict.add_argument("sources", nargs="+", metavar="SOURCE", help="a video file or a YouTube link")
     predict.add_argument(
         "--model", type=Path, default=Path("artifacts/model"), metavar="DIR", help="model folder (default: %(default)s)"
     )
     predict.add_argument("--json", action="store_true", help="print one JSON object a line, one for each SOURCE")
+    predict.set_defaults(run=lambda options: _predict(options.sources, options.model, options.json))
+    feedback = commands.add_parser("feedback", help="what visitors of the service said")
+    verbs = feedback.add_subparsers(dest="verb", required=True)
+    export = verbs.add_parser("export", help="make a dataset folder of the videos that visitors gave")
+    export.add_argument("target", type=Path, metavar="DIR", help="the folder to make or complete")
+    export.set_defaults(run=lambda options: _export(options.target))
     options = parser.parse_args(arguments)
-    exit_cleanly(lambda: _predict(options.sources, options.model, options.json))
+    exit_cleanly(lambda: options.run(options))
 
 
 def _predict(sources: list[str], model: Path, as_json: bool) -> None:
@@ -35,8 +44,8 @@ def _predict(sources: list[str], model: Path, as_json: bool) -> None:
     failures = 0
     for source in sources:
         try:
-            seen = classifier.recognise(Path(source))
-        except VideoError as error:
+            seen = _watch(source, classifier)
+        except (VideoError, FetchError) as error:
             print(f"error: {error}", file=sys.stderr)
             failures += 1
             continue
@@ -44,6 +53,28 @@ def _predict(sources: list[str], model: Path, as_json: bool) -> None:
         print(_json(source, top, seen, classifier) if as_json else _table(source, top, seen.info))
     if failures:
         sys.exit(1)
+
+
+def _watch(source: str, classifier: ActionClassifier) -> Recognition:
+    if "://" not in source:
+        return classifier.recognise(Path(source))
+    clip = classifier.card.clip
+    with tempfile.TemporaryDirectory(prefix="actreel-") as folder:
+        side = max(clip.height, clip.width)
+        fetched = fetch(source, Path(folder), limits=FetchLimits(), min_side=side, on_progress=_show_progress)
+        return classifier.recognise(fetched.path)
+
+
+def _show_progress(share: float) -> None:
+    if sys.stderr.isatty():
+        print(f"\rdownloading {share:4.0%}", end="\n" if share == 1 else "", file=sys.stderr, flush=True)
+
+
+def _export(target: Path) -> None:
+    count = export_dataset(default_folder(), target)
+    print(
+        f"{count} clips in '{target}'. Learn from them with: dvc exp run -S dataset.name=folder -S dataset.path={target}"
+    )
 
 
 def _json(source: str, top: tuple[Scored, ...], seen: Recognition, classifier: ActionClassifier) -> str:
