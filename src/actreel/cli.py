@@ -72,9 +72,8 @@ def _show_progress(share: float) -> None:
 
 def _export(target: Path) -> None:
     count = export_dataset(default_folder(), target)
-    print(
-        f"{count} clips in '{target}'. Learn from them with: dvc exp run -S dataset.name=folder -S dataset.path={target}"
-    )
+    print(f"{count} clips in '{target}'. Learn from them with:")
+    print(f"dvc exp run -S dataset.name=folder -S dataset.path={target.absolute()}")
 
 
 def _json(source: str, top: tuple[Scored, ...], seen: Recognition, classifier: ActionClassifier) -> str:
