@@ -25,6 +25,7 @@ from actreel.feedback import Feedback, FeedbackStore, is_label
 from actreel.youtube import FetchedVideo, FetchLimits, YouTubeError, fetch, video_id
 from actreel.youtube_cache import VideoCache
 from serving.answers import (
+    METRICS,
     Job,
     JobCreated,
     Link,
@@ -323,7 +324,7 @@ def create_app(settings: Settings) -> FastAPI:
             **served.model.model_dump(),
             dataset=card.provenance.dataset,
             trained_at=card.provenance.trained_at,
-            accuracy=float(served.labels["accuracy"]) if "accuracy" in served.labels else None,
+            metrics={name: float(served.labels[name]) for name in METRICS if name in served.labels},
             protocol=served.labels.get("protocol"),
             labels=list(card.labels),
             clip=card.clip,
