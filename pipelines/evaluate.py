@@ -117,7 +117,7 @@ def contest(
                 fair = evaluation.accuracy(probabilities[unseen], targets[unseen])
     verdict = evaluation.judge(scores, champion is not None, rival, fair)
     # The service tells these to its visitors.
-    tags = {key: f"{scores[key]:.4g}" for key in ("accuracy", "chance", "num_test_clips")}
+    tags = {key: f"{scores[key]:.6g}" for key in ("accuracy", "chance", "num_test_clips")}
     version = tracking.register(name, MODEL, {**tags, "protocol": scores["protocol"]})
     if verdict.promoted:
         tracking.crown(name, version)
