@@ -393,12 +393,10 @@ def _refusals(app: FastAPI) -> None:
         problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
         return refused(_bad_request(problems))
 
-    @app.exception_handler(404)
-    async def refuse_path(request: Request, error: HTTPException) -> JSONResponse:
-        return refused(RefusalError(404, "no_such_page", "there is no such page.", "See GET /docs."))
-
     @app.exception_handler(HTTPException)
     async def refuse_other(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 404:
+            return refused(RefusalError(404, "no_such_page", "there is no such page.", "See GET /docs."))
         headers = dict(error.headers) if error.headers else None
         return refused(RefusalError(error.status_code, "bad_request", f"{error.detail}.", "See GET /docs.", headers))
 

@@ -44,7 +44,9 @@ def test_windows_cover_the_video_at_the_length_of_the_training_clips(
     info = info_of(num_frames, fps)
     plan = plan_windows(info, spec_of(clip_frames), clip_duration_s)
     assert plan.num_parts == clip_frames + (plan.num_windows - 1) * plan.hop
-    assert plan.num_windows == 1 or plan.num_parts <= num_frames, "a frame would be decoded once, but used for two parts"
+    assert plan.num_windows == 1 or plan.num_parts <= num_frames, (
+        "a frame would be decoded once, but used for two parts"
+    )
     window_s = info.duration_s * clip_frames / plan.num_parts
     if info.duration_s < LONGEST_SINGLE * clip_duration_s:
         assert plan.num_windows == 1
@@ -93,7 +95,9 @@ def test_a_wrong_frame_count_in_the_header_voids_the_first_pass(tmp_path: Path) 
     places = [place for place, _ in stream_parts(path, spec_of(8), 1.2, on_plan=lambda plan, info: plans.append(plan))]
     if header == 120:
         pytest.skip("this FFmpeg does not believe the header")
-    assert [plan.num_parts for plan in plans] == [plan_windows(info_of(n), spec_of(8), 1.2).num_parts for n in (60, 120)]
+    assert [plan.num_parts for plan in plans] == [
+        plan_windows(info_of(n), spec_of(8), 1.2).num_parts for n in (60, 120)
+    ]
     assert places[-plans[1].num_parts :] == list(range(plans[1].num_parts))
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import httpx
 import numpy as np
 import psutil
@@ -108,9 +109,7 @@ def serve(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 cwd=ROOT, env=environment, stdout=log, stderr=log,
             )  # fmt: skip
         state = Path(environment["ACTREEL_STATE_DIR"])
-        server = Server(
-            f"http://127.0.0.1:{port}", process, state, Path(environment["ACTREEL_FEEDBACK_DIR"]), log_file
-        )
+        server = Server(f"http://127.0.0.1:{port}", process, state, Path(environment["ACTREEL_FEEDBACK_DIR"]), log_file)
         started.append(server)
 
         def answers() -> bool:
@@ -149,14 +148,14 @@ def client(server: Server) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of videos: `grey.avi` (1 s), `noisy.avi` (1 s), `dark_bright.avi` (12 s), `long.avi` (50 s)."""
+    """A folder of videos: `grey.avi` (1 s), `noisy.avi` (1 s), `dark_bright.avi` (12 s), `long.avi` (40 s)."""
     folder = tmp_path_factory.mktemp("films")
     rng = np.random.default_rng(7)
     write_video_file(folder / "grey.avi", grey_frames([128] * 25))
     noise = [rng.integers(0, 255, (48, 64, 3)).astype(np.uint8) for _ in range(25)]
     write_video_file(folder / "noisy.avi", noise)
     write_video_file(folder / "dark_bright.avi", grey_frames([5] * 150 + [250] * 150))
-    picture = np.kron(rng.integers(0, 255, (24, 32, 3)), np.ones((20, 20, 1))).astype(np.uint8)
-    frames = (np.roll(picture, 4 * place, axis=1) for place in range(1250))
+    picture = cv2.resize(rng.integers(0, 255, (6, 8, 3)).astype(np.uint8), (320, 240), interpolation=cv2.INTER_CUBIC)
+    frames = (np.roll(picture, place // 10, axis=1) for place in range(1000))
     write_video_file(folder / "long.avi", frames, codec="XVID")
     return folder
