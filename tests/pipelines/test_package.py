@@ -22,13 +22,13 @@ from pipelines.package import SERVED
 from tests.conftest import ROOT, grey_frames, write_model_folder, write_video_file
 
 LABELS = {"registered_model": "actreel-grey", "version": "3", "run_id": "none", "accuracy": "0.8750"}
-BUILD = """
+BUILD = f"""
 import sys
 from pathlib import Path
 from pipelines.package import build_bento
 model, video, target = map(Path, sys.argv[1:4])
-print(build_bento(model, "grey-bento", {labels!r}, {{"middle": video}}, target))
-""".format(labels=LABELS)
+print(build_bento(model, "grey-bento", {LABELS!r}, {{"middle": video}}, target))
+"""
 
 
 def test_the_bento_holds_what_the_service_imports() -> None:
@@ -133,7 +133,7 @@ def test_the_exported_bento_serves_without_its_store(
         assert (answer["model"]["name"], answer["model"]["version"]) == ("actreel-grey", "3")
         assert answer["model"]["bento"].startswith("grey-bento:")
         card = client.get("/model").json()
-        assert (card["accuracy"], card["labels"]) == (0.875, ["dark", "middle", "bright"])
+        assert (card["metrics"], card["labels"]) == ({"accuracy": 0.875}, ["dark", "middle", "bright"])
         (sample,) = client.get("/samples").json()
         assert sample == {"name": "grey.avi", "label": "middle"}
         assert client.get(f"/samples/{sample['name']}").content == video.read_bytes()
