@@ -118,7 +118,9 @@ def contest(
                 rival = float((np.asarray(present.card.labels)[answers] == actual).mean())
                 fair = evaluation.accuracy(probabilities[unseen], targets[unseen])
     verdict = evaluation.judge(scores, champion is not None, rival, fair, leaky=leaky)
-    version = tracking.register(name, MODEL, {"accuracy": f"{scores['accuracy']:.4f}", "protocol": scores["protocol"]})
+    # The service tells these to its visitors.
+    tags = {key: f"{scores[key]:.6g}" for key in ("accuracy", "chance", "num_test_clips")}
+    version = tracking.register(name, MODEL, {**tags, "protocol": scores["protocol"]})
     if verdict.promoted:
         tracking.crown(name, version)
     holder = version if verdict.promoted else champion and champion.version

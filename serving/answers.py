@@ -15,6 +15,8 @@ from actreel.config import ClipSpec
 from actreel.segments import Segment as SeenSegment
 from actreel.video import VideoInfo
 
+METRICS = ("accuracy", "chance", "num_test_clips")
+
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 Stage = Literal["download", "decode", "model"]
 
@@ -76,11 +78,11 @@ class Prediction(Answer):
 
 
 class ModelCard(ServedModel):
-    """The model that answers here; `accuracy` is that on held-out groups, if the registry knows it."""
+    """The model that answers here; `metrics` are those on held-out groups, as far as the registry knows them."""
 
     dataset: str
     trained_at: str
-    accuracy: float | None
+    metrics: dict[str, float]
     protocol: str | None
     labels: list[str]
     clip: ClipSpec

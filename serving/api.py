@@ -25,6 +25,7 @@ from actreel.feedback import Feedback, FeedbackStore, is_label
 from actreel.youtube import FetchedVideo, FetchLimits, YouTubeError, fetch, video_id
 from actreel.youtube_cache import VideoCache
 from serving.answers import (
+    METRICS,
     Job,
     JobCreated,
     Link,
@@ -323,7 +324,7 @@ def create_app(settings: Settings) -> FastAPI:
             **served.model.model_dump(),
             dataset=card.provenance.dataset,
             trained_at=card.provenance.trained_at,
-            accuracy=float(served.labels["accuracy"]) if "accuracy" in served.labels else None,
+            metrics={name: float(served.labels[name]) for name in METRICS if name in served.labels},
             protocol=served.labels.get("protocol"),
             labels=list(card.labels),
             clip=card.clip,
@@ -392,12 +393,10 @@ def _refusals(app: FastAPI) -> None:
         problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
         return refused(_bad_request(problems))
 
-    @app.exception_handler(404)
-    async def refuse_path(request: Request, error: HTTPException) -> JSONResponse:
-        return refused(RefusalError(404, "no_such_page", "there is no such page.", "See GET /docs."))
-
     @app.exception_handler(HTTPException)
     async def refuse_other(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 404:
+            return refused(RefusalError(404, "no_such_page", "there is no such page.", "See GET /docs."))
         headers = dict(error.headers) if error.headers else None
         return refused(RefusalError(error.status_code, "bad_request", f"{error.detail}.", "See GET /docs.", headers))
 

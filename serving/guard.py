@@ -157,6 +157,8 @@ class Guard:
                     kept[name] = value
                 kept["X-Request-ID"] = request_id
                 kept.setdefault("Cache-Control", "no-store")
+                if not body.complete:
+                    kept["Connection"] = "close"  # or the server would go on reading what nobody wants
             elif not message.get("more_body", False) and not body.complete:
                 await send({**message, "more_body": True})
                 await body.drain()

@@ -163,7 +163,11 @@ export class Result {
 
   #showAbout({ model, timings_ms: took }, details) {
     const rows = [["Model", [model.name, model.version].filter(Boolean).join(" ")]];
-    if (typeof details?.accuracy === "number") rows.push(["Accuracy", `${percent(details.accuracy)} on videos held out of training`]);
+    const { accuracy, chance, num_test_clips: clips } = details?.metrics ?? {};
+    if (accuracy !== undefined) {
+      rows.push(["Accuracy", `${percent(accuracy)} on ${clips ? `${clips} clips` : "videos"} held out of training`]);
+    }
+    if (chance !== undefined) rows.push(["By chance", percent(chance)]);
     if (details?.protocol) rows.push(["Measured by", inWords(details.protocol)]);
     if (details?.labels) rows.push(["Knows", `${details.labels.length} actions`]);
     if (details?.trained_at) rows.push(["Trained", details.trained_at.slice(0, 10)]);

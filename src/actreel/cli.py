@@ -12,6 +12,7 @@ from pathlib import Path
 
 from actreel.classifier import ActionClassifier, Scored
 from actreel.errors import FetchError, VideoError, exit_cleanly
+from actreel.feedback import default_folder, export_dataset
 from actreel.segments import Recognition
 from actreel.video import VideoInfo
 from actreel.youtube import FetchLimits, fetch
@@ -47,6 +48,12 @@ def main(arguments: list[str] | None = None) -> None:
             "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="replaces a value of params.yaml"
         )
         command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    feedback = commands.add_parser("feedback", help="what visitors of the service said")
+    verbs = feedback.add_subparsers(dest="verb", required=True)
+    export = verbs.add_parser("export", help="make a dataset folder of the videos that visitors gave")
+    export.add_argument("target", type=Path, metavar="DIR", help="the folder to make or complete")
+    export.set_defaults(run=lambda options: _export(options.target))
 
     options = parser.parse_args(arguments)
     exit_cleanly(lambda: options.run(options))
@@ -105,7 +112,7 @@ def _predict(sources: list[str], model: Path, as_json: bool) -> None:
     failures = 0
     for source in sources:
         try:
-            seen = _recognise(source, classifier)
+            seen = _watch(source, classifier)
         except (VideoError, FetchError) as error:
             print(f"error: {error}", file=sys.stderr)
             failures += 1
@@ -116,11 +123,12 @@ def _predict(sources: list[str], model: Path, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _recognise(source: str, classifier: ActionClassifier) -> Recognition:
+def _watch(source: str, classifier: ActionClassifier) -> Recognition:
     if "://" not in source:
         return classifier.recognise(Path(source))
+    clip = classifier.card.clip
     with tempfile.TemporaryDirectory(prefix="actreel-") as folder:
-        side = max(classifier.card.clip.height, classifier.card.clip.width)
+        side = max(clip.height, clip.width)
         fetched = fetch(source, Path(folder), limits=FetchLimits(), min_side=side, on_progress=_show_progress)
         return classifier.recognise(fetched.path)
 
@@ -128,6 +136,12 @@ def _recognise(source: str, classifier: ActionClassifier) -> Recognition:
 def _show_progress(share: float) -> None:
     if sys.stderr.isatty():
         print(f"\rdownloading {share:4.0%}", end="\n" if share == 1 else "", file=sys.stderr, flush=True)
+
+
+def _export(target: Path) -> None:
+    count = export_dataset(default_folder(), target)
+    print(f"{count} clips in '{target}'. Learn from them with:")
+    print(f"dvc exp run -S dataset.name=folder -S dataset.path={target.absolute()}")
 
 
 def _json(source: str, top: tuple[Scored, ...], seen: Recognition, classifier: ActionClassifier) -> str:

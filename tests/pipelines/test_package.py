@@ -133,7 +133,7 @@ def test_the_exported_bento_serves_without_its_store(
         assert (answer["model"]["name"], answer["model"]["version"]) == ("actreel-grey", "3")
         assert answer["model"]["bento"].startswith("grey-bento:")
         card = client.get("/model").json()
-        assert (card["accuracy"], card["labels"]) == (0.875, ["dark", "middle", "bright"])
+        assert (card["metrics"], card["labels"]) == ({"accuracy": 0.875}, ["dark", "middle", "bright"])
         (sample,) = client.get("/samples").json()
         assert sample == {"name": "grey.avi", "label": "middle"}
         assert client.get(f"/samples/{sample['name']}").content == video.read_bytes()

@@ -67,7 +67,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     long_video = write_video_file(folder / "long.avi", grey_frames(np.resize(levels, 20_000), 120, 160))
     settings = Settings(state_dir=folder / "state", feedback_dir=folder / "feedback")
     app = create_app(settings)
-    labels = {"registered_model": "actreel-grey", "version": "3", "accuracy": "0.8750", "protocol": "group_holdout"}
+    labels = {
+        "registered_model": "actreel-grey",
+        "version": "3",
+        "accuracy": "0.8750",
+        "num_test_clips": "40",
+        "protocol": "group_holdout",
+    }
     app.state.served = Served(ActionClassifier.load(model, threads=1), "actreel:test", labels, folder / "samples")
 
     with socket.socket() as listener:
@@ -188,7 +194,7 @@ def test_an_upload_is_answered_over_time(page: Page, site: Site) -> None:
     assert page.locator(".frames img").evaluate_all("all => all.every(image => image.naturalWidth > 0)")
     expect(page.locator(".eyebrow")).to_have_text("rope.webm")
     about = page.locator(".about")
-    for fact in ("actreel-grey 3", "88 % on videos held out of training", "group holdout", "6 actions"):
+    for fact in ("actreel-grey 3", "88 % on 40 clips held out of training", "group holdout", "6 actions"):
         expect(about).to_contain_text(fact)
     expect(page.get_by_role("link", name="All about the model")).to_have_attribute("href", "/model")
     expect(page.get_by_role("button", name="Copy link")).to_be_hidden()  # nothing to share
