@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup repro test check serve ui bench lock clean
+.PHONY: setup repro ucf50 test check serve ui bench lock clean
 
 setup: $(STAMP)  ## Makes .venv from the lock, byte-compiled
 
@@ -20,6 +20,10 @@ $(STAMP): requirements.lock pyproject.toml
 
 repro: setup  ## Raw video to a packaged model
 	dvc repro
+
+ucf50: setup  ## The same on UCF50, 3.2 GB; URL= a mirror, FROM= the archive or an unpacked folder that you have
+	path="$$(python -m pipelines.fetch $(if $(URL),--url "$(URL)") $(if $(FROM),--adopt "$(FROM)"))" && \
+	dvc exp run -S dataset.name=ucf50 -S "dataset.path='$$path'"
 
 test: setup  ## The whole suite
 	pytest

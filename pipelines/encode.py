@@ -1,7 +1,7 @@
 """encode: artifacts/clips ▸ artifacts/features, what a frozen encoder sees in each frame; empty for one in training."""
 
 from actreel.config import load_params
-from actreel.dataset.records import LEFT_OUT, read_index
+from actreel.dataset.records import read_index, usable
 from actreel.dataset.store import StoredClips
 from actreel.errors import exit_cleanly
 from actreel.features import encode_clips
@@ -13,7 +13,7 @@ def main() -> None:
     params = load_params()
     index = read_index(INDEX)
     encode_clips(
-        index[index["split"] != LEFT_OUT],
+        usable(index),
         StoredClips(CLIPS),
         FEATURES,
         encoder=params.model.encoder,

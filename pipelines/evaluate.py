@@ -51,7 +51,6 @@ def main() -> None:
         **evaluation.macro_scores(probabilities, targets),
         "chance": evaluation.chance(targets_of(clips_of(index, TRAIN), labels), targets),
         "mean_pool_accuracy": evaluation.accuracy(blind, targets),
-        "onnx_parity": parity,
         "protocol": params.split.protocol,
         "num_test_clips": len(test),
         "num_test_groups": int(test["group"].nunique()),
@@ -80,13 +79,13 @@ def main() -> None:
     print("\n".join(f"{name}: {value}" for name, value in scores.items()))
 
     with tracking.reopened_run(classifier.card.provenance.run_id):
-        tracking.log_metrics(scores)
+        tracking.log_metrics(scores | {"onnx_parity": parity})
         kept = int(curve["epoch"].to_numpy()[curve["val_loss"].argmin()])
         tracking.log_figure(figures.learning_curves(curve, kept), "curves.png")
         tracking.log_figure(figures.confusion(targets, probabilities.argmax(axis=1), labels), "confusion.png")
         for report in (METRICS, *REPORTS.glob("*.csv")):
             tracking.log_file(report, "reports")
-        verdict = contest(classifier, store, test, targets, probabilities, scores)
+        verdict = contest(classifier, store, test, targets, probabilities, scores, params.split.leaky)
         tracking.log_verdict(verdict)
     VERDICT.write_text(json.dumps(verdict, indent=2) + "\n", encoding="utf-8")
     print(f"\n{'new champion' if verdict['promoted'] else 'not champion'}: {verdict['reason']}")
@@ -99,6 +98,7 @@ def contest(
     targets: NDArray[np.int64],
     probabilities: NDArray[np.float32],
     scores: dict[str, Any],
+    leaky: bool,
 ) -> dict[str, Any]:
     """Registers the model as a version, and moves the alias `champion` to it if it beats every rival."""
     provenance = classifier.card.provenance
@@ -117,7 +117,7 @@ def contest(
                 actual = test.loc[unseen, "action"].to_numpy()
                 rival = float((np.asarray(present.card.labels)[answers] == actual).mean())
                 fair = evaluation.accuracy(probabilities[unseen], targets[unseen])
-    verdict = evaluation.judge(scores, champion is not None, rival, fair)
+    verdict = evaluation.judge(scores, champion is not None, rival, fair, leaky=leaky)
     version = tracking.register(name, MODEL, {"accuracy": f"{scores['accuracy']:.4f}", "protocol": scores["protocol"]})
     if verdict.promoted:
         tracking.crown(name, version)

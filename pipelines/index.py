@@ -10,7 +10,7 @@ from pipelines.places import INDEX, VIDEOS
 def main() -> None:
     """Probes every clip, and holds groups out for validation and test."""
     params = load_params()
-    index = index_videos(VIDEOS)
+    index = index_videos(VIDEOS, params.dataset.group_pattern)
     index["split"] = assign_splits(index, params.split)
     write_index(index, INDEX)
     print(index.groupby("split")[["clip", "group", "action"]].nunique().to_string())

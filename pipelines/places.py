@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+DATA = Path("data")
+UNPACKED = DATA / "unpacked"
+
 ARTIFACTS = Path("artifacts")
 VIDEOS = ARTIFACTS / "videos"
 INDEX = ARTIFACTS / "index.parquet"

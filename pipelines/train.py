@@ -26,7 +26,7 @@ def main() -> None:
     for folder in (MODEL, BASELINE, TRAINING):
         folder.mkdir(parents=True, exist_ok=True)
 
-    with tracking.training_run(params, index, version, params.split.protocol) as run_id:
+    with tracking.training_run(params, params.split, index, version) as run_id:
         firsts = rows["train"].groupby("action")["clip"].first()
         sheet = {str(action): clips.take([clip])[0] for action, clip in firsts.items()}
         tracking.log_figure(figures.contact_sheet(sheet), "training_clips.png")
@@ -56,7 +56,13 @@ def main() -> None:
             git_commit=tracking.git_commit(),
             trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        ClassifierCard(labels=tuple(labels), clip=clips.spec, provenance=provenance).save(MODEL)
+        card = ClassifierCard(
+            labels=tuple(labels),
+            clip=clips.spec,
+            clip_duration_s=float(rows["train"]["duration_s"].median()),
+            provenance=provenance,
+        )
+        card.save(MODEL)
         # A later model is compared with this one on clips that neither has learned from.
         seen = sorted({digest for split in rows.values() for digest in split["sha256"]})
         (MODEL / tracking.SEEN_FILE).write_text("\n".join(seen) + "\n", encoding="utf-8")

@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 
 from actreel.classifier import ActionClassifier, ClassifierCard, Provenance
-from actreel.config import ClipSpec, ModelParams, SplitParams, TrainParams
+from actreel.config import ClipSpec, ModelParams, TrainParams, load_params
 from actreel.dataset.records import clips_of, index_videos, labels_of
 from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.errors import ModelError
 from actreel.models import export_onnx
 from actreel.training import clip_batches, epoch_models, predict, train
+from tests.conftest import ROOT
 
 SPEC = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
 LSTM = ModelParams(encoder="small_cnn", weights="none", head="lstm", motion="none", units=16, dropout=0.0)
@@ -27,7 +28,8 @@ def train_params(**changes: float) -> TrainParams:
 @pytest.fixture(scope="module")
 def index(fading_dataset: Path) -> pd.DataFrame:
     index = index_videos(fading_dataset)
-    index["split"] = assign_splits(index, SplitParams(protocol="group_holdout", val=0.2, test=0.25, seed=0))
+    split = load_params(ROOT / "params.yaml").split
+    index["split"] = assign_splits(index, split)
     return index
 
 
