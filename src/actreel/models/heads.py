@@ -52,7 +52,7 @@ def temporal_conv(features: Any, params: ModelParams) -> Any:
         y = layers.LayerNormalization()(x)
         y = layers.Conv1D(params.units, 3, padding="same", dilation_rate=dilation, activation="relu")(y)
         x = layers.add([x, layers.Dropout(params.dropout)(y)])
-    return layers.GlobalMaxPooling1D()(x)
+    return layers.GlobalMaxPooling1D()(layers.LayerNormalization()(x))
 
 
 def transformer(features: Any, params: ModelParams) -> Any:
