@@ -16,6 +16,7 @@ TRAINING = ARTIFACTS / "training"
 BENTO = ARTIFACTS / "bento"
 
 REPORTS = Path("reports")
+DATASET = REPORTS / "dataset"
 VALIDATION = REPORTS / "validation"
 METRICS = REPORTS / "metrics.json"
 VERDICT = REPORTS / "verdict.json"

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from actreel import figures, tracking
+from actreel import tracking
 from actreel.classifier import ONNX_FILE, ClassifierCard, Provenance
 from actreel.config import load_params
 from actreel.dataset.records import SPLITS, TEST, clips_of, data_version, labels_of, read_index
@@ -11,7 +11,7 @@ from actreel.errors import exit_cleanly
 from actreel.features import open_inputs
 from actreel.models import export_onnx
 from actreel.training import complete, train
-from pipelines.places import BASELINE, CLIPS, FEATURES, INDEX, MODEL, TRAINING
+from pipelines.places import BASELINE, CLIPS, DATASET, FEATURES, INDEX, MODEL, TRAINING, VALIDATION
 
 
 def main() -> None:
@@ -27,9 +27,8 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
     with tracking.training_run(params, params.split, index, version) as run_id:
-        firsts = rows["train"].groupby("action")["clip"].first()
-        sheet = {str(action): clips.take([clip])[0] for action, clip in firsts.items()}
-        tracking.log_figure(figures.contact_sheet(sheet), "training_clips.png")
+        tracking.log_folder(DATASET, "dataset")
+        tracking.log_folder(VALIDATION, "validation")
 
         print(f"training {params.model.encoder}+{params.model.head} on {len(rows['train'])} clips, MLflow run {run_id}")
         fitted, curve = train(

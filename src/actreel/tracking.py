@@ -192,6 +192,11 @@ def log_file(path: Path, folder: str) -> None:
     mlflow.log_artifact(str(path), folder)
 
 
+def log_folder(folder: Path, name: str) -> None:
+    """Adds the files of a folder, and of those in it, to the open run."""
+    mlflow.log_artifacts(str(folder), name)
+
+
 def log_verdict(verdict: Mapping[str, Any]) -> None:
     """Says in the open run whether its model became champion, and why or why not."""
     mlflow.set_tags({"champion": str(verdict["promoted"]).lower(), "verdict": verdict["reason"]})
