@@ -16,8 +16,9 @@ from actreel.config import load_params
 from actreel.dataset.records import TEST, TRAIN, clips_of, read_index
 from actreel.dataset.store import StoredClips
 from actreel.errors import ModelError, exit_cleanly
-from actreel.training import epoch_models, predict, targets_of
-from pipelines.places import BASELINE, CLIPS, INDEX, METRICS, MODEL, REPORTS, TRAINING, VERDICT, VIDEOS
+from actreel.features import open_inputs
+from actreel.training import epoch_models, fitted_part, predict, targets_of
+from pipelines.places import BASELINE, CLIPS, FEATURES, INDEX, METRICS, MODEL, REPORTS, TRAINING, VERDICT, VIDEOS
 
 
 def main() -> None:
@@ -25,17 +26,18 @@ def main() -> None:
     params = load_params()
     index = read_index(INDEX)
     store = StoredClips(CLIPS)
+    inputs = open_inputs(CLIPS, FEATURES)
     test = clips_of(index, TEST)
     classifier = ActionClassifier.load(MODEL)
     labels = list(classifier.card.labels)
     targets = targets_of(test, labels)
 
     def probabilities_of(model: Any) -> NDArray[np.float32]:
-        return predict(model, store, test, labels, params.evaluate.batch_size)
+        return predict(model, inputs, test, labels, params.evaluate.batch_size)
 
-    model = keras.models.load_model(MODEL / "model.keras")
+    model = fitted_part(keras.models.load_model(MODEL / "model.keras"), inputs)
     probabilities = probabilities_of(model)
-    blind = probabilities_of(keras.models.load_model(BASELINE / "model.keras"))
+    blind = probabilities_of(fitted_part(keras.models.load_model(BASELINE / "model.keras"), inputs))
     parity = float(np.abs(score(classifier, store, test) - probabilities).max())
     if parity > params.evaluate.parity_tolerance:
         raise ModelError(
@@ -116,7 +118,9 @@ def contest(
                 rival = float((np.asarray(present.card.labels)[answers] == actual).mean())
                 fair = evaluation.accuracy(probabilities[unseen], targets[unseen])
     verdict = evaluation.judge(scores, champion is not None, rival, fair, leaky=leaky)
-    version = tracking.register(name, MODEL, {"accuracy": f"{scores['accuracy']:.4f}", "protocol": scores["protocol"]})
+    # The service tells these to its visitors.
+    tags = {key: f"{scores[key]:.6g}" for key in ("accuracy", "chance", "num_test_clips")}
+    version = tracking.register(name, MODEL, {**tags, "protocol": scores["protocol"]})
     if verdict.promoted:
         tracking.crown(name, version)
     holder = version if verdict.promoted else champion and champion.version

@@ -3,19 +3,39 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping
+from pathlib import Path
 
 from actreel import tracking
 from actreel.classifier import CARD_FILE, ONNX_FILE, ActionClassifier
 from actreel.config import load_params
+from actreel.dataset.records import TEST, clips_of, read_index
 from actreel.errors import exit_cleanly
-from pipelines.places import BENTO, VERDICT
+from pipelines.places import BENTO, INDEX, VERDICT, VIDEOS
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
 import bentoml
 
-# What the service imports, and nothing that trains: a test holds this list against the import graph.
-SERVED = ("__init__", "classifier", "clips", "config", "errors", "video")
+SERVED = (
+    "__init__",
+    "classifier",
+    "clips",
+    "config",
+    "errors",
+    "feedback",
+    "segments",
+    "video",
+    "youtube",
+    "youtube_cache",
+    "youtube_download",
+)
+"""What the service imports, and nothing that trains: a test holds this list against the import graph."""
+
+MODEL_NAME = "actreel"
+"""The model's name in BentoML's store: the one that the service asks for."""
+
+NUM_SAMPLES = 6
 
 
 def main() -> None:
@@ -23,29 +43,55 @@ def main() -> None:
     params = load_params()
     verdict = json.loads(VERDICT.read_text(encoding="utf-8"))
     champion = tracking.find_champion(tracking.registered_model(params.dataset.label))
-    shutil.rmtree(BENTO, ignore_errors=True)
     if champion is None:
+        shutil.rmtree(BENTO, ignore_errors=True)
         BENTO.mkdir(parents=True)
         (BENTO / "NOT_PACKAGED.txt").write_text(verdict["reason"] + "\n", encoding="utf-8")
         print(f"nothing is packaged, there is no champion: {verdict['reason']}")
         return
-
-    name = params.package.name
-    with champion.folder() as folder, bentoml.models.create(name, labels=champion.labels) as model:
+    # Clips that the model has not learned from, for visitors to try.
+    held_out = clips_of(read_index(INDEX), TEST).groupby("action")["clip"].first()
+    samples = {str(action): VIDEOS / clip for action, clip in held_out.head(NUM_SAMPLES).items()}
+    with champion.folder() as folder:
         card = ActionClassifier.load(folder).card
+        tag = build_bento(folder, params.package.name, champion.labels, samples, BENTO)
+    print(f"packaged {tag}: {champion.registered_model} version {champion.version}, {len(card.labels)} actions")
+    print("serve it: make serve")
+
+
+def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Mapping[str, Path], target: Path) -> str:
+    """Puts a model into BentoML's store, builds the Bento around it there, and exports both to a folder.
+
+    Args:
+        folder: Holds `model.onnx` and `classifier.json`.
+        name: The Bento's.
+        labels: Which model it is; the service tells them.
+        samples: A video of each of a few actions.
+        target: Made anew; `bentoml serve` takes it without the store that it came from.
+
+    Returns:
+        The Bento's tag.
+    """
+    with bentoml.models.create(MODEL_NAME, labels=dict(labels)) as model:
         for file in (ONNX_FILE, CARD_FILE):
             shutil.copy(folder / file, model.path_of(file))
+        for action, video in samples.items():
+            sample = Path(model.path_of("samples")) / action / video.name
+            sample.parent.mkdir(parents=True)
+            shutil.copy(video, sample)
     bento = bentoml.bentos.build(
         "serving.service:Actreel",
         name=name,
-        labels=champion.labels,
+        labels=dict(labels),
         models=[str(model.tag)],
-        include=["serving/*.py", *(f"src/actreel/{module}.py" for module in SERVED)],
-        python={"requirements_txt": "serving/requirements.lock", "lock_packages": False},
+        include=["serving/*.py", "serving/web/**", *(f"src/actreel/{module}.py" for module in SERVED)],
+        # The packages below src/ move to the Bento's own top, which is where its service finds them.
+        python={"requirements_txt": "serving/requirements.lock", "lock_packages": False, "is_src_layout": True},
     )
-    shutil.copytree(bento.path, BENTO)
-    print(f"packaged {bento.tag}: {champion.registered_model} version {champion.version}, {len(card.labels)} actions")
-    print("serve it: make serve")
+    shutil.rmtree(target, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    bento.export(str(target.absolute()), output_format="folder")
+    return str(bento.tag)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ ARTIFACTS = Path("artifacts")
 VIDEOS = ARTIFACTS / "videos"
 INDEX = ARTIFACTS / "index.parquet"
 CLIPS = ARTIFACTS / "clips"
+FEATURES = ARTIFACTS / "features"
 MODEL = ARTIFACTS / "model"
 BASELINE = ARTIFACTS / "baseline"
 TRAINING = ARTIFACTS / "training"
 BENTO = ARTIFACTS / "bento"
 
 REPORTS = Path("reports")
+DATASET = REPORTS / "dataset"
 VALIDATION = REPORTS / "validation"
 METRICS = REPORTS / "metrics.json"
 VERDICT = REPORTS / "verdict.json"

@@ -1,191 +1,437 @@
-"""The HTTP contract: what is asked, what is answered, and every refusal as `{"error": {code, message, next_step}}`."""
+"""The routes: what may be asked, and which part answers."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import asyncio
+import threading
 import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from fastapi import FastAPI, File, Request, UploadFile
+from fastapi import FastAPI, Request, Response
+from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
 
-from actreel.classifier import ActionClassifier, Scored
-from actreel.clips import load_clip_and_info
-from actreel.errors import VideoError
-from actreel.video import VideoInfo
+from actreel.feedback import Feedback, FeedbackStore, is_label
+from actreel.youtube import FetchedVideo, FetchLimits, YouTubeError, fetch, video_id
+from actreel.youtube_cache import VideoCache
+from serving.answers import (
+    METRICS,
+    Job,
+    JobCreated,
+    Link,
+    ModelCard,
+    Prediction,
+    Refusal,
+    RefusalError,
+    Sample,
+    Served,
+    Verdict,
+    VerdictStored,
+    busy,
+)
+from serving.docs import docs_page
+from serving.events import events
+from serving.guard import Guard, refused
+from serving.jobs import VIDEO_FILE, JobRunner, JobStore, Ticket
+from serving.metrics import STAGE_SECONDS, exposition
+from serving.recognition import NUM_THUMBNAILS, Recogniser
+from serving.scratch import Scratch
+from serving.settings import Settings
+from serving.uploads import receive_video
 
-MAX_UPLOAD_BYTES = 200 * 2**20
+WEB = Path(__file__).parent / "web"
+YOUTUBE_CACHE_BYTES = 200 * 2**20
 
+# The multipart body goes to disk as it comes, so the framework must not read it first; this tells what it holds.
+_FORM = {
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "required": ["video"],
+            "properties": {"video": {"type": "string", "format": "binary"}},
+        }
+    }
+}
+_LINK = {"application/json": {"schema": Link.model_json_schema()}}
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Refusal, "description": "Refused; `error` says why and what to do next."}
+}
 
-class Answer(BaseModel):
-    """One action and how sure the model is of it."""
-
-    label: str
-    confidence: float
-
-
-class Segment(Answer):
-    """What the model sees between two moments, in seconds."""
-
-    start_s: float
-    end_s: float
-
-
-class Video(BaseModel):
-    """The video that was asked about; size in pixels."""
-
-    title: str
-    duration_s: float
-    width: int
-    height: int
-    fps: float
-
-
-class Timings(BaseModel):
-    """Where the time went, in milliseconds."""
-
-    download: float
-    decode: float
-    model: float
-    total: float
-
-
-class ServedModel(BaseModel):
-    """The model that answered, down to the data and code it was made from."""
-
-    name: str
-    version: str
-    run_id: str
-    git_commit: str
-    data_version: str
-    bento: str
-
-
-class Prediction(Answer):
-    """The answer to both predict calls."""
-
-    known: bool
-    top: list[Answer]
-    segments: list[Segment]
-    video: Video
-    timings_ms: Timings
-    model: ServedModel
+Result = TypeVar("Result")
+JobId = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{22}$")]
 
 
-class RefusalError(Exception):
-    """A request that is answered with a 4xx."""
+@dataclass
+class Running:
+    """What lives as long as the application does."""
 
-    def __init__(self, status: int, code: str, message: str, next_step: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.content = {"error": {"code": code, "message": message, "next_step": next_step}}
+    recogniser: Recogniser
+    scratch: Scratch
+    store: JobStore
+    runner: JobRunner
+    cache: VideoCache
 
 
-def create_app() -> FastAPI:
-    """The web application; `app.state.classifier` and `app.state.bento` are set before the first request."""
-    app = FastAPI(title="Actreel", docs_url=None, redoc_url=None)
+class Admission:
+    """How many are let in at once."""
 
-    @app.exception_handler(RefusalError)
-    def refuse(request: Request, error: RefusalError) -> JSONResponse:
-        return JSONResponse(error.content, error.status)
+    def __init__(self, what: str, limit: int, retry_after_s: int) -> None:
+        self._what = what
+        self._limit = limit
+        self._retry_after_s = retry_after_s
+        self._inside = 0
 
-    @app.exception_handler(RequestValidationError)
-    def refuse_form(request: Request, error: RequestValidationError) -> JSONResponse:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
-        refusal = RefusalError(
-            422,
-            "bad_request",
-            f"the request must hold what the call asks for. Received: {problems}",
-            "Send the video as multipart field 'video', as curl -F video=@clip.avi does.",
-        )
-        return JSONResponse(refusal.content, refusal.status)
+    @contextmanager
+    def __call__(self) -> Any:
+        """Lets one in for as long as the context is open.
 
-    @app.post("/predict_file")
-    def predict_file(video: Annotated[UploadFile, File()]) -> Prediction:
-        """Names the action in an uploaded video."""
-        if (video.size or 0) > MAX_UPLOAD_BYTES:
-            raise RefusalError(
-                413,
-                "too_large",
-                f"a video must be at most {MAX_UPLOAD_BYTES >> 20} MB. Received: {(video.size or 0) >> 20} MB.",
-                "Cut or shrink the video.",
+        Raises:
+            RefusalError: 429, the place is full.
+        """
+        if self._inside >= self._limit:
+            raise busy(self._what, self._limit, self._retry_after_s)
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The web application; what it serves is set before it starts.
+
+    Args:
+        settings: The operator's.
+
+    Returns:
+        The application; `app.state.served` is a `Served`, and `app.state.ready` tells when it has warmed up.
+    """
+    videos = Admission("videos", settings.max_requests, 1)
+    streams = Admission("event streams", settings.max_streams, 10)
+    running: Running  # set as the application starts
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        nonlocal running
+        scratch = Scratch(settings.state_dir)
+        store = JobStore(scratch, settings)
+        runner = JobRunner(store, scratch)
+        recogniser = Recogniser(app.state.served, settings)
+        cache = VideoCache(settings.state_dir / "youtube", YOUTUBE_CACHE_BYTES)
+        running = Running(recogniser, scratch, store, runner, cache)
+        try:
+            async with recogniser.running(scratch):
+                runner.start()
+                app.state.ready = True
+                try:
+                    yield
+                finally:
+                    app.state.ready = False
+                    await runner.close()
+        finally:
+            store.close()
+            scratch.close()
+
+    app = FastAPI(
+        title="Actreel",
+        description="Names the action in a video.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/docs.json",
+        lifespan=lifespan,
+        responses=_REFUSALS,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.ready = False
+    app.add_middleware(Guard, settings=settings)
+    _refusals(app)
+
+    async def download(
+        link: str, folder: Path, stopped: threading.Event, ticket: Ticket | None = None
+    ) -> tuple[FetchedVideo, float]:
+        since = time.perf_counter()
+        clip = running.recogniser.classifier.card.clip
+
+        def tell(fraction: float) -> None:
+            if ticket is not None:
+                loop.call_soon_threadsafe(ticket.tell, "download", fraction, [])
+
+        loop = asyncio.get_running_loop()
+        limits = FetchLimits(settings.max_duration_s, settings.max_upload_bytes, settings.fetch_timeout_s)
+        fetching = asyncio.ensure_future(
+            asyncio.to_thread(
+                fetch, link, folder, limits=limits, min_side=max(clip.height, clip.width),
+                on_progress=tell, cancelled=stopped.is_set, cache=running.cache,
             )
-        with tempfile.TemporaryDirectory(prefix="actreel-") as private:
-            path = Path(private) / "video"  # never the name that the client sent
-            with path.open("wb") as file:
-                shutil.copyfileobj(video.file, file)
-            return predict(app.state.classifier, app.state.bento, path, video.filename or "")
+        )  # fmt: skip
+        try:
+            fetched = await asyncio.shield(fetching)
+        except asyncio.CancelledError:
+            # The folder must outlive the thread that writes to it.
+            stopped.set()
+            await asyncio.wait([fetching], timeout=10)
+            if fetching.done():
+                fetching.exception()
+            raise
+        except YouTubeError as error:
+            raise RefusalError(422, error.code, error.message, error.next_step) from error
+        took = time.perf_counter() - since
+        STAGE_SECONDS.labels("download").observe(took)
+        return fetched, took
+
+    @app.post("/predict_file", openapi_extra={"requestBody": {"required": True, "content": _FORM}})
+    async def predict_file(request: Request) -> Prediction:
+        """Names the action in an uploaded video: multipart field `video`, any container that FFmpeg reads."""
+        started = time.perf_counter()
+        with videos(), running.scratch.private() as folder:
+            path = folder / VIDEO_FILE
+            title = await receive_video(request, path, settings.max_upload_bytes)
+            STAGE_SECONDS.labels("upload").observe(time.perf_counter() - started)
+            work = running.recogniser.predict(path, title, settings.decode_timeout_s, started=started)
+            prediction = await _unless_gone(request, work)
+        running.store.remember(prediction, None)
+        return prediction
+
+    @app.post("/predict_url")
+    async def predict_url(request: Request, link: Link) -> Prediction:
+        """Names the action in a YouTube video, once it is downloaded; a job shows progress meanwhile."""
+        started = time.perf_counter()
+        with videos(), running.scratch.private() as folder:
+
+            async def work() -> Prediction:
+                fetched, took = await download(link.url, folder, threading.Event())
+                return await running.recogniser.predict(
+                    fetched.path, fetched.title, settings.decode_timeout_s, download_s=took, started=started
+                )
+
+            prediction = await _unless_gone(request, work())
+        running.store.remember(prediction, None)
+        return prediction
+
+    @app.post(
+        "/jobs",
+        status_code=202,
+        openapi_extra={"requestBody": {"required": True, "content": _FORM | _LINK}},
+    )
+    async def create_job(request: Request) -> JobCreated:
+        """Takes on a video, as multipart field `video` or as {"url"}, to be answered later."""
+        if request.headers.get("content-type", "").startswith("multipart/"):
+            name = running.store.create("decode")
+            try:
+                with videos():
+                    path = running.store.folder(name) / VIDEO_FILE
+                    title = await receive_video(request, path, settings.max_upload_bytes)
+            except BaseException:
+                running.store.drop(name)
+                raise
+
+            async def work(ticket: Ticket) -> Prediction:
+                return await watch(ticket, path, title, 0.0, time.perf_counter())
+        else:
+            link = await _link_of(request)
+            try:
+                video_id(link)
+            except YouTubeError as error:
+                raise RefusalError(422, error.code, error.message, error.next_step) from error
+            name = running.store.create("download")
+
+            async def work(ticket: Ticket) -> Prediction:
+                started = time.perf_counter()
+                ticket.tell("download", 0.0, [])
+                fetched, took = await download(link, ticket.folder, ticket.stopped, ticket)
+                return await watch(ticket, fetched.path, fetched.title, took, started)
+
+        running.runner.submit(name, work)
+        return JobCreated(id=name)
+
+    async def watch(ticket: Ticket, path: Path, title: str, download_s: float, started: float) -> Prediction:
+        ticket.tell("decode", 0.0, [])
+        return await running.recogniser.predict(
+            path, title, settings.job_timeout_s, download_s=download_s, started=started,
+            on_progress=lambda share, segments: ticket.tell("model", share, segments), thumbnails=ticket.folder,
+        )  # fmt: skip
+
+    @app.get("/jobs/{job}")
+    async def job_state(job: JobId) -> Job:
+        """A job as it is now."""
+        return running.store.get(job)
+
+    @app.delete("/jobs/{job}")
+    async def cancel_job(job: JobId) -> Job:
+        """Asks for a job's end; one that has ended stays as it is."""
+        return running.store.cancel(job)
+
+    @app.get(
+        "/jobs/{job}/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}}
+    )
+    async def job_events(job: JobId) -> StreamingResponse:
+        """A job's progress as server-sent events: `progress`, `segments`, and `done`, `failed` or `cancelled`."""
+        running.store.get(job)
+
+        async def stream() -> AsyncIterator[bytes]:
+            with streams():
+                async for event in events(running.store, job):
+                    yield event
+
+        return StreamingResponse(stream(), media_type="text/event-stream")
+
+    @app.get(
+        "/jobs/{job}/frames/{number}.jpg", response_class=FileResponse, responses={200: {"content": {"image/jpeg": {}}}}
+    )
+    async def job_frame(job: JobId, number: Annotated[int, InPath(ge=0, lt=NUM_THUMBNAILS)]) -> FileResponse:
+        """One of 8 sampled frames of a job's video."""
+        running.store.get(job)
+        path = running.store.folder(job) / f"{number}.jpg"
+        if not path.is_file():
+            raise RefusalError(
+                404, "no_such_frame", "a frame is there once it was decoded. Received: one that is not.",
+                "Ask again when the job is done.",
+            )  # fmt: skip
+        return FileResponse(path, media_type="image/jpeg")
+
+    @app.post("/feedback")
+    async def feedback(verdict: Verdict) -> VerdictStored:
+        """Keeps a verdict on a prediction; the video with it only if `share_video` is true and it is still here."""
+        if verdict.label is not None and not is_label(verdict.label):
+            raise RefusalError(
+                422, "bad_label", "an action's name is letters, digits, spaces and .()'-, at most 64. Received: other.",
+                "Name the action in a word or two.",
+            )  # fmt: skip
+        known = running.store.recall(verdict.prediction_id)
+        video = known.video if verdict.share_video else None
+        entry = Feedback(
+            verdict.prediction_id, known.label, known.confidence, known.bento, verdict.correct, verdict.label
+        )
+        await asyncio.to_thread(lambda: FeedbackStore(settings.feedback_dir).add(entry, video))
+        return VerdictStored(stored=True, video_kept=video is not None)
 
     @app.get("/model")
-    def model() -> dict[str, Any]:
+    async def model() -> ModelCard:
         """The model that answers here: its labels, clip settings and where it comes from."""
-        classifier: ActionClassifier = app.state.classifier
-        return {
-            **served_model(classifier, app.state.bento).model_dump(),
-            "labels": classifier.card.labels,
-            "clip": classifier.card.clip.model_dump(),
-        }
+        served: Served = app.state.served
+        card = served.classifier.card
+        return ModelCard(
+            **served.model.model_dump(),
+            dataset=card.provenance.dataset,
+            trained_at=card.provenance.trained_at,
+            metrics={name: float(served.labels[name]) for name in METRICS if name in served.labels},
+            protocol=served.labels.get("protocol"),
+            labels=list(card.labels),
+            clip=card.clip,
+            clip_duration_s=card.clip_duration_s,
+        )
 
+    def sample_paths() -> dict[str, Path]:
+        return {path.name: path for path in sorted(app.state.served.samples.glob("*/*")) if path.is_file()}
+
+    @app.get("/samples")
+    async def list_samples() -> list[Sample]:
+        """Videos to try the service with."""
+        return [Sample(name=name, label=path.parent.name) for name, path in sample_paths().items()]
+
+    @app.get("/samples/{name}", response_class=FileResponse)
+    async def sample(name: str) -> FileResponse:
+        """One of the videos to try the service with."""
+        path = sample_paths().get(name)
+        if path is None:
+            raise RefusalError(404, "no_such_sample", "there is no such sample.", "See GET /samples.")
+        return FileResponse(path)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        content, kind = await asyncio.to_thread(exposition)
+        return Response(content, media_type=kind)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(docs_page(app.openapi()))
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})
+
+    app.mount("/static", StaticFiles(directory=WEB, check_dir=False), name="static")
+
+    app.router.routes.append(_Nothing())
     return app
 
 
-def predict(classifier: ActionClassifier, bento: str, path: Path, title: str) -> Prediction:
-    """Answers for one video file.
+class _Nothing(BaseRoute):
+    """Takes what no route does, so that the server around this application shows no pages of its own.
 
-    Raises:
-        RefusalError: The file is no video that can be decoded.
+    It matches in part only: a route that has the path, but not the method, comes first and answers 405.
     """
-    start = time.perf_counter()
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Any request."""
+        return Match.PARTIAL, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """There is no such page."""
+        raise HTTPException(404)
+
+
+def _refusals(app: FastAPI) -> None:
+    """Every 4xx in the contract's form."""
+
+    @app.exception_handler(RefusalError)
+    async def refuse(request: Request, error: RefusalError) -> JSONResponse:
+        return refused(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse_form(request: Request, error: RequestValidationError) -> JSONResponse:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+        return refused(_bad_request(problems))
+
+    @app.exception_handler(HTTPException)
+    async def refuse_other(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 404:
+            return refused(RefusalError(404, "no_such_page", "there is no such page.", "See GET /docs."))
+        headers = dict(error.headers) if error.headers else None
+        return refused(RefusalError(error.status_code, "bad_request", f"{error.detail}.", "See GET /docs.", headers))
+
+
+async def _link_of(request: Request) -> str:
+    """The link in a JSON body."""
     try:
-        clip, info = load_clip_and_info(path, classifier.card.clip)
-    except VideoError as error:
-        raise RefusalError(
-            422,
-            "not_a_video",
-            "an upload must be a video that can be decoded. Received: a file that is damaged, empty or no video.",
-            "Send an .mp4, .avi, .mov, .mkv or .webm file that plays on your machine.",
-        ) from error
-    decoded = time.perf_counter()
-    top = classifier.ranked(classifier.probabilities(clip[None])[0])
-    done = time.perf_counter()
-    return Prediction(
-        **as_answer(top[0]).model_dump(),
-        known=True,
-        top=[as_answer(scored) for scored in top],
-        segments=[Segment(**as_answer(top[0]).model_dump(), start_s=0, end_s=info.duration_s)],
-        video=as_video(title, info),
-        timings_ms=Timings(
-            download=0,
-            decode=(decoded - start) * 1000,
-            model=(done - decoded) * 1000,
-            total=(done - start) * 1000,
-        ),
-        model=served_model(classifier, bento),
+        return Link.model_validate_json(await request.body()).url
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'body'}: {p['msg']}" for p in error.errors())
+        raise _bad_request(problems) from error
+
+
+def _bad_request(problems: str) -> RefusalError:
+    return RefusalError(
+        422, "bad_request", f"the request must hold what the call asks for. Received: {problems}.", "See GET /docs."
     )
 
 
-def as_answer(scored: Scored) -> Answer:
-    """The classifier's score in the words of the contract."""
-    return Answer(label=scored.label, confidence=scored.confidence)
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """Does the work while the client waits; once nobody waits any more, the work is stopped."""
 
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
 
-def as_video(title: str, info: VideoInfo) -> Video:
-    """What was decoded, in the words of the contract."""
-    return Video(title=title, duration_s=info.duration_s, width=info.width, height=info.height, fps=info.fps)
-
-
-def served_model(classifier: ActionClassifier, bento: str) -> ServedModel:
-    """The model's provenance in the words of the contract."""
-    provenance = classifier.card.provenance
-    return ServedModel(
-        name=f"actreel-{provenance.dataset}",
-        version=bento.partition(":")[2],
-        run_id=provenance.run_id,
-        git_commit=provenance.git_commit,
-        data_version=provenance.data_version,
-        bento=bento,
-    )
+    doing = asyncio.create_task(work)
+    watching = asyncio.create_task(gone())
+    try:
+        await asyncio.wait([doing, watching], return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise RefusalError(499, "gone", "the client left before the answer.", "Ask again.")
+        return doing.result()
+    finally:
+        for task in (doing, watching):
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(doing, watching, return_exceptions=True)

@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from actreel import youtube
 from actreel.cli import main
 from actreel.config import ClipSpec
 from tests.conftest import write_model_folder
+from tests.youtube_double import Uploaded, YouTubeDouble
 
 
 @pytest.fixture
@@ -45,3 +47,24 @@ def test_a_bad_file_among_good_ones_is_named_and_the_rest_answered(
 def test_no_model_is_a_message_not_a_traceback(video: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"^error: a model folder must hold .*dvc repro"):
         main(["predict", str(video), "--model", str(tmp_path)])
+
+
+def test_a_youtube_link_is_as_good_as_its_file(
+    model: str, video: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = "https://youtu.be/dQw4w9WgXcQ"
+    with YouTubeDouble().running() as double:
+        monkeypatch.setattr(youtube, "DOWNLOADER", double.downloader)
+        double.videos["dQw4w9WgXcQ"] = Uploaded(video.read_bytes())
+        main(["predict", link, str(video), "--model", model, "--json"])
+        from_youtube, from_file = map(json.loads, capsys.readouterr().out.splitlines())
+        assert from_youtube["source"] == link
+        assert from_youtube["top"] == from_file["top"]
+
+        double.videos["dQw4w9WgXcQ"] = Uploaded(duration_s=100_000)
+        with pytest.raises(SystemExit):
+            main(["predict", link, "https://127.0.0.1/video.mp4", "--model", model])
+    out, err = capsys.readouterr()
+    assert not out
+    assert "error: the video must last at most" in err
+    assert "error: this is not a YouTube link." in err

@@ -15,9 +15,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from actreel.clips import load_clip
 from actreel.config import ClipSpec
 from actreel.errors import ModelError
+from actreel.segments import Recognition, recognise
 
 ONNX_FILE = "model.onnx"
 CARD_FILE = "classifier.json"
@@ -50,6 +50,8 @@ class ClassifierCard(BaseModel):
     Attributes:
         labels: Actions in the order of the model's outputs.
         clip: How a video becomes the model's input.
+        clip_duration_s: The training clips' median duration, in seconds: a much longer video is seen through windows
+            of that length (None: as one clip, whatever its length).
         provenance: Where the model comes from.
     """
 
@@ -57,6 +59,7 @@ class ClassifierCard(BaseModel):
 
     labels: tuple[str, ...] = Field(min_length=2)
     clip: ClipSpec
+    clip_duration_s: float | None = Field(default=None, gt=0)
     provenance: Provenance
 
     def save(self, folder: Path) -> None:
@@ -146,6 +149,14 @@ class ActionClassifier:
         (scores,) = self._session.run(None, {self._input: clips})
         return np.asarray(scores, dtype=np.float32)
 
+    def recognise(self, path: Path) -> Recognition:
+        """Watches a video file from start to end.
+
+        Raises:
+            VideoError: The file cannot be decoded.
+        """
+        return recognise(path, self.card.clip, self.card.clip_duration_s, self.probabilities)
+
     def predict(self, path: Path) -> tuple[Scored, ...]:
         """Names the action in a video file.
 
@@ -155,7 +166,7 @@ class ActionClassifier:
         Raises:
             VideoError: The file cannot be decoded.
         """
-        return self.ranked(self.probabilities(load_clip(path, self.card.clip)[np.newaxis])[0])
+        return self.ranked(self.recognise(path).probabilities)
 
     def ranked(self, probabilities: NDArray[np.float32]) -> tuple[Scored, ...]:
         """The surest actions of one clip's probabilities, float32 (K,); at most 5."""

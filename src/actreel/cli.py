@@ -1,33 +1,110 @@
-"""The command line: `actreel predict clip.avi`."""
+"""The command line: `actreel predict clip.avi https://youtu.be/…`, `actreel crossval`, `actreel leakage`."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 from actreel.classifier import ActionClassifier, Scored
-from actreel.clips import load_clip_and_info
-from actreel.errors import VideoError, exit_cleanly
+from actreel.errors import FetchError, VideoError, exit_cleanly
+from actreel.feedback import default_folder, export_dataset
+from actreel.segments import Recognition
 from actreel.video import VideoInfo
+from actreel.youtube import FetchLimits, fetch
 
 BAR_WIDTH = 24
+MOST_NAMED = 4
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command that `arguments` (by default the program's own) ask for."""
     parser = argparse.ArgumentParser(prog="actreel", description="Human action recognition.")
     commands = parser.add_subparsers(dest="command", required=True)
-    predict = commands.add_parser("predict", help="name the action in video files")
-    predict.add_argument("sources", nargs="+", metavar="SOURCE", help="a video file")
+    predict = commands.add_parser("predict", help="name the action in videos")
+    predict.add_argument("sources", nargs="+", metavar="SOURCE", help="a video file or a YouTube link")
     predict.add_argument(
         "--model", type=Path, default=Path("artifacts/model"), metavar="DIR", help="model folder (default: %(default)s)"
     )
     predict.add_argument("--json", action="store_true", help="print one JSON object a line, one for each SOURCE")
+    predict.set_defaults(run=lambda options: _predict(options.sources, options.model, options.json))
+
+    crossval = commands.add_parser("crossval", help="test every clip once, by a model that has not seen its group")
+    crossval.add_argument(
+        "--folds", required=True, type=_folds, metavar="logo|K", help="leave one group out, or K parts of the groups"
+    )
+    crossval.set_defaults(run=_crossval)
+
+    leakage = commands.add_parser("leakage", help="what a random split adds to the accuracy of the same model")
+    leakage.add_argument("--repeats", type=_positive, default=3, metavar="N", help="pairs of models (default: 3)")
+    leakage.set_defaults(run=_leakage)
+
+    for command in (crossval, leakage):
+        command.add_argument(
+            "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="replaces a value of params.yaml"
+        )
+        command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    feedback = commands.add_parser("feedback", help="what visitors of the service said")
+    verbs = feedback.add_subparsers(dest="verb", required=True)
+    export = verbs.add_parser("export", help="make a dataset folder of the videos that visitors gave")
+    export.add_argument("target", type=Path, metavar="DIR", help="the folder to make or complete")
+    export.set_defaults(run=lambda options: _export(options.target))
+
     options = parser.parse_args(arguments)
-    exit_cleanly(lambda: _predict(options.sources, options.model, options.json))
+    exit_cleanly(lambda: options.run(options))
+
+
+def _folds(text: str) -> int | None:
+    """None for `logo`, which leaves one group out at a time."""
+    if text == "logo":
+        return None
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"folds must be 'logo' or a number from 2 on. Received: '{text}'")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 on. Received: '{text}'")
+    return int(text)
+
+
+def _crossval(options: argparse.Namespace) -> None:
+    # Imported here, since what trains takes seconds to load and `predict` needs none of it.
+    from actreel.config import load_params, override
+    from actreel.crossval import cross_validate
+
+    with contextlib.redirect_stdout(sys.stderr):
+        result = cross_validate(override(load_params(), options.set), options.folds)
+    if options.json:
+        print(json.dumps(result))
+        return
+    for fold in result["folds"]:
+        groups = ", ".join(fold["groups"]) if len(fold["groups"]) <= MOST_NAMED else f"{len(fold['groups'])} groups"
+        print(f"fold {fold['fold']:3d}  accuracy {fold['accuracy']:.3f}  {fold['num_test_clips']} clips of {groups}")
+    print(f"mean accuracy {result['mean_accuracy']:.3f} ± {result['std_accuracy']:.3f} over the folds")
+    print(f"balanced accuracy {result['balanced_accuracy']:.3f} over all {result['num_clips']} clips")
+    if result["leaky"]:
+        print("leaky: clips of one group stood on both sides, so this flatters the model")
+
+
+def _leakage(options: argparse.Namespace) -> None:
+    from actreel.config import load_params, override
+    from actreel.leakage import measure_leakage
+
+    with contextlib.redirect_stdout(sys.stderr):
+        result = measure_leakage(override(load_params(), options.set), options.repeats)
+    if options.json:
+        print(json.dumps(result))
+        return
+    print(f"groups held out  {result['group_accuracy']:.3f}")
+    print(f"random split     {result['random_accuracy']:.3f}")
+    print(f"leakage          {result['difference']:+.3f} ± {result['std_difference']:.3f}, {options.repeats} repeats")
 
 
 def _predict(sources: list[str], model: Path, as_json: bool) -> None:
@@ -35,24 +112,55 @@ def _predict(sources: list[str], model: Path, as_json: bool) -> None:
     failures = 0
     for source in sources:
         try:
-            clip, info = load_clip_and_info(Path(source), classifier.card.clip)
-        except VideoError as error:
+            seen = _watch(source, classifier)
+        except (VideoError, FetchError) as error:
             print(f"error: {error}", file=sys.stderr)
             failures += 1
             continue
-        top = classifier.ranked(classifier.probabilities(clip[None])[0])
-        print(_json(source, top, info, classifier) if as_json else _table(source, top, info))
+        top = classifier.ranked(seen.probabilities)
+        print(_json(source, top, seen, classifier) if as_json else _table(source, top, seen.info))
     if failures:
         sys.exit(1)
 
 
-def _json(source: str, top: tuple[Scored, ...], info: VideoInfo, classifier: ActionClassifier) -> str:
+def _watch(source: str, classifier: ActionClassifier) -> Recognition:
+    if "://" not in source:
+        return classifier.recognise(Path(source))
+    clip = classifier.card.clip
+    with tempfile.TemporaryDirectory(prefix="actreel-") as folder:
+        side = max(clip.height, clip.width)
+        fetched = fetch(source, Path(folder), limits=FetchLimits(), min_side=side, on_progress=_show_progress)
+        return classifier.recognise(fetched.path)
+
+
+def _show_progress(share: float) -> None:
+    if sys.stderr.isatty():
+        print(f"\rdownloading {share:4.0%}", end="\n" if share == 1 else "", file=sys.stderr, flush=True)
+
+
+def _export(target: Path) -> None:
+    count = export_dataset(default_folder(), target)
+    print(f"{count} clips in '{target}'. Learn from them with:")
+    print(f"dvc exp run -S dataset.name=folder -S dataset.path={target.absolute()}")
+
+
+def _json(source: str, top: tuple[Scored, ...], seen: Recognition, classifier: ActionClassifier) -> str:
+    labels = classifier.card.labels
     answer = {
         "source": source,
         **asdict(top[0]),
         "known": True,
         "top": [asdict(scored) for scored in top],
-        "video": asdict(info),
+        "segments": [
+            {
+                "start_s": segment.start_s,
+                "end_s": segment.end_s,
+                "label": labels[segment.place],
+                "confidence": segment.confidence,
+            }
+            for segment in seen.segments
+        ],
+        "video": asdict(seen.info),
         "model": classifier.card.provenance.model_dump(),
     }
     return json.dumps(answer, ensure_ascii=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -30,8 +31,13 @@ def sample_indices(num_frames: int, spec: ClipSpec) -> NDArray[np.int64]:
     """
     if num_frames < 1:
         raise ValueError(f"num_frames must be at least 1. Received: {num_frames}")
-    parts = np.arange(spec.num_frames, dtype=np.int64)
-    return (2 * parts + 1) * num_frames // (2 * spec.num_frames)
+    return middle_frames(num_frames, spec.num_frames)
+
+
+def middle_frames(num_frames: int, num_parts: int) -> NDArray[np.int64]:
+    """int64 (num_parts,): the middle frame of each of `num_parts` equal parts of a video of `num_frames` frames."""
+    parts = np.arange(num_parts, dtype=np.int64)
+    return (2 * parts + 1) * num_frames // (2 * num_parts)
 
 
 def load_clip(path: Path, spec: ClipSpec) -> NDArray[np.uint8]:
@@ -54,11 +60,11 @@ def load_clip(path: Path, spec: ClipSpec) -> NDArray[np.uint8]:
 
 def load_clip_and_info(path: Path, spec: ClipSpec) -> tuple[NDArray[np.uint8], VideoInfo]:
     """As `load_clip`, together with what the video holds, from the same pass over the file."""
+    return sample_frames(path, lambda num_frames: sample_indices(num_frames, spec), partial(fit_frame, spec=spec))
 
-    def resize(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        size = (spec.width, spec.height)
-        shrinks = frame.shape[0] >= spec.height and frame.shape[1] >= spec.width
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(frame, size, interpolation=how), dtype=np.uint8)
 
-    return sample_frames(path, lambda num_frames: sample_indices(num_frames, spec), resize)
+def fit_frame(frame: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:
+    """Resizes a decoded frame, uint8 (h, w, 3), to the spec's uint8 (H, W, 3)."""
+    shrinks = frame.shape[0] >= spec.height and frame.shape[1] >= spec.width
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(frame, (spec.width, spec.height), interpolation=how), dtype=np.uint8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -13,6 +13,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from actreel.errors import ConfigError
 
 DEMO_PATH = "src/actreel/dataset/demo.py"
+IMAGENET = "imagenet"
+NO_WEIGHTS = "none"
+PretrainedEncoder = Literal["efficientnet_lite0", "mobilenet_v2", "efficientnet_v2_b0", "resnet50", "vgg16"]
+FrameHead = Literal["mean", "lstm", "bilstm", "gru", "attention_lstm", "temporal_conv", "transformer"]
+ClipHead = Literal["convlstm", "cnn3d_attention_lstm"]
+PRETRAINED_ENCODERS: tuple[str, ...] = get_args(PretrainedEncoder)
+FRAME_HEADS: tuple[str, ...] = get_args(FrameHead)
+CLIP_HEADS: tuple[str, ...] = get_args(ClipHead)
 
 
 class Section(BaseModel):
@@ -168,19 +176,48 @@ class ValidateParams(Section):
 
 
 class ModelParams(Section):
-    """The network.
+    """The network: an encoder that sees one frame, and a head that sees all of a clip.
 
     Attributes:
-        encoder: `small_cnn`, the per-frame CNN of the LRCN paper's UCF50 project.
-        head: `lstm` reads the frames in order; `mean` averages them and is blind to order.
-        units: Width of the LSTM.
-        dropout: Share of activations dropped after each pooling, while training.
+        encoder: `small_cnn`, the per-frame CNN of the LRCN paper's UCF50 project, always trained from scratch; or one
+            that has learned ImageNet; or `pixels`, no encoder, for the heads that look at space and time at once.
+        weights: Of an encoder that has learned ImageNet: `imagenet`, `none` (train it from scratch too) or the path of
+            a .weights.h5 or .keras file. With weights it stays frozen, and frames are encoded once.
+        head: `mean` averages the frames and is blind to order; `lstm`, `bilstm`, `gru`, `attention_lstm`,
+            `temporal_conv` and `transformer` read them in order; `convlstm` and `cnn3d_attention_lstm` take `pixels`.
+        motion: `difference` sets beside each frame how much it differs from the one before: in pixels where the
+            encoder is trained, in features where it is frozen.
+        units: Width of the head.
+        dropout: Share of activations dropped while training.
     """
 
-    encoder: Literal["small_cnn"]
-    head: Literal["lstm", "mean"]
+    encoder: Literal["pixels", "small_cnn", PretrainedEncoder]
+    weights: str
+    head: Literal[FrameHead, ClipHead]
+    motion: Literal["none", "difference"]
     units: int = Field(ge=1)
     dropout: float = Field(ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _head_fits_encoder(self) -> ModelParams:
+        if (self.encoder == "pixels") != (self.head in CLIP_HEADS):
+            raise ValueError(
+                f"the heads {' and '.join(CLIP_HEADS)} take encoder 'pixels', and no other head does. "
+                f"Received: encoder '{self.encoder}' with head '{self.head}'. "
+                "Try: dvc exp run -S model.encoder=small_cnn -S model.head=lstm"
+            )
+        return self
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the encoder keeps the weights that it comes with."""
+        return self.encoder in PRETRAINED_ENCODERS and self.weights != NO_WEIGHTS
+
+    @property
+    def order_blind(self) -> ModelParams:
+        """The same network with the mean over time in place of its head: the baseline that it has to beat."""
+        encoder = "small_cnn" if self.encoder == "pixels" else self.encoder
+        return self.model_copy(update={"encoder": encoder, "head": "mean", "motion": "none"})
 
 
 class TrainParams(Section):
@@ -191,13 +228,15 @@ class TrainParams(Section):
         batch_size: Clips a step.
         learning_rate: Adam's step size.
         patience: Epochs without a better validation loss before training stops.
-        seed: Seed of the weights, the order of clips and dropout.
+        mirror: Shows half of the clips mirrored, anew in each epoch; not for actions that differ in left and right.
+        seed: Seed of the weights, the order of clips, mirroring and dropout.
     """
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     patience: int = Field(ge=1)
+    mirror: bool
     seed: int = Field(ge=0)
 
 
@@ -223,7 +262,7 @@ class PackageParams(Section):
     """The Bento.
 
     Attributes:
-        name: Name of the Bento and of its model in BentoML's store.
+        name: Name of the Bento in BentoML's store.
     """
 
     name: Annotated[str, AfterValidator(_bento_name)]
@@ -255,6 +294,31 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} must be YAML. {error}") from error
     return check_params(values, source=str(path))
+
+
+def override(params: Params, settings: list[str]) -> Params:
+    """The parameters with some replaced.
+
+    Args:
+        params: Checked parameters.
+        settings: `section.key=value` each, the value as in YAML.
+
+    Raises:
+        ConfigError: A setting has another form, a key is unknown or a value out of range.
+    """
+    values = params.model_dump(by_alias=True)
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        section, dot, key = name.partition(".")
+        if not (equals and dot and key) or section not in values:
+            raise ConfigError(
+                f"a setting must be SECTION.KEY=VALUE, with a section of params.yaml. Received: '{setting}'"
+            )
+        try:
+            values[section][key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"a setting's value must be YAML. Received: '{setting}'") from error
+    return check_params(values, source="--set")
 
 
 def check_params(values: Any, source: str) -> Params:

@@ -3,6 +3,7 @@
     ActreelError          anything the user can mend; the edges (stages, CLI, service) print it without a traceback
     ├── ConfigError       params.yaml or a --set: an unknown key, a value out of range
     ├── VideoError        a file that is no video, holds no frame, or breaks while decoding
+    │   └── VideoLimitError   a video that is fine, but larger or longer than the caller allows
     ├── DatasetError      a folder, group or split that cannot be learned from
     ├── ModelError        weights, labels or clip settings that do not belong together
     └── FetchError        a download that failed or was refused
@@ -26,6 +27,10 @@ class ConfigError(ActreelError):
 
 class VideoError(ActreelError):
     """A file cannot be decoded as video."""
+
+
+class VideoLimitError(VideoError):
+    """A video is larger or longer than allowed."""
 
 
 class DatasetError(ActreelError):

@@ -36,6 +36,12 @@ def macro_scores(probabilities: NDArray[np.float32], targets: NDArray[np.int64])
     return {"macro_precision": float(precision), "macro_recall": float(recall), "macro_f1": float(f1)}
 
 
+def balanced_accuracy(actions: list[str], answers: list[str]) -> float:
+    """Mean over the actions of the share of each one's clips that is answered right."""
+    right = pd.Series(actions) == pd.Series(answers)
+    return float(right.groupby(pd.Series(actions)).mean().mean())
+
+
 def per_class(
     probabilities: NDArray[np.float32],
     baseline: NDArray[np.float32],

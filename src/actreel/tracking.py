@@ -14,7 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
@@ -78,13 +78,7 @@ def training_run(params: Params, split: SplitParams, index: pd.DataFrame, data_v
     mlflow.set_system_metrics_sampling_interval(2)
     name = f"{params.dataset.label} {params.model.encoder}+{params.model.head}"
     with mlflow.start_run(run_name=name, log_system_metrics=True) as run:
-        mlflow.log_params(
-            {
-                f"{section}.{key}": value
-                for section, values in params.model_dump(by_alias=True).items()
-                for key, value in values.items()
-            }
-        )
+        mlflow.log_params(_flat(params))
         mlflow.set_tags(
             {
                 "dataset": params.dataset.label,
@@ -133,6 +127,49 @@ def reopened_run(run_id: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def parent_run(params: Params, name: str, protocol: str, leaky: bool, kept: Path | None) -> Iterator[str]:
+    """Opens the run that holds the runs of several models.
+
+    Args:
+        params: What they share.
+        name: The run's name.
+        protocol: How clips are held out.
+        leaky: Whether groups cross splits.
+        kept: File with the run's id, so that an interrupted run is gone on with; None always opens a new one.
+
+    Yields:
+        The run's id.
+    """
+    connect()
+    with _kept_run(name, kept, nested=False) as run_id:
+        mlflow.log_params(_flat(params))
+        tags = {"dataset": params.dataset.label, "protocol": protocol, "leaky": str(leaky).lower()}
+        mlflow.set_tags(tags | {"git_commit": git_commit()})
+        yield run_id
+
+
+@contextmanager
+def child_run(name: str, kept: Path | None) -> Iterator[str]:
+    """Opens one model's run within a parent's; see `parent_run`."""
+    with _kept_run(name, kept, nested=True) as run_id:
+        yield run_id
+
+
+@contextmanager
+def _kept_run(name: str, kept: Path | None, *, nested: bool) -> Iterator[str]:
+    known = kept.read_text(encoding="utf-8") if kept and kept.exists() else None
+    if known:
+        try:
+            mlflow.get_run(known)
+        except MlflowException:
+            known = None  # the store was removed meanwhile
+    with mlflow.start_run(run_id=known, run_name=None if known else name, nested=nested) as run:
+        if kept:
+            kept.write_text(run.info.run_id, encoding="utf-8")
+        yield run.info.run_id
+
+
 def log_epoch(epoch: int, metrics: Mapping[str, float], prefix: str = "") -> None:
     """Adds one epoch's metrics to the open run."""
     mlflow.log_metrics({f"{prefix}{name}": float(value) for name, value in metrics.items()}, step=epoch)
@@ -153,6 +190,11 @@ def log_figure(figure: Figure, name: str) -> None:
 def log_file(path: Path, folder: str) -> None:
     """Adds a file to the open run."""
     mlflow.log_artifact(str(path), folder)
+
+
+def log_folder(folder: Path, name: str) -> None:
+    """Adds the files of a folder, and of those in it, to the open run."""
+    mlflow.log_artifacts(str(folder), name)
 
 
 def log_verdict(verdict: Mapping[str, Any]) -> None:
@@ -217,16 +259,23 @@ class Champion:
         registered_model: Its name in the registry.
         version: Its version there.
         run_id: The run that trained it.
+        tags: What was said of it when it was registered, such as its `accuracy`.
     """
 
     registered_model: str
     version: str
     run_id: str
+    tags: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def labels(self) -> dict[str, str]:
         """Which model this is, as labels for what is made from it."""
-        return {"registered_model": self.registered_model, "version": self.version, "run_id": self.run_id}
+        return {
+            **self.tags,
+            "registered_model": self.registered_model,
+            "version": self.version,
+            "run_id": self.run_id,
+        }
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
@@ -259,7 +308,7 @@ def find_champion(name: str) -> Champion | None:
     if CHAMPION not in aliases:
         return None
     version = client.get_model_version(name, aliases[CHAMPION])
-    return Champion(name, str(version.version), str(version.run_id))
+    return Champion(name, str(version.version), str(version.run_id), dict(version.tags))
 
 
 def crown(name: str, version: str) -> None:
@@ -274,6 +323,11 @@ def git_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return answer.stdout.strip()
+
+
+def _flat(params: Params) -> dict[str, Any]:
+    sections = params.model_dump(by_alias=True).items()
+    return {f"{section}.{key}": value for section, values in sections for key, value in values.items()}
 
 
 def _digest(path: Path) -> str:

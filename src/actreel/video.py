@@ -7,7 +7,8 @@ with `CAP_PROP_POS_FRAMES` and several times faster. Run one process a core rath
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from actreel.errors import VideoError
+from actreel.errors import VideoError, VideoLimitError
 
 # Before OpenCV loads: FFmpeg's complaints about a broken file would go straight to the user's terminal, and
 # our own error names the file anyway.
@@ -69,16 +70,12 @@ def sample_frames(
     choose: Callable[[int], NDArray[np.int64]],
     convert: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
 ) -> tuple[NDArray[np.uint8], VideoInfo]:
-    """Decodes the frames that `choose` picks, once the number of frames is known.
-
-    The container's frame count is only a guess, so the pass runs to the video's real end. Where the guess was wrong,
-    a second pass takes the frames for the real count: the answer depends on what decodes and on nothing else.
+    """Decodes the frames that `choose` picks, once the number of frames is known: `stream_frames`, gathered.
 
     Args:
         path: The video.
         choose: Takes the number of frames, N >= 1, and gives ascending indices in [0, N), repeats allowed.
-        convert: Applied once to each chosen frame, uint8 (H, W, 3) in RGB, as it is decoded (resize here, and
-            memory does not grow with the video's size); all results must have one shape.
+        convert: As for `stream_frames`.
 
     Returns:
         The frames, uint8 (len(indices), h, w, 3), RGB, and what the video holds.
@@ -86,40 +83,85 @@ def sample_frames(
     Raises:
         VideoError: The file is missing, is no video, or no frame of it decodes.
     """
+    frames: list[NDArray[np.uint8]] = []
+    stream = stream_frames(path, lambda info: choose(info.num_frames), convert)
+    while True:
+        try:
+            place, frame = next(stream)
+        except StopIteration as end:
+            return np.stack(frames), end.value
+        del frames[place:]
+        frames.append(frame)
+
+
+def stream_frames(
+    path: Path,
+    choose: Callable[[VideoInfo], NDArray[np.int64]],
+    convert: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    max_frames: int = sys.maxsize,
+) -> Generator[tuple[int, NDArray[np.uint8]], None, VideoInfo]:
+    """Decodes the frames that `choose` picks, one by one, in constant memory.
+
+    The container's frame count is only a guess, so the pass runs to the video's real end. Where the guess was wrong,
+    a second pass takes the frames for the real count: the answer depends on what decodes and on nothing else.
+
+    Args:
+        path: The video.
+        choose: Takes what the video holds (first as the container says; again, with the real count, where that was
+            wrong) and gives ascending indices in [0, num_frames), repeats allowed. It may raise to refuse the video.
+        convert: Applied once to each chosen frame, uint8 (H, W, 3) in RGB, as it is decoded (resize here, and
+            memory does not grow with the video's size); all results must have one shape.
+        max_frames: A video of more frames is refused, whatever its container says.
+
+    Yields:
+        Place among the indices, from 0, and the frame, uint8 (h, w, 3), RGB. A place 0 after others begins the
+        second pass: what came before it is void.
+
+    Returns:
+        What the video holds.
+
+    Raises:
+        VideoError: The file is missing, is no video, or no frame of it decodes.
+        VideoLimitError: The video has more than `max_frames` frames.
+    """
     with _opened(path) as capture:
         guess = max(1, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        frames, num_frames = _read(capture, choose(guess), convert)
+        chosen = choose(_describe(path, capture, guess))
+        num_frames = yield from _read(capture, chosen, convert, max_frames)
         info = _describe(path, capture, num_frames)
     if num_frames != guess:
         with _opened(path) as capture:
-            frames, again = _read(capture, choose(num_frames), convert)
+            again = yield from _read(capture, choose(info), convert, max_frames)
         if again != num_frames:
             raise VideoError(
                 f"a video must decode alike each time. Received: {num_frames} frames, then {again}, from '{path}'. "
                 "Is it still being written?"
             )
-    return np.stack(frames), info
+    return info
 
 
 def _read(
     capture: _Capture,
     indices: NDArray[np.int64],
     convert: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
-) -> tuple[list[NDArray[np.uint8]], int]:
+    max_frames: int,
+) -> Generator[tuple[int, NDArray[np.uint8]], None, int]:
     """One pass to the end: the converted frames in the order of `indices`, and how many frames there were."""
     wanted = indices.tolist()
-    frames: list[NDArray[np.uint8]] = []
-    position = 0
+    place = position = 0
     while capture.grab():
-        if len(frames) < len(wanted) and wanted[len(frames)] == position:
+        if position >= max_frames:
+            raise VideoLimitError(f"a video must have at most {max_frames} frames. Received: more. Cut it.")
+        if place < len(wanted) and wanted[place] == position:
             decoded, bgr = capture.retrieve()
             if not decoded:
                 break
             frame = convert(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8))
-            while len(frames) < len(wanted) and wanted[len(frames)] == position:
-                frames.append(frame)
+            while place < len(wanted) and wanted[place] == position:
+                yield place, frame
+                place += 1
         position += 1
-    return frames, position
+    return position
 
 
 class _Capture:

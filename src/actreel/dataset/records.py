@@ -99,6 +99,11 @@ def clips_of(index: pd.DataFrame, split: str) -> pd.DataFrame:
     return index[index["split"] == split].reset_index(drop=True)
 
 
+def usable(index: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose frames are stored: of all splits, and of no known action, but not those left out or unreadable."""
+    return index[~index["split"].isin([LEFT_OUT, UNREADABLE])]
+
+
 def labels_of(index: pd.DataFrame) -> list[str]:
     """The actions that are learned, in the order of the model's outputs."""
     return sorted(index.loc[index["split"].isin(SPLITS), "action"].unique())

@@ -122,6 +122,8 @@ def hold_out_fold(clips: pd.DataFrame, folds: pd.Series[int], fold: int, params:
             f"every action must have a group outside the fold that is tested. Received: none for {', '.join(missing)} "
             f"in fold {fold}. Use fewer folds, or add groups."
         )
+    if params.leaky:
+        split = shuffle_within_actions(rest, split, params.seed)
     return split.reindex(clips.index, fill_value=TEST)
 
 

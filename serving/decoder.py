@@ -1,0 +1,122 @@
+"""A decoder process: `python -m serving.decoder SETTINGS`, the only place where visitors' videos are opened.
+
+Reads one JSON request a line from stdin; writes messages to stdout, each a line of JSON, followed by `bytes` raw bytes
+where it names them. It holds nothing worth stealing, may be killed at any time, and gives itself limits of memory,
+processor time, open files and file size before it opens the first video.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from actreel.clips import middle_frames
+from actreel.config import ClipSpec
+from actreel.errors import VideoError, VideoLimitError
+from actreel.segments import VideoLimits, WindowPlan, stream_parts
+from actreel.video import VideoInfo
+
+THUMBNAIL_SIDE = 320
+OPEN_FILES = 32
+
+
+class Messenger:
+    """Writes messages."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def say(self, message: dict[str, Any], payload: bytes = b"") -> None:
+        """Sends a message and its raw bytes."""
+        self._stream.write(json.dumps(message | ({"bytes": len(payload)} if payload else {})).encode() + b"\n")
+        self._stream.write(payload)
+        self._stream.flush()
+
+
+def main() -> None:
+    """Decodes one video after the other, until stdin ends."""
+    settings = json.loads(sys.argv[1])
+    # Whatever a library prints must not end up among the messages.
+    messenger = Messenger(os.fdopen(os.dup(sys.stdout.fileno()), "wb"))
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    cv2.setNumThreads(1)
+    _limit(resource.RLIMIT_AS, settings["memory_bytes"])
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
+    messenger.say({"say": "ready"})
+    for line in sys.stdin:
+        request = json.loads(line)
+        # Killed even if the service that would have killed it is gone.
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        seconds = int(used.ru_utime + used.ru_stime + request["timeout_s"]) + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
+        try:
+            decode(request, settings, messenger)
+        except VideoLimitError as error:
+            messenger.say({"say": "refused", "reason": "limit", "message": str(error)})
+        except (VideoError, MemoryError, cv2.error):
+            # OpenCV's and Python's own words on memory would tell a visitor nothing.
+            messenger.say({"say": "refused", "reason": "damaged", "message": ""})
+
+
+def decode(request: dict[str, Any], settings: dict[str, Any], messenger: Messenger) -> None:
+    """Sends a video's plan, its sampled frames and thumbnails as they are decoded, and what it holds."""
+    spec = ClipSpec(**settings["spec"])
+    thumbnails: list[int] = []
+
+    def on_plan(plan: WindowPlan, info: VideoInfo) -> None:
+        distinct = min(plan.num_parts, info.num_frames)
+        thumbnails[:] = middle_frames(distinct, request["thumbnails"]).tolist()
+        messenger.say({"say": "plan", "plan": vars(plan), "info": vars(info)})
+
+    def on_frame(count: int, frame: NDArray[np.uint8]) -> None:
+        if count in thumbnails:
+            jpeg = _thumbnail(frame)
+            for number, wanted in enumerate(thumbnails):
+                if wanted == count:
+                    messenger.say({"say": "thumbnail", "number": number}, jpeg)
+
+    stream = stream_parts(
+        Path(request["path"]),
+        spec,
+        settings["clip_duration_s"],
+        limits=VideoLimits(**settings["limits"]),
+        on_plan=on_plan,
+        on_frame=on_frame,
+    )
+    while True:
+        try:
+            part, frame = next(stream)
+        except StopIteration as end:
+            messenger.say({"say": "done", "info": vars(end.value)})
+            return
+        messenger.say({"say": "frame", "part": part}, frame.tobytes())
+
+
+def _thumbnail(frame: NDArray[np.uint8]) -> bytes:
+    height, width = frame.shape[:2]
+    scale = min(1.0, THUMBNAIL_SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 80])
+    return bytes(jpeg.tobytes())
+
+
+def _limit(what: int, value: int) -> None:
+    resource.setrlimit(what, (value, value))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (BrokenPipeError, KeyboardInterrupt):
+        os._exit(1)  # the service is gone; there is nobody to tell

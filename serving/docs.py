@@ -1,0 +1,60 @@
+"""The API in words: one page of plain HTML, made from the OpenAPI document."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+_EXAMPLES = """curl -F video=@clip.mp4 http://localhost:3000/predict_file
+curl -H 'Content-Type: application/json' -d '{"url": "https://youtu.be/..."}' http://localhost:3000/predict_url
+
+# A long video, as a job
+curl -F video=@match.mp4 http://localhost:3000/jobs
+curl -N http://localhost:3000/jobs/ID/events
+
+# Python
+import httpx
+with open("clip.mp4", "rb") as video:
+    print(httpx.post("http://localhost:3000/predict_file", files={"video": video}, timeout=60).json()["label"])"""
+
+
+def docs_page(document: dict[str, Any]) -> str:
+    """The page for an OpenAPI document."""
+    schemas = document.get("components", {}).get("schemas", {})
+    calls = "\n".join(
+        _call(method, path, operation)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    )
+    words = "\n".join(_schema(name, schema) for name, schema in schemas.items())
+    return f"""<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Actreel: API</title><link rel="stylesheet" href="/static/style.css"></head>
+<body><main class="docs">
+<h1>Actreel: API</h1>
+<p>{escape(document["info"]["description"])} The same as OpenAPI: <a href="/docs.json">/docs.json</a>.
+Every refusal is a 4xx with <code>{{"error": {{"code", "message", "next_step"}}}}</code>; 429 says in
+<code>Retry-After</code> when to come back.</p>
+<h2>Examples</h2><pre>{escape(_EXAMPLES)}</pre>
+<h2>Calls</h2><dl>{calls}</dl>
+<h2>Words</h2><dl>{words}</dl>
+</main></body></html>
+"""
+
+
+def _call(method: str, path: str, operation: dict[str, Any]) -> str:
+    takes = ", ".join(operation.get("requestBody", {}).get("content", {}))
+    body = f"<br>Takes: {escape(takes)}" if takes else ""
+    return (
+        f"<dt><code>{escape(method.upper())} {escape(path)}</code></dt>"
+        f"<dd>{escape(operation.get('description', ''))}{body}</dd>"
+    )
+
+
+def _schema(name: str, schema: dict[str, Any]) -> str:
+    fields = ", ".join(schema.get("properties", {}))
+    return (
+        f"<dt><code>{escape(name)}</code></dt><dd>{escape(schema.get('description', ''))}"
+        f"<br><code>{escape(fields)}</code></dd>"
+    )

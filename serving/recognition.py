@@ -1,0 +1,215 @@
+"""From a video file to an answer: a decoder process gives the frames, the model in this process scores the windows."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from actreel.classifier import ActionClassifier
+from actreel.segments import WindowBuffer, WindowPlan, segments_of
+from actreel.video import VideoInfo
+from serving.answers import (
+    Prediction,
+    RefusalError,
+    Segment,
+    Served,
+    Timings,
+    as_answer,
+    as_segments,
+    as_video,
+)
+from serving.metrics import STAGE_SECONDS
+from serving.sandbox import Decoder, DecoderDiedError, DecoderPool, Done, Frame, Plan, Thumbnail, UndecodableError
+from serving.scratch import Scratch
+from serving.settings import Settings
+
+log = logging.getLogger(__name__)
+
+NUM_THUMBNAILS = 8
+
+OnProgress = Callable[[float, list[Segment]], None]
+"""Takes the share of the video that is done, in [0, 1], and the segments so far."""
+
+
+@dataclass
+class Watched:
+    """What one pass over a video gives.
+
+    Attributes:
+        plan: Its windows.
+        info: What it holds.
+        decode_s: Seconds spent waiting for frames.
+        model_s: Seconds spent in the model.
+        windows: float32 (K,), the probabilities of each window so far.
+    """
+
+    plan: WindowPlan
+    info: VideoInfo
+    decode_s: float = 0.0
+    model_s: float = 0.0
+    windows: list[NDArray[np.float32]] = field(default_factory=list)
+
+
+class Recogniser:
+    """The model and its decoders."""
+
+    def __init__(self, served: Served, settings: Settings) -> None:
+        self.classifier = served.classifier
+        self._model = served.model
+        self._settings = settings
+        self._decoders = DecoderPool(served.classifier.card, settings)
+
+    @asynccontextmanager
+    async def running(self, scratch: Scratch) -> AsyncIterator[None]:
+        """Starts the decoder, and is ready after one whole prediction."""
+        await self._decoders.start()
+        try:
+            with scratch.private() as folder:
+                await self.predict(_warm_up_video(folder, self.classifier), "", self._settings.decode_timeout_s)
+            yield
+        finally:
+            await self._decoders.close()
+
+    async def predict(
+        self,
+        path: Path,
+        title: str,
+        timeout_s: float,
+        *,
+        download_s: float = 0.0,
+        started: float | None = None,
+        on_progress: OnProgress | None = None,
+        thumbnails: Path | None = None,
+    ) -> Prediction:
+        """Answers for one video file.
+
+        Args:
+            path: The video.
+            title: What to call it.
+            timeout_s: Deadline of decoding.
+            download_s: Seconds that its download took.
+            started: When work on the request began, by `time.perf_counter`; now if None.
+            on_progress: Called after each window.
+            thumbnails: Folder for `0.jpg` to `7.jpg`, if they are wanted.
+
+        Raises:
+            RefusalError: The file is no video that can be decoded within the limits.
+        """
+        started = time.perf_counter() if started is None else started
+        for attempt in (1, 2):
+            try:
+                async with self._decoders.lease() as decoder, asyncio.timeout(timeout_s):
+                    watched = await self._watch(decoder, path, timeout_s, on_progress, thumbnails)
+                break
+            except DecoderDiedError as error:
+                # Once it may have been bad luck (a kill from outside); twice it is the video.
+                log.warning("a decoder died: %s", error)
+                if attempt == 2:
+                    raise _damaged() from error
+            except UndecodableError as error:
+                raise _beyond_limits(str(error)) if error.reason == "limit" else _damaged() from error
+            except TimeoutError as error:
+                raise RefusalError(
+                    422,
+                    "too_slow",
+                    f"a video must be decoded within {timeout_s:g} s. Received: one that takes longer.",
+                    "Cut or shrink the video, or send it as a job: POST /jobs.",
+                ) from error
+        scores = np.stack(watched.windows)
+        top = self.classifier.ranked(scores.mean(axis=0))
+        labels = self.classifier.card.labels
+        total = time.perf_counter() - started
+        STAGE_SECONDS.labels("decode").observe(watched.decode_s)
+        STAGE_SECONDS.labels("model").observe(watched.model_s)
+        STAGE_SECONDS.labels("total").observe(total)
+        return Prediction(
+            **as_answer(top[0]).model_dump(),
+            prediction_id=secrets.token_urlsafe(16),
+            known=True,
+            top=[as_answer(scored) for scored in top],
+            segments=as_segments(segments_of(scores, watched.plan, watched.info.duration_s), labels),
+            video=as_video(title, watched.info),
+            timings_ms=Timings(
+                download=download_s * 1000,
+                decode=watched.decode_s * 1000,
+                model=watched.model_s * 1000,
+                total=total * 1000,
+            ),
+            model=self._model,
+        )
+
+    async def _watch(
+        self, decoder: Decoder, path: Path, timeout_s: float, on_progress: OnProgress | None, thumbnails: Path | None
+    ) -> Watched:
+        watched: Watched | None = None
+        buffer: WindowBuffer | None = None
+        wanted = NUM_THUMBNAILS if thumbnails is not None else 0
+        since = time.perf_counter()
+        decode_s = model_s = 0.0
+        async with aclosing(decoder.decode(path, timeout_s, wanted)) as messages:
+            async for message in messages:
+                match message:
+                    case Plan(plan, info):
+                        watched, buffer = Watched(plan, info), WindowBuffer(plan)
+                    case Thumbnail(number, jpeg) if thumbnails is not None:
+                        (thumbnails / f"{number}.jpg").write_bytes(jpeg)
+                    case Frame(pixels=pixels) if watched is not None and buffer is not None:
+                        shape = self.classifier.card.clip.shape[1:]
+                        clip = buffer.push(np.frombuffer(pixels, dtype=np.uint8).reshape(shape))
+                        if clip is None:
+                            continue
+                        arrived = time.perf_counter()
+                        decode_s += arrived - since
+                        scores = await asyncio.to_thread(self.classifier.probabilities, clip[np.newaxis])
+                        since = time.perf_counter()
+                        model_s += since - arrived
+                        watched.windows.append(scores[0])
+                        if on_progress is not None:
+                            on_progress(*self._so_far(watched))
+                    case Done(info) if watched is not None and len(watched.windows) == watched.plan.num_windows:
+                        watched.info = info
+                        watched.decode_s = decode_s + time.perf_counter() - since
+                        watched.model_s = model_s
+                        return watched
+                    case _:
+                        raise DecoderDiedError("a message out of turn")
+        raise DecoderDiedError("no end")
+
+    def _so_far(self, watched: Watched) -> tuple[float, list[Segment]]:
+        seen = segments_of(np.stack(watched.windows), watched.plan, watched.info.duration_s)
+        share = len(watched.windows) / watched.plan.num_windows
+        return share, as_segments(seen, self.classifier.card.labels)
+
+
+def _warm_up_video(folder: Path, classifier: ActionClassifier) -> Path:
+    """A short grey video, so that the first visitor meets a model and a decoder that have worked before."""
+    path = folder / "warm-up.avi"
+    clip = classifier.card.clip
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (clip.width, clip.height))
+    for _ in range(clip.num_frames):
+        writer.write(np.full((clip.height, clip.width, 3), 127, dtype=np.uint8))
+    writer.release()
+    return path
+
+
+def _damaged() -> RefusalError:
+    return RefusalError(
+        422,
+        "not_a_video",
+        "an upload must be a video that can be decoded. Received: a file that is damaged, empty or no video.",
+        "Send an .mp4, .avi, .mov, .mkv or .webm file that plays on your machine.",
+    )
+
+
+def _beyond_limits(message: str) -> RefusalError:
+    return RefusalError(422, "beyond_limits", message, "Cut or shrink the video.")

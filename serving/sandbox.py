@@ -1,0 +1,277 @@
+"""Decoder processes as the service sees them: kept warm, asked one video at a time, killed when they misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import os
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from actreel.classifier import ClassifierCard
+from actreel.segments import WindowPlan
+from actreel.video import VideoInfo
+from serving.settings import Settings
+
+log = logging.getLogger(__name__)
+
+VIDEOS_PER_PROCESS = 500
+"""A decoder is replaced after so many videos, whatever FFmpeg may have leaked."""
+
+# Demuxers of files that stand for themselves. Playlists (HLS, DASH, concat, SDP) are none: they make FFmpeg open
+# whatever files or addresses they name.
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,vob,flv,live_flv,asf,ogg,gif,apng,nut,rm,wtv,mxf,"
+    "dv,ivf,amv,nsv,swf,m4v,h264,hevc,av1,obu,mjpeg,yuv4mpegpipe,h263,h261,dirac,vc1,bink,smk,flic,roq,avr,mtv"
+)
+
+
+class DecoderDiedError(Exception):
+    """A decoder ended, or spoke out of turn, in the middle of a video."""
+
+
+class UndecodableError(Exception):
+    """A decoder refused a video.
+
+    Attributes:
+        reason: `limit` (the message says which) or `damaged`.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Message(BaseModel):
+    """A line from a decoder, which hostile input may have taken over: nothing in it is believed unchecked."""
+
+    say: str
+    plan: dict[str, int] | None = None
+    info: dict[str, Any] | None = None
+    part: int = 0
+    number: int = 0
+    reason: str = "damaged"
+    message: str = ""
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A pass over the video begins; what came before is void."""
+
+    windows: WindowPlan
+    info: VideoInfo
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A sampled frame: raw RGB, as large as the clip settings say."""
+
+    part: int
+    pixels: bytes
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A frame to look at, as JPEG."""
+
+    number: int
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Done:
+    """The video's end, and what it really held."""
+
+    info: VideoInfo
+
+
+_INFO: TypeAdapter[VideoInfo] = TypeAdapter(VideoInfo)
+_PLAN: TypeAdapter[WindowPlan] = TypeAdapter(WindowPlan)
+_LONGEST_JPEG = 2**20
+
+
+class Decoder:
+    """One decoder process."""
+
+    def __init__(self, process: asyncio.subprocess.Process, frame_bytes: int) -> None:
+        self._process = process
+        self._frame_bytes = frame_bytes
+        self._at_rest = True
+        self._videos = 0
+
+    @classmethod
+    async def start(cls, card: ClassifierCard, settings: Settings) -> Decoder:
+        """Starts a process and waits until it is ready."""
+        orders = {
+            "spec": card.clip.model_dump(),
+            "clip_duration_s": card.clip_duration_s,
+            "limits": vars(settings.limits),
+            "memory_bytes": settings.decoder_memory_bytes,
+        }
+        # Nothing of the service's own environment, such as its key, goes along.
+        environment = {
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "OPENBLAS_NUM_THREADS": "1",
+            "OPENCV_LOG_LEVEL": "SILENT",
+            "OPENCV_FFMPEG_LOGLEVEL": "-8",
+            "OPENCV_FFMPEG_CAPTURE_OPTIONS": f"protocol_whitelist;file|format_whitelist;{CONTAINERS}",
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "serving.decoder", json.dumps(orders),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            env=environment, limit=2**20,
+        )  # fmt: skip
+        decoder = cls(process, math.prod(card.clip.shape[1:]))
+        try:
+            async with asyncio.timeout(30):
+                await decoder._read()
+        except BaseException:
+            await decoder.kill()
+            raise
+        return decoder
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another video can be given to it."""
+        return self._at_rest and self._process.returncode is None and self._videos < VIDEOS_PER_PROCESS
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    async def decode(
+        self, path: Path, timeout_s: float, thumbnails: int
+    ) -> AsyncGenerator[Plan | Frame | Thumbnail | Done, None]:
+        """Decodes a video; `Done` is the last message.
+
+        Raises:
+            UndecodableError: The decoder refused the video.
+            DecoderDiedError: The process is gone or speaks nonsense.
+        """
+        self._at_rest = False
+        self._videos += 1
+        request = {"path": str(path), "timeout_s": timeout_s, "thumbnails": thumbnails}
+        stdin = self._process.stdin
+        if stdin is None:
+            raise DecoderDiedError("no pipe to it")
+        try:
+            stdin.write(json.dumps(request).encode() + b"\n")
+            await stdin.drain()
+        except OSError as error:
+            raise DecoderDiedError(str(error)) from error
+        while True:
+            message, payload = await self._read()
+            match message.say:
+                case "plan":
+                    try:
+                        plan = Plan(_PLAN.validate_python(message.plan), _INFO.validate_python(message.info))
+                    except ValidationError as error:
+                        raise DecoderDiedError("a plan that is none") from error
+                    yield plan
+                case "frame" if len(payload) == self._frame_bytes:
+                    yield Frame(message.part, payload)
+                case "thumbnail" if 0 <= message.number < thumbnails:
+                    yield Thumbnail(message.number, payload)
+                case "done":
+                    try:
+                        done = Done(_INFO.validate_python(message.info))
+                    except ValidationError as error:
+                        raise DecoderDiedError("a result that is none") from error
+                    self._at_rest = True
+                    yield done
+                    return
+                case "refused":
+                    self._at_rest = True
+                    raise UndecodableError(message.reason, message.message)
+                case _:
+                    raise DecoderDiedError("a message out of turn")
+
+    async def _read(self) -> tuple[Message, bytes]:
+        stdout = self._process.stdout
+        if stdout is None:
+            raise DecoderDiedError("no pipe from it")
+        try:
+            message = Message.model_validate_json(await stdout.readuntil(b"\n"))
+            if not 0 <= message.bytes <= max(self._frame_bytes, _LONGEST_JPEG):
+                raise DecoderDiedError("a message too long")
+            return message, await stdout.readexactly(message.bytes)
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, ValidationError) as error:
+            raise DecoderDiedError(str(error)) from error
+
+    async def kill(self) -> None:
+        """Ends the process at once."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+
+class DecoderPool:
+    """A few decoders; one is always kept warm, more are started when needed."""
+
+    def __init__(self, card: ClassifierCard, settings: Settings) -> None:
+        self._card = card
+        self._settings = settings
+        self._turns = asyncio.Semaphore(settings.decoders)
+        self._idle: list[Decoder] = []
+        self._chores: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def start(self) -> None:
+        """Starts the warm decoder."""
+        self._idle.append(await Decoder.start(self._card, self._settings))
+
+    async def close(self) -> None:
+        """Ends all decoders."""
+        self._closed = True
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+        await asyncio.gather(*(decoder.kill() for decoder in self._idle))
+        self._idle.clear()
+
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator[Decoder]:
+        """A decoder for one video; it is killed if the video was left in the middle."""
+        async with self._turns:
+            decoder = await self._take()
+            try:
+                yield decoder
+            finally:
+                if decoder.reusable and not self._closed:
+                    self._idle.append(decoder)
+                else:
+                    # Shielded, as a cancelled request must still not leave a process behind.
+                    await asyncio.shield(decoder.kill())
+                    self._warm_up()
+
+    async def _take(self) -> Decoder:
+        while self._idle:
+            decoder = self._idle.pop()
+            if decoder.reusable:
+                return decoder
+            await decoder.kill()
+        return await Decoder.start(self._card, self._settings)
+
+    def _warm_up(self) -> None:
+        async def chore() -> None:
+            try:
+                decoder = await Decoder.start(self._card, self._settings)
+            except (OSError, DecoderDiedError, TimeoutError) as error:
+                log.warning("no decoder could be started: %s", error)
+                return
+            self._idle.append(decoder)
+
+        if not self._idle and not self._closed and not self._chores:
+            task = asyncio.create_task(chore())
+            self._chores.add(task)
+            task.add_done_callback(self._chores.discard)

@@ -1,0 +1,137 @@
+"""A multipart upload straight to disk: constant memory, counted as it comes, and nothing in it believed."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from serving.answers import RefusalError
+
+FIELD = b"video"
+LONGEST_TITLE = 120
+
+
+async def receive_video(request: Request, path: Path, max_bytes: int) -> str:
+    """Writes the multipart field `video` to a file.
+
+    Args:
+        request: Its body has not been read yet.
+        path: Where the video goes; the client's name for it is only ever a title.
+        max_bytes: The largest video.
+
+    Returns:
+        The title: the client's file name without folders and control characters, at most 120 characters.
+
+    Raises:
+        RefusalError: The body is no such form, has no such field or more than one, or is too large.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    boundary = options.get(b"boundary")
+    if kind != b"multipart/form-data" or not boundary:
+        raise _bad_form("a body that is no multipart form")
+    with path.open("wb") as file:
+        form = _Form(file, max_bytes)
+        try:
+            parser = MultipartParser(boundary, form.callbacks())  # type: ignore[arg-type]
+            async for chunk in request.stream():
+                parser.write(chunk)
+            parser.finalize()
+        except FormParserError as error:
+            raise _bad_form("a form that is damaged or cut off") from error
+    if form.title is None or not form.complete:
+        raise _bad_form("a form without it, or one that is cut off")
+    if form.size == 0:
+        raise RefusalError(
+            422, "empty", "a video must hold something. Received: an empty file.", "Choose a video that plays."
+        )
+    return form.title
+
+
+class _Form:
+    """What the parser finds."""
+
+    def __init__(self, file: BinaryIO, max_bytes: int) -> None:
+        self._file = file
+        self._max_bytes = max_bytes
+        self._name = b""
+        self._value = b""
+        self._disposition = b""
+        self._writing = False
+        self.title: str | None = None
+        self.size = 0
+        self.complete = False
+
+    def callbacks(self) -> dict[str, object]:
+        return {
+            "on_part_begin": self._part_begin,
+            "on_header_begin": self._header_begin,
+            "on_header_field": self._header_field,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._headers_finished,
+            "on_part_data": self._part_data,
+            "on_end": self._end,
+        }
+
+    def _part_begin(self) -> None:
+        self._disposition = b""
+        self._writing = False
+
+    def _header_begin(self) -> None:
+        self._name = self._value = b""
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        if self._name.lower() == b"content-disposition":
+            self._disposition = self._value
+
+    def _headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        if options.get(b"name") != FIELD:
+            return
+        if self.title is not None:
+            raise _bad_form("two of them")
+        self.title = title_of(options.get(b"filename", b"").decode("utf-8", "replace"))
+        self._writing = True
+
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        if not self._writing:
+            return
+        self.size += end - start
+        if self.size > self._max_bytes:
+            raise too_large("a video", self._max_bytes)
+        self._file.write(data[start:end])
+
+    def _end(self) -> None:
+        self.complete = True
+
+
+def title_of(name: str) -> str:
+    """A client's file name as something to show: no folders, no control characters, not long."""
+    base = PurePosixPath(name.replace("\\", "/")).name
+    return "".join(letter for letter in base if letter.isprintable())[:LONGEST_TITLE]
+
+
+def too_large(what: str, max_bytes: int) -> RefusalError:
+    """The 413 for what is beyond its limit."""
+    return RefusalError(
+        413, "too_large", f"{what} must be at most {max_bytes / 2**20:g} MB. Received: more.", "Send a smaller one."
+    )
+
+
+def _bad_form(fact: str) -> RefusalError:
+    return RefusalError(
+        422,
+        "bad_request",
+        f"an upload must be a multipart form with one field 'video'. Received: {fact}.",
+        "Send it as curl -F video=@clip.mp4 does.",
+    )

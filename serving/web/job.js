@@ -1,0 +1,137 @@
+// A job on the server: sent, followed by its events, cancelled.
+
+const MAX_LOST = 5;
+
+/** What the server, or the way to it, refused: {code, message, next_step}. */
+export class Problem extends Error {
+  constructor({ code = "unknown", message = "something went wrong.", next_step = "Try again." } = {}) {
+    super(message);
+    this.code = code;
+    this.nextStep = next_step;
+  }
+
+  static get lost() {
+    return new Problem({
+      code: "lost",
+      message: "the connection to Actreel was lost.",
+      next_step: "Check that it still runs, and try again.",
+    });
+  }
+
+  static async of(response) {
+    try {
+      return new Problem((await response.json()).error);
+    } catch {
+      return new Problem({ message: `the server answered ${response.status}.` });
+    }
+  }
+}
+
+/** Asks for JSON; every way it can fail becomes a Problem. */
+export async function ask(address, method = "GET", body) {
+  const options = { method, headers: body ? { "Content-Type": "application/json" } : {} };
+  const response = await fetch(address, { ...options, body: body && JSON.stringify(body) }).catch(() => {
+    throw Problem.lost;
+  });
+  if (!response.ok) throw await Problem.of(response);
+  return response.status === 204 ? null : response.json();
+}
+
+/**
+ * One question to the server.
+ *
+ * `told` has `progress(stage, fraction)`, `segments(list)`, `done(prediction)`, `failed(problem)`, `cancelled()`; the
+ * last three come once, and one of them is the end.
+ */
+export class Job {
+  #told;
+  #over = false;
+  #request = null;
+  #events = null;
+  id = null;
+
+  constructor(told) {
+    this.#told = told;
+  }
+
+  async sendLink(url) {
+    this.#told.progress("queued", null);
+    try {
+      this.#follow((await ask("/jobs", "POST", { url })).id);
+    } catch (problem) {
+      this.#end("failed", problem);
+    }
+  }
+
+  sendFile(file) {
+    // Not fetch(), which does not tell how much was sent.
+    const request = (this.#request = new XMLHttpRequest());
+    const form = new FormData();
+    form.append("video", file, file.name);
+    request.open("POST", "/jobs");
+    request.upload.onprogress = (event) => {
+      if (!this.#over) this.#told.progress("upload", event.lengthComputable ? event.loaded / event.total : null);
+    };
+    request.onerror = () => this.#end("failed", Problem.lost);
+    request.onload = () => {
+      let answer = {};
+      try {
+        answer = JSON.parse(request.responseText);
+      } catch {
+        answer = { error: { message: `the server answered ${request.status}.` } };
+      }
+      if (request.status === 202) this.#follow(answer.id);
+      else this.#end("failed", new Problem(answer.error));
+    };
+    this.#told.progress("upload", 0);
+    request.send(form);
+  }
+
+  cancel() {
+    if (this.#over) return;
+    if (this.id) ask(this.#address, "DELETE").catch(() => {});
+    this.#request?.abort();
+    this.#end("cancelled");
+  }
+
+  get #address() {
+    return `/jobs/${encodeURIComponent(this.id)}`;
+  }
+
+  #follow(id) {
+    this.id = id;
+    if (this.#over) {
+      // Cancelled while the server was still taking it on.
+      ask(this.#address, "DELETE").catch(() => {});
+      return;
+    }
+    this.#told.progress("queued", null);
+    const events = (this.#events = new EventSource(`${this.#address}/events`));
+    let lost = 0;
+    const on = (name, use) =>
+      events.addEventListener(name, (event) => {
+        lost = 0;
+        if (!this.#over) use(JSON.parse(event.data || "null"));
+      });
+    on("progress", ({ state, progress: { stage, fraction } }) => {
+      if (state === "queued") this.#told.progress("queued", null);
+      else this.#told.progress(stage, fraction);
+    });
+    on("segments", ({ segments }) => this.#told.segments(segments));
+    on("done", ({ result }) => this.#end("done", result));
+    on("failed", ({ error }) => this.#end("failed", new Problem(error)));
+    on("cancelled", () => this.#end("cancelled"));
+    events.onerror = () => {
+      // The browser connects again by itself, until the server says there is nothing to connect to.
+      lost += 1;
+      if (events.readyState === EventSource.CLOSED || lost > MAX_LOST) this.#end("failed", Problem.lost);
+    };
+  }
+
+  #end(how, what) {
+    if (this.#over) return;
+    this.#over = true;
+    this.#events?.close();
+    this.#told[how](what);
+  }
+}

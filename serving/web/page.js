@@ -1,0 +1,279 @@
+// The page: asks, shows how it goes, and remembers answers in this browser.
+
+import { ask, Job, Problem } from "./job.js";
+import { clock, drawTimeline, inWords, make, Result } from "./result.js";
+
+const STAGES = {
+  queued: "Waiting for a free place",
+  upload: "Sending the video",
+  download: "Getting the video from YouTube",
+  decode: "Looking at the frames",
+  model: "Recognising the action",
+};
+// Asking for the same once more may help.
+const PASSING = new Set(["busy", "rate_limited", "too_slow", "no_network", "timeout", "bot_check", "failed", "internal", "lost", "unknown"]);
+const MEMORY = "actreel.recent";
+const MAX_REMEMBERED = 8;
+const YOUTUBE_ID = /^[\w-]{11}$/;
+
+const at = (selector) => document.querySelector(selector);
+const result = new Result(at("#result"));
+const model = ask("/model").catch(() => null);
+let job = null;
+let repeat = null;
+
+const say = (text) => (at("#status").textContent = text);
+
+/** The id in a YouTube link, for the share link only: what is a YouTube link is for the server to say. */
+function idIn(link) {
+  try {
+    const { hostname, pathname, searchParams } = new URL(link.includes("://") ? link : `https://${link}`);
+    const id = hostname.endsWith("youtu.be") ? pathname.slice(1) : (searchParams.get("v") ?? pathname.split("/")[2] ?? "");
+    return YOUTUBE_ID.test(id) ? id : null;
+  } catch {
+    return null;
+  }
+}
+
+// Asking
+
+function start(send, about) {
+  job?.cancel();
+  repeat = () => start(send, about);
+  const mine = (job = new Job({
+    progress: showProgress,
+    segments: showPartial,
+    done: async (prediction) => finish({ prediction, job: mine.id, ...about }, await model),
+    failed: showProblem,
+    cancelled: () => {
+      at("#progress").hidden = true;
+      say("Cancelled.");
+      at("#link").focus();
+    },
+  }));
+  at("#problem").hidden = true;
+  at("#link-hint").textContent = "";
+  at("#progress .partial").replaceChildren();
+  result.hide();
+  at("#progress").hidden = false;
+  at("#cancel").focus();
+  at("#progress").scrollIntoView({ block: "nearest" });
+  send(mine);
+}
+
+const startLink = (link) => start((mine) => mine.sendLink(link), { file: null, video: idIn(link) });
+const startFile = (file) => start((mine) => mine.sendFile(file), { file, video: null });
+
+function showProgress(stage, fraction) {
+  const words = STAGES[stage] ?? stage;
+  const what = at("#progress .what");
+  if (!what.textContent.startsWith(words)) say(`${words}.`);
+  what.textContent = fraction === null ? `${words}…` : `${words}: ${Math.round(100 * fraction)} %`;
+  const bar = at("#progress progress");
+  if (fraction === null) bar.removeAttribute("value");
+  else bar.value = fraction;
+}
+
+function showPartial(segments) {
+  const end = Math.max(...segments.map((segment) => segment.end_s), 0.1);
+  drawTimeline(at("#progress .partial"), segments, end, (segment, text, description) =>
+    make("span", { title: description }, text),
+  );
+}
+
+function showProblem(problem) {
+  at("#progress").hidden = true;
+  at("#problem .message").textContent = problem.message;
+  at("#problem .next-step").textContent = problem.nextStep;
+  at("#try-again").hidden = !repeat || !PASSING.has(problem.code);
+  at("#problem").hidden = false;
+  at("#problem").focus();
+  say(`That did not work: ${problem.message} ${problem.nextStep}`);
+}
+
+function finish(shown, details) {
+  at("#progress").hidden = true;
+  show(shown, details);
+  remember(shown);
+}
+
+function show(shown, details) {
+  const { prediction, video } = shown;
+  result.show(shown, details);
+  prepareFeedback(details?.labels ?? prediction.top.map(({ label }) => label));
+  history.replaceState(null, "", video ? `/?v=${video}` : "/");
+  const answer = at("#answer");
+  answer.focus({ preventScroll: true });
+  at("#result").scrollIntoView({ block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  say(`${answer.textContent}. ${at("#result .confidence").textContent}`);
+}
+
+at("#ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const link = at("#link").value.trim();
+  if (link) startLink(link);
+  else {
+    at("#link-hint").textContent = "Paste a YouTube link first, or choose a video below.";
+    at("#link").focus();
+  }
+});
+at("#cancel").addEventListener("click", () => job?.cancel());
+at("#try-again").addEventListener("click", () => repeat?.());
+for (const opener of ["#choose", "#upload-instead"]) at(opener).addEventListener("click", () => at("#file").click());
+at("#file").addEventListener("change", ({ target }) => {
+  const [file] = target.files;
+  if (file) startFile(file);
+  target.value = ""; // so that the same file can be chosen again
+});
+
+// Dropping, anywhere on the page
+
+const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
+addEventListener("dragover", (event) => {
+  if (!carriesFile(event)) return;
+  event.preventDefault();
+  document.body.classList.add("dropping");
+});
+addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) document.body.classList.remove("dropping");
+});
+addEventListener("drop", (event) => {
+  if (!carriesFile(event)) return;
+  event.preventDefault();
+  document.body.classList.remove("dropping");
+  if (event.dataTransfer.files[0]) startFile(event.dataTransfer.files[0]);
+});
+
+// Samples
+
+async function offerSamples() {
+  const samples = await ask("/samples").catch(() => []);
+  at("#samples ul").replaceChildren(
+    ...samples.map(({ name, label }) => {
+      const button = make("button", { type: "button" }, inWords(label));
+      button.addEventListener("click", async () => {
+        try {
+          const response = await fetch(`/samples/${encodeURIComponent(name)}`);
+          if (!response.ok) throw await Problem.of(response);
+          startFile(new File([await response.blob()], name));
+        } catch (problem) {
+          showProblem(problem instanceof Problem ? problem : Problem.lost);
+        }
+      });
+      return make("li", {}, button);
+    }),
+  );
+  at("#samples").hidden = samples.length === 0;
+}
+
+// Taking the answer along
+
+async function copy(button, text) {
+  const label = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Not allowed here";
+  }
+  say(button.textContent);
+  setTimeout(() => (button.textContent = label), 2000);
+}
+at("#copy").addEventListener("click", ({ target }) => copy(target, JSON.stringify(result.shown.prediction, null, 2)));
+at("#share").addEventListener("click", ({ target }) => copy(target, `${location.origin}/?v=${result.shown.video}`));
+
+// Feedback
+
+const feedback = at("#feedback");
+
+function prepareFeedback(labels) {
+  feedback.reset();
+  feedback.querySelector("fieldset").hidden = false;
+  feedback.querySelector(".more").hidden = true;
+  feedback.querySelector(".hint").textContent = "";
+  const options = [...labels].sort().map((label) => make("option", { value: label }, inWords(label)));
+  at("#right-label").replaceChildren(make("option", { value: "" }, "Something else"), ...options);
+}
+feedback.addEventListener("change", () => {
+  const verdict = feedback.elements.correct.value;
+  feedback.querySelector(".more").hidden = !verdict;
+  feedback.querySelector(".right-label").hidden = verdict !== "no";
+});
+feedback.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const hint = feedback.querySelector(".hint");
+  const correct = feedback.elements.correct.value === "yes";
+  try {
+    await ask("/feedback", "POST", {
+      prediction_id: result.shown.prediction.prediction_id,
+      correct,
+      label: correct ? null : feedback.elements.label.value || null,
+      share_video: feedback.elements.share.checked,
+    });
+    feedback.querySelector("fieldset").hidden = true;
+    hint.textContent = "Thank you. Actreel learns from this when it is trained next.";
+    hint.tabIndex = -1;
+    hint.focus();
+  } catch (problem) {
+    hint.textContent = `${problem.message} ${problem.nextStep}`;
+  }
+});
+
+// Recent answers, in this browser only
+
+function recall() {
+  try {
+    const remembered = JSON.parse(localStorage.getItem(MEMORY) ?? "[]");
+    return Array.isArray(remembered) ? remembered.filter((entry) => entry?.prediction?.video) : [];
+  } catch {
+    return [];
+  }
+}
+
+function remember({ prediction, job, video }) {
+  const others = recall().filter((entry) => entry.prediction.prediction_id !== prediction.prediction_id);
+  try {
+    localStorage.setItem(MEMORY, JSON.stringify([{ prediction, job, video }, ...others].slice(0, MAX_REMEMBERED)));
+  } catch {
+    // Private windows may refuse to remember; the answer is shown all the same.
+  }
+  listRecent();
+}
+
+function listRecent() {
+  const entries = recall();
+  at("#recent").hidden = entries.length === 0;
+  at("#recent ul").replaceChildren(
+    ...entries.map((entry) => {
+      const { prediction } = entry;
+      const label = prediction.known ? inWords(prediction.label) : "Not an action I know";
+      const title = `${prediction.video.title || "A video"}, ${clock(prediction.video.duration_s)}`;
+      const button = make(
+        "button",
+        { type: "button" },
+        make("span", { className: "label" }, label),
+        make("span", { className: "title" }, title),
+      );
+      button.addEventListener("click", async () => {
+        job?.cancel();
+        at("#problem").hidden = true;
+        show({ ...entry, file: null }, await model);
+      });
+      return make("li", {}, button);
+    }),
+  );
+}
+at("#forget").addEventListener("click", () => {
+  localStorage.removeItem(MEMORY);
+  listRecent();
+  say("Forgotten.");
+  at("#link").focus();
+});
+
+listRecent();
+offerSamples();
+const shared = new URLSearchParams(location.search).get("v");
+if (shared && YOUTUBE_ID.test(shared)) {
+  at("#link").value = `https://youtu.be/${shared}`;
+  startLink(at("#link").value);
+}

@@ -1,0 +1,237 @@
+// An answer on the page: label, bars, timeline, frames, provenance. Text from outside goes in as textContent only.
+
+const NUM_COLOURS = 8;
+const NUM_FRAMES = 8;
+
+/** "JumpingJack" and "jumping_jack" as people write them. */
+export const inWords = (label) =>
+  label.replace(/_/g, " ").replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2").replace(/(\p{Lu})(\p{Lu}\p{Ll})/gu, "$1 $2");
+
+/** 75.4 s as "1:15". */
+export const clock = (seconds) => {
+  const whole = Math.max(0, Math.floor(seconds));
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return `${h ? `${h}:${String(m).padStart(2, "0")}` : m}:${String(s).padStart(2, "0")}`;
+};
+
+/** Milliseconds as "48 ms" or "1.2 s". */
+const span = (milliseconds) =>
+  milliseconds < 1000 ? `${Math.max(1, Math.round(milliseconds))} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+
+const percent = (share) => `${Math.round(share * 100)} %`;
+
+/** An element with its properties set and its children in it; strings become text. */
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in element) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/** Each label of some segments with its colour, in the order of time. */
+const colours = (segments) =>
+  new Map([...new Set(segments.map(({ label }) => label))].map((label, place) => [label, `var(--action-${place % NUM_COLOURS})`]));
+
+/** Fills a timeline; `part(segment, text, description)` makes what stands for a segment. */
+export function drawTimeline(list, segments, duration, part) {
+  const colourOf = colours(segments);
+  list.replaceChildren(
+    ...segments.map((segment) => {
+      const when = `${clock(segment.start_s)} to ${clock(segment.end_s)}`;
+      const text = inWords(segment.label);
+      const element = part(segment, text, `${text}, ${when}, ${percent(segment.confidence)} sure`);
+      element.classList.add("part");
+      // Each segment keeps its true place: gaps stay gaps.
+      const item = make("li", {}, element);
+      item.style.position = "absolute";
+      item.style.left = `${(100 * segment.start_s) / duration}%`;
+      item.style.width = `calc(${(100 * (segment.end_s - segment.start_s)) / duration}% - 2px)`;
+      item.style.setProperty("--colour", colourOf.get(segment.label));
+      return item;
+    }),
+  );
+}
+
+/** Shows one prediction in `root`; `file` is the video if this browser has it, `video` its YouTube id if it has one. */
+export class Result {
+  #root;
+  #url = null;
+  #shown = null;
+
+  constructor(root) {
+    this.#root = root;
+    const player = this.#at("video");
+    player.addEventListener("timeupdate", () => this.#mark(player.currentTime));
+    // Browsers play few containers; the server reads more.
+    player.addEventListener("error", () => this.#showStill(this.#shown?.prediction.segments[0]?.start_s ?? 0));
+  }
+
+  #at(selector) {
+    return this.#root.querySelector(selector);
+  }
+
+  /** What is on the page: {prediction, job, file, video}, or null. */
+  get shown() {
+    return this.#shown;
+  }
+
+  hide() {
+    this.#root.hidden = true;
+    this.#at("video").pause();
+  }
+
+  show(shown, model) {
+    this.#shown = shown;
+    const { prediction, file, video } = shown;
+    this.#at(".eyebrow").textContent = prediction.video.title;
+    this.#at("#answer").textContent = prediction.known ? inWords(prediction.label) : "Not an action I know";
+    this.#at(".confidence").textContent = prediction.known
+      ? `${percent(prediction.confidence)} sure`
+      : `The closest would be ${inWords(prediction.label)}, but I am only ${percent(prediction.confidence)} sure.`;
+    this.#showTop(prediction.top);
+    this.#showTimeline(prediction, video);
+    this.#showFrames();
+    this.#showAbout(prediction, model);
+    this.#at("#share").hidden = !video;
+    this.#root.hidden = false;
+    this.#play(file);
+  }
+
+  #showTop(top) {
+    this.#at(".top").replaceChildren(
+      ...top.map(({ label, confidence }) => {
+        const fill = make("span", { className: "fill" });
+        fill.style.width = `${100 * confidence}%`;
+        return make(
+          "li",
+          {},
+          make("div", { className: "line" }, make("span", {}, inWords(label)), make("span", { className: "share" }, percent(confidence))),
+          make("div", { className: "track", "aria-hidden": "true" }, fill),
+        );
+      }),
+    );
+  }
+
+  #showTimeline(prediction, video) {
+    const duration = Math.max(prediction.video.duration_s, ...prediction.segments.map((segment) => segment.end_s), 0.1);
+    drawTimeline(this.#at(".viewer .timeline"), prediction.segments, duration, (segment, text, description) => {
+      if (video) {
+        const href = `https://youtu.be/${encodeURIComponent(video)}?t=${Math.floor(segment.start_s)}`;
+        const name = `${description}. Opens YouTube in a new tab`;
+        return make("a", { href, target: "_blank", rel: "noopener noreferrer", title: description, "aria-label": name }, text);
+      }
+      const button = make("button", { type: "button", title: description, "aria-label": description }, text);
+      button.addEventListener("click", () => this.seek(segment.start_s));
+      return button;
+    });
+    this.#at(".axis .end").textContent = clock(duration);
+    this.#at(".legend").replaceChildren(
+      ...[...colours(prediction.segments)].map(([label, colour]) => {
+        const item = make("li", {}, inWords(label));
+        item.style.setProperty("--colour", colour);
+        return item;
+      }),
+    );
+  }
+
+  #showFrames() {
+    const group = this.#at(".frames");
+    group.hidden = true;
+    if (!this.#shown.job) return;
+    const moment = this.#shown.prediction.video.duration_s / NUM_FRAMES;
+    const items = Array.from({ length: NUM_FRAMES }, (_, number) => {
+      const at = (number + 0.5) * moment;
+      const picture = make("img", { src: this.#frame(number), alt: "", loading: "lazy" });
+      const button = make("button", { type: "button", "aria-label": `Show ${clock(at)}` }, picture, make("span", {}, clock(at)));
+      button.addEventListener("click", () => this.seek(at));
+      const item = make("li", {}, button);
+      // Answers from this browser's memory outlive their frames, and short videos have fewer.
+      item.hidden = true;
+      picture.loading = "eager";
+      picture.addEventListener("load", () => (item.hidden = group.hidden = false));
+      return item;
+    });
+    group.querySelector("ul").replaceChildren(...items);
+  }
+
+  #frame(number) {
+    return `/jobs/${encodeURIComponent(this.#shown.job)}/frames/${number}.jpg`;
+  }
+
+  #showAbout({ model, timings_ms: took }, details) {
+    const rows = [["Model", [model.name, model.version].filter(Boolean).join(" ")]];
+    const { accuracy, chance, num_test_clips: clips } = details?.metrics ?? {};
+    if (accuracy !== undefined) {
+      rows.push(["Accuracy", `${percent(accuracy)} on ${clips ? `${clips} clips` : "videos"} held out of training`]);
+    }
+    if (chance !== undefined) rows.push(["By chance", percent(chance)]);
+    if (details?.protocol) rows.push(["Measured by", inWords(details.protocol)]);
+    if (details?.labels) rows.push(["Knows", `${details.labels.length} actions`]);
+    if (details?.trained_at) rows.push(["Trained", details.trained_at.slice(0, 10)]);
+    rows.push(["Data", model.data_version.slice(0, 12)], ["Code", model.git_commit.slice(0, 12)]);
+    rows.push(["Time taken", `${span(took.total)}, of which the model ${span(took.model)}`]);
+    this.#at(".about dl").replaceChildren(
+      ...rows.flatMap(([term, fact]) => [make("dt", {}, term), make("dd", {}, fact || "not stated")]),
+    );
+  }
+
+  #play(file) {
+    const player = this.#at("video");
+    if (this.#url) URL.revokeObjectURL(this.#url);
+    this.#url = file ? URL.createObjectURL(file) : null;
+    this.#at(".now").hidden = true;
+    this.#at(".still").hidden = true;
+    player.hidden = !file;
+    this.#at(".stage").hidden = false;
+    if (file) {
+      player.src = this.#url;
+      this.#at(".viewer-hint").textContent = "Choose a part of the timeline to jump there.";
+    } else {
+      player.removeAttribute("src");
+      this.#showStill(0);
+    }
+  }
+
+  /** Without a player, the frame nearest to the moment stands in for it. */
+  #showStill(seconds) {
+    const { prediction, job, video } = this.#shown ?? {};
+    this.#at("video").hidden = true;
+    this.#at(".viewer-hint").textContent = video ? "Choose a part of the timeline to watch it on YouTube." : "This browser cannot play the video here.";
+    const still = this.#at(".still");
+    if (!job) {
+      this.#at(".stage").hidden = true;
+      return;
+    }
+    const number = Math.min(NUM_FRAMES - 1, Math.floor((seconds / prediction.video.duration_s) * NUM_FRAMES) || 0);
+    still.onerror = () => (this.#at(".stage").hidden = true);
+    still.src = this.#frame(number);
+    still.alt = `The video at ${clock(seconds)}`;
+    still.hidden = false;
+    this.#mark(seconds);
+  }
+
+  seek(seconds) {
+    const player = this.#at("video");
+    if (player.hidden) {
+      this.#showStill(seconds);
+    } else {
+      player.currentTime = seconds;
+      this.#mark(seconds);
+    }
+  }
+
+  #mark(seconds) {
+    const segments = this.#shown.prediction.segments;
+    const place = segments.findIndex((segment) => segment.start_s <= seconds + 0.01 && seconds < segment.end_s);
+    this.#root.querySelectorAll(".viewer .timeline .part").forEach((part, number) => {
+      if (number === place) part.setAttribute("aria-current", "true");
+      else part.removeAttribute("aria-current");
+    });
+    const now = this.#at(".now");
+    now.hidden = place < 0;
+    if (place >= 0) now.textContent = inWords(segments[place].label);
+  }
+}

@@ -1,0 +1,269 @@
+"""Long videos: overlapping windows as long as the training clips, and their answers as segments over time.
+
+A video is cut into equal parts, and the middle frame of each is decoded and resized once. A window is T parts in a
+row, and windows overlap by half, so each frame serves two of them. A video not much longer than one training clip has
+one window, which is exactly `load_clip`'s clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actreel.clips import fit_frame, middle_frames
+from actreel.config import ClipSpec
+from actreel.errors import VideoLimitError
+from actreel.video import VideoInfo, stream_frames
+
+LONGEST_SINGLE = 1.5
+"""A video shorter than this many training clips is one clip itself: training saw clips of such lengths whole."""
+
+
+@dataclass(frozen=True)
+class VideoLimits:
+    """The largest video that is decoded.
+
+    Attributes:
+        max_pixels: Width times height.
+        max_frames: Frames that decode.
+        max_duration_s: Seconds, by the container's frame rate.
+    """
+
+    max_pixels: int
+    max_frames: int
+    max_duration_s: float
+
+    def check(self, info: VideoInfo) -> None:
+        """Refuses a video beyond the limits.
+
+        Raises:
+            VideoLimitError: Says which limit, and what to do.
+        """
+        if info.width * info.height > self.max_pixels:
+            raise VideoLimitError(
+                f"a video must have at most {self.max_pixels / 1e6:.1f} million pixels a frame. "
+                f"Received: {info.width}x{info.height}. Shrink it."
+            )
+        if info.num_frames > self.max_frames:
+            raise VideoLimitError(
+                f"a video must have at most {self.max_frames} frames. Received: {info.num_frames}. Cut it."
+            )
+        if info.duration_s > self.max_duration_s:
+            raise VideoLimitError(
+                f"a video must last at most {self.max_duration_s:g} s. Received: {info.duration_s:.0f} s. Cut it."
+            )
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """How a video is covered by windows.
+
+    Attributes:
+        clip_frames: Parts in a window, T.
+        hop: Parts from the start of a window to the start of the next.
+        num_windows: Windows in the video.
+    """
+
+    clip_frames: int
+    hop: int
+    num_windows: int
+
+    @property
+    def num_parts(self) -> int:
+        """Equal parts of the video, each with one sampled frame; the last window ends with the last part."""
+        return self.clip_frames + (self.num_windows - 1) * self.hop
+
+
+def plan_windows(info: VideoInfo, spec: ClipSpec, clip_duration_s: float | None) -> WindowPlan:
+    """Covers a video with windows.
+
+    The number of windows is rounded, and their length stretched a little to end where the video ends.
+
+    Args:
+        info: The video's frames and duration.
+        spec: Clip settings; T is `spec.num_frames`.
+        clip_duration_s: How long the training clips are; None covers any video with one window.
+    """
+    hop = max(1, spec.num_frames // 2)
+    num_windows = 1
+    if clip_duration_s is not None and info.duration_s >= LONGEST_SINGLE * clip_duration_s:
+        hops = (info.duration_s / clip_duration_s - 1) * spec.num_frames / hop
+        # More parts than frames would only repeat frames.
+        num_windows += min(max(1, round(hops)), max(0, info.num_frames - spec.num_frames) // hop)
+    return WindowPlan(spec.num_frames, hop, num_windows)
+
+
+def stream_parts(
+    path: Path,
+    spec: ClipSpec,
+    clip_duration_s: float | None,
+    *,
+    limits: VideoLimits | None = None,
+    on_plan: Callable[[WindowPlan, VideoInfo], None] = lambda plan, info: None,
+    on_frame: Callable[[int, NDArray[np.uint8]], None] = lambda place, frame: None,
+) -> Generator[tuple[int, NDArray[np.uint8]], None, VideoInfo]:
+    """Decodes a video's sampled frames one by one, in constant memory.
+
+    Args:
+        path: The video.
+        spec: Clip settings, the same as in training.
+        clip_duration_s: As for `plan_windows`.
+        limits: What is refused; None refuses nothing.
+        on_plan: Called before a pass's first frame; a second call voids all frames so far (see `stream_frames`).
+        on_frame: Called with the count of frames converted in this pass and each frame at its full size.
+
+    Yields:
+        Part, from 0, and its frame, uint8 (H, W, 3), RGB.
+
+    Returns:
+        What the video holds.
+
+    Raises:
+        VideoError: The file is missing, is no video, or no frame of it decodes.
+        VideoLimitError: The video is beyond the limits.
+    """
+    converted = 0
+
+    def choose(info: VideoInfo) -> NDArray[np.int64]:
+        nonlocal converted
+        if limits is not None:
+            limits.check(info)
+        converted = 0
+        plan = plan_windows(info, spec, clip_duration_s)
+        on_plan(plan, info)
+        return middle_frames(info.num_frames, plan.num_parts)
+
+    def convert(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        nonlocal converted
+        on_frame(converted, frame)
+        converted += 1
+        return fit_frame(frame, spec)
+
+    stream = stream_frames(path, choose, convert, *([limits.max_frames] if limits else []))
+    return (yield from stream)
+
+
+class WindowBuffer:
+    """Turns sampled frames, as they come, into the clips of their windows, holding no more than one window."""
+
+    def __init__(self, plan: WindowPlan) -> None:
+        self._plan = plan
+        self._frames: list[NDArray[np.uint8]] = []
+
+    def push(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+        """Takes the next frame, uint8 (H, W, 3); gives the window that it completes, uint8 (T, H, W, 3), or None."""
+        self._frames.append(frame)
+        if len(self._frames) < self._plan.clip_frames:
+            return None
+        clip = np.stack(self._frames)
+        del self._frames[: self._plan.hop]
+        return clip
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What is seen between two moments.
+
+    Attributes:
+        start_s: Seconds from the video's start.
+        end_s: Seconds from the video's start.
+        place: The action, as a position in the model's outputs.
+        confidence: Its mean probability over the segment.
+    """
+
+    start_s: float
+    end_s: float
+    place: int
+    confidence: float
+
+
+def segments_of(probabilities: NDArray[np.float32], plan: WindowPlan, duration_s: float) -> list[Segment]:
+    """The actions over time.
+
+    Windows are smoothed with their neighbours (1:2:1), so that one odd window makes no segment of its own; each part
+    then takes the mean of the windows that cover it.
+
+    Args:
+        probabilities: float32 (W, K), of the windows so far, W >= 1.
+        plan: The video's windows, at least W.
+        duration_s: The whole video's, in seconds.
+
+    Returns:
+        Segments in order, without gaps, up to where the windows so far reach.
+    """
+    padded = np.concatenate([probabilities[:1], probabilities, probabilities[-1:]])
+    smooth = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
+    reached = plan.clip_frames + (len(smooth) - 1) * plan.hop
+    scores = np.zeros((reached, smooth.shape[1]))
+    cover = np.zeros((reached, 1))
+    for window, score in enumerate(smooth):
+        parts = slice(window * plan.hop, window * plan.hop + plan.clip_frames)
+        scores[parts] += score
+        cover[parts] += 1
+    scores /= cover
+    best = scores.argmax(axis=1)
+    borders = [0, *(np.flatnonzero(np.diff(best)) + 1).tolist(), reached]
+    part_s = duration_s / plan.num_parts
+    return [
+        Segment(start * part_s, end * part_s, int(best[start]), float(scores[start:end, best[start]].mean()))
+        for start, end in pairwise(borders)
+    ]
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """A model's answer for a whole video.
+
+    Attributes:
+        probabilities: float32 (K,), the mean over the windows.
+        segments: The actions over time.
+        info: What the video holds.
+    """
+
+    probabilities: NDArray[np.float32]
+    segments: list[Segment]
+    info: VideoInfo
+
+
+def recognise(
+    path: Path,
+    spec: ClipSpec,
+    clip_duration_s: float | None,
+    score: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+) -> Recognition:
+    """Watches a video from start to end.
+
+    Args:
+        path: The video.
+        spec: Clip settings, the same as in training.
+        clip_duration_s: As for `plan_windows`.
+        score: The model: uint8 (N, T, H, W, 3) to float32 (N, K).
+
+    Raises:
+        VideoError: The file is missing, is no video, or no frame of it decodes.
+    """
+    plan = WindowPlan(spec.num_frames, 1, 1)
+    buffer = WindowBuffer(plan)
+    windows: list[NDArray[np.float32]] = []
+
+    def begin(new: WindowPlan, info: VideoInfo) -> None:
+        nonlocal plan, buffer
+        plan, buffer = new, WindowBuffer(new)
+        windows.clear()
+
+    stream = stream_parts(path, spec, clip_duration_s, on_plan=begin)
+    while True:
+        try:
+            _, frame = next(stream)
+        except StopIteration as end:
+            scores = np.concatenate(windows)
+            info: VideoInfo = end.value
+            return Recognition(scores.mean(axis=0), segments_of(scores, plan, info.duration_s), info)
+        clip = buffer.push(frame)
+        if clip is not None:
+            windows.append(score(clip[np.newaxis]))

@@ -1,0 +1,157 @@
+"""The Bento: what is in it, and that it serves from its exported folder without the store it came from."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grimp
+import httpx
+import pytest
+
+from actreel.config import ClipSpec
+from pipelines.package import SERVED
+from tests.conftest import ROOT, grey_frames, write_model_folder, write_video_file
+
+LABELS = {"registered_model": "actreel-grey", "version": "3", "run_id": "none", "accuracy": "0.8750"}
+BUILD = f"""
+import sys
+from pathlib import Path
+from pipelines.package import build_bento
+model, video, target = map(Path, sys.argv[1:4])
+print(build_bento(model, "grey-bento", {LABELS!r}, {{"middle": video}}, target))
+"""
+
+
+def test_the_bento_holds_what_the_service_imports() -> None:
+    graph = grimp.build_graph("actreel", "serving", cache_dir=None)
+    modules = graph.find_children("serving")
+    imported = {upstream for module in modules for upstream in graph.find_upstream_modules(module)}
+    # yt-dlp's process is started by name, which no import tells.
+    started = {"actreel.youtube_download"}
+    needed = {name for name in imported | started if name.startswith("actreel")} | {"actreel"}
+    assert {"__init__" if name == "actreel" else name.removeprefix("actreel.") for name in needed} == set(SERVED)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("package")
+
+
+@pytest.fixture(scope="module")
+def environment(home: Path) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("ACTREEL_")},
+        "BENTOML_HOME": str(home / "store"),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "ACTREEL_STATE_DIR": str(home / "state"),
+        "ACTREEL_FEEDBACK_DIR": str(home / "feedback"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+    }
+
+
+@pytest.fixture(scope="module")
+def video(home: Path) -> Path:
+    return write_video_file(home / "grey.avi", grey_frames([128] * 20))
+
+
+@pytest.fixture(scope="module")
+def bento(home: Path, environment: dict[str, str], video: Path) -> Path:
+    model = write_model_folder(
+        home / "model", ClipSpec(num_frames=8, height=32, width=32, sampling="uniform"), ("dark", "middle", "bright")
+    )
+    target = home / "artifacts" / "bento"
+    subprocess.run(
+        [sys.executable, "-c", BUILD, str(model), str(video), str(target)],
+        cwd=ROOT, env=environment, check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    return target
+
+
+@contextmanager
+def served(what: str, folder: Path, environment: dict[str, str], log: Path) -> Iterator[str]:
+    """`bentoml serve`, as make serve runs it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bentoml", "serve", what, "--host", "127.0.0.1", "--port", str(port)],
+            cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    try:
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(300):
+            try:
+                if httpx.get(f"{address}/readyz").status_code == 200:
+                    break
+            except httpx.TransportError:
+                pass
+            if process.poll() is not None:
+                break
+            time.sleep(0.1)
+        else:
+            raise TimeoutError(log.read_text(encoding="utf-8"))
+        assert process.poll() is None, log.read_text(encoding="utf-8")
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def test_nothing_that_trains_is_in_the_bento(bento: Path) -> None:
+    files = {path.relative_to(bento / "src").as_posix() for path in (bento / "src").rglob("*.py")}
+    assert {name for name in files if name.startswith("actreel/")} == {f"actreel/{module}.py" for module in SERVED}
+    locked = (bento / "env" / "python" / "requirements.txt").read_text(encoding="utf-8")
+    for name in ("tensorflow", "mlflow", "dvc", "great-expectations", "pandas"):
+        assert f"\n{name}==" not in locked
+    assert "\nonnxruntime==" in locked
+
+
+def test_the_exported_bento_serves_without_its_store(
+    home: Path, bento: Path, environment: dict[str, str], video: Path
+) -> None:
+    elsewhere = {**environment, "BENTOML_HOME": str(home / "empty")}
+    # Only what the Bento brings may be imported, so the repository's own packages are not on the path.
+    elsewhere.pop("PYTHONPATH")
+    log = home / "bento.log"
+    with served(str(bento), home, elsewhere, log) as address, httpx.Client(base_url=address, timeout=30) as client:
+        answer = client.post("/predict_file", files={"video": video.read_bytes()}).json()
+        assert answer["label"] == "middle"
+        assert (answer["model"]["name"], answer["model"]["version"]) == ("actreel-grey", "3")
+        assert answer["model"]["bento"].startswith("grey-bento:")
+        card = client.get("/model").json()
+        assert (card["metrics"], card["labels"]) == ({"accuracy": 0.875}, ["dark", "middle", "bright"])
+        (sample,) = client.get("/samples").json()
+        assert sample == {"name": "grey.avi", "label": "middle"}
+        assert client.get(f"/samples/{sample['name']}").content == video.read_bytes()
+        assert client.get("/livez").status_code == 200
+        metrics = client.get("/metrics").text
+        assert 'route="/samples/{name}"' in metrics
+        assert "bentoml_service" not in metrics, "BentoML's own metrics grow with every path that is asked for"
+    lines = log.read_text(encoding="utf-8")
+    assert '"route": "/predict_file"' in lines
+    assert "GET /model" not in lines, "the server's own access log tells whole addresses"
+    assert "Traceback" not in lines
+
+
+def test_the_source_serves_with_the_newest_model_of_the_store(
+    home: Path, bento: Path, environment: dict[str, str], video: Path
+) -> None:
+    with served(".", ROOT, environment, home / "source.log") as address:
+        answer = httpx.post(f"{address}/predict_file", files={"video": video.read_bytes()}, timeout=30).json()
+    assert answer["label"] == "middle"
+    assert answer["model"]["bento"].startswith("actreel:")
+    json.dumps(answer)

@@ -1,0 +1,161 @@
+"""Real servers on loopback, with limits that tests can reach."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import psutil
+import pytest
+
+from actreel.classifier import ClassifierCard
+from actreel.config import ClipSpec
+from tests.conftest import ROOT, grey_frames, write_model_folder, write_video_file
+
+LABELS = ("dark", "middle", "bright")
+CLIP_DURATION_S = 2.0
+MAX_UPLOAD_BYTES = 3 * 2**20
+MAX_DURATION_S = 60
+
+
+@dataclass
+class Server:
+    """A running server."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+    state: Path
+    feedback: Path
+    log_file: Path
+
+    def client(self, **options: Any) -> httpx.Client:
+        return httpx.Client(base_url=self.address, timeout=30, **options)
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(encoding="utf-8")
+
+    @property
+    def decoders(self) -> list[psutil.Process]:
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if "serving.decoder" in child.cmdline()]
+
+    def leftovers(self) -> list[Path]:
+        """Files of requests that are over."""
+        return [path for path in (self.state / "workers").glob("*/*") if path.name != "lock"]
+
+
+Serve = Callable[..., Server]
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """Waits until something is so, and gives it."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Names a clip by its brightness; trained, so its card says, on clips of 2 s."""
+    spec = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
+    folder = write_model_folder(tmp_path_factory.mktemp("served") / "model", spec, LABELS)
+    card = ClassifierCard.model_validate_json((folder / "classifier.json").read_text(encoding="utf-8"))
+    card.model_copy(update={"clip_duration_s": CLIP_DURATION_S}).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def serve(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Starts servers; settings are given by name, as `serve(max_jobs=1)`."""
+    started: list[Server] = []
+
+    def start(**settings: Any) -> Server:
+        home = tmp_path_factory.mktemp("home")
+        defaults = {
+            "state_dir": home / "state",
+            "feedback_dir": home / "feedback",
+            "max_upload_bytes": MAX_UPLOAD_BYTES,
+            "max_duration_s": MAX_DURATION_S,
+            "max_pixels": 1920 * 1080,
+            "slow_sender_s": 1,
+        }
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("ACTREEL_")},
+            **{f"ACTREEL_{name.upper()}": str(value) for name, value in {**defaults, **settings}.items()},
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+        }
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        log_file = home / "log"
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.serving.launch", str(model_folder), str(port)],
+                cwd=ROOT, env=environment, stdout=log, stderr=log,
+            )  # fmt: skip
+        state = Path(environment["ACTREEL_STATE_DIR"])
+        server = Server(f"http://127.0.0.1:{port}", process, state, Path(environment["ACTREEL_FEEDBACK_DIR"]), log_file)
+        started.append(server)
+
+        def answers() -> bool:
+            if process.poll() is not None:
+                raise RuntimeError(server.log)
+            try:
+                return httpx.get(f"{server.address}/model").status_code == 200
+            except httpx.TransportError:
+                return False
+
+        wait_for(answers, 20)
+        return server
+
+    yield start
+    for server in started:
+        server.process.send_signal(signal.SIGTERM)
+    for server in started:
+        try:
+            server.process.wait(10)
+        except subprocess.TimeoutExpired:
+            server.process.kill()
+            server.process.wait()
+
+
+@pytest.fixture(scope="session")
+def server(serve: Serve) -> Server:
+    """The one that most tests share."""
+    return serve()
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of videos: `grey.avi` (1 s), `noisy.avi` (1 s), `dark_bright.avi` (12 s), `long.avi` (40 s)."""
+    folder = tmp_path_factory.mktemp("films")
+    rng = np.random.default_rng(7)
+    write_video_file(folder / "grey.avi", grey_frames([128] * 25))
+    noise = [rng.integers(0, 255, (48, 64, 3)).astype(np.uint8) for _ in range(25)]
+    write_video_file(folder / "noisy.avi", noise)
+    write_video_file(folder / "dark_bright.avi", grey_frames([5] * 150 + [250] * 150))
+    picture = cv2.resize(rng.integers(0, 255, (6, 8, 3)).astype(np.uint8), (320, 240), interpolation=cv2.INTER_CUBIC)
+    frames = (np.roll(picture, place // 10, axis=1) for place in range(1000))
+    write_video_file(folder / "long.avi", frames, codec="XVID")
+    return folder

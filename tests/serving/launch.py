@@ -1,0 +1,18 @@
+"""A server process for tests: `python -m tests.serving.launch MODEL PORT`, uvicorn as BentoML runs it."""
+
+import logging
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from actreel.classifier import ActionClassifier
+from serving.answers import Served
+from serving.api import create_app
+from serving.settings import Settings
+
+logging.basicConfig(level=logging.INFO)
+model = Path(sys.argv[1])
+app = create_app(Settings.from_environment())
+app.state.served = Served(ActionClassifier.load(model, threads=1), "actreel:test", {}, model / "samples")
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_config=None, access_log=False, server_header=False)

@@ -1,0 +1,209 @@
+"""Jobs and their events. A stopped decoder (SIGSTOP) stands for a video that takes long."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+
+from serving.answers import RefusalError
+from serving.jobs import JobStore
+from serving.scratch import Scratch
+from serving.settings import Settings
+from tests.serving.conftest import Serve, Server, wait_for
+from tests.serving.test_api import CONTRACT, check_shape
+
+Event = tuple[str, dict[str, Any]]
+
+
+def submit(client: httpx.Client, video: Path) -> str:
+    answer = client.post("/jobs", files={"video": video.read_bytes()})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def follow(client: httpx.Client, job: str) -> Iterator[Event]:
+    with client.stream("GET", f"/jobs/{job}/events") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        name = ""
+        for line in stream.iter_lines():
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                yield name, json.loads(line.removeprefix("data: "))
+
+
+def ended(client: httpx.Client, job: str) -> dict[str, Any]:
+    """The job once it is over."""
+
+    def over() -> dict[str, Any] | None:
+        state: dict[str, Any] = client.get(f"/jobs/{job}").json()
+        return state if state["state"] not in ("queued", "running") else None
+
+    found: dict[str, Any] = wait_for(over)
+    return found
+
+
+@pytest.fixture
+def halted(serve: Serve) -> Iterator[tuple[Server, httpx.Client]]:
+    """A server whose only decoder stands still."""
+    server = serve(decoders=1, max_jobs=3, job_timeout_s=60, decode_timeout_s=1)
+    (decoder,) = server.decoders
+    decoder.suspend()
+    with server.client() as client:
+        yield server, client
+    for decoder in server.decoders:
+        decoder.send_signal(signal.SIGKILL)
+
+
+def test_events_tell_progress_segments_and_the_answer(client: httpx.Client, films: Path) -> None:
+    job = submit(client, films / "dark_bright.avi")
+    events = list(follow(client, job))
+    names = [name for name, _ in events]
+    assert names[-1] == "done"
+    assert set(names) == {"progress", "segments", "done"}
+    for name, data in events:
+        if name == "progress":
+            assert 0 <= data["progress"]["fraction"] <= 1
+            assert data["progress"]["stage"] in ("decode", "model")
+    last = events[-1][1]
+    assert last["state"] == "done"
+    check_shape(last["result"], CONTRACT)
+    assert last["segments"] == last["result"]["segments"]
+    assert client.get(f"/jobs/{job}").json() == last
+
+
+def test_a_late_subscriber_is_told_how_it_stands(client: httpx.Client, films: Path) -> None:
+    job = submit(client, films / "grey.avi")
+    state = ended(client, job)
+    events = list(follow(client, job))
+    assert [name for name, _ in events] == ["progress", "segments", "done"]
+    assert events[-1][1] == state
+
+
+def test_a_job_answers_as_a_call_does(client: httpx.Client, films: Path) -> None:
+    called = client.post("/predict_file", files={"video": ("x", (films / "dark_bright.avi").read_bytes())}).json()
+    result = ended(client, submit(client, films / "dark_bright.avi"))["result"]
+    assert (result["top"], result["segments"]) == (called["top"], called["segments"])
+
+
+def test_eight_frames_to_look_at(client: httpx.Client, films: Path) -> None:
+    job = submit(client, films / "dark_bright.avi")
+    ended(client, job)
+    levels = []
+    for number in range(8):
+        answer = client.get(f"/jobs/{job}/frames/{number}.jpg")
+        assert answer.headers["content-type"] == "image/jpeg"
+        picture = cv2.imdecode(np.frombuffer(answer.content, dtype=np.uint8), cv2.IMREAD_COLOR)
+        assert picture is not None
+        assert picture.shape == (48, 64, 3)
+        levels.append(float(picture.mean()))
+    assert levels == pytest.approx([5] * 4 + [250] * 4, abs=4)
+    assert client.get(f"/jobs/{job}/frames/8.jpg").status_code == 422
+    assert client.get(f"/jobs/{job}/frames/..%2f0.jpg").status_code in (404, 422)
+
+
+def test_a_bad_video_fails_in_the_words_of_a_refusal(client: httpx.Client) -> None:
+    job = str(client.post("/jobs", files={"video": b"no video"}).json()["id"])
+    events = list(follow(client, job))
+    assert events[-1][0] == "failed"
+    assert events[-1][1]["error"]["code"] == "not_a_video"
+    assert events[-1][1]["result"] is None
+
+
+def test_names_cannot_be_guessed(client: httpx.Client, films: Path) -> None:
+    names = {submit(client, films / "grey.avi") for _ in range(3)}
+    assert len(names) == 3
+    assert all(len(name) == 22 for name in names)
+    for name in names:
+        ended(client, name)
+
+
+def test_cancel_stops_the_work(halted: tuple[Server, httpx.Client], films: Path) -> None:
+    server, client = halted
+    (decoder,) = server.decoders
+    job = submit(client, films / "grey.avi")
+    wait_for(lambda: client.get(f"/jobs/{job}").json()["state"] == "running")
+    assert client.delete(f"/jobs/{job}").status_code == 200
+    assert ended(client, job)["state"] == "cancelled"
+    assert [name for name, _ in follow(client, job)][-1] == "cancelled"
+    wait_for(lambda: decoder.pid not in [one.pid for one in server.decoders])
+    assert not (server.state / "jobs" / job / "video").exists()
+    assert ended(client, submit(client, films / "grey.avi"))["state"] == "done", "another decoder has taken its place"
+    assert client.delete(f"/jobs/{job}").json()["state"] == "cancelled", "an end is an end"
+
+
+def test_a_full_queue_says_when_to_come_back(halted: tuple[Server, httpx.Client], films: Path) -> None:
+    _, client = halted
+    jobs = [submit(client, films / "grey.avi") for _ in range(3)]
+    answer = client.post("/jobs", files={"video": (films / "grey.avi").read_bytes()})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "busy")
+    assert int(answer.headers["retry-after"]) > 0
+    for job in jobs:
+        client.delete(f"/jobs/{job}")
+    assert [ended(client, job)["state"] for job in jobs] == ["cancelled"] * 3
+
+
+def test_a_video_that_never_decodes_is_given_up(halted: tuple[Server, httpx.Client], films: Path) -> None:
+    server, client = halted
+    started = time.monotonic()
+    answer = client.post("/predict_file", files={"video": (films / "grey.avi").read_bytes()})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "too_slow")
+    assert time.monotonic() - started < 3
+    assert client.post("/predict_file", files={"video": (films / "grey.avi").read_bytes()}).status_code == 200
+    assert server.leftovers() == []
+
+
+def test_results_are_kept_for_a_limited_time(tmp_path: Path) -> None:
+    scratch = Scratch(tmp_path / "state")
+    store = JobStore(scratch, Settings(state_dir=tmp_path / "state", result_ttl_s=0.2))
+    job = store.create("decode")
+    running = store.create("decode")
+    store.finish(job, "cancelled")
+    store.sweep({scratch.owner})
+    assert store.get(job).state == "cancelled"
+    time.sleep(0.25)
+    store.sweep({scratch.owner})
+    with pytest.raises(RefusalError, match="no_such_job"):
+        store.get(job)
+    assert not store.folder(job).exists()
+    assert store.get(running).state == "queued", "what is not over does not expire"
+    assert store.folder(running).exists()
+
+
+def test_the_jobs_of_a_dead_worker_fail(serve: Serve, films: Path) -> None:
+    first = serve(decoders=1)
+    first.decoders[0].suspend()
+    with first.client() as client:
+        job = submit(client, films / "grey.avi")
+        wait_for(lambda: client.get(f"/jobs/{job}").json()["state"] == "running")
+        (decoder,) = first.decoders
+        first.process.kill()
+        first.process.wait()
+        decoder.kill()
+    second = serve(state_dir=first.state)
+    with second.client() as client:
+        state = ended(client, job)
+    assert (state["state"], state["error"]["code"]) == ("failed", "interrupted")
+
+
+def test_any_worker_can_tell_and_cancel(serve: Serve, films: Path) -> None:
+    first = serve(decoders=1)
+    second = serve(state_dir=first.state)
+    first.decoders[0].suspend()
+    with first.client() as one, second.client() as other:
+        job = submit(one, films / "grey.avi")
+        wait_for(lambda: other.get(f"/jobs/{job}").json()["state"] == "running")
+        other.delete(f"/jobs/{job}")
+        assert [name for name, _ in follow(other, job)][-1] == "cancelled"
+        finished = submit(other, films / "grey.avi")
+        assert [name for name, _ in follow(one, finished)][-1] == "done"
+        assert one.get(f"/jobs/{finished}/frames/0.jpg").status_code == 200

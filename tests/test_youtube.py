@@ -1,0 +1,430 @@
+"""YouTube through the real yt-dlp, with a double of YouTube on loopback in place of the network."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from actreel import youtube
+from actreel.video import probe
+from actreel.youtube import FetchedVideo, FetchLimits, YouTubeError, fetch, video_id
+from actreel.youtube_cache import VideoCache
+from tests import youtube_double
+from tests.conftest import grey_frames, write_video_file
+from tests.youtube_double import Uploaded, YouTubeDouble
+
+ID = "dQw4w9WgXcQ"
+LIMITS = FetchLimits(max_duration_s=60, max_bytes=2_000_000, timeout_s=30)
+
+
+@pytest.fixture(scope="session")
+def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("content") / "video.mp4"
+    write_video_file(path, grey_frames(range(0, 200, 4), 144, 256), codec="mp4v")
+    return path.read_bytes()
+
+
+@pytest.fixture
+def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[YouTubeDouble]:
+    with YouTubeDouble().running() as running:
+        monkeypatch.setattr(youtube, "DOWNLOADER", running.downloader)
+        yield running
+
+
+def try_fetch(folder: Path, limits: FetchLimits = LIMITS, min_side: int = 100, **options: object) -> FetchedVideo:
+    return fetch(f"https://youtu.be/{ID}", folder, limits=limits, min_side=min_side, **options)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        f"https://www.youtube.com/watch?v={ID}",
+        f"http://youtube.com/watch?v={ID}&t=42s",
+        f"https://m.youtube.com/watch/?app=desktop&v={ID}#t=1",
+        f"https://music.youtube.com/watch?v={ID}&list=RDAMVM{ID}",
+        f"https://youtu.be/{ID}",
+        f"https://youtu.be/{ID}?si=abcdef&t=7",
+        f"https://www.youtube.com/shorts/{ID}/?feature=share",
+        f"HTTPS://WWW.YouTube.COM/watch?v={ID}",
+        f"youtu.be/{ID}",
+        f"  www.youtube.com/watch?v={ID}\n",
+    ],
+)
+def test_a_link_to_one_video_gives_its_id(link: str) -> None:
+    assert video_id(link) == ID
+
+
+HOSTILE = [
+    # this machine and its neighbours, in every spelling
+    "http://127.0.0.1/watch?v={id}",
+    "http://127.1/watch?v={id}",
+    "http://2130706433/watch?v={id}",
+    "http://0x7f000001/watch?v={id}",
+    "http://0177.0.0.1/watch?v={id}",
+    "http://0/watch?v={id}",
+    "http://localhost:3000/watch?v={id}",
+    "http://localhost./watch?v={id}",
+    "http://[::1]/watch?v={id}",
+    "http://[::ffff:127.0.0.1]/watch?v={id}",
+    "http://[::ffff:7f00:1]/watch?v={id}",
+    "http://10.0.0.1/watch?v={id}",
+    "http://172.16.0.1/watch?v={id}",
+    "http://192.168.1.1/watch?v={id}",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://[fd00::1]/watch?v={id}",
+    "http://[fe80::1%25eth0]/watch?v={id}",
+    "http://127.0.0.1.nip.io/watch?v={id}",
+    "http://[not-an-address/watch?v={id}",
+    # user names, ports, dots
+    "https://www.youtube.com@127.0.0.1/watch?v={id}",
+    "https://www.youtube.com:pass@evil.example/watch?v={id}",
+    "https://user@www.youtube.com/watch?v={id}",
+    "https://@www.youtube.com/watch?v={id}",
+    "https://www.youtube.com:8443/watch?v={id}",
+    "https://www.youtube.com:80@evil.example/watch?v={id}",
+    "https://www.youtube.com./watch?v={id}",
+    "https://www.youtube.com\\@evil.example/watch?v={id}",
+    "https:\\\\www.youtube.com\\watch?v={id}",
+    # look-alikes
+    "https://www.youtube.com.evil.example/watch?v={id}",
+    "https://evil.example/www.youtube.com/watch?v={id}",
+    "https://evil.example/?u=https://www.youtube.com/watch?v={id}",
+    "https://evil.example#https://youtu.be/{id}",
+    "https://notyoutube.com/watch?v={id}",
+    "https://youtube.co/watch?v={id}",
+    "https://youtube-com.example/watch?v={id}",
+    "https://yout\u0443be.com/watch?v={id}",
+    "https://\uff59outube.com/watch?v={id}",
+    "https://xn--youtbe-3ya.com/watch?v={id}",
+    "https://youtu\u3002be/{id}",
+    "https://www.youtube%2ecom/watch?v={id}",
+    # the other sites that yt-dlp takes for YouTube
+    "https://hooktube.com/watch?v={id}",
+    "https://yewtu.be/watch?v={id}",
+    # redirects
+    "https://www.youtube.com/redirect?q=http://127.0.0.1/&v={id}",
+    "https://www.youtube.com/attribution_link?u=%2Fwatch%3Fv%3D{id}",
+    "https://www.google.com/url?q=https://youtu.be/{id}",
+    "https://bit.ly/abc",
+    # other schemes
+    "file:///etc/passwd",
+    "file://www.youtube.com/watch?v={id}",
+    "ftp://www.youtube.com/watch?v={id}",
+    "gopher://www.youtube.com/watch?v={id}",
+    "javascript:alert(1)//www.youtube.com/watch?v={id}",
+    "data:text/html,{id}",
+    "ytsearch:{id}",
+    "//www.youtube.com/watch?v={id}",
+    # more than one video, or none
+    "https://www.youtube.com/playlist?list=PLFgquLnL59alCl_2TQvOiD5Vgm1hCaGSI",
+    "https://www.youtube.com/watch?list=PLFgquLnL59alCl_2TQvOiD5Vgm1hCaGSI",
+    "https://www.youtube.com/@somebody",
+    "https://www.youtube.com/channel/UC_x5XG1OV2P6uZZ5FSM9Ttw/live",
+    "https://www.youtube.com/results?search_query=jump",
+    "https://www.youtube.com/",
+    "https://www.youtube.com/watch?v=",
+    "https://www.youtube.com/watch?v={id}&v=aaaaaaaaaaa",
+    "https://www.youtube.com/watch?v={id}x",
+    "https://www.youtube.com/watch?v=../../../etc",
+    "https://www.youtube.com/watch?v=--exec=ls%20",
+    "https://youtu.be/{id}/../../evil",
+    "https://youtu.be/%64Qw4w9WgXcQ",
+    "https://www.youtube.com/shorts/../{id}",
+    # what is no link at all
+    "",
+    "   ",
+    "{id}",
+    "https://youtu.be/{id} https://evil.example",
+    "https://youtu.be/{id}\r\nHost: evil.example",
+    "https://youtu.be/\t{id}",
+    "https://youtu.be/{id}\x00.evil.example",
+    "https://\u202eyoutu.be/{id}",
+    "https://youtu.be/{id}?" + "a" * 5000,
+    "https://youtu.be/{id}?" + "a&" * 500_000,
+]
+
+
+@pytest.mark.parametrize("link", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_link_is_refused_before_anything_is_started(
+    link: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("the network or another process was used")
+
+    monkeypatch.setattr(socket, "socket", forbidden)
+    monkeypatch.setattr(subprocess, "Popen", forbidden)
+    start = time.perf_counter()
+    with pytest.raises(YouTubeError) as refused:
+        fetch(link.replace("{id}", ID), tmp_path, limits=LIMITS, min_side=64)
+    assert time.perf_counter() - start < 0.5
+    assert refused.value.code in ("not_youtube", "not_one_video")
+    assert "video file" in refused.value.next_step
+    assert not list(tmp_path.iterdir())
+
+
+def test_at_least_40_hostile_links_are_tried() -> None:
+    assert len(set(HOSTILE)) >= 40
+
+
+@pytest.mark.parametrize("send", [youtube_double.send_whole, youtube_double.send_without_length])
+def test_a_video_arrives_and_can_be_decoded(
+    double: YouTubeDouble, tmp_path: Path, content: bytes, send: youtube_double.Send
+) -> None:
+    title = "<script>alert('title')</script>"
+    double.videos[ID] = Uploaded(content, title=title, send=send)
+    shares: list[float] = []
+    fetched = try_fetch(tmp_path, on_progress=shares.append)
+    assert fetched == FetchedVideo(tmp_path / "video", title, ID)
+    assert fetched.path.read_bytes() == content
+    assert probe(fetched.path).num_frames == 50
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert list(tmp_path.iterdir()) == [fetched.path]
+
+
+@pytest.mark.parametrize(
+    ("video", "min_side", "taken"),
+    [
+        (Uploaded(), 100, ("144", "avc1.4d400c")),
+        (Uploaded(), 144, ("144", "avc1.4d400c")),
+        (Uploaded(), 224, ("240", "avc1.4d400c")),
+        (Uploaded(sizes=((144, 256), (240, 426))), 224, ("426", "avc1.4d400c")),  # a short: upright
+        (Uploaded(sizes=((256, 144), (320, 180))), 224, ("180", "avc1.4d400c")),  # none is large enough
+        (Uploaded(codecs=("av01.0.00M.08", "vp9", "avc1.4d400c")), 224, ("240", "avc1.4d400c")),
+        (Uploaded(with_sound=True), 224, ("240", "avc1.4d400c")),  # better than nothing
+    ],
+)
+def test_the_smallest_stream_that_covers_the_model_is_taken(
+    double: YouTubeDouble, tmp_path: Path, content: bytes, video: Uploaded, min_side: int, taken: tuple[str, str]
+) -> None:
+    video.content = content
+    double.videos[ID] = video
+    try_fetch(tmp_path, min_side=min_side)
+    assert double.downloads == [(ID, *taken)]
+
+
+def playability(status: str, reason: str, subreason: str = "") -> Uploaded:
+    message = {"reason": {"simpleText": reason}, "subreason": {"simpleText": subreason}}
+    screen = {"playerErrorMessageRenderer": message}
+    return Uploaded(playability={"status": status, "reason": reason, "errorScreen": screen})
+
+
+@pytest.mark.parametrize(
+    ("video", "code"),
+    [
+        (playability("LOGIN_REQUIRED", "Private video", "Sign in if you've been granted access to it"), "unavailable"),
+        (playability("ERROR", "Video unavailable"), "unavailable"),
+        (playability("ERROR", "Video unavailable", "This video has been removed by the uploader"), "unavailable"),
+        (
+            playability("ERROR", "Video unavailable", "This video is no longer available because the YouTube account "
+                        "associated with this video has been terminated."),
+            "unavailable",
+        ),
+        (playability("UNPLAYABLE", "Join this channel to get access to members-only content"), "unavailable"),
+        (playability("UNPLAYABLE", "This video requires payment to watch."), "unavailable"),
+        (playability("LOGIN_REQUIRED", "Sign in to confirm your age"), "age_restricted"),
+        (playability("LOGIN_REQUIRED", "This video may be inappropriate for some users."), "age_restricted"),
+        (
+            playability("UNPLAYABLE", "Video unavailable", "The uploader has not made this video available in your "
+                        "country"),
+            "region_restricted",
+        ),
+        (
+            playability("UNPLAYABLE", "Video unavailable", "This video contains content from A, who has blocked it in "
+                        "your country on copyright grounds"),
+            "region_restricted",
+        ),
+        (playability("LOGIN_REQUIRED", "Sign in to confirm you\u2019re not a bot"), "bot_check"),
+        (playability("UNPLAYABLE", "This content isn't available, try again later."), "bot_check"),
+        (playability("LIVE_STREAM_OFFLINE", "This live event will begin in 3 hours."), "live"),
+        (playability("LIVE_STREAM_OFFLINE", "Premieres in 2 hours"), "live"),
+        (Uploaded(details={"isLive": True, "isLiveContent": True}), "live"),
+        (Uploaded(details={"isUpcoming": True}), "live"),
+        (Uploaded(duration_s=61), "too_long"),
+        (Uploaded(duration_s=36 * 3600), "too_long"),
+        (Uploaded(sizes=()), "out_of_date"),
+        (Uploaded(send=youtube_double.refuse), "out_of_date"),
+    ],
+)  # fmt: skip
+def test_each_failure_is_told_in_plain_words(
+    double: YouTubeDouble, tmp_path: Path, video: Uploaded, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    double.videos[ID] = video
+    with pytest.raises(YouTubeError) as refused, caplog.at_level(logging.WARNING):
+        try_fetch(tmp_path)
+    assert refused.value.code == code
+    assert "video file" in refused.value.next_step
+    assert refused.value.message.endswith(".")
+    assert str(refused.value) == f"{refused.value.message} {refused.value.next_step}"
+    assert not list(tmp_path.iterdir())
+    assert ID not in caplog.text
+    assert "http" not in caplog.text.replace("HTTP Error", "")
+    if code != "out_of_date":
+        assert not double.downloads
+
+
+def test_a_missing_javascript_runtime_is_told(
+    double: YouTubeDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    double.has_deno = False
+    monkeypatch.setattr(youtube, "DOWNLOADER", double.downloader)
+    double.videos[ID] = Uploaded(n_challenge=True)
+    with pytest.raises(YouTubeError, match="JavaScript") as refused:
+        try_fetch(tmp_path)
+    assert refused.value.code == "no_javascript"
+
+
+def test_yt_dlp_finds_deno_by_itself() -> None:
+    code = "from yt_dlp import YoutubeDL; print(YoutubeDL()._js_runtimes['deno'].info.supported)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "True\n"
+
+
+def test_an_unreachable_network_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with YouTubeDouble().running() as gone:
+        downloader = gone.downloader
+    monkeypatch.setattr(youtube, "DOWNLOADER", downloader)
+    with pytest.raises(YouTubeError, match="cannot be reached"):
+        try_fetch(tmp_path)
+
+
+@pytest.mark.parametrize("duration_s", [2, None])
+@pytest.mark.parametrize("send", [youtube_double.send_whole, youtube_double.send_endlessly])
+def test_bytes_are_counted_as_they_arrive(
+    double: YouTubeDouble, tmp_path: Path, send: youtube_double.Send, duration_s: int | None
+) -> None:
+    double.videos[ID] = Uploaded(bytes(3_000_000), send=send, duration_s=duration_s)
+    with pytest.raises(YouTubeError, match="at most 2 MB") as refused:
+        try_fetch(tmp_path)
+    assert refused.value.code == "too_large"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_broken_transfer_is_no_video(double: YouTubeDouble, tmp_path: Path, content: bytes) -> None:
+    double.videos[ID] = Uploaded(content, send=youtube_double.send_half)
+    with pytest.raises(YouTubeError) as refused:
+        try_fetch(tmp_path)
+    assert refused.value.code == "no_network"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "video", [Uploaded(player_delay_s=8), Uploaded(bytes(10_000), send=youtube_double.send_and_hang)]
+)
+def test_the_deadline_is_hard(double: YouTubeDouble, tmp_path: Path, video: Uploaded, children: Children) -> None:
+    double.videos[ID] = video
+    start = time.monotonic()
+    with pytest.raises(YouTubeError, match=r"more than 2 s") as refused:
+        try_fetch(tmp_path, FetchLimits(timeout_s=2))
+    assert refused.value.code == "timeout"
+    assert time.monotonic() - start < 4
+    assert not list(tmp_path.iterdir())
+    assert not children()
+
+
+def test_cancel_kills_the_download(double: YouTubeDouble, tmp_path: Path, children: Children) -> None:
+    double.videos[ID] = Uploaded(bytes(10_000), send=youtube_double.send_and_hang)
+    shares: list[float] = []
+    with pytest.raises(YouTubeError) as refused:
+        try_fetch(tmp_path, on_progress=shares.append, cancelled=lambda: bool(shares))
+    assert refused.value.code == "cancelled"
+    assert not list(tmp_path.iterdir())
+    assert not children()
+
+
+def test_a_download_dies_with_the_process_that_wanted_it(double: YouTubeDouble, tmp_path: Path) -> None:
+    double.videos[ID] = Uploaded(bytes(10_000), send=youtube_double.send_and_hang)
+    program = textwrap.dedent(f"""
+        from pathlib import Path
+        from actreel import youtube
+        youtube.DOWNLOADER = {double.downloader}
+        youtube.fetch("https://youtu.be/{ID}", Path({str(tmp_path)!r}), limits=youtube.FetchLimits(), min_side=64,
+                      on_progress=lambda share: print("arriving", flush=True))
+    """)
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    with parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "arriving\n"
+        (child,) = children_of(parent.pid)
+        parent.kill()
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{child}").exists() and "Z" not in state_of(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+Children = Callable[[], list[int]]
+
+
+@pytest.fixture
+def children() -> Children:
+    return lambda: children_of(os.getpid())
+
+
+def children_of(parent: int) -> list[int]:
+    tasks = Path(f"/proc/{parent}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def state_of(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
+def test_a_second_ask_costs_no_download(double: YouTubeDouble, tmp_path: Path, content: bytes) -> None:
+    double.videos[ID] = Uploaded(content)
+    cache = VideoCache(tmp_path / "cache", max_bytes=10_000_000)
+    answers = []
+    for ask in range(2):
+        folder = tmp_path / str(ask)
+        folder.mkdir()
+        answers.append(try_fetch(folder, cache=cache))
+    assert len(double.downloads) == 1
+    assert [answer.path.read_bytes() for answer in answers] == [content, content]
+    assert answers[1].title == answers[0].title
+    folder = tmp_path / "larger"
+    folder.mkdir()
+    try_fetch(folder, min_side=224, cache=cache)
+    assert len(double.downloads) == 2
+
+
+def test_the_cache_keeps_the_latest_that_fit(tmp_path: Path) -> None:
+    cache = VideoCache(tmp_path / "cache", max_bytes=250)
+    source = tmp_path / "source"
+    source.write_bytes(bytes(100))
+    for age, key in [(3, "first"), (2, "second")]:
+        cache.copy_in(key, source, key)
+        then = time.time() - age
+        os.utime(tmp_path / "cache" / key.encode().hex(), (then, then))
+    assert cache.copy_out("first", tmp_path / "out") == "first"  # and so it is the latest
+    cache.copy_in("third", source, "third")
+    assert [cache.copy_out(key, tmp_path / "out") for key in ("first", "second", "third")] == ["first", None, "third"]
+    assert not (tmp_path / "cache" / b"second".hex()).exists()
+    source.write_bytes(bytes(251))
+    cache.copy_in("huge", source, "huge")
+    assert cache.copy_out("huge", tmp_path / "nothing") is None
+    assert not (tmp_path / "nothing").exists()
+    assert cache.copy_out("first", tmp_path / "out") == "first"
+
+
+def test_ids_that_differ_in_case_are_kept_apart(tmp_path: Path) -> None:
+    cache = VideoCache(tmp_path / "cache", max_bytes=1000)
+    (tmp_path / "source").write_bytes(b"video")
+    for key in ("abc", "ABC"):
+        cache.copy_in(key, tmp_path / "source", key)
+    assert len({entry.name.casefold() for entry in (tmp_path / "cache").iterdir()}) == 2
+
+
+def test_the_service_does_not_load_yt_dlp() -> None:
+    code = "import sys, actreel.youtube; sys.exit('yt_dlp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
