@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,4 +21,7 @@ def test_no_call_answers_5xx_or_breaks_its_own_document(server: Server, tmp_path
         cwd=tmp_path, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
+    tested = re.search(r"Tested: (\d+)", run.stdout)
+    assert tested is not None
+    assert int(tested[1]) >= 11, run.stdout
     assert "Traceback" not in server.log
