@@ -44,7 +44,8 @@ def onnx_output(model: Any, inputs: NDArray[Any], path: Path) -> NDArray[np.floa
 def sharpen(model: Any) -> None:
     """Makes a fresh model's answers differ from clip to clip."""
     for variable in model.trainable_variables:
-        variable.assign(variable * 2)
+        if variable.name.endswith("kernel"):
+            variable.assign(variable * 2)
 
 
 def settle(model: Any, frames: NDArray[Any]) -> None:

@@ -188,7 +188,9 @@ def test_an_upload_is_answered_over_time(page: Page, site: Site) -> None:
     expect(answer(page)).to_have_text("Tai Chi")
     expect(answer(page)).to_be_focused()
     expect(page.get_by_role("status").first).to_contain_text("Tai Chi")
-    expect(page.locator(".confidence")).to_have_text(re.compile(r"^\d+ % sure$"))
+    expect(page.locator(".confidence")).to_have_text(
+        re.compile(r"^\d+ % sure for the whole video, which shows 3 actions in turn$")
+    )
     expect(page.locator(".top li")).to_have_count(5)
     expect(page.locator(".frames li:visible")).to_have_count(8)
     assert page.locator(".frames img").evaluate_all("all => all.every(image => image.naturalWidth > 0)")
