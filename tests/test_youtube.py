@@ -354,6 +354,7 @@ def test_a_download_dies_with_the_process_that_wanted_it(double: YouTubeDouble, 
         assert parent.stdout is not None
         assert parent.stdout.readline() == "arriving\n"
         (child,) = children_of(parent.pid)
+        time.sleep(0.5)  # now it waits for the rest in silence, and no report can fail
         parent.kill()
     deadline = time.monotonic() + 5
     while Path(f"/proc/{child}").exists() and "Z" not in state_of(child):

@@ -64,7 +64,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     levels = np.repeat([51, 102, 153], 100)  # 4 s each of JumpRope, TaiChi and HorseRiding
     video = write_video_file(folder / "samples" / "JumpRope" / "rope.webm", grey_frames(levels), codec="VP80")
     write_video_file(folder / "samples" / "TaiChi" / "tai-chi.avi", grey_frames(levels[:200]))
-    long_video = write_video_file(folder / "long.avi", grey_frames(np.resize(levels, 20_000), 120, 160))
+    long_video = write_video_file(folder / "long.avi", grey_frames(np.resize(levels, 10_000), 120, 160))
     settings = Settings(state_dir=folder / "state", feedback_dir=folder / "feedback")
     app = create_app(settings)
     labels = {
