@@ -385,6 +385,12 @@ def test_a_lost_service_is_told(page: Page, context: BrowserContext, site: Site,
     expect(page.locator("#problem")).to_contain_text("the connection to Actreel was lost.")
 
 
+def test_a_full_house_is_waited_out(page: Page, context: BrowserContext, site: Site) -> None:
+    context.route("**/events", lambda route: route.fulfill(status=429), times=1)
+    upload(page, site.video)
+    expect(answer(page)).to_have_text("Tai Chi")
+
+
 def test_an_action_that_the_model_does_not_know(page: Page, context: BrowserContext, site: Site) -> None:
     def doubt(route: Any) -> None:
         response = route.fetch()
