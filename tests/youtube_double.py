@@ -56,6 +56,17 @@ def send_and_hang(request: BaseHTTPRequestHandler, content: bytes) -> None:
     threading.Event().wait(20)
 
 
+def send_slowly(request: BaseHTTPRequestHandler, content: bytes) -> None:
+    """In 100 parts, 10 s in all."""
+    request.send_response(200)
+    request.send_header("Content-Length", str(len(content)))
+    request.end_headers()
+    part = len(content) // 100
+    for place in range(0, len(content), part):
+        request.wfile.write(content[place : place + part])
+        threading.Event().wait(0.1)
+
+
 def refuse(request: BaseHTTPRequestHandler, content: bytes) -> None:
     request.send_error(403)
 

@@ -76,8 +76,8 @@ function showProgress(stage, fraction) {
 
 function showPartial(segments) {
   const end = Math.max(...segments.map((segment) => segment.end_s), 0.1);
-  drawTimeline(at("#progress .partial"), segments, end, (segment, text, description) =>
-    make("span", { title: description }, text),
+  drawTimeline(at("#progress .partial"), segments, end, (segment, words, description) =>
+    make("span", { title: description }, words),
   );
 }
 

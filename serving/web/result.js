@@ -35,14 +35,15 @@ export function make(tag, properties = {}, ...children) {
 const colours = (segments) =>
   new Map([...new Set(segments.map(({ label }) => label))].map((label, place) => [label, `var(--action-${place % NUM_COLOURS})`]));
 
-/** Fills a timeline; `part(segment, text, description)` makes what stands for a segment. */
+/** Fills a timeline; `part(segment, words, description)` makes what stands for a segment. */
 export function drawTimeline(list, segments, duration, part) {
   const colourOf = colours(segments);
   list.replaceChildren(
     ...segments.map((segment) => {
       const when = `${clock(segment.start_s)} to ${clock(segment.end_s)}`;
       const text = inWords(segment.label);
-      const element = part(segment, text, `${text}, ${when}, ${percent(segment.confidence)} sure`);
+      const words = make("span", { className: "words" }, text);
+      const element = part(segment, words, `${text}, ${when}, ${percent(segment.confidence)} sure`);
       element.classList.add("part");
       // Each segment keeps its true place: gaps stay gaps.
       const item = make("li", {}, element);
@@ -88,8 +89,10 @@ export class Result {
     const { prediction, file, video } = shown;
     this.#at(".eyebrow").textContent = prediction.video.title;
     this.#at("#answer").textContent = prediction.known ? inWords(prediction.label) : "Not an action I know";
+    const actions = new Set(prediction.segments.map(({ label }) => label)).size;
+    const whole = actions > 1 ? ` for the whole video, which shows ${actions} actions in turn` : "";
     this.#at(".confidence").textContent = prediction.known
-      ? `${percent(prediction.confidence)} sure`
+      ? `${percent(prediction.confidence)} sure${whole}`
       : `The closest would be ${inWords(prediction.label)}, but I am only ${percent(prediction.confidence)} sure.`;
     this.#showTop(prediction.top);
     this.#showTimeline(prediction, video);
@@ -117,13 +120,13 @@ export class Result {
 
   #showTimeline(prediction, video) {
     const duration = Math.max(prediction.video.duration_s, ...prediction.segments.map((segment) => segment.end_s), 0.1);
-    drawTimeline(this.#at(".viewer .timeline"), prediction.segments, duration, (segment, text, description) => {
+    drawTimeline(this.#at(".viewer .timeline"), prediction.segments, duration, (segment, words, description) => {
       if (video) {
         const href = `https://youtu.be/${encodeURIComponent(video)}?t=${Math.floor(segment.start_s)}`;
         const name = `${description}. Opens YouTube in a new tab`;
-        return make("a", { href, target: "_blank", rel: "noopener noreferrer", title: description, "aria-label": name }, text);
+        return make("a", { href, target: "_blank", rel: "noopener noreferrer", title: description, "aria-label": name }, words);
       }
-      const button = make("button", { type: "button", title: description, "aria-label": description }, text);
+      const button = make("button", { type: "button", title: description, "aria-label": description }, words);
       button.addEventListener("click", () => this.seek(segment.start_s));
       return button;
     });
@@ -163,12 +166,12 @@ export class Result {
 
   #showAbout({ model, timings_ms: took }, details) {
     const rows = [["Model", [model.name, model.version].filter(Boolean).join(" ")]];
-    const metrics = details?.metrics;
-    if (metrics?.accuracy !== undefined) {
-      const clips = metrics.num_test_clips ? ` of ${metrics.num_test_clips} clips` : "";
-      rows.push(["Held-out test", `${percent(metrics.accuracy)} right${clips} it never saw`]);
-      if (metrics.chance !== undefined) rows.push(["By chance", percent(metrics.chance)]);
+    const { accuracy, chance, num_test_clips: clips } = details?.metrics ?? {};
+    if (accuracy !== undefined) {
+      rows.push(["Accuracy", `${percent(accuracy)} on ${clips ? `${clips} clips` : "videos"} held out of training`]);
     }
+    if (chance !== undefined) rows.push(["By chance", percent(chance)]);
+    if (details?.protocol) rows.push(["Measured by", inWords(details.protocol)]);
     if (details?.labels) rows.push(["Knows", `${details.labels.length} actions`]);
     if (details?.trained_at) rows.push(["Trained", details.trained_at.slice(0, 10)]);
     rows.push(["Data", model.data_version.slice(0, 12)], ["Code", model.git_commit.slice(0, 12)]);

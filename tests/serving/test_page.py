@@ -1,0 +1,541 @@
+"""The page in a real Chromium, on the real service; YouTube is the double."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from actreel import youtube
+from actreel.classifier import ActionClassifier
+from actreel.config import ClipSpec
+from actreel.feedback import DATABASE
+from serving.answers import Served
+from serving.api import create_app
+from serving.settings import Settings
+from tests import youtube_double
+from tests.conftest import grey_frames, write_model_folder, write_video_file
+from tests.youtube_double import Uploaded, YouTubeDouble
+
+LABELS = ("BaseballPitch", "JumpRope", "TaiChi", "HorseRiding", "JumpingJack", "GolfSwing")
+HOSTILE = "<img src=x onerror=window.hacked=1><script>window.hacked=1</script>"
+ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@dataclass
+class Site:
+    address: str
+    feedback: Path
+    video: Path
+    long_video: Path
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The application on a port of loopback; 4 s of video are a clip, so its videos have several segments."""
+    folder = tmp_path_factory.mktemp("site")
+    spec = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
+    model = write_model_folder(folder / "model", spec, LABELS)
+    card = json.loads((model / "classifier.json").read_text())
+    (model / "classifier.json").write_text(json.dumps({**card, "clip_duration_s": 2.0}))
+
+    levels = np.repeat([51, 102, 153], 100)  # 4 s each of JumpRope, TaiChi and HorseRiding
+    video = write_video_file(folder / "samples" / "JumpRope" / "rope.webm", grey_frames(levels), codec="VP80")
+    write_video_file(folder / "samples" / "TaiChi" / "tai-chi.avi", grey_frames(levels[:200]))
+    long_video = write_video_file(folder / "long.avi", grey_frames(np.resize(levels, 20_000), 120, 160))
+    settings = Settings(state_dir=folder / "state", feedback_dir=folder / "feedback")
+    app = create_app(settings)
+    labels = {
+        "registered_model": "actreel-grey",
+        "version": "3",
+        "accuracy": "0.8750",
+        "num_test_clips": "40",
+        "protocol": "group_holdout",
+    }
+    app.state.served = Served(ActionClassifier.load(model, threads=1), "actreel:test", labels, folder / "samples")
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=2))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        deadline = time.monotonic() + 30
+        while not app.state.ready:
+            assert time.monotonic() < deadline, "the service did not get ready"
+            time.sleep(0.05)
+        port = listener.getsockname()[1]
+        yield Site(f"http://127.0.0.1:{port}", folder / "feedback", video, long_video)
+        server.should_exit = True
+        thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        if os.environ.get("CI"):
+            pytest.fail("the page must be tested. Received: no chromium. Install it: apt-get install chromium")
+        pytest.skip("chromium is not installed; apt-get install chromium")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=[*ARGUMENTS])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def double(monkeypatch: pytest.MonkeyPatch, site: Site) -> Iterator[YouTubeDouble]:
+    with YouTubeDouble().running() as running:
+        monkeypatch.setattr(youtube, "DOWNLOADER", running.downloader)
+        yield running
+
+
+@pytest.fixture
+def name() -> str:
+    """A video's id; another for each test, because the service keeps what it downloaded."""
+    return secrets.token_urlsafe(8)
+
+
+@pytest.fixture
+def options() -> dict[str, Any]:
+    """Of the browser; tests ask for others by parametrizing it."""
+    return {}
+
+
+@pytest.fixture
+def context(browser: Browser, site: Site, options: dict[str, Any]) -> Iterator[BrowserContext]:
+    """Fails the test at its end if the page asked another host, broke its own security policy, or ran into an error."""
+    opened = browser.new_context(base_url=site.address, reduced_motion="reduce", **options)
+    opened.set_default_timeout(10_000)
+    opened.grant_permissions(["clipboard-read", "clipboard-write"], origin=site.address)
+    foreign: list[str] = []
+    errors: list[str] = []
+
+    def watch_request(request: Any) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("blob", "data") and f"{parts.scheme}://{parts.netloc}" != site.address:
+            foreign.append(request.url)
+
+    opened.on("request", watch_request)
+    opened.on("weberror", lambda error: errors.append(str(error.error)))
+    opened.on(
+        "console",
+        lambda message: (
+            errors.append(message.text)
+            if message.type == "error" and "Failed to load resource" not in message.text
+            else None
+        ),
+    )
+    yield opened
+    opened.close()
+    assert not foreign
+    assert not errors
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    opened = context.new_page()
+    opened.goto("/")
+    expect(opened.get_by_role("button", name="Jump Rope", exact=True)).to_be_visible()  # the samples are here
+    return opened
+
+
+def ask_link(page: Page, link: str) -> None:
+    page.get_by_label("YouTube link").fill(link)
+    page.get_by_role("button", name="Name the action").click()
+
+
+def upload(page: Page, path: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a video", exact=True).click()
+    chooser.value.set_files(path)
+
+
+def answer(page: Page) -> Any:
+    heading = page.locator("#answer")
+    expect(heading).to_be_visible()
+    return heading
+
+
+def seconds_played(page: Page) -> float:
+    return float(page.locator("video").evaluate("player => player.currentTime"))
+
+
+def test_an_upload_is_answered_over_time(page: Page, site: Site) -> None:
+    upload(page, site.video)
+    expect(answer(page)).to_have_text("Tai Chi")
+    expect(answer(page)).to_be_focused()
+    expect(page.get_by_role("status").first).to_contain_text("Tai Chi")
+    expect(page.locator(".confidence")).to_have_text(
+        re.compile(r"^\d+ % sure for the whole video, which shows 3 actions in turn$")
+    )
+    expect(page.locator(".top li")).to_have_count(5)
+    expect(page.locator(".frames li:visible")).to_have_count(8)
+    assert page.locator(".frames img").evaluate_all("all => all.every(image => image.naturalWidth > 0)")
+    expect(page.locator(".eyebrow")).to_have_text("rope.webm")
+    about = page.locator(".about")
+    for fact in ("actreel-grey 3", "88 % on 40 clips held out of training", "group holdout", "6 actions"):
+        expect(about).to_contain_text(fact)
+    expect(page.get_by_role("link", name="All about the model")).to_have_attribute("href", "/model")
+    expect(page.get_by_role("button", name="Copy link")).to_be_hidden()  # nothing to share
+
+
+def test_the_timeline_seeks_in_the_local_preview(page: Page, site: Site) -> None:
+    upload(page, site.video)
+    answer(page)
+    segments = page.get_by_role("list", name="Timeline").get_by_role("button")
+    expect(segments).to_have_count(3)
+    last = page.get_by_role("button", name=re.compile(r"^Horse Riding, 0:0[789] to 0:12, \d+ % sure$"))
+    page.wait_for_function("document.querySelector('video').readyState >= 1")
+    assert seconds_played(page) == 0
+    last.click()
+    page.wait_for_function("document.querySelector('video').currentTime > 6")
+    assert 7 <= seconds_played(page) <= 9.5
+    expect(last).to_have_attribute("aria-current", "true")
+    expect(page.locator(".now")).to_have_text("Horse Riding")
+    page.get_by_role("button", name="Show 0:00").click()
+    page.wait_for_function("document.querySelector('video').currentTime < 2")
+    expect(segments.first).to_have_attribute("aria-current", "true")
+
+
+def test_the_segments_cover_their_share_of_the_timeline(page: Page, site: Site) -> None:
+    upload(page, site.video)
+    answer(page)
+    boxes = [part.bounding_box() for part in page.locator(".viewer .timeline li").all()]
+    whole = page.locator(".viewer .timeline").bounding_box()
+    assert whole is not None
+    edges = [box["x"] - whole["x"] for box in boxes if box is not None]
+    assert edges[0] == pytest.approx(0, abs=1)
+    assert edges[1] / whole["width"] == pytest.approx(1 / 3, abs=0.08)
+    assert edges[2] / whole["width"] == pytest.approx(2 / 3, abs=0.08)
+    colours = page.locator(".viewer .part").evaluate_all(
+        "all => all.map(part => getComputedStyle(part).backgroundColor)"
+    )
+    assert len(set(colours)) == 3
+
+
+def test_a_format_that_the_browser_cannot_play_still_has_its_frames(page: Page) -> None:
+    page.get_by_role("button", name="Tai Chi", exact=True).click()  # the sample, an AVI
+    answer(page)
+    still = page.locator(".still")
+    expect(still).to_be_visible()
+    expect(page.locator("video")).to_be_hidden()
+    first = still.get_attribute("src")
+    page.get_by_role("list", name="Timeline").get_by_role("button").last.click()
+    expect(still).not_to_have_attribute("src", first or "")
+    expect(page.locator(".viewer-hint")).to_contain_text("cannot play")
+
+
+def test_a_file_can_be_dropped_anywhere(page: Page, site: Site) -> None:
+    transfer = page.evaluate_handle(
+        """([name, bytes]) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([Uint8Array.from(atob(bytes), c => c.charCodeAt(0))], name));
+            return transfer;
+        }""",
+        ["dropped.webm", base64.b64encode(site.video.read_bytes()).decode()],
+    )
+    page.dispatch_event("footer", "dragover", {"dataTransfer": transfer})
+    expect(page.locator("body")).to_have_class("dropping")
+    page.dispatch_event("footer", "drop", {"dataTransfer": transfer})
+    expect(page.locator("body")).not_to_have_class("dropping")
+    answer(page)
+    expect(page.locator(".eyebrow")).to_have_text("dropped.webm")
+
+
+def test_a_link_is_answered_and_can_be_shared(page: Page, site: Site, double: YouTubeDouble, name: str) -> None:
+    double.videos[name] = Uploaded(site.video.read_bytes(), title="Somebody jumps rope")
+    ask_link(page, f"https://youtu.be/{name}")
+    expect(answer(page)).to_have_text("Tai Chi")
+    expect(page.locator(".eyebrow")).to_have_text("Somebody jumps rope")
+    segments = page.get_by_role("list", name="Timeline").get_by_role("link")
+    expect(segments.first).to_have_attribute("href", f"https://youtu.be/{name}?t=0")
+    expect(segments.last).to_have_attribute("href", re.compile(rf"^https://youtu\.be/{name}\?t=[789]$"))
+    expect(segments.first).to_have_attribute("target", "_blank")
+    expect(segments.first).to_have_attribute("rel", "noopener noreferrer")
+    expect(page.locator(".still")).to_be_visible()
+
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    shared = page.evaluate("navigator.clipboard.readText()")
+    assert shared == f"{site.address}/?v={name}" == page.url
+    page.evaluate("localStorage.clear()")
+    page.goto(shared)
+    expect(answer(page)).to_have_text("Tai Chi")
+    assert len(double.downloads) == 1  # the second ask costs no download
+
+
+def test_the_json_can_be_copied(page: Page, site: Site) -> None:
+    upload(page, site.video)
+    answer(page)
+    page.get_by_role("button", name="Copy JSON").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert (copied["label"], copied["video"]["title"], len(copied["segments"])) == ("TaiChi", "rope.webm", 3)
+
+
+def test_progress_is_told_and_cancel_ends_it(page: Page, double: YouTubeDouble, name: str) -> None:
+    double.videos[name] = Uploaded(bytes(1_000_000), send=youtube_double.send_slowly)
+    ask_link(page, f"https://www.youtube.com/watch?v={name}&t=3s")
+    expect(page.locator("#progress .what")).to_have_text(re.compile(r"^Getting the video from YouTube: [1-9]\d? %$"))
+    bar = page.get_by_role("progressbar")
+    assert 0 < float(bar.get_attribute("value") or 0) < 1
+    expect(page.get_by_role("status").first).to_have_text("Getting the video from YouTube.")
+    cancel = page.get_by_role("button", name="Cancel")
+    expect(cancel).to_be_focused()
+    with page.expect_response(lambda response: response.request.method == "DELETE") as deleted:
+        cancel.click()
+    assert deleted.value.ok
+    expect(page.locator("#progress")).to_be_hidden()
+    expect(page.get_by_role("status").first).to_have_text("Cancelled.")
+    expect(page.get_by_label("YouTube link")).to_be_focused()
+
+
+def test_partial_segments_show_while_a_long_video_is_looked_at(page: Page, site: Site) -> None:
+    seen = page.evaluate_handle(
+        """() => {
+            const seen = [];
+            const list = document.querySelector("#progress .partial");
+            new MutationObserver(() => seen.push(list.textContent)).observe(list, { childList: true });
+            return seen;
+        }"""
+    )
+    upload(page, site.long_video)
+    expect(page.locator("#answer")).to_be_visible(timeout=30_000)
+    assert any("Tai Chi" in text for text in seen.json_value())
+
+
+@pytest.mark.parametrize(
+    ("link", "message", "again"),
+    [
+        ("https://vimeo.com/1", "this is not a YouTube link.", False),
+        ("http://127.0.0.1:3000/watch?v={name}", "this is not a YouTube link.", False),
+        ("https://www.youtube.com/@somebody", "the link must lead to one video", False),
+        ("https://youtu.be/{name}", "YouTube takes Actreel for a robot", True),
+    ],
+)
+def test_a_refused_link_is_told_with_a_way_out(
+    page: Page, site: Site, double: YouTubeDouble, link: str, message: str, again: bool, name: str
+) -> None:
+    reason = "Sign in to confirm you\u2019re not a bot"
+    double.videos[name] = Uploaded(playability={"status": "LOGIN_REQUIRED", "reason": reason})
+    ask_link(page, link.replace("{name}", name))
+    problem = page.locator("#problem")
+    expect(problem).to_be_focused()
+    expect(problem).to_contain_text(message)
+    expect(problem).to_contain_text("or give the video file itself instead.")
+    expect(page.locator("#progress")).to_be_hidden()
+    expect(page.get_by_role("button", name="Try again")).to_be_visible(visible=again)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a video file instead").click()
+    chooser.value.set_files(site.video)
+    answer(page)
+    expect(problem).to_be_hidden()
+
+
+def test_try_again_asks_the_same_again(page: Page, site: Site, double: YouTubeDouble, name: str) -> None:
+    double.videos[name] = Uploaded(playability={"status": "LOGIN_REQUIRED", "reason": "Confirm you are not a bot"})
+    ask_link(page, f"https://youtu.be/{name}")
+    expect(page.locator("#problem")).to_be_visible()
+    double.videos[name] = Uploaded(site.video.read_bytes())
+    page.get_by_role("button", name="Try again").click()
+    expect(answer(page)).to_have_text("Tai Chi")
+
+
+def test_what_is_no_video_is_told(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "notes.mp4").write_bytes(b"no video at all" * 100)
+    upload(page, tmp_path / "notes.mp4")
+    expect(page.locator("#problem .message")).to_contain_text("video")
+    expect(page.locator("#problem .next-step")).not_to_be_empty()
+
+
+def test_an_empty_question_is_answered_at_the_field(page: Page) -> None:
+    page.get_by_role("button", name="Name the action").click()
+    expect(page.get_by_role("alert")).to_contain_text("Paste a YouTube link first")
+    expect(page.get_by_label("YouTube link")).to_be_focused()
+
+
+def test_a_lost_service_is_told(page: Page, context: BrowserContext, site: Site, name: str) -> None:
+    context.route("**/jobs", lambda route: route.abort())
+    upload(page, site.video)
+    expect(page.locator("#problem")).to_contain_text("the connection to Actreel was lost.")
+    ask_link(page, f"https://youtu.be/{name}")
+    expect(page.locator("#problem")).to_contain_text("the connection to Actreel was lost.")
+
+
+def test_an_action_that_the_model_does_not_know(page: Page, context: BrowserContext, site: Site) -> None:
+    def doubt(route: Any) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, body=response.text().replace('"known":true', '"known":false'))
+
+    context.route("**/events", doubt)
+    upload(page, site.video)
+    expect(answer(page)).to_have_text("Not an action I know")
+    expect(page.locator(".confidence")).to_contain_text("The closest would be Tai Chi")
+
+
+def test_feedback_is_stored(page: Page, site: Site) -> None:
+    upload(page, site.video)
+    answer(page)
+    group = page.get_by_role("group", name="Was this right?")
+    expect(group.get_by_role("button", name="Send")).to_be_hidden()
+    group.get_by_role("radio", name="No").check()
+    group.get_by_label("What was it?").select_option("Golf Swing")
+    assert not group.get_by_role("checkbox").is_checked()
+    group.get_by_role("button", name="Send").click()
+    expect(page.locator("#feedback")).to_contain_text("Thank you.")
+    with closing(sqlite3.connect(site.feedback / DATABASE)) as database:
+        database.row_factory = sqlite3.Row
+        (row,) = database.execute("SELECT * FROM feedback")
+    assert (row["predicted"], row["correct"], row["label"], row["video"]) == ("TaiChi", 0, "GolfSwing", None)
+
+
+def test_text_from_outside_stays_text(page: Page, site: Site, double: YouTubeDouble, name: str) -> None:
+    double.videos[name] = Uploaded(site.video.read_bytes(), title=HOSTILE)
+    ask_link(page, f"https://youtu.be/{name}")
+    answer(page)
+    expect(page.locator(".eyebrow")).to_have_text(HOSTILE)
+    page.reload()
+    recent = page.locator("#recent button .title")
+    expect(recent).to_have_text(re.compile("^" + re.escape(HOSTILE)))
+    page.evaluate("localStorage.setItem('actreel.recent', '[1, null, {\"prediction\": 3}]')")
+    page.reload()
+    expect(page.locator("#recent")).to_be_hidden()
+    assert page.evaluate("window.hacked") is None
+
+
+def test_recent_answers_stay_in_this_browser_until_forgotten(page: Page, context: BrowserContext, site: Site) -> None:
+    upload(page, site.video)
+    answer(page)
+    page.reload()
+    entry = page.get_by_role("button", name="Tai Chi rope.webm, 0:12")
+    entry.click()
+    expect(answer(page)).to_have_text("Tai Chi")
+    expect(answer(page)).to_be_focused()
+    expect(page.locator(".frames li:visible")).to_have_count(8)
+    assert not context.cookies()
+    page.get_by_role("button", name="Forget them").click()
+    expect(page.locator("#recent")).to_be_hidden()
+    assert page.evaluate("localStorage.length") == 0
+
+
+def test_everything_by_keyboard(page: Page, site: Site, double: YouTubeDouble, name: str) -> None:
+    def tab_to(name: str, limit: int = 40) -> None:
+        for _ in range(limit):
+            page.keyboard.press("Tab")
+            focused = page.evaluate(
+                "(document.activeElement.getAttribute('aria-label') ?? document.activeElement.labels?.[0]?.textContent"
+                " ?? document.activeElement.textContent).trim()"
+            )
+            if focused.startswith(name):
+                return
+        pytest.fail(f"Tab never reaches {name!r}")
+
+    double.videos[name] = Uploaded(site.video.read_bytes())
+    tab_to("Skip to the question")
+    tab_to("YouTube link")
+    page.keyboard.type(f"https://youtu.be/{name}")
+    page.keyboard.press("Enter")
+    expect(answer(page)).to_be_focused()
+    tab_to("Copy JSON")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    tab_to("Show 0:03")
+    page.keyboard.press("Space")
+    tab_to("Yes")
+    page.keyboard.press("Space")
+    tab_to("Send")
+    page.keyboard.press("Enter")
+    expect(page.locator("#feedback .hint")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    page.reload()
+    tab_to("Choose a video")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(site.video)
+    expect(answer(page)).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.closest('.timeline') !== null")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('video').currentTime > 6")
+
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.mark.parametrize("options", [PHONE], ids=["phone"])
+def test_it_fits_a_phone(page: Page, site: Site) -> None:
+    def check() -> None:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        for control in page.locator("button:visible, input:visible:not([type=radio]):not([type=checkbox])").all():
+            box = control.bounding_box()
+            assert box is not None
+            assert box["height"] >= 40, control.text_content()
+
+    check()
+    upload(page, site.video)
+    answer(page)
+    page.get_by_role("radio", name="No").check()
+    check()
+    ask_link(page, "https://vimeo.com/1")
+    expect(page.locator("#problem")).to_be_visible()
+    check()
+
+
+@pytest.mark.parametrize(
+    "options", [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"color_scheme": "dark", **PHONE}],
+    ids=["light", "dark", "dark phone"],
+)  # fmt: skip
+def test_axe_finds_nothing_serious(
+    page: Page, site: Site, options: dict[str, Any], double: YouTubeDouble, name: str
+) -> None:
+    def check(state: str) -> None:
+        violations = Axe().run(page).response["violations"]
+        serious = [
+            (found["id"], [node["html"] for node in found["nodes"]])
+            for found in violations
+            if found["impact"] in ("serious", "critical")
+        ]
+        assert not serious, state
+
+    red, green, blue = map(
+        int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor"))[:3]
+    )
+    assert (red + green + blue < 3 * 60) == (options["color_scheme"] == "dark")
+    check("home")
+    ask_link(page, "https://vimeo.com/1")
+    expect(page.locator("#problem")).to_be_visible()
+    check("problem")
+    double.videos[name] = Uploaded(bytes(1_000_000), send=youtube_double.send_slowly)
+    ask_link(page, f"https://youtu.be/{name}")
+    expect(page.locator("#progress .what")).to_contain_text("Getting the video from YouTube: ")
+    check("progress")
+    page.get_by_role("button", name="Cancel").click()
+    upload(page, site.video)
+    answer(page)
+    page.get_by_role("radio", name="No").check()
+    check("result")
+    page.goto("/docs")
+    check("docs")
