@@ -2,9 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+# DVC rewrites its lock file in place; killed just then it leaves an empty one and refuses to start.
+UNLOCK := @test -s .dvc/tmp/rwlock || rm -f .dvc/tmp/rwlock
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup repro test check serve ui bench lock clean
+.PHONY: setup repro ucf50 test check serve ui bench lock clean
 
 setup: $(STAMP)  ## Makes .venv from the lock, byte-compiled
 
@@ -19,6 +21,12 @@ $(STAMP): requirements.lock pyproject.toml
 	touch $@
 
 repro: setup  ## Raw video to a packaged model
+	$(UNLOCK)
+	dvc repro
+
+ucf50: setup  ## The same on UCF50, 3.2 GB; URL= a mirror, FROM= the archive or an unpacked folder that you have
+	python -m pipelines.fetch --select $(if $(URL),--url "$(URL)") $(if $(FROM),--adopt "$(FROM)")
+	$(UNLOCK)
 	dvc repro
 
 test: setup  ## The whole suite

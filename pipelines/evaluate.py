@@ -16,8 +16,9 @@ from actreel.config import load_params
 from actreel.dataset.records import TEST, TRAIN, clips_of, read_index
 from actreel.dataset.store import StoredClips
 from actreel.errors import ModelError, exit_cleanly
-from actreel.training import epoch_models, predict, targets_of
-from pipelines.places import BASELINE, CLIPS, INDEX, METRICS, MODEL, REPORTS, TRAINING, VERDICT, VIDEOS
+from actreel.features import open_inputs
+from actreel.training import epoch_models, fitted_part, predict, targets_of
+from pipelines.places import BASELINE, CLIPS, FEATURES, INDEX, METRICS, MODEL, REPORTS, TRAINING, VERDICT, VIDEOS
 
 
 def main() -> None:
@@ -25,17 +26,18 @@ def main() -> None:
     params = load_params()
     index = read_index(INDEX)
     store = StoredClips(CLIPS)
+    inputs = open_inputs(CLIPS, FEATURES)
     test = clips_of(index, TEST)
     classifier = ActionClassifier.load(MODEL)
     labels = list(classifier.card.labels)
     targets = targets_of(test, labels)
 
     def probabilities_of(model: Any) -> NDArray[np.float32]:
-        return predict(model, store, test, labels, params.evaluate.batch_size)
+        return predict(model, inputs, test, labels, params.evaluate.batch_size)
 
-    model = keras.models.load_model(MODEL / "model.keras")
+    model = fitted_part(keras.models.load_model(MODEL / "model.keras"), inputs)
     probabilities = probabilities_of(model)
-    blind = probabilities_of(keras.models.load_model(BASELINE / "model.keras"))
+    blind = probabilities_of(fitted_part(keras.models.load_model(BASELINE / "model.keras"), inputs))
     parity = float(np.abs(score(classifier, store, test) - probabilities).max())
     if parity > params.evaluate.parity_tolerance:
         raise ModelError(
@@ -49,7 +51,6 @@ def main() -> None:
         **evaluation.macro_scores(probabilities, targets),
         "chance": evaluation.chance(targets_of(clips_of(index, TRAIN), labels), targets),
         "mean_pool_accuracy": evaluation.accuracy(blind, targets),
-        "onnx_parity": parity,
         "protocol": params.split.protocol,
         "num_test_clips": len(test),
         "num_test_groups": int(test["group"].nunique()),
@@ -78,13 +79,13 @@ def main() -> None:
     print("\n".join(f"{name}: {value}" for name, value in scores.items()))
 
     with tracking.reopened_run(classifier.card.provenance.run_id):
-        tracking.log_metrics(scores)
+        tracking.log_metrics(scores | {"onnx_parity": parity})
         kept = int(curve["epoch"].to_numpy()[curve["val_loss"].argmin()])
         tracking.log_figure(figures.learning_curves(curve, kept), "curves.png")
         tracking.log_figure(figures.confusion(targets, probabilities.argmax(axis=1), labels), "confusion.png")
         for report in (METRICS, *REPORTS.glob("*.csv")):
             tracking.log_file(report, "reports")
-        verdict = contest(classifier, store, test, targets, probabilities, scores)
+        verdict = contest(classifier, store, test, targets, probabilities, scores, params.split.leaky)
         tracking.log_verdict(verdict)
     VERDICT.write_text(json.dumps(verdict, indent=2) + "\n", encoding="utf-8")
     print(f"\n{'new champion' if verdict['promoted'] else 'not champion'}: {verdict['reason']}")
@@ -97,6 +98,7 @@ def contest(
     targets: NDArray[np.int64],
     probabilities: NDArray[np.float32],
     scores: dict[str, Any],
+    leaky: bool,
 ) -> dict[str, Any]:
     """Registers the model as a version, and moves the alias `champion` to it if it beats every rival."""
     provenance = classifier.card.provenance
@@ -115,7 +117,7 @@ def contest(
                 actual = test.loc[unseen, "action"].to_numpy()
                 rival = float((np.asarray(present.card.labels)[answers] == actual).mean())
                 fair = evaluation.accuracy(probabilities[unseen], targets[unseen])
-    verdict = evaluation.judge(scores, champion is not None, rival, fair)
+    verdict = evaluation.judge(scores, champion is not None, rival, fair, leaky=leaky)
     # The service tells these to its visitors.
     tags = {key: f"{scores[key]:.6g}" for key in ("accuracy", "chance", "num_test_clips")}
     version = tracking.register(name, MODEL, {**tags, "protocol": scores["protocol"]})

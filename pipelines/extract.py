@@ -1,7 +1,7 @@
 """extract: artifacts/videos ▸ artifacts/clips, the frames that the model sees, stored losslessly."""
 
 from actreel.config import load_params
-from actreel.dataset.records import LEFT_OUT, read_index
+from actreel.dataset.records import read_index, usable
 from actreel.dataset.store import extract_clips
 from actreel.errors import exit_cleanly
 from pipelines.places import CLIPS, INDEX, VIDEOS
@@ -11,7 +11,7 @@ def main() -> None:
     """Decodes every clip once."""
     params = load_params()
     index = read_index(INDEX)
-    extract_clips(index[index["split"] != LEFT_OUT], VIDEOS, CLIPS, params.clip)
+    extract_clips(usable(index), VIDEOS, CLIPS, params.clip)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,40 @@
-"""index: artifacts/videos ▸ artifacts/index.parquet, one row a clip with its group and split."""
+"""index: artifacts/videos ▸ artifacts/index.parquet, one row a clip with its group and split; reports/dataset."""
 
-from actreel.config import load_params
+import pandas as pd
+
+from actreel import figures
+from actreel.clips import load_clip
+from actreel.config import ClipSpec, load_params
+from actreel.dataset.describe import by_action, by_group
 from actreel.dataset.records import index_videos, write_index
 from actreel.dataset.splits import assign_splits
 from actreel.errors import exit_cleanly
-from pipelines.places import INDEX, VIDEOS
+from pipelines.places import DATASET, INDEX, VIDEOS
+
+SAMPLE = ClipSpec(num_frames=8, height=96, width=128, sampling="uniform")
 
 
 def main() -> None:
     """Probes every clip, and holds groups out for validation and test."""
     params = load_params()
-    index = index_videos(VIDEOS)
+    index = index_videos(VIDEOS, params.dataset.group_pattern)
     index["split"] = assign_splits(index, params.split)
     write_index(index, INDEX)
-    print(index.groupby("split")[["clip", "group", "action"]].nunique().to_string())
+    describe(index)
+
+
+def describe(index: pd.DataFrame) -> None:
+    """Shows what the dataset holds: tables, durations, and some frames of each action."""
+    DATASET.mkdir(parents=True, exist_ok=True)
+    actions = by_action(index)
+    actions.to_csv(DATASET / "actions.csv", index=False)
+    by_group(index).to_csv(DATASET / "groups.csv", index=False)
+    readable = index[index["error"] == ""]
+    figures.durations(readable).savefig(DATASET / "durations.png")
+    firsts = readable.groupby("action")["clip"].first()
+    samples = {str(action): load_clip(VIDEOS / clip, SAMPLE) for action, clip in firsts.items()}
+    figures.contact_sheet(samples).savefig(DATASET / "samples.png")
+    print(actions[["action", "clips", "groups", "train", "val", "test", "median_s"]].to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 from actreel.config import load_params
 from actreel.dataset.sources import ingest
 from actreel.errors import exit_cleanly
-from pipelines.places import VIDEOS
+from pipelines.places import UNPACKED, VIDEOS
 
 
 def main() -> None:
     """Brings the clips in."""
     params = load_params()
-    ingest(params.dataset, VIDEOS)
+    ingest(params.dataset, VIDEOS, UNPACKED)
 
 
 if __name__ == "__main__":

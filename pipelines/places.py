@@ -2,16 +2,21 @@
 
 from pathlib import Path
 
+DATA = Path("data")
+UNPACKED = DATA / "unpacked"
+
 ARTIFACTS = Path("artifacts")
 VIDEOS = ARTIFACTS / "videos"
 INDEX = ARTIFACTS / "index.parquet"
 CLIPS = ARTIFACTS / "clips"
+FEATURES = ARTIFACTS / "features"
 MODEL = ARTIFACTS / "model"
 BASELINE = ARTIFACTS / "baseline"
 TRAINING = ARTIFACTS / "training"
 BENTO = ARTIFACTS / "bento"
 
 REPORTS = Path("reports")
+DATASET = REPORTS / "dataset"
 VALIDATION = REPORTS / "validation"
 METRICS = REPORTS / "metrics.json"
 VERDICT = REPORTS / "verdict.json"

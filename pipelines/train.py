@@ -2,48 +2,52 @@
 
 from datetime import UTC, datetime
 
-from actreel import figures, tracking
+from actreel import tracking
 from actreel.classifier import ONNX_FILE, ClassifierCard, Provenance
 from actreel.config import load_params
 from actreel.dataset.records import SPLITS, TEST, clips_of, data_version, labels_of, read_index
 from actreel.dataset.store import StoredClips
 from actreel.errors import exit_cleanly
-from actreel.training import export_onnx, train
-from pipelines.places import BASELINE, CLIPS, INDEX, MODEL, TRAINING
+from actreel.features import open_inputs
+from actreel.models import export_onnx
+from actreel.training import complete, train
+from pipelines.places import BASELINE, CLIPS, DATASET, FEATURES, INDEX, MODEL, TRAINING, VALIDATION
 
 
 def main() -> None:
     """Trains the model, then the same network with the mean over time in place of its head."""
     params = load_params()
     index = read_index(INDEX)
-    store = StoredClips(CLIPS)
+    clips = StoredClips(CLIPS)
+    inputs = open_inputs(CLIPS, FEATURES)
     labels = labels_of(index)
     version = data_version(index)
     rows = {split: clips_of(index, split) for split in SPLITS if split != TEST}
     for folder in (MODEL, BASELINE, TRAINING):
         folder.mkdir(parents=True, exist_ok=True)
 
-    with tracking.training_run(params, index, version, params.split.protocol) as run_id:
-        firsts = rows["train"].groupby("action")["clip"].first()
-        sheet = {str(action): store.take([clip])[0] for action, clip in firsts.items()}
-        tracking.log_figure(figures.contact_sheet(sheet), "training_clips.png")
+    with tracking.training_run(params, params.split, index, version) as run_id:
+        tracking.log_folder(DATASET, "dataset")
+        tracking.log_folder(VALIDATION, "validation")
 
         print(f"training {params.model.encoder}+{params.model.head} on {len(rows['train'])} clips, MLflow run {run_id}")
-        model, curve = train(
-            params.model, params.train, store, rows, labels,
+        fitted, curve = train(
+            params.model, params.train, inputs, rows, labels,
             epoch_weights=TRAINING / "epochs", on_epoch=tracking.log_epoch,
         )  # fmt: skip
         curve.to_csv(TRAINING / "curve.csv", index=False)
 
         print("training the order-blind baseline the same way")
+        order_blind = params.model.order_blind
         blind, _ = train(
-            params.model.model_copy(update={"head": "mean"}), params.train, store, rows, labels,
+            order_blind, params.train, inputs, rows, labels,
             on_epoch=lambda epoch, metrics: tracking.log_epoch(epoch, metrics, prefix="mean_pool_"),
         )  # fmt: skip
-        blind.save(BASELINE / "model.keras")
+        complete(order_blind, clips.spec, blind).save(BASELINE / "model.keras")
 
+        model = complete(params.model, clips.spec, fitted)
         model.save(MODEL / "model.keras")
-        export_onnx(model, store.spec, MODEL / ONNX_FILE)
+        export_onnx(model, MODEL / ONNX_FILE)
         provenance = Provenance(
             dataset=params.dataset.label,
             data_version=version,
@@ -53,7 +57,7 @@ def main() -> None:
         )
         card = ClassifierCard(
             labels=tuple(labels),
-            clip=store.spec,
+            clip=clips.spec,
             clip_duration_s=float(rows["train"]["duration_s"].median()),
             provenance=provenance,
         )
@@ -61,7 +65,7 @@ def main() -> None:
         # A later model is compared with this one on clips that neither has learned from.
         seen = sorted({digest for split in rows.values() for digest in split["sha256"]})
         (MODEL / tracking.SEEN_FILE).write_text("\n".join(seen) + "\n", encoding="utf-8")
-        tracking.log_keras_model(model, store.spec, len(labels))
+        tracking.log_keras_model(model, clips.spec, len(labels))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """validate: artifacts/index.parquet ▸ reports/validation, and the pipeline stops where an expectation fails."""
 
 from actreel.config import load_params
+from actreel.dataset.duplicates import near_duplicates
 from actreel.dataset.expectations import check_index, summarise
 from actreel.dataset.records import read_index
 from actreel.errors import DatasetError, exit_cleanly
@@ -11,8 +12,10 @@ def main() -> None:
     """Checks the index; names the clips that fail."""
     params = load_params()
     index = read_index(INDEX)
-    findings = check_index(index, params.validate_, VALIDATION / "docs")
-    summary = summarise(findings, index)
+    findings = check_index(index, params.validate_, params.split, VALIDATION / "docs")
+    twins = near_duplicates(index, params.validate_.near_duplicate_bits)
+    twins.to_csv(VALIDATION / "near_duplicates.csv", index=False)
+    summary = summarise(findings, twins, index, leaky=params.split.leaky)
     (VALIDATION / "summary.md").write_text(summary, encoding="utf-8")
     print(summary)
     failed = [finding for finding in findings if not finding.passed]

@@ -34,18 +34,19 @@ class Messenger:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
 
-    def say(self, message: dict[str, Any], payload: bytes = b"") -> None:
-        """Sends a message and its raw bytes."""
+    def say(self, message: dict[str, Any], payload: bytes = b"", *, at_once: bool = True) -> None:
+        """Sends a message and its raw bytes; if not at once, then with the next that is."""
         self._stream.write(json.dumps(message | ({"bytes": len(payload)} if payload else {})).encode() + b"\n")
         self._stream.write(payload)
-        self._stream.flush()
+        if at_once:
+            self._stream.flush()
 
 
 def main() -> None:
     """Decodes one video after the other, until stdin ends."""
     settings = json.loads(sys.argv[1])
     # Whatever a library prints must not end up among the messages.
-    messenger = Messenger(os.fdopen(os.dup(sys.stdout.fileno()), "wb"))
+    messenger = Messenger(os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=2**20))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     cv2.setNumThreads(1)
     _limit(resource.RLIMIT_AS, settings["memory_bytes"])
@@ -72,8 +73,11 @@ def decode(request: dict[str, Any], settings: dict[str, Any], messenger: Messeng
     """Sends a video's plan, its sampled frames and thumbnails as they are decoded, and what it holds."""
     spec = ClipSpec(**settings["spec"])
     thumbnails: list[int] = []
+    hop = 1
 
     def on_plan(plan: WindowPlan, info: VideoInfo) -> None:
+        nonlocal hop
+        hop = plan.hop
         distinct = min(plan.num_parts, info.num_frames)
         thumbnails[:] = middle_frames(distinct, request["thumbnails"]).tolist()
         messenger.say({"say": "plan", "plan": vars(plan), "info": vars(info)})
@@ -99,7 +103,8 @@ def decode(request: dict[str, Any], settings: dict[str, Any], messenger: Messeng
         except StopIteration as end:
             messenger.say({"say": "done", "info": vars(end.value)})
             return
-        messenger.say({"say": "frame", "part": part}, frame.tobytes())
+        # A window needs all of its frames anyway, and each waking of the service costs time.
+        messenger.say({"say": "frame", "part": part}, frame.tobytes(), at_once=(part + 1) % hop == 0)
 
 
 def _thumbnail(frame: NDArray[np.uint8]) -> bytes:

@@ -100,7 +100,7 @@ class Recogniser:
             download_s: Seconds that its download took.
             started: When work on the request began, by `time.perf_counter`; now if None.
             on_progress: Called after each window.
-            thumbnails: Folder for `0.jpg` to `7.jpg`, if they are wanted.
+            thumbnails: A job's folder, for `0.jpg` to `7.jpg`; None if a client waits for the answer itself.
 
         Raises:
             RefusalError: The file is no video that can be decoded within the limits.
@@ -108,7 +108,7 @@ class Recogniser:
         started = time.perf_counter() if started is None else started
         for attempt in (1, 2):
             try:
-                async with self._decoders.lease() as decoder, asyncio.timeout(timeout_s):
+                async with self._decoders.lease(is_job=thumbnails is not None) as decoder, asyncio.timeout(timeout_s):
                     watched = await self._watch(decoder, path, timeout_s, on_progress, thumbnails)
                 break
             except DecoderDiedError as error:

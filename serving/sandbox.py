@@ -216,12 +216,16 @@ class Decoder:
 
 
 class DecoderPool:
-    """A few decoders; one is always kept warm, more are started when needed."""
+    """A worker's decoders: so many for calls, and one for jobs, which so never hold up a call.
+
+    As many as calls may use are kept warm, whoever used them last; one more is started when both need them.
+    """
 
     def __init__(self, card: ClassifierCard, settings: Settings) -> None:
         self._card = card
         self._settings = settings
-        self._turns = asyncio.Semaphore(settings.decoders)
+        self._calls = asyncio.Semaphore(settings.decoders)
+        self._jobs = asyncio.Semaphore(1)
         self._idle: list[Decoder] = []
         self._chores: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -240,14 +244,14 @@ class DecoderPool:
         self._idle.clear()
 
     @asynccontextmanager
-    async def lease(self) -> AsyncIterator[Decoder]:
+    async def lease(self, is_job: bool) -> AsyncIterator[Decoder]:
         """A decoder for one video; it is killed if the video was left in the middle."""
-        async with self._turns:
+        async with self._jobs if is_job else self._calls:
             decoder = await self._take()
             try:
                 yield decoder
             finally:
-                if decoder.reusable and not self._closed:
+                if decoder.reusable and not self._closed and len(self._idle) < self._settings.decoders:
                     self._idle.append(decoder)
                 else:
                     # Shielded, as a cancelled request must still not leave a process behind.

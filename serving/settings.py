@@ -38,7 +38,7 @@ class Settings(BaseModel):
         decode_timeout_s: Deadline of decoding one video while the client waits.
         job_timeout_s: Deadline of decoding one video as a job.
         decoder_memory_bytes: Address space of a decoder process; it starts with about 0.3 GB.
-        decoders: Decoder processes a worker, at most.
+        decoders: Decoder processes a worker for calls; jobs have one of their own.
         max_requests: Videos in progress a worker, uploads included; one more is answered 429.
         max_jobs: Jobs queued or running, over all workers; one more is answered 429.
         max_streams: Clients a worker that follow a job's events.
@@ -64,7 +64,7 @@ class Settings(BaseModel):
     decode_timeout_s: float = Field(default=30, gt=0)
     job_timeout_s: float = Field(default=600, gt=0)
     decoder_memory_bytes: int = Field(default=2**30, ge=2**29)
-    decoders: int = Field(default=2, ge=1)
+    decoders: int = Field(default=1, ge=1)
     max_requests: int = Field(default=48, ge=1)
     max_jobs: int = Field(default=16, ge=1)
     max_streams: int = Field(default=64, ge=1)

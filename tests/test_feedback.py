@@ -37,9 +37,8 @@ def test_the_pipeline_finds_exported_clips(folder: Path, tmp_path: Path) -> None
     records = pytest.importorskip("actreel.dataset.records")
     store = FeedbackStore(folder)
     for number, suffix in enumerate((".avi", ".mp4", ".mkv")):
-        path = write_video_file(
-            tmp_path / f"clip{suffix}", grey_frames([9] * 5), codec="mp4v" if suffix != ".avi" else "MJPG"
-        )
+        codec = "MJPG" if suffix == ".avi" else "mp4v"
+        path = write_video_file(tmp_path / f"clip{suffix}", grey_frames([9] * 5), codec=codec)
         store.add(said(str(number), correct=True), path)
     export_dataset(folder, tmp_path / "export")
     assert [clip.suffix for clip in records.find_clips(tmp_path / "export")] == [".avi", ".mp4", ".mkv"]

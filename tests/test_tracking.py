@@ -40,7 +40,7 @@ def model_folder(path: Path, spec: ClipSpec) -> Path:
 
 def test_a_run_records_params_dataset_code_and_figures(project: Path, params: Params, index: pd.DataFrame) -> None:
     (project / "dvc.lock").write_text("schema: '2.0'\n", encoding="utf-8")
-    with tracking.training_run(params, index, "abc123", "group_holdout") as run_id:
+    with tracking.training_run(params, params.split, index, "abc123") as run_id:
         tracking.log_epoch(1, {"loss": 2.0})
         tracking.log_epoch(2, {"loss": 1.0})
     with tracking.reopened_run(run_id):
@@ -62,7 +62,7 @@ def test_a_run_records_params_dataset_code_and_figures(project: Path, params: Pa
 
 
 def test_a_run_that_fails_is_marked_so(project: Path, params: Params, index: pd.DataFrame) -> None:
-    with pytest.raises(KeyError), tracking.training_run(params, index, "abc", "group_holdout") as run_id:
+    with pytest.raises(KeyError), tracking.training_run(params, params.split, index, "abc") as run_id:
         raise KeyError
     assert mlflow.get_run(run_id).info.status == "FAILED"
 
@@ -83,7 +83,7 @@ def test_champion_is_registered_crowned_found_and_served(
     project: Path, params: Params, index: pd.DataFrame, spec: ClipSpec
 ) -> None:
     assert tracking.find_champion("actreel-grey") is None
-    with tracking.training_run(params, index, "abc", "group_holdout") as run_id:
+    with tracking.training_run(params, params.split, index, "abc") as run_id:
         version = tracking.register("actreel-grey", model_folder(project / "model", spec), {"accuracy": "0.9"})
     assert tracking.find_champion("actreel-grey") is None  # registered, not crowned
     tracking.crown("actreel-grey", version)

@@ -7,26 +7,29 @@ import pandas as pd
 import pytest
 
 from actreel.classifier import ActionClassifier, ClassifierCard, Provenance
-from actreel.config import ClipSpec, ModelParams, SplitParams, TrainParams
+from actreel.config import ClipSpec, ModelParams, TrainParams, load_params
 from actreel.dataset.records import clips_of, index_videos, labels_of
 from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.errors import ModelError
-from actreel.training import clip_batches, epoch_models, export_onnx, predict, train
+from actreel.models import export_onnx
+from actreel.training import clip_batches, epoch_models, predict, train
+from tests.conftest import ROOT
 
 SPEC = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
-LSTM = ModelParams(encoder="small_cnn", head="lstm", units=16, dropout=0.0)
+LSTM = ModelParams(encoder="small_cnn", weights="none", head="lstm", motion="none", units=16, dropout=0.0)
 
 
 def train_params(**changes: float) -> TrainParams:
-    values = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "patience": 30, "seed": 0}
+    values = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "patience": 30, "mirror": False, "seed": 0}
     return TrainParams.model_validate(values | changes)
 
 
 @pytest.fixture(scope="module")
 def index(fading_dataset: Path) -> pd.DataFrame:
     index = index_videos(fading_dataset)
-    index["split"] = assign_splits(index, SplitParams(protocol="group_holdout", val=0.2, test=0.25, seed=0))
+    split = load_params(ROOT / "params.yaml").split
+    index["split"] = assign_splits(index, split)
     return index
 
 
@@ -107,7 +110,7 @@ def test_a_loss_that_is_no_number_is_a_message(store: StoredClips, rows: dict[st
 def test_onnx_gives_keras_s_probabilities(store: StoredClips, rows: dict[str, pd.DataFrame], tmp_path: Path) -> None:
     labels = ["Brighten", "Darken"]
     model, _ = train(LSTM, train_params(), store, rows, labels)
-    export_onnx(model, SPEC, tmp_path / "model.onnx")
+    export_onnx(model, tmp_path / "model.onnx")
     provenance = Provenance(dataset="x", data_version="x", run_id="x", git_commit="x", trained_at="x")
     ClassifierCard(labels=tuple(labels), clip=SPEC, provenance=provenance).save(tmp_path)
     onnx = ActionClassifier.load(tmp_path).probabilities(store.take(rows["test"]["clip"]))

@@ -1,8 +1,9 @@
-"""The command line: `actreel predict clip.avi https://youtu.be/…`."""
+"""The command line: `actreel predict clip.avi https://youtu.be/…`, `actreel crossval`, `actreel leakage`."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from actreel.video import VideoInfo
 from actreel.youtube import FetchLimits, fetch
 
 BAR_WIDTH = 24
+MOST_NAMED = 4
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -30,13 +32,79 @@ def main(arguments: list[str] | None = None) -> None:
     )
     predict.add_argument("--json", action="store_true", help="print one JSON object a line, one for each SOURCE")
     predict.set_defaults(run=lambda options: _predict(options.sources, options.model, options.json))
+
+    crossval = commands.add_parser("crossval", help="test every clip once, by a model that has not seen its group")
+    crossval.add_argument(
+        "--folds", required=True, type=_folds, metavar="logo|K", help="leave one group out, or K parts of the groups"
+    )
+    crossval.set_defaults(run=_crossval)
+
+    leakage = commands.add_parser("leakage", help="what a random split adds to the accuracy of the same model")
+    leakage.add_argument("--repeats", type=_positive, default=3, metavar="N", help="pairs of models (default: 3)")
+    leakage.set_defaults(run=_leakage)
+
+    for command in (crossval, leakage):
+        command.add_argument(
+            "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="replaces a value of params.yaml"
+        )
+        command.add_argument("--json", action="store_true", help="print the result as JSON")
+
     feedback = commands.add_parser("feedback", help="what visitors of the service said")
     verbs = feedback.add_subparsers(dest="verb", required=True)
     export = verbs.add_parser("export", help="make a dataset folder of the videos that visitors gave")
     export.add_argument("target", type=Path, metavar="DIR", help="the folder to make or complete")
     export.set_defaults(run=lambda options: _export(options.target))
+
     options = parser.parse_args(arguments)
     exit_cleanly(lambda: options.run(options))
+
+
+def _folds(text: str) -> int | None:
+    """None for `logo`, which leaves one group out at a time."""
+    if text == "logo":
+        return None
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"folds must be 'logo' or a number from 2 on. Received: '{text}'")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 on. Received: '{text}'")
+    return int(text)
+
+
+def _crossval(options: argparse.Namespace) -> None:
+    # Imported here, since what trains takes seconds to load and `predict` needs none of it.
+    from actreel.config import load_params, override
+    from actreel.crossval import cross_validate
+
+    with contextlib.redirect_stdout(sys.stderr):
+        result = cross_validate(override(load_params(), options.set), options.folds)
+    if options.json:
+        print(json.dumps(result))
+        return
+    for fold in result["folds"]:
+        groups = ", ".join(fold["groups"]) if len(fold["groups"]) <= MOST_NAMED else f"{len(fold['groups'])} groups"
+        print(f"fold {fold['fold']:3d}  accuracy {fold['accuracy']:.3f}  {fold['num_test_clips']} clips of {groups}")
+    print(f"mean accuracy {result['mean_accuracy']:.3f} ± {result['std_accuracy']:.3f} over the folds")
+    print(f"balanced accuracy {result['balanced_accuracy']:.3f} over all {result['num_clips']} clips")
+    if result["leaky"]:
+        print("leaky: clips of one group stood on both sides, so this flatters the model")
+
+
+def _leakage(options: argparse.Namespace) -> None:
+    from actreel.config import load_params, override
+    from actreel.leakage import measure_leakage
+
+    with contextlib.redirect_stdout(sys.stderr):
+        result = measure_leakage(override(load_params(), options.set), options.repeats)
+    if options.json:
+        print(json.dumps(result))
+        return
+    print(f"groups held out  {result['group_accuracy']:.3f}")
+    print(f"random split     {result['random_accuracy']:.3f}")
+    print(f"leakage          {result['difference']:+.3f} ± {result['std_difference']:.3f}, {options.repeats} repeats")
 
 
 def _predict(sources: list[str], model: Path, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -13,6 +13,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from actreel.errors import ConfigError
 
 DEMO_PATH = "src/actreel/dataset/demo.py"
+IMAGENET = "imagenet"
+NO_WEIGHTS = "none"
+PretrainedEncoder = Literal["efficientnet_lite0", "mobilenet_v2", "efficientnet_v2_b0", "resnet50", "vgg16"]
+FrameHead = Literal["mean", "lstm", "bilstm", "gru", "attention_lstm", "temporal_conv", "transformer"]
+ClipHead = Literal["convlstm", "cnn3d_attention_lstm"]
+PRETRAINED_ENCODERS: tuple[str, ...] = get_args(PretrainedEncoder)
+FRAME_HEADS: tuple[str, ...] = get_args(FrameHead)
+CLIP_HEADS: tuple[str, ...] = get_args(ClipHead)
 
 
 class Section(BaseModel):
@@ -21,19 +29,38 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _pattern_with_group(pattern: str) -> str:
+    try:
+        named = re.compile(pattern).groupindex
+    except re.error as error:
+        raise ValueError(
+            f"'dataset.group_pattern' must be a regular expression. Received: '{pattern}': {error}"
+        ) from error
+    if "group" not in named:
+        raise ValueError(
+            f"'dataset.group_pattern' must name what it finds, as in '(?P<group>person\\d+)'. Received: '{pattern}'"
+        )
+    return pattern
+
+
 class DatasetParams(Section):
     """Where the clips come from.
 
     Attributes:
-        name: `demo` (rendered here) or `folder` (your own class folders).
-        path: What DVC watches for changes: the folder of clips, or for the demo the code that renders it.
+        name: `demo` (rendered here), `ucf50` (its archive, or a folder unpacked from it) or `folder` (your own class
+            folders).
+        path: What DVC watches for changes: the folder of clips, UCF50's archive, or for the demo the code that
+            renders it.
+        group_pattern: Regular expression with a group named `group`, searched for in each clip's path below the
+            folder: what it finds is the clip's group. None leaves it to `groups.csv` and UCF-style names.
         demo_groups: Performers in the demo, at least 3.
         demo_clips: Clips of each action by each performer.
         seed: Seed of the demo's renderer.
     """
 
-    name: Literal["demo", "folder"]
+    name: Literal["demo", "ucf50", "folder"]
     path: str
+    group_pattern: Annotated[str, AfterValidator(_pattern_with_group)] | None
     demo_groups: int = Field(ge=3)
     demo_clips: int = Field(ge=1)
     seed: int = Field(ge=0)
@@ -45,6 +72,8 @@ class DatasetParams(Section):
                 "dataset.name 'folder' needs dataset.path, a folder with one sub-folder an action. "
                 "Try: dvc exp run -S dataset.name=folder -S dataset.path=/path/to/clips"
             )
+        if self.name == "ucf50" and self.path == DEMO_PATH:
+            raise ValueError("dataset.name 'ucf50' needs dataset.path, the archive or its folder. Try: make ucf50")
         return self
 
     @property
@@ -77,25 +106,46 @@ class ClipSpec(Section):
 
 
 class SplitParams(Section):
-    """How groups are held out.
+    """How clips are held out.
 
     Attributes:
-        protocol: `group_holdout`: no group stands in two splits.
+        protocol: `group_holdout`: no group stands in two splits. `group_kfold`: one of `folds` parts of the groups is
+            tested. `logo`: one group is tested (UCF50's official 25 folds). `lists`: official lists name the clips.
+            `random`: group hold-out with the clips of each action shuffled, so that groups leak into the test; only
+            to compare with papers that did so, and never champion.
         val: Share of the clips for validation, of each action.
-        test: Share of the clips for the test, of each action.
+        test: Share of the clips for the test, of each action (`group_holdout` and `random`).
+        folds: Parts of `group_kfold`.
+        fold: The part that `group_kfold` tests, or the group that `logo` does, from 0.
+        train_list: File of `<Action>/<clip>` lines for `lists`, in the form of UCF101's.
+        test_list: The same for the test.
         seed: Seed of the draw.
     """
 
-    protocol: Literal["group_holdout"]
+    protocol: Literal["group_holdout", "group_kfold", "logo", "lists", "random"]
     val: float = Field(gt=0, lt=1)
     test: float = Field(gt=0, lt=1)
+    folds: int = Field(ge=2)
+    fold: int = Field(ge=0)
+    train_list: str | None
+    test_list: str | None
     seed: int = Field(ge=0)
 
     @model_validator(mode="after")
     def _something_is_left_to_train_on(self) -> SplitParams:
         if self.val + self.test >= 1:
             raise ValueError(f"split.val + split.test must be below 1. Received: {self.val} + {self.test}")
+        if self.protocol == "lists" and not (self.train_list and self.test_list):
+            raise ValueError(
+                "split.protocol 'lists' needs split.train_list and split.test_list. Received: "
+                f"{self.train_list} and {self.test_list}"
+            )
         return self
+
+    @property
+    def leaky(self) -> bool:
+        """Whether clips of one group stand on both sides, so that the accuracy flatters the model."""
+        return self.protocol == "random"
 
 
 class ValidateParams(Section):
@@ -107,6 +157,11 @@ class ValidateParams(Section):
         min_fps: Frames a second.
         max_fps: Frames a second.
         min_side: Width and height, in pixels.
+        min_clips: Clips of each action.
+        max_imbalance: Clips of the commonest action for each clip of the rarest.
+        max_unreadable: Share of clips that may be broken: they are listed, and kept out of training and test.
+        near_duplicate_bits: Clips of two splits are flagged as near-duplicates where the 64-bit hashes of their
+            sampled frames differ by this much or less, on average.
     """
 
     min_frames: int = Field(ge=1)
@@ -114,22 +169,55 @@ class ValidateParams(Section):
     min_fps: float = Field(gt=0)
     max_fps: float = Field(gt=0)
     min_side: int = Field(ge=1)
+    min_clips: int = Field(ge=1)
+    max_imbalance: float = Field(ge=1)
+    max_unreadable: float = Field(ge=0, lt=1)
+    near_duplicate_bits: int = Field(ge=0, le=64)
 
 
 class ModelParams(Section):
-    """The network.
+    """The network: an encoder that sees one frame, and a head that sees all of a clip.
 
     Attributes:
-        encoder: `small_cnn`, the per-frame CNN of the LRCN paper's UCF50 project.
-        head: `lstm` reads the frames in order; `mean` averages them and is blind to order.
-        units: Width of the LSTM.
-        dropout: Share of activations dropped after each pooling, while training.
+        encoder: `small_cnn`, the per-frame CNN of the LRCN paper's UCF50 project, always trained from scratch; or one
+            that has learned ImageNet; or `pixels`, no encoder, for the heads that look at space and time at once.
+        weights: Of an encoder that has learned ImageNet: `imagenet`, `none` (train it from scratch too) or the path of
+            a .weights.h5 or .keras file. With weights it stays frozen, and frames are encoded once.
+        head: `mean` averages the frames and is blind to order; `lstm`, `bilstm`, `gru`, `attention_lstm`,
+            `temporal_conv` and `transformer` read them in order; `convlstm` and `cnn3d_attention_lstm` take `pixels`.
+        motion: `difference` sets beside each frame how much it differs from the one before: in pixels where the
+            encoder is trained, in features where it is frozen.
+        units: Width of the head.
+        dropout: Share of activations dropped while training.
     """
 
-    encoder: Literal["small_cnn"]
-    head: Literal["lstm", "mean"]
+    encoder: Literal["pixels", "small_cnn", PretrainedEncoder]
+    weights: str
+    head: Literal[FrameHead, ClipHead]
+    motion: Literal["none", "difference"]
     units: int = Field(ge=1)
     dropout: float = Field(ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _head_fits_encoder(self) -> ModelParams:
+        if (self.encoder == "pixels") != (self.head in CLIP_HEADS):
+            raise ValueError(
+                f"the heads {' and '.join(CLIP_HEADS)} take encoder 'pixels', and no other head does. "
+                f"Received: encoder '{self.encoder}' with head '{self.head}'. "
+                "Try: dvc exp run -S model.encoder=small_cnn -S model.head=lstm"
+            )
+        return self
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the encoder keeps the weights that it comes with."""
+        return self.encoder in PRETRAINED_ENCODERS and self.weights != NO_WEIGHTS
+
+    @property
+    def order_blind(self) -> ModelParams:
+        """The same network with the mean over time in place of its head: the baseline that it has to beat."""
+        encoder = "small_cnn" if self.encoder == "pixels" else self.encoder
+        return self.model_copy(update={"encoder": encoder, "head": "mean", "motion": "none"})
 
 
 class TrainParams(Section):
@@ -140,13 +228,15 @@ class TrainParams(Section):
         batch_size: Clips a step.
         learning_rate: Adam's step size.
         patience: Epochs without a better validation loss before training stops.
-        seed: Seed of the weights, the order of clips and dropout.
+        mirror: Shows half of the clips mirrored, anew in each epoch; not for actions that differ in left and right.
+        seed: Seed of the weights, the order of clips, mirroring and dropout.
     """
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     patience: int = Field(ge=1)
+    mirror: bool
     seed: int = Field(ge=0)
 
 
@@ -204,6 +294,31 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} must be YAML. {error}") from error
     return check_params(values, source=str(path))
+
+
+def override(params: Params, settings: list[str]) -> Params:
+    """The parameters with some replaced.
+
+    Args:
+        params: Checked parameters.
+        settings: `section.key=value` each, the value as in YAML.
+
+    Raises:
+        ConfigError: A setting has another form, a key is unknown or a value out of range.
+    """
+    values = params.model_dump(by_alias=True)
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        section, dot, key = name.partition(".")
+        if not (equals and dot and key) or section not in values:
+            raise ConfigError(
+                f"a setting must be SECTION.KEY=VALUE, with a section of params.yaml. Received: '{setting}'"
+            )
+        try:
+            values[section][key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"a setting's value must be YAML. Received: '{setting}'") from error
+    return check_params(values, source="--set")
 
 
 def check_params(values: Any, source: str) -> Params:

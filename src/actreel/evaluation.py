@@ -36,6 +36,12 @@ def macro_scores(probabilities: NDArray[np.float32], targets: NDArray[np.int64])
     return {"macro_precision": float(precision), "macro_recall": float(recall), "macro_f1": float(f1)}
 
 
+def balanced_accuracy(actions: list[str], answers: list[str]) -> float:
+    """Mean over the actions of the share of each one's clips that is answered right."""
+    right = pd.Series(actions) == pd.Series(answers)
+    return float(right.groupby(pd.Series(actions)).mean().mean())
+
+
 def per_class(
     probabilities: NDArray[np.float32],
     baseline: NDArray[np.float32],
@@ -77,7 +83,12 @@ class Verdict:
 
 
 def judge(
-    scores: dict[str, Any], has_champion: bool, champion_accuracy: float | None, fair_accuracy: float | None
+    scores: dict[str, Any],
+    has_champion: bool,
+    champion_accuracy: float | None,
+    fair_accuracy: float | None,
+    *,
+    leaky: bool = False,
 ) -> Verdict:
     """Applies the rules a champion has to meet, in order.
 
@@ -86,7 +97,10 @@ def judge(
         has_champion: Whether there is a champion now.
         champion_accuracy: Its accuracy on the test clips that it has not learned from; None if there is no such clip.
         fair_accuracy: The candidate's on the same clips.
+        leaky: Whether clips of one group stood on both sides of the split.
     """
+    if leaky:
+        return Verdict(False, "a champion's groups must not cross splits. Received: split.protocol 'random'.")
     own = scores["accuracy"]
     for rival, name in (("chance", "chance"), ("mean_pool_accuracy", "the order-blind mean-pool baseline")):
         if own <= scores[rival]:

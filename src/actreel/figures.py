@@ -29,6 +29,25 @@ def contact_sheet(clips: Mapping[str, NDArray[np.uint8]], columns: int = 8) -> F
     return figure
 
 
+def durations(index: pd.DataFrame) -> Figure:
+    """How long the clips of each action are, one dot a clip.
+
+    Args:
+        index: Rows with `action` and `duration_s`.
+    """
+    actions = sorted(index["action"].unique())
+    figure = Figure(figsize=(7, 1 + 0.28 * len(actions)), layout="constrained")
+    axes = figure.subplots()
+    for place, action in enumerate(actions):
+        seconds = index.loc[index["action"] == action, "duration_s"]
+        axes.scatter(seconds, np.full(len(seconds), place), s=12, alpha=0.4, color="tab:blue", linewidths=0)
+    axes.set_yticks(range(len(actions)), actions)
+    axes.invert_yaxis()
+    axes.set(xlabel="seconds", xlim=(0, None))
+    axes.grid(axis="x", color="0.9")
+    return figure
+
+
 def learning_curves(curve: pd.DataFrame, best_epoch: int) -> Figure:
     """Loss and accuracy by epoch.
 

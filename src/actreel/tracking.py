@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from pydantic import BaseModel
 
 from actreel.classifier import ActionClassifier
-from actreel.config import ClipSpec, DatasetParams, Params
+from actreel.config import ClipSpec, DatasetParams, Params, SplitParams
 from actreel.dataset.records import TRAIN, VAL
 from actreel.errors import ModelError
 
@@ -68,7 +68,7 @@ def connect() -> None:
 
 
 @contextmanager
-def training_run(params: Params, index: pd.DataFrame, data_version: str, protocol: str) -> Iterator[str]:
+def training_run(params: Params, split: SplitParams, index: pd.DataFrame, data_version: str) -> Iterator[str]:
     """Opens the run of one model: parameters, dataset, code and machine are recorded from the start.
 
     Yields:
@@ -78,18 +78,13 @@ def training_run(params: Params, index: pd.DataFrame, data_version: str, protoco
     mlflow.set_system_metrics_sampling_interval(2)
     name = f"{params.dataset.label} {params.model.encoder}+{params.model.head}"
     with mlflow.start_run(run_name=name, log_system_metrics=True) as run:
-        mlflow.log_params(
-            {
-                f"{section}.{key}": value
-                for section, values in params.model_dump(by_alias=True).items()
-                for key, value in values.items()
-            }
-        )
+        mlflow.log_params(_flat(params))
         mlflow.set_tags(
             {
                 "dataset": params.dataset.label,
                 "data_version": data_version,
-                "protocol": protocol,
+                "protocol": split.protocol,
+                "leaky": str(split.leaky).lower(),
                 "git_commit": git_commit(),
                 "dvc_lock_sha256": _digest(Path("dvc.lock")),
             }
@@ -132,6 +127,49 @@ def reopened_run(run_id: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def parent_run(params: Params, name: str, protocol: str, leaky: bool, kept: Path | None) -> Iterator[str]:
+    """Opens the run that holds the runs of several models.
+
+    Args:
+        params: What they share.
+        name: The run's name.
+        protocol: How clips are held out.
+        leaky: Whether groups cross splits.
+        kept: File with the run's id, so that an interrupted run is gone on with; None always opens a new one.
+
+    Yields:
+        The run's id.
+    """
+    connect()
+    with _kept_run(name, kept, nested=False) as run_id:
+        mlflow.log_params(_flat(params))
+        tags = {"dataset": params.dataset.label, "protocol": protocol, "leaky": str(leaky).lower()}
+        mlflow.set_tags(tags | {"git_commit": git_commit()})
+        yield run_id
+
+
+@contextmanager
+def child_run(name: str, kept: Path | None) -> Iterator[str]:
+    """Opens one model's run within a parent's; see `parent_run`."""
+    with _kept_run(name, kept, nested=True) as run_id:
+        yield run_id
+
+
+@contextmanager
+def _kept_run(name: str, kept: Path | None, *, nested: bool) -> Iterator[str]:
+    known = kept.read_text(encoding="utf-8") if kept and kept.exists() else None
+    if known:
+        try:
+            mlflow.get_run(known)
+        except MlflowException:
+            known = None  # the store was removed meanwhile
+    with mlflow.start_run(run_id=known, run_name=None if known else name, nested=nested) as run:
+        if kept:
+            kept.write_text(run.info.run_id, encoding="utf-8")
+        yield run.info.run_id
+
+
 def log_epoch(epoch: int, metrics: Mapping[str, float], prefix: str = "") -> None:
     """Adds one epoch's metrics to the open run."""
     mlflow.log_metrics({f"{prefix}{name}": float(value) for name, value in metrics.items()}, step=epoch)
@@ -152,6 +190,11 @@ def log_figure(figure: Figure, name: str) -> None:
 def log_file(path: Path, folder: str) -> None:
     """Adds a file to the open run."""
     mlflow.log_artifact(str(path), folder)
+
+
+def log_folder(folder: Path, name: str) -> None:
+    """Adds the files of a folder, and of those in it, to the open run."""
+    mlflow.log_artifacts(str(folder), name)
 
 
 def log_verdict(verdict: Mapping[str, Any]) -> None:
@@ -280,6 +323,11 @@ def git_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return answer.stdout.strip()
+
+
+def _flat(params: Params) -> dict[str, Any]:
+    sections = params.model_dump(by_alias=True).items()
+    return {f"{section}.{key}": value for section, values in sections for key, value in values.items()}
 
 
 def _digest(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,39 +12,46 @@ from numpy.typing import NDArray
 
 from actreel.backend import keras, tf
 from actreel.config import ClipSpec, ModelParams, TrainParams
-from actreel.dataset.store import StoredClips
+from actreel.dataset.store import Store
 from actreel.errors import ModelError
-from actreel.models import build_model
+from actreel.features import StoredFeatures
+from actreel.models import HEAD, NORMALISE, build_encoder, build_head, build_model, join
 
 
 def clip_batches(
-    store: StoredClips,
+    store: Store,
     rows: pd.DataFrame,
     labels: list[str],
     batch_size: int,
     shuffle_seed: int | None = None,
+    mirror_seed: int | None = None,
 ) -> Any:
-    """Batches of stored clips, read from the memory maps while the model works.
+    """Batches of stored clips or their features, read from the memory maps while the model works.
 
     Args:
-        store: Where the frames are.
+        store: Frames or features.
         rows: Index rows with `clip` and `action`.
         labels: Actions in the order of the model's outputs.
         batch_size: Clips a batch; the last may be smaller.
         shuffle_seed: Shuffles anew each epoch, the same way for the same seed; None keeps the order of the rows.
+        mirror_seed: Mirrors each clip with a chance of one half, anew each epoch; None mirrors none.
 
     Returns:
-        A `tf.data.Dataset` of (uint8 (B, T, H, W, 3), int64 (B,)).
+        A `tf.data.Dataset` of (uint8 (B, T, H, W, 3) or float32 (B, T, F), int64 (B,)).
     """
     names = rows["clip"].to_numpy()
     targets = targets_of(rows, labels)
 
-    def read(positions: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return store.take(names[positions].tolist())
+    dtype = store.take(names[:1].tolist()).dtype
+    chance = None if mirror_seed is None else np.random.default_rng(mirror_seed)
+
+    def read(positions: NDArray[np.int64]) -> NDArray[Any]:
+        mirrored = None if chance is None else (chance.random(len(positions)) < 0.5).tolist()
+        return store.take(names[positions].tolist(), mirrored)
 
     def load(positions: Any, target: Any) -> tuple[Any, Any]:
-        clips = tf.numpy_function(read, [positions], tf.uint8, stateful=False)
-        return tf.ensure_shape(clips, (None, *store.spec.shape)), target
+        clips = tf.numpy_function(read, [positions], dtype, stateful=chance is not None)
+        return tf.ensure_shape(clips, (None, *store.input_shape)), target
 
     dataset = tf.data.Dataset.from_tensor_slices((np.arange(len(rows)), targets))
     if shuffle_seed is not None:
@@ -62,7 +68,7 @@ def targets_of(rows: pd.DataFrame, labels: list[str]) -> NDArray[np.int64]:
 def train(
     model_params: ModelParams,
     params: TrainParams,
-    store: StoredClips,
+    store: Store,
     rows: Mapping[str, pd.DataFrame],
     labels: list[str],
     *,
@@ -76,20 +82,25 @@ def train(
     Args:
         model_params: The network.
         params: The run.
-        store: Stored clips.
+        store: The clips' frames, or their features if the encoder is frozen.
         rows: Index rows of the splits `train` and `val`.
         labels: Actions in the order of the model's outputs.
         epoch_weights: Folder for the weights after each epoch, `001.weights.h5` and so on.
         on_epoch: Called after each epoch with its number, from 1, and its metrics.
 
     Returns:
-        The `keras.Model`, and a table with one row an epoch: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`.
+        The fitted `keras.Model`, from what the store holds to probabilities (`complete` makes it whole), and a table
+        with one row an epoch: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`.
 
     Raises:
         ModelError: The loss is no number any more.
     """
     keras.utils.set_random_seed(params.seed)
-    model = build_model(model_params, store.spec, len(labels))
+    if isinstance(store, StoredFeatures):
+        model = build_head(model_params, store.spec, store.input_shape[1:], len(labels))
+        model.get_layer(NORMALISE).set_weights(_mean_and_variance(store, rows["train"]["clip"].tolist()))
+    else:
+        model = build_model(model_params, store.spec, len(labels))
     model.compile(
         optimizer=keras.optimizers.Adam(params.learning_rate),
         loss="sparse_categorical_crossentropy",
@@ -103,13 +114,16 @@ def train(
         file = str(epoch_weights / "{epoch:03d}.weights.h5")
         callbacks.append(keras.callbacks.ModelCheckpoint(file, save_weights_only=True))
     history = model.fit(
-        clip_batches(store, rows["train"], labels, params.batch_size, shuffle_seed=params.seed),
+        clip_batches(
+            store, rows["train"], labels, params.batch_size,
+            shuffle_seed=params.seed, mirror_seed=params.seed if params.mirror else None,
+        ),
         validation_data=clip_batches(store, rows["val"], labels, params.batch_size),
         epochs=params.epochs,
         callbacks=callbacks,
         shuffle=False,  # the batches are shuffled already
         verbose=2,
-    )
+    )  # fmt: skip
     curve = pd.DataFrame(history.history)
     if not np.isfinite(curve["loss"]).all():
         raise ModelError(
@@ -120,10 +134,18 @@ def train(
     return model, curve
 
 
-def predict(
-    model: Any, store: StoredClips, rows: pd.DataFrame, labels: list[str], batch_size: int
-) -> NDArray[np.float32]:
-    """float32 (N, K): the Keras model's probabilities for stored clips, in the order of the rows."""
+def complete(model_params: ModelParams, spec: ClipSpec, model: Any) -> Any:
+    """Sets what `train` gave upon its encoder, if that is frozen: the whole way from frames to probabilities."""
+    return join(model_params, spec, build_encoder(model_params, spec), model) if model_params.frozen else model
+
+
+def fitted_part(model: Any, store: Store) -> Any:
+    """The part of a whole model that takes what the store holds: what `train` gave."""
+    return model.get_layer(HEAD) if isinstance(store, StoredFeatures) else model
+
+
+def predict(model: Any, store: Store, rows: pd.DataFrame, labels: list[str], batch_size: int) -> NDArray[np.float32]:
+    """float32 (N, K): a fitted model's probabilities for what its store holds, in the order of the rows."""
     batches = clip_batches(store, rows, labels, batch_size)
     return np.concatenate([np.asarray(model(clips, training=False)) for clips, _ in batches])
 
@@ -135,9 +157,13 @@ def epoch_models(model: Any, epoch_weights: Path) -> Iterator[Any]:
         yield model
 
 
-def export_onnx(model: Any, spec: ClipSpec, path: Path) -> None:
-    """Writes the model as ONNX: input `clip`, uint8 (B, T, H, W, 3); one output, float32 (B, K)."""
-    model(np.zeros((1, *spec.shape), dtype=np.uint8))  # Keras exports only a model that has been called
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # Keras asks numpy for `np.object` to see that it is gone
-        model.export(path, format="onnx", verbose=False)
+def _mean_and_variance(store: Store, clips: list[str]) -> list[NDArray[np.float32]]:
+    """Of each feature, over all frames of the clips: float32 (F,) each."""
+    count, total, squares = 0, 0.0, 0.0
+    for batch in store.batches(clips, 64):
+        frames = batch.reshape(-1, batch.shape[-1]).astype(np.float64)
+        count += len(frames)
+        total = total + frames.sum(axis=0)
+        squares = squares + (frames**2).sum(axis=0)
+    mean = np.asarray(total / count)
+    return [mean.astype(np.float32), (squares / count - mean**2).clip(0).astype(np.float32)]

@@ -25,13 +25,16 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 import cv2
 
+FPS_TOLERANCE = 0.05
+"""How far the stated frame rate may be from the frames' own times, as a share."""
+
 
 @dataclass(frozen=True)
 class VideoInfo:
     """What a video file holds.
 
     Attributes:
-        fps: Frames a second, as the container says.
+        fps: Frames a second, as the container says; where the frames' own times tell otherwise, their mean.
         num_frames: Frames that really decode.
         header_frames: Frames that the container claims; wrong or 0 in many files.
         width: Columns in pixels, rotation applied.
@@ -138,7 +141,7 @@ def stream_frames(
 
 
 def _read(
-    capture: cv2.VideoCapture,
+    capture: _Capture,
     indices: NDArray[np.int64],
     convert: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
     max_frames: int,
@@ -161,8 +164,24 @@ def _read(
     return position
 
 
+class _Capture:
+    """A capture that remembers when its last frame is shown; OpenCV forgets that at the end of the file."""
+
+    def __init__(self, source: cv2.VideoCapture) -> None:
+        self._source = source
+        self.get = source.get
+        self.retrieve = source.retrieve
+        self.last_ms = 0.0
+
+    def grab(self) -> bool:
+        grabbed = bool(self._source.grab())
+        if grabbed:
+            self.last_ms = self.get(cv2.CAP_PROP_POS_MSEC)
+        return grabbed
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
+def _opened(path: Path) -> Iterator[_Capture]:
     if not path.is_file():
         raise VideoError(f"a video must be a file. Received: '{path}'")
     # The path is made absolute because FFmpeg would take "concat:x" or "http:x" for a protocol.
@@ -173,13 +192,18 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
                 f"a clip must be a video that FFmpeg can read. Received: '{path}', which is damaged or no video. "
                 "Replace or remove it."
             )
-        yield capture
+        yield _Capture(capture)
     finally:
         capture.release()
 
 
-def _describe(path: Path, capture: cv2.VideoCapture, num_frames: int) -> VideoInfo:
+def _describe(path: Path, capture: _Capture, num_frames: int) -> VideoInfo:
     fps = float(capture.get(cv2.CAP_PROP_FPS))
+    if capture.last_ms > 0 and num_frames > 1:
+        mean = (num_frames - 1) * 1000 / capture.last_ms
+        # FFmpeg guesses the rate from the first frames where a file states none (webcams, telephones, browsers).
+        if abs(mean - fps) > FPS_TOLERANCE * fps:
+            fps = mean
     if num_frames == 0:
         raise VideoError(
             f"a video must hold at least 1 frame that decodes. Received: 0 in '{path}'. Replace or remove it."

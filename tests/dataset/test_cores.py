@@ -1,9 +1,12 @@
 import os
 import signal
+import time
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from actreel.dataset.cores import map_on_cores
+from actreel.dataset.cores import IN_FLIGHT, map_on_cores
 from actreel.errors import DatasetError
 
 
@@ -11,8 +14,25 @@ def double(number: int) -> int:
     return 2 * number
 
 
-def die(number: int) -> int:
-    os.kill(os.getpid(), signal.SIGKILL)
+def die_on(fatal: frozenset[int], number: int) -> int:
+    if number in fatal:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return 2 * number
+
+
+def die_once(trace: Path, number: int) -> int:
+    if number == 7 and not trace.exists():
+        trace.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def negative(number: int) -> int:
+    return -number
+
+
+def leave_trace(folder: Path, number: int) -> int:
+    (folder / str(number)).touch()
     return number
 
 
@@ -29,6 +49,33 @@ def test_a_worker_s_error_reaches_the_caller() -> None:
         list(map_on_cores(refuse, [1], label="refuse"))
 
 
-def test_a_killed_worker_is_a_message() -> None:
-    with pytest.raises(DatasetError, match="killed while doing 'die'"):
-        list(map_on_cores(die, [1], label="die"))
+@pytest.mark.parametrize("fatal", [0, 37, 99])
+def test_an_item_that_kills_its_process_is_named(fatal: int) -> None:
+    results = []
+    with pytest.raises(DatasetError, match=rf"live until its clip is done\. Received: '{fatal}', which kills"):
+        results.extend(map_on_cores(partial(die_on, frozenset({fatal})), range(100), label="die"))
+
+
+def test_the_others_are_done_all_the_same(capfd: pytest.CaptureFixture[str]) -> None:
+    fatal = frozenset({3, 4, 40})
+    results = map_on_cores(partial(die_on, fatal), range(60), label="die", on_crash=negative)
+    assert list(results) == [-number if number in fatal else 2 * number for number in range(60)]
+    assert "60/60" in capfd.readouterr().err
+
+
+def test_who_only_stood_beside_is_not_blamed(tmp_path: Path) -> None:
+    function = partial(die_once, tmp_path / "died")
+    assert list(map_on_cores(function, range(20), label="die", workers=2)) == list(range(20))
+    assert (tmp_path / "died").exists()
+
+
+def test_results_do_not_pile_up_before_they_are_used(tmp_path: Path) -> None:
+    results = map_on_cores(partial(leave_trace, tmp_path), range(200), label="trace", workers=2)
+    assert next(results) == 0
+    time.sleep(0.5)
+    assert len(list(tmp_path.iterdir())) <= 2 * IN_FLIGHT + 1
+    assert sorted([0, *results]) == list(range(200))
+
+
+def test_nothing_to_do_starts_nothing() -> None:
+    assert list(map_on_cores(double, [], label="double")) == []

@@ -20,9 +20,15 @@ def index() -> pd.DataFrame:
     return pd.DataFrame([row | measured for row in rows])
 
 
-def failures(index: pd.DataFrame, docs: Path) -> list[Finding]:
-    findings = check_index(index, load_params(ROOT / "params.yaml").validate_, docs)
-    assert len(findings) == 11
+def failures(index: pd.DataFrame, docs: Path, protocol: str = "group_holdout", **validate: float) -> list[Finding]:
+    params = load_params(ROOT / "params.yaml")
+    findings = check_index(
+        index,
+        params.validate_.model_copy(update=validate),
+        params.split.model_copy(update={"protocol": protocol}),
+        docs,
+    )
+    assert len(findings) >= 12
     return [finding for finding in findings if not finding.passed]
 
 
@@ -34,7 +40,6 @@ def test_a_sound_index_passes_and_has_docs(index: pd.DataFrame, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("column", "value", "rule"),
     [
-        ("error", "a/g1.avi is damaged", "every clip can be read"),
         ("num_frames", 1, "clips have 2 frames or more"),
         ("duration_s", 3600.0, "clips last at most 60 s"),
         ("fps", 1000.0, "clips run at 5 to 121 frames/s"),
@@ -61,12 +66,60 @@ def test_a_group_in_two_splits_is_refused(index: pd.DataFrame, tmp_path: Path) -
 def test_equal_content_in_two_splits_is_refused(index: pd.DataFrame, tmp_path: Path) -> None:
     index.loc[index["clip"] == "a/g1.avi", "sha256"] = "bg3"
     (failure,) = failures(index, tmp_path / "docs")
-    assert failure == Finding("no content (sha256) stands in two splits", False, ("a/g1.avi", "b/g3.avi"))
+    rule = "no content (sha256) stands in two splits or two actions"
+    assert failure == Finding(rule, False, ("a/g1.avi", "b/g3.avi"))
+
+
+def test_equal_content_in_two_actions_is_refused(index: pd.DataFrame, tmp_path: Path) -> None:
+    index.loc[index["clip"] == "a/g1.avi", "sha256"] = "bg1"
+    (failure,) = failures(index, tmp_path / "docs")
+    assert failure.clips == ("a/g1.avi", "b/g1.avi")
 
 
 def test_an_action_missing_from_a_split_is_refused(index: pd.DataFrame, tmp_path: Path) -> None:
-    (failure,) = failures(index[index["clip"] != "b/g3.avi"], tmp_path / "docs")
-    assert failure == Finding("every action stands in train, val and test", False, ("b/g1.avi", "b/g2.avi"))
+    index.loc[index["clip"] == "b/g3.avi", ["split", "group"]] = ["train", "g9"]
+    (failure,) = failures(index, tmp_path / "docs")
+    assert failure.rule == "every action stands in train, val and test"
+    assert set(failure.clips) == {"b/g1.avi", "b/g2.avi", "b/g3.avi"}
+
+
+def test_a_fold_need_not_test_every_action_but_must_train_on_it(index: pd.DataFrame, tmp_path: Path) -> None:
+    index.loc[index["clip"] == "b/g3.avi", ["split", "group"]] = ["train", "g9"]
+    assert failures(index, tmp_path / "docs", "logo") == []
+    index.loc[index["action"] == "b", ["split", "group"]] = ["val", "g2"]
+    (failure,) = failures(index, tmp_path / "docs", "logo")
+    assert failure.rule == "every action is trained on"
+
+
+def test_too_few_clips_of_an_action_are_refused(index: pd.DataFrame, tmp_path: Path) -> None:
+    (failure,) = failures(index, tmp_path / "docs", min_clips=4)
+    assert failure.rule == "every action has 4 clips or more"
+    assert len(failure.clips) == 6
+
+
+def test_imbalance_is_refused(index: pd.DataFrame, tmp_path: Path) -> None:
+    more = pd.concat([index.iloc[[0]].assign(clip=f"a/{n}", sha256=f"{n}") for n in range(6)])
+    (failure,) = failures(pd.concat([index, more], ignore_index=True), tmp_path / "docs", max_imbalance=2)
+    assert failure.rule == "no action has over 2 times the clips of the rarest"
+    assert all(clip.startswith("a/") for clip in failure.clips)
+
+
+def test_a_known_share_of_unreadable_clips_is_let_through_and_listed(index: pd.DataFrame, tmp_path: Path) -> None:
+    broken = index.iloc[[0]].assign(clip="a/broken.avi", split="unreadable", error="it is damaged", num_frames=0)
+    index = pd.concat([index, broken], ignore_index=True)
+    (strict,) = failures(index, tmp_path / "docs")
+    assert strict == Finding("every clip can be read", False, ("a/broken.avi",))
+    (failure,) = failures(index, tmp_path / "docs", max_unreadable=0.1)
+    assert failure.clips == ("a/broken.avi",)
+    assert failures(index, tmp_path / "docs", max_unreadable=0.2) == []
+    page = summarise([], pd.DataFrame(), index)
+    assert "1 clips cannot be read and are kept out of training and test:\n    - `a/broken.avi`: it is damaged" in page
+
+
+def test_a_random_split_may_leak_and_says_so(index: pd.DataFrame, tmp_path: Path) -> None:
+    index.loc[index["clip"] == "a/g1.avi", "group"] = "g3"
+    assert failures(index, tmp_path / "docs", "random") == []
+    assert "**Leaky by choice**" in summarise([], pd.DataFrame(), index, leaky=True)
 
 
 def test_clips_that_are_left_out_need_only_be_readable(index: pd.DataFrame, tmp_path: Path) -> None:
@@ -74,8 +127,12 @@ def test_clips_that_are_left_out_need_only_be_readable(index: pd.DataFrame, tmp_
     assert failures(pd.concat([index, stranger], ignore_index=True), tmp_path / "docs") == []
 
 
-def test_the_summary_names_clips_with_their_reasons(index: pd.DataFrame) -> None:
-    index.loc[0, "error"] = "it is damaged"
+def test_the_summary_says_what_failed_and_what_looks_alike(index: pd.DataFrame) -> None:
     findings = [Finding("every clip can be read", False, ("a/g1.avi",)), Finding("another", True, ())]
-    page = summarise(findings, index)
-    assert "- **FAILED**: every clip can be read\n    - `a/g1.avi` it is damaged\n- passed: another" in page
+    twins = pd.DataFrame(
+        [{"clip": "a/g1.avi", "split": "train", "other": "a/g3.avi", "other_split": "test", "bits": 1}]
+    )
+    page = summarise(findings, twins, index)
+    assert "1 of 2 expectations FAILED" in page
+    assert "- **FAILED**: every clip can be read\n    - `a/g1.avi`\n- passed: another" in page
+    assert "`a/g1.avi` (train) and `a/g3.avi` (test)" in page

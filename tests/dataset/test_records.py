@@ -1,28 +1,12 @@
 import hashlib
-import logging
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from actreel.dataset.records import data_version, find_clips, group_of, index_videos, labels_of, read_index, write_index
+from actreel.dataset.records import data_version, find_clips, index_videos, labels_of, read_index, write_index
 from actreel.errors import DatasetError
 from tests.conftest import grey_frames, write_fading_dataset, write_video_file
-
-
-@pytest.mark.parametrize(
-    ("name", "group"),
-    [
-        ("v_YoYo_g01_c02.avi", "g01"),
-        ("v_HorseRace_g7_c1.mp4", "g07"),
-        ("v_Jump_Rope_g25_c04.avi", "g25"),
-        ("holiday.mp4", None),
-        ("v_YoYo_g01.avi", None),
-        ("my v_YoYo_g01_c02.avi", None),
-    ],
-)
-def test_groups_come_from_ucf_names(name: str, group: str | None) -> None:
-    assert group_of(Path(name)) == group
 
 
 def test_index_describes_every_clip(tmp_path: Path) -> None:
@@ -49,15 +33,6 @@ def test_hidden_and_foreign_files_are_no_clips(tmp_path: Path) -> None:
         (tmp_path / "Wave" / name).write_bytes(b"")
     (tmp_path / "loose.avi").write_bytes(b"")
     assert find_clips(tmp_path) == [Path("Wave/deep er/ä b.avi")]
-
-
-def test_clips_without_ucf_names_are_groups_of_their_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for name in ("a/one.avi", "a/two.avi", "b/one.avi"):
-        write_video_file(tmp_path / name, grey_frames([1, 2]))
-    with caplog.at_level(logging.WARNING):
-        index = index_videos(tmp_path)
-    assert index["group"].nunique() == 3
-    assert "3 of 3 clips are not named" in caplog.text
 
 
 def test_one_action_is_no_dataset(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from actreel.config import DatasetParams
 from actreel.dataset.sources import adopt_folder, ingest
 from actreel.errors import DatasetError
 from tests.conftest import grey_frames, write_video_file
+from tests.dataset.rar import write_rar
 
 
 def test_a_folder_is_brought_in_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -45,8 +47,64 @@ def test_a_source_without_clips_is_refused(tmp_path: Path, make: object) -> None
         adopt_folder(source, tmp_path / "videos")
 
 
+def params(name: str, path: Path) -> DatasetParams:
+    return DatasetParams.model_validate(
+        {"name": name, "path": str(path), "group_pattern": None, "demo_groups": 3, "demo_clips": 1, "seed": 0}
+    )
+
+
 def test_ingest_follows_the_name(tmp_path: Path) -> None:
     write_video_file(tmp_path / "source" / "Wave" / "a.avi", grey_frames([1, 2]))
-    params = DatasetParams(name="folder", path=str(tmp_path / "source"), demo_groups=3, demo_clips=1, seed=0)
-    ingest(params, tmp_path / "videos")
+    ingest(params("folder", tmp_path / "source"), tmp_path / "videos", tmp_path / "unpacked")
     assert (tmp_path / "videos" / "Wave" / "a.avi").exists()
+
+
+def test_groups_csv_comes_along(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_video_file(tmp_path / "source" / "Wave" / "a.avi", grey_frames([1, 2]))
+    (tmp_path / "source" / "groups.csv").write_text("clip,group\nWave/a.avi,Anna\n", encoding="utf-8")
+    adopt_folder(tmp_path / "source", tmp_path / "videos")
+    assert (tmp_path / "videos" / "groups.csv").read_bytes() == (tmp_path / "source" / "groups.csv").read_bytes()
+    assert not caplog.text
+
+
+CLIPS = {
+    "YoYo/v_YoYo_g01_c01.avi": b"one",
+    "Jump Rope/v_JumpRope_g01_c01.avi": b"two",
+}
+
+
+def brought_in(tmp_path: Path, path: Path) -> dict[str, bytes]:
+    videos = tmp_path / "videos"
+    ingest(params("ucf50", path), videos, tmp_path / "data" / "unpacked")
+    return {file.relative_to(videos).as_posix(): file.read_bytes() for file in videos.rglob("*") if file.is_file()}
+
+
+def test_ucf50_comes_from_its_archive_and_is_unpacked_once(tmp_path: Path) -> None:
+    archive = write_rar(tmp_path / "UCF50.rar", {f"UCF50/{name}": content for name, content in CLIPS.items()})
+    assert brought_in(tmp_path, archive) == CLIPS
+    unpacked = tmp_path / "data" / "unpacked" / "UCF50" / "YoYo" / "v_YoYo_g01_c01.avi"
+    assert (tmp_path / "videos" / "YoYo" / unpacked.name).samefile(unpacked)  # a link: no second copy
+    shutil.rmtree(tmp_path / "videos")
+    before = unpacked.stat().st_ino
+    assert brought_in(tmp_path, archive) == CLIPS
+    assert unpacked.stat().st_ino == before
+
+
+@pytest.mark.parametrize("wrapper", ["", "UCF50", "download/UCF50"])
+def test_ucf50_comes_from_an_unpacked_folder_by_link(tmp_path: Path, wrapper: str) -> None:
+    for name, content in CLIPS.items():
+        file = tmp_path / "mine" / wrapper / name
+        file.parent.mkdir(parents=True)
+        file.write_bytes(content)
+    assert brought_in(tmp_path, tmp_path / "mine") == CLIPS
+    for name in CLIPS:
+        assert (tmp_path / "videos" / name).samefile(tmp_path / "mine" / wrapper / name)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_truncated_ucf50_is_refused(tmp_path: Path) -> None:
+    archive = write_rar(tmp_path / "UCF50.rar", {f"UCF50/{name}": content for name, content in CLIPS.items()})
+    archive.write_bytes(archive.read_bytes()[:-20])
+    with pytest.raises(DatasetError, match=r"whole and readable.*UCF50\.rar"):
+        brought_in(tmp_path, archive)
+    assert not (tmp_path / "videos").exists()

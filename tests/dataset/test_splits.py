@@ -1,4 +1,5 @@
 import logging
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,16 +12,19 @@ from actreel.dataset.splits import assign_splits
 from actreel.errors import DatasetError
 
 
-def split_params(seed: int = 0, val: float = 0.15, test: float = 0.25) -> SplitParams:
-    return SplitParams(protocol="group_holdout", val=val, test=test, seed=seed)
+def split_params(
+    seed: int = 0, val: float = 0.15, test: float = 0.25, protocol: str = "group_holdout", **changes: object
+) -> SplitParams:
+    values = {"protocol": protocol, "val": val, "test": test, "seed": seed, "folds": 5, "fold": 0}
+    return SplitParams.model_validate(values | {"train_list": None, "test_list": None} | changes)
 
 
 def make_index(groups_of_action: dict[str, list[str]], clips: int = 3) -> pd.DataFrame:
     rows = [
-        {"action": action, "group": group}
+        {"clip": f"{action}/{group}_{clip}.avi", "action": action, "group": group, "error": ""}
         for action, groups in groups_of_action.items()
         for group in groups
-        for _ in range(clips)
+        for clip in range(clips)
     ]
     return pd.DataFrame(rows)
 
@@ -83,3 +87,81 @@ def test_unknown_clips_stay_apart() -> None:
     index = make_index({"a": names(4), "b": names(4), "_unknown": names(4)})
     split = assign_splits(index, split_params())
     assert set(split[index["action"] == "_unknown"]) == {"_unknown"}
+
+
+def test_unreadable_clips_stay_apart_and_count_for_no_group() -> None:
+    index = make_index({"a": names(4), "b": names(4), "c": names(3)}, clips=1)
+    index.loc[index["clip"] == "c/g03_0.avi", "error"] = "damaged"
+    split = assign_splits(index, split_params())
+    assert split[index["clip"] == "c/g03_0.avi"].tolist() == ["unreadable"]
+    assert set(split[(index["action"] == "c") & (index["error"] == "")]) == {"left_out"}
+
+
+@given(folds=st.integers(2, 9), seed=st.integers(0, 9))
+def test_folds_test_every_clip_once_and_groups_stay_whole(folds: int, seed: int) -> None:
+    index = make_index({"a": names(9), "b": names(7)}, clips=2)
+    tested = []
+    for fold in range(folds):
+        split = assign_splits(index, split_params(seed, protocol="group_kfold", folds=folds, fold=fold))
+        assert (split.groupby(index["group"]).nunique() == 1).all()
+        assert set(split) == set(SPLITS)
+        assert set(index.loc[split == "train", "action"]) == {"a", "b"}
+        tested += index.loc[split == "test", "clip"].tolist()
+    assert sorted(tested) == sorted(index["clip"])
+
+
+def test_leave_one_group_out_tests_each_group_alone() -> None:
+    index = make_index({"a": names(5), "b": names(4)})
+    for fold, group in enumerate(names(5)):
+        split = assign_splits(index, split_params(protocol="logo", fold=fold))
+        assert set(index.loc[split == "test", "group"]) == {group}
+
+
+@pytest.mark.parametrize(("protocol", "last"), [("logo", 4), ("group_kfold", 2)])
+def test_a_fold_that_is_not_there_is_refused(protocol: str, last: int) -> None:
+    index = make_index({"a": names(5), "b": names(4)})
+    with pytest.raises(DatasetError, match=rf"between 0 and {last}\. Received: 5"):
+        assign_splits(index, split_params(protocol=protocol, folds=3, fold=5))
+
+
+def test_more_folds_than_groups_are_refused() -> None:
+    with pytest.raises(DatasetError, match="Received: 5 groups for 6 folds"):
+        assign_splits(make_index({"a": names(5), "b": names(4)}), split_params(protocol="group_kfold", folds=6))
+
+
+def test_random_has_the_sizes_of_group_holdout_and_leaks() -> None:
+    index = make_index(dict.fromkeys(("a", "b"), names(12)), clips=4)
+    honest = assign_splits(index, split_params())
+    leaky = assign_splits(index, split_params(protocol="random"))
+    for split in (honest, leaky):
+        sizes = pd.crosstab(index["action"], split)
+        pd.testing.assert_frame_equal(sizes, pd.crosstab(index["action"], honest), check_names=False)
+    assert (leaky.groupby(index["group"]).nunique() > 1).any()
+
+
+def write_list(path: Path, clips: pd.Series) -> str:
+    path.write_text("".join(f"{clip}\n" for clip in clips), encoding="utf-8")
+    return str(path)
+
+
+def test_official_lists_decide_the_test(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    index = make_index(dict.fromkeys(("a", "b"), names(6)))
+    test, train = index["group"].isin(["g01", "g02"]), index["group"].isin(["g03", "g04", "g05"])
+    params = split_params(
+        protocol="lists",
+        train_list=write_list(tmp_path / "trainlist01.txt", index.loc[train, "clip"]),
+        test_list=write_list(tmp_path / "testlist01.txt", index.loc[test, "clip"]),
+    )
+    split = assign_splits(index, params)
+    assert (split[test] == "test").all()
+    assert set(split[train]) == {"train", "val"}
+    assert (split.groupby(index["group"]).nunique() == 1).all()
+    assert set(split[~test & ~train]) == {"left_out"}
+    assert "6 clips are in neither list" in caplog.text
+
+
+def test_a_list_of_other_clips_is_refused(tmp_path: Path) -> None:
+    index = make_index(dict.fromkeys(("a", "b"), names(6)))
+    other = write_list(tmp_path / "list.txt", pd.Series(["c/other.avi"]))
+    with pytest.raises(DatasetError, match=r"split\.train_list must name clips of the dataset"):
+        assign_splits(index, split_params(protocol="lists", train_list=other, test_list=other))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -10,16 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import grimp
 import httpx
+import psutil
 import pytest
 
 from actreel.config import ClipSpec
 from pipelines.package import SERVED
-from tests.conftest import ROOT, grey_frames, write_model_folder, write_video_file
+from tests.conftest import ROOT, children_running, grey_frames, write_model_folder, write_video_file
 
 LABELS = {"registered_model": "actreel-grey", "version": "3", "run_id": "none", "accuracy": "0.8750"}
 BUILD = f"""
@@ -76,8 +77,21 @@ def bento(home: Path, environment: dict[str, str], video: Path) -> Path:
     return target
 
 
+@dataclass
+class Served:
+    """A running `bentoml serve`."""
+
+    address: str
+    pid: int
+
+    @property
+    def workers(self) -> dict[int, psutil.Process]:
+        """Its workers by process id."""
+        return {child.pid: child for child in children_running(self.pid, "_bentoml_impl.worker.service")}
+
+
 @contextmanager
-def served(what: str, folder: Path, environment: dict[str, str], log: Path) -> Iterator[str]:
+def served(what: str, folder: Path, environment: dict[str, str], log: Path) -> Iterator[Served]:
     """`bentoml serve`, as make serve runs it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -101,7 +115,7 @@ def served(what: str, folder: Path, environment: dict[str, str], log: Path) -> I
         else:
             raise TimeoutError(log.read_text(encoding="utf-8"))
         assert process.poll() is None, log.read_text(encoding="utf-8")
-        yield address
+        yield Served(address, process.pid)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -127,7 +141,10 @@ def test_the_exported_bento_serves_without_its_store(
     # Only what the Bento brings may be imported, so the repository's own packages are not on the path.
     elsewhere.pop("PYTHONPATH")
     log = home / "bento.log"
-    with served(str(bento), home, elsewhere, log) as address, httpx.Client(base_url=address, timeout=30) as client:
+    with (
+        served(str(bento), home, elsewhere, log) as server,
+        httpx.Client(base_url=server.address, timeout=30) as client,
+    ):
         answer = client.post("/predict_file", files={"video": video.read_bytes()}).json()
         assert answer["label"] == "middle"
         assert (answer["model"]["name"], answer["model"]["version"]) == ("actreel-grey", "3")
@@ -150,8 +167,38 @@ def test_the_exported_bento_serves_without_its_store(
 def test_the_source_serves_with_the_newest_model_of_the_store(
     home: Path, bento: Path, environment: dict[str, str], video: Path
 ) -> None:
-    with served(".", ROOT, environment, home / "source.log") as address:
-        answer = httpx.post(f"{address}/predict_file", files={"video": video.read_bytes()}, timeout=30).json()
+    with served(".", ROOT, environment, home / "source.log") as server:
+        answer = httpx.post(f"{server.address}/predict_file", files={"video": video.read_bytes()}, timeout=30).json()
     assert answer["label"] == "middle"
     assert answer["model"]["bento"].startswith("actreel:")
-    json.dumps(answer)
+
+
+def test_a_killed_worker_comes_back_while_the_other_answers(
+    home: Path, bento: Path, environment: dict[str, str], video: Path
+) -> None:
+    two = {**environment, "ACTREEL_WORKERS": "2", "ACTREEL_STATE_DIR": str(home / "two")}
+    with served(str(bento), home, two, home / "two.log") as server:
+        while len(list((home / "two" / "workers").glob("*"))) < 2:
+            time.sleep(0.05)  # both are up
+        before = server.workers
+        assert len(before) == 2
+        killed = next(iter(before.values()))
+        decoders = killed.children()
+        killed.send_signal(signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        answered = 0
+        while time.monotonic() < deadline:
+            # A connection that the dead worker had taken is lost; a new one must always be answered.
+            with suppress(httpx.TransportError):
+                answer = httpx.post(f"{server.address}/predict_file", files={"video": video.read_bytes()}, timeout=10)
+                assert answer.status_code == 200
+                answered += 1
+            folders = list((home / "two" / "workers").glob("*"))
+            if answered > 3 and len(server.workers) == 2 and len(folders) == 2:
+                break
+        assert killed.pid not in server.workers
+        assert len(server.workers) == 2, "it came back"
+        assert len(folders) == 2, "the dead worker's folder was swept"
+        assert answered > 3
+        for decoder in decoders:
+            decoder.wait(3)

@@ -130,7 +130,10 @@ class Spy:
                 spy.calls.append(self.path)
                 self.send_error(404)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_request(self, code: object = "-", size: object = "-") -> None:
+                pass
+
+            def log_error(self, *args: object) -> None:
                 pass
 
         self._server = HTTPServer(("127.0.0.1", 0), Handler)

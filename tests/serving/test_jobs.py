@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -163,15 +164,21 @@ def test_a_video_that_never_decodes_is_given_up(halted: tuple[Server, httpx.Clie
 
 
 def test_results_are_kept_for_a_limited_time(tmp_path: Path) -> None:
-    scratch = Scratch(tmp_path / "state")
-    store = JobStore(scratch, Settings(state_dir=tmp_path / "state", result_ttl_s=0.2))
+    with (
+        closing(Scratch(tmp_path / "state")) as scratch,
+        closing(JobStore(scratch, Settings(state_dir=tmp_path / "state", result_ttl_s=0.2))) as store,
+    ):
+        check_expiry(store, scratch.owner)
+
+
+def check_expiry(store: JobStore, owner: str) -> None:
     job = store.create("decode")
     running = store.create("decode")
     store.finish(job, "cancelled")
-    store.sweep({scratch.owner})
+    store.sweep({owner})
     assert store.get(job).state == "cancelled"
     time.sleep(0.25)
-    store.sweep({scratch.owner})
+    store.sweep({owner})
     with pytest.raises(RefusalError, match="no_such_job"):
         store.get(job)
     assert not store.folder(job).exists()

@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from actreel.config import ValidateParams
-from actreel.dataset.records import LEFT_OUT, SPLITS, UNKNOWN
+from actreel.config import SplitParams, ValidateParams
+from actreel.dataset.records import LEFT_OUT, SPLITS, TRAIN, UNKNOWN, UNREADABLE
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
@@ -30,8 +30,8 @@ class Finding:
 
     Attributes:
         rule: The rule, in words.
-        passed: Whether every clip meets it.
-        clips: The clips that do not.
+        passed: Whether the clips meet it.
+        clips: The clips that do not; where a share of them is allowed, there may be some though it passed.
     """
 
     rule: str
@@ -39,7 +39,7 @@ class Finding:
     clips: tuple[str, ...]
 
 
-def check_index(index: pd.DataFrame, params: ValidateParams, docs: Path) -> list[Finding]:
+def check_index(index: pd.DataFrame, params: ValidateParams, split: SplitParams, docs: Path) -> list[Finding]:
     """Checks every clip of the index and writes Data Docs (open `docs/index.html`).
 
     Clips that are left out of training are checked for nothing but being readable.
@@ -47,12 +47,13 @@ def check_index(index: pd.DataFrame, params: ValidateParams, docs: Path) -> list
     Args:
         index: The index, with splits.
         params: Ranges.
+        split: The protocol, which says what must be in each split.
         docs: Folder for the Data Docs; replaced.
 
     Returns:
         One finding for each expectation, in the order of the rules.
     """
-    rules = _rules(params)
+    rules = _rules(params, split)
     context = gx.get_context(mode="ephemeral")
     for site in list(context.list_data_docs_sites()):
         context.delete_data_docs_site(site)
@@ -83,51 +84,61 @@ def check_index(index: pd.DataFrame, params: ValidateParams, docs: Path) -> list
     ]
 
 
-def _rules(params: ValidateParams) -> list[tuple[str, Any]]:
+def _rules(params: ValidateParams, split: SplitParams) -> list[tuple[str, Any]]:
     """Each rule in words and as an expectation."""
+    readable = "every clip can be read"
+    if params.max_unreadable:
+        readable = f"at most {params.max_unreadable:.1%} of the clips cannot be read"
+
+    def lies_in(column: str, low: float | None = None, high: float | None = None) -> Any:
+        # A clip that cannot be read is named by the first rule alone, and one that is left out by none but it.
+        checked = Column("checked") == 1
+        return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, row_condition=checked)
+
     rules: dict[str, Any] = {
-        "every clip can be read": gxe.ExpectColumnValuesToBeInSet(column="error", value_set=[""]),
+        readable: gxe.ExpectColumnValuesToBeInSet(column="error", value_set=[""], mostly=1 - params.max_unreadable),
         "every clip is listed once": gxe.ExpectColumnValuesToBeUnique(column="clip"),
         "every clip has a split": gxe.ExpectColumnValuesToBeInSet(
-            column="split", value_set=[*SPLITS, LEFT_OUT, UNKNOWN]
+            column="split", value_set=[*SPLITS, LEFT_OUT, UNREADABLE, UNKNOWN]
         ),
-        f"clips have {params.min_frames} frames or more": gxe.ExpectColumnValuesToBeBetween(
-            column="num_frames", min_value=params.min_frames
+        f"clips have {params.min_frames} frames or more": lies_in("num_frames", low=params.min_frames),
+        f"clips last at most {params.max_duration_s:g} s": lies_in("duration_s", high=params.max_duration_s),
+        f"clips run at {params.min_fps:g} to {params.max_fps:g} frames/s": lies_in(
+            "fps", params.min_fps, params.max_fps
         ),
-        f"clips last at most {params.max_duration_s:g} s": gxe.ExpectColumnValuesToBeBetween(
-            column="duration_s", max_value=params.max_duration_s
+        f"frames are {params.min_side} pixels wide or more": lies_in("width", low=params.min_side),
+        f"frames are {params.min_side} pixels high or more": lies_in("height", low=params.min_side),
+        f"every action has {params.min_clips} clips or more": lies_in("clips_of_action", low=params.min_clips),
+        f"no action has over {params.max_imbalance:g} times the clips of the rarest": lies_in(
+            "imbalance", high=params.max_imbalance
         ),
-        f"clips run at {params.min_fps:g} to {params.max_fps:g} frames/s": gxe.ExpectColumnValuesToBeBetween(
-            column="fps", min_value=params.min_fps, max_value=params.max_fps
-        ),
-        f"frames are {params.min_side} pixels wide or more": gxe.ExpectColumnValuesToBeBetween(
-            column="width", min_value=params.min_side
-        ),
-        f"frames are {params.min_side} pixels high or more": gxe.ExpectColumnValuesToBeBetween(
-            column="height", min_value=params.min_side
-        ),
-        "no group stands in two splits": gxe.ExpectColumnValuesToBeInSet(column="splits_of_group", value_set=[1]),
-        "no content (sha256) stands in two splits": gxe.ExpectColumnValuesToBeInSet(
-            column="splits_of_content", value_set=[1]
-        ),
-        "every action stands in train, val and test": gxe.ExpectColumnValuesToBeInSet(
-            column="splits_of_action", value_set=[len(SPLITS)]
-        ),
+        "every action is trained on": lies_in("train_clips_of_action", low=1),
+        "no content (sha256) stands in two splits or two actions": lies_in("places_of_content", high=1),
     }
-    for rule in list(rules.values())[3:]:
-        # A clip that cannot be read is named by the first rule alone, one left out by none but it.
-        rule.row_condition = Column("checked") == 1
+    if split.protocol in ("group_holdout", "random"):  # a fold need not hold every action
+        rules["every action stands in train, val and test"] = lies_in("splits_of_action", low=len(SPLITS))
+    if not split.leaky:
+        rules["no group stands in two splits"] = lies_in("splits_of_group", high=1)
     return list(rules.items())
 
 
 def _with_counts(index: pd.DataFrame) -> pd.DataFrame:
-    """The index with the numbers of splits that each clip's group, content and action stand in."""
-    used = index[index["split"].isin(SPLITS)]
-    checked = index["split"].isin(SPLITS) & (index["error"] == "")
-    counted = index.assign(checked=checked.astype(int))
-    for column, key in {"group": "group", "content": "sha256", "action": "action"}.items():
-        splits = used.groupby(key)["split"].nunique()
-        counted[f"splits_of_{column}"] = counted[key].map(splits).fillna(0).astype(int)
+    """The index with what the rules need to know of each clip's group, content and action."""
+    used = index[index["split"].isin(SPLITS) & (index["error"] == "")]
+    clips_of_action = used["action"].value_counts()
+    counted = index.assign(
+        checked=index.index.isin(used.index).astype(int),
+        splits_of_group=index["group"].map(used.groupby("group")["split"].nunique()),
+        splits_of_action=index["action"].map(used.groupby("action")["split"].nunique()),
+        train_clips_of_action=index["action"].map(used.loc[used["split"] == TRAIN, "action"].value_counts()),
+        places_of_content=index["sha256"].map(
+            used[["sha256", "split", "action"]].drop_duplicates()["sha256"].value_counts()
+        ),
+        clips_of_action=index["action"].map(clips_of_action),
+        imbalance=index["action"].map(clips_of_action / clips_of_action.min()),
+    )
+    added = counted.columns.difference(index.columns)
+    counted[added] = counted[added].fillna(0)
     return counted
 
 
@@ -135,19 +146,45 @@ def _clips_of(result: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(row["clip"]) for row in result.get("unexpected_index_list") or ())
 
 
-def summarise(findings: list[Finding], index: pd.DataFrame) -> str:
-    """The findings on one page of Markdown, with the reason beside each clip that cannot be read."""
-    reasons = index.set_index("clip")["error"].to_dict()
+def summarise(findings: list[Finding], twins: pd.DataFrame, index: pd.DataFrame, *, leaky: bool = False) -> str:
+    """The gate on one page of Markdown: what failed, what is kept out, and what deserves a look.
+
+    Args:
+        findings: From `check_index`.
+        twins: From `near_duplicates`.
+        index: The index, with the reason beside each clip that cannot be read.
+        leaky: Whether the protocol lets groups cross splits on purpose.
+    """
     failed = sum(not finding.passed for finding in findings)
+    verdict = f"**{failed} of {len(findings)} expectations FAILED: the pipeline stops here.**"
+    counts = index.groupby("split").agg(clips=("clip", "size"), groups=("group", "nunique"))
     lines = [
         "# Validation",
         "",
-        f"{len(index)} clips, {len(findings)} expectations, {failed or 'none'} failed.",
+        verdict if failed else f"All {len(findings)} expectations are met.",
+        "",
+        "| split | clips | groups |",
+        "| --- | ---: | ---: |",
+        *(f"| {split} | {row['clips']} | {row['groups']} |" for split, row in counts.iterrows()),
         "",
     ]
+    if leaky:
+        lines += ["**Leaky by choice**: the protocol lets groups cross splits; its accuracy flatters the model.", ""]
     for finding in findings:
         lines.append(f"- {'passed' if finding.passed else '**FAILED**'}: {finding.rule}")
-        lines += [f"    - `{clip}` {reasons.get(clip, '')}".rstrip() for clip in finding.clips[:MOST_NAMED]]
-        if len(finding.clips) > MOST_NAMED:
-            lines.append(f"    - and {len(finding.clips) - MOST_NAMED} more, all in `docs/index.html`")
+        lines += _listed([f"`{clip}`" for clip in finding.clips])
+    unreadable = index[index["error"] != ""]
+    if len(unreadable):
+        lines += ["", f"{len(unreadable)} clips cannot be read and are kept out of training and test:"]
+        lines += _listed([f"`{row.clip}`: {row.error}" for row in unreadable.itertuples()])
+    if len(twins):
+        lines += ["", f"{len(twins)} pairs of clips in different splits look alike. Is it the same footage?"]
+        lines += _listed([f"`{p.clip}` ({p.split}) and `{p.other}` ({p.other_split})" for p in twins.itertuples()])
     return "\n".join(lines) + "\n"
+
+
+def _listed(entries: list[str]) -> list[str]:
+    lines = [f"    - {entry}" for entry in entries[:MOST_NAMED]]
+    if len(entries) > MOST_NAMED:
+        lines.append(f"    - and {len(entries) - MOST_NAMED} more, all in `docs/index.html` and `index.parquet`")
+    return lines

@@ -1,15 +1,15 @@
 """The index: one row a clip, in a parquet file that every later stage reads.
 
 Columns: `clip` (path below the videos' folder, with '/'), `action`, `group`, `split`, `fps`, `num_frames` (that
-decode), `header_frames` (that the file claims), `width`, `height` (pixels), `duration_s`, `codec`, `sha256`, `error`
-(why the clip cannot be read, else empty).
+decode), `header_frames` (that the file claims), `width`, `height` (pixels), `duration_s`, `codec`, `sha256`,
+`fingerprint` (hashes of its frames, see `actreel.dataset.fingerprints`), `error` (why the clip cannot be read, else
+empty).
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from typing import Any
 import pandas as pd
 
 from actreel.dataset.cores import map_on_cores
+from actreel.dataset.fingerprints import probe_with_fingerprint
+from actreel.dataset.groups import groups_of
 from actreel.errors import DatasetError, VideoError
-from actreel.video import probe
+from actreel.video import VideoInfo
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 
@@ -28,11 +30,13 @@ UNKNOWN = "_unknown"
 TRAIN, VAL, TEST = SPLITS = ("train", "val", "test")
 LEFT_OUT = "left_out"
 """Split of the clips of actions that stand in too few groups to be both learned and tested."""
+UNREADABLE = "unreadable"
+"""Split of the clips that cannot be decoded."""
+
+MOST_NAMED = 10
+"""Clips that a warning names."""
 
 log = logging.getLogger(__name__)
-
-# UCF50 and UCF101: v_YoYo_g01_c02.avi is clip 2 of group 1 (one person, one background).
-_UCF_NAME = re.compile(r"v_.+_g(?P<group>\d+)_c\d+", re.IGNORECASE)
 
 
 def find_clips(videos: Path) -> list[Path]:
@@ -46,22 +50,21 @@ def find_clips(videos: Path) -> list[Path]:
     )
 
 
-def group_of(clip: Path) -> str | None:
-    """The group in a UCF-style name (`g01` in `v_YoYo_g01_c02.avi`), or None."""
-    match = _UCF_NAME.fullmatch(clip.stem)
-    return f"g{int(match['group']):02d}" if match else None
-
-
-def index_videos(videos: Path) -> pd.DataFrame:
+def index_videos(videos: Path, group_pattern: str | None = None) -> pd.DataFrame:
     """Probes every clip below a folder of class folders, on all cores.
 
-    A clip that cannot be read gets a row too, with `error` set: the validate stage names it and stops.
+    A clip that cannot be read gets a row too, with `error` set: the validate stage names it and stops. Of clips of one
+    action with the same content, only the first is kept.
+
+    Args:
+        videos: The folder.
+        group_pattern: How groups are found in the clips' paths; see `actreel.dataset.groups`.
 
     Returns:
         The index without its `split` column, sorted by clip.
 
     Raises:
-        DatasetError: There are clips of fewer than 2 actions.
+        DatasetError: There are clips of fewer than 2 actions, or `groups.csv` is wrong.
     """
     clips = find_clips(videos)
     actions = sorted({clip.parts[0] for clip in clips} - {UNKNOWN})
@@ -71,14 +74,11 @@ def index_videos(videos: Path) -> pd.DataFrame:
             "a dataset must hold clips of at least 2 actions, one sub-folder an action. "
             f"Received: {found} in '{videos}'."
         )
-    ungrouped = [clip for clip in clips if group_of(clip) is None]
-    if ungrouped:
-        log.warning(
-            f"{len(ungrouped)} of {len(clips)} clips are not named v_<Action>_gNN_cMM, so each is a group of its own "
-            f"(first: '{ungrouped[0]}'). Where several show one person or scene, the test will flatter the model."
-        )
-    rows = map_on_cores(partial(_index_clip, videos), clips, label="index")
-    return pd.DataFrame(rows)
+    groups = groups_of(videos, clips, group_pattern)
+    rows = map_on_cores(partial(_index_clip, videos), clips, label="index", on_crash=partial(_crashed_clip, videos))
+    index = pd.DataFrame(rows)
+    index.insert(2, "group", groups)
+    return _without_twins(index)
 
 
 def write_index(index: pd.DataFrame, path: Path) -> None:
@@ -99,6 +99,11 @@ def clips_of(index: pd.DataFrame, split: str) -> pd.DataFrame:
     return index[index["split"] == split].reset_index(drop=True)
 
 
+def usable(index: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose frames are stored: of all splits, and of no known action, but not those left out or unreadable."""
+    return index[~index["split"].isin([LEFT_OUT, UNREADABLE])]
+
+
 def labels_of(index: pd.DataFrame) -> list[str]:
     """The actions that are learned, in the order of the model's outputs."""
     return sorted(index.loc[index["split"].isin(SPLITS), "action"].unique())
@@ -110,18 +115,45 @@ def data_version(index: pd.DataFrame) -> str:
     return hashlib.sha256(rows.to_csv(index=False).encode()).hexdigest()[:12]
 
 
+def _without_twins(index: pd.DataFrame) -> pd.DataFrame:
+    """Keeps one of the clips with the same content in the same action; across actions they are the gate's to refuse."""
+    readable = index["error"] == ""
+    twin = readable & index[readable].duplicated(["action", "sha256"]).reindex(index.index, fill_value=False)
+    if not twin.any():
+        return index
+    first = index[readable & ~twin].drop_duplicates(["action", "sha256"])
+    merged = index[twin].merge(first, on=["action", "sha256"], suffixes=("", "_kept"))
+    pairs = [f"'{clip}' is '{kept}'" for clip, kept in zip(merged["clip"], merged["clip_kept"], strict=True)]
+    more = f", and {len(pairs) - MOST_NAMED} more" if len(pairs) > MOST_NAMED else ""
+    log.warning(
+        f"{len(pairs)} clips repeat another of their action and are left out: {', '.join(pairs[:MOST_NAMED])}{more}"
+    )
+    return index[~twin].reset_index(drop=True)
+
+
 def _index_clip(videos: Path, clip: Path) -> dict[str, Any]:
-    path = videos / clip
-    row: dict[str, Any] = {
-        "clip": clip.as_posix(),
-        "action": clip.parts[0],
-        "group": group_of(clip) or clip.as_posix(),
-    }
-    with path.open("rb") as file:
-        row["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
     try:
-        row.update(vars(probe(path)), error="")
+        info, fingerprint = probe_with_fingerprint(videos / clip)
+        return {**_identity(videos, clip), **vars(info), "fingerprint": fingerprint, "error": ""}
     except VideoError as error:
-        nothing = {"fps": 0.0, "num_frames": 0, "header_frames": 0, "width": 0, "height": 0}
-        row.update(nothing, duration_s=0.0, codec="", error=str(error))
-    return row
+        return _unreadable(videos, clip, str(error))
+
+
+def _crashed_clip(videos: Path, clip: Path) -> dict[str, Any]:
+    return _unreadable(
+        videos,
+        clip,
+        f"a clip must be decoded without a crash. Received: '{videos / clip}', which kills the decoder's process. "
+        "Replace or remove it.",
+    )
+
+
+def _unreadable(videos: Path, clip: Path, error: str) -> dict[str, Any]:
+    nothing = VideoInfo(fps=0.0, num_frames=0, header_frames=0, width=0, height=0, duration_s=0.0, codec="")
+    return {**_identity(videos, clip), **vars(nothing), "fingerprint": "", "error": error}
+
+
+def _identity(videos: Path, clip: Path) -> dict[str, Any]:
+    with (videos / clip).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"clip": clip.as_posix(), "action": clip.parts[0], "sha256": digest}

@@ -10,19 +10,27 @@ from pathlib import Path
 from tqdm import tqdm
 
 from actreel.config import DatasetParams
+from actreel.dataset.archive import unpack
 from actreel.dataset.demo import render_demo
+from actreel.dataset.groups import GROUPS_FILE
 from actreel.dataset.records import VIDEO_SUFFIXES, find_clips
 from actreel.errors import DatasetError
 
 log = logging.getLogger(__name__)
 
 
-def ingest(params: DatasetParams, target: Path) -> None:
+def ingest(params: DatasetParams, target: Path, unpacked: Path) -> None:
     """Fills `target` with `<Action>/<clip>` files from the source that the parameters name.
 
+    Args:
+        params: The source.
+        target: The folder to fill.
+        unpacked: Where an archive is unpacked; kept, so that it need not be unpacked again.
+
     Raises:
-        DatasetError: The source is missing or holds no clips.
+        DatasetError: The source is missing, damaged or holds no clips.
     """
+    path = Path(params.path)
     if params.name == "demo":
         render_demo(
             target,
@@ -30,15 +38,26 @@ def ingest(params: DatasetParams, target: Path) -> None:
             clips_per_group=params.demo_clips,
             seed=params.seed,
         )
+    elif params.name == "ucf50":
+        if not path.is_dir():
+            unpack(path, unpacked)
+            path = unpacked
+        adopt_folder(_below_wrappers(path), target)
     else:
-        adopt_folder(Path(params.path), target)
+        adopt_folder(path, target)
+
+
+def _below_wrappers(folder: Path) -> Path:
+    """UCF50's archive wraps its class folders in one folder more."""
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    return _below_wrappers(entries[0]) if len(entries) == 1 and entries[0].is_dir() else folder
 
 
 def adopt_folder(folder: Path, target: Path) -> None:
     """Brings in a folder of class folders, by hard link where the file system allows it, else by copy.
 
-    Clips may lie deeper than the class folder; files that are no videos are passed over with a warning. A folder
-    named `_unknown` holds clips of none of the actions.
+    Clips may lie deeper than the class folder; files that are no videos are passed over with a warning, except
+    `groups.csv`, which tells the clips' groups. A folder named `_unknown` holds clips of none of the actions.
 
     Raises:
         DatasetError: The folder is missing or holds no clips.
@@ -52,7 +71,8 @@ def adopt_folder(folder: Path, target: Path) -> None:
             f"Received: none in '{folder}'"
         )
     _warn_of_strangers(folder, clips)
-    for clip in tqdm(clips, desc="ingest", unit="clip", dynamic_ncols=True):
+    told = [Path(GROUPS_FILE)] if (folder / GROUPS_FILE).is_file() else []
+    for clip in tqdm(clips + told, desc="ingest", unit="clip", dynamic_ncols=True):
         destination = target / clip
         destination.parent.mkdir(parents=True, exist_ok=True)
         aside = destination.with_name(f".{destination.name}.part")
@@ -69,7 +89,7 @@ def _warn_of_strangers(folder: Path, clips: list[Path]) -> None:
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and entry.name not in actions and not entry.name.startswith("."):
             log.warning(f"class folder '{entry.name}' holds no clips; it is left out")
-    known = set(clips)
+    known = {*clips, Path(GROUPS_FILE)}
     strangers = [
         path.relative_to(folder)
         for path in folder.rglob("*")

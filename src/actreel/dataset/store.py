@@ -1,17 +1,18 @@
-"""Stored clips: frames kept losslessly in a few large .npy shards that are read through memory maps.
+"""Stores: one array a clip (its frames, or their features), kept in a few large .npy shards read by memory maps.
 
-DVC is slow on many small files, so up to 256 clips of one action share a shard. A shard's name holds a digest of the
-clip settings and of its clips' contents, and it is renamed into place when complete: a shard that is there is right,
-and an interrupted extraction goes on where it stopped.
+DVC is slow on many small files, so up to 256 clips of one action share a shard. A shard's name holds a digest of what
+it was made with and of its clips' contents, and it is renamed into place when complete: a shard that is there is
+right, and interrupted work goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,14 +42,36 @@ def extract_clips(index: pd.DataFrame, videos: Path, target: Path, spec: ClipSpe
     """
     if index.empty:
         raise DatasetError("at least 1 clip must be extracted. Received: 0.")
+
+    def load(clips: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
+        return map_on_cores(partial(load_clip, spec=spec), [videos / clip for clip in clips], label="extract")
+
+    write_store(index, target, {"clip": spec.model_dump()}, load)
+
+
+def write_store(
+    index: pd.DataFrame,
+    target: Path,
+    made_with: Mapping[str, Any],
+    make: Callable[[Sequence[str]], Iterator[NDArray[Any]]],
+) -> None:
+    """Brings a store up to date with the index, making only what is missing.
+
+    Args:
+        index: Rows with `clip`, `action` and `sha256`.
+        target: The store; shards that belong to other clips or settings are removed.
+        made_with: All that the arrays depend on beside the clips' contents, in plain values.
+        make: Gives the arrays of the clips it is told, in their order; called at most once.
+    """
     target.mkdir(parents=True, exist_ok=True)
-    shards = dict(_plan(index, spec))
+    shards = dict(_plan(index, made_with))
     missing = {name: clips for name, clips in shards.items() if not (target / name).exists()}
-    paths = [videos / clip for clips in missing.values() for clip in clips]
-    frames = map_on_cores(partial(load_clip, spec=spec), paths, label="extract") if paths else iter(())
-    for name, clips in missing.items():
-        _write_shard(target / name, [next(frames) for _ in clips])
-    manifest = {"clip": spec.model_dump(), "shards": shards}
+    if missing:
+        arrays = make([clip for clips in missing.values() for clip in clips])
+        for name, clips in missing.items():
+            _write_shard(target / name, [next(arrays) for _ in clips])
+        next(arrays, None)  # lets the maker close its bar and its workers
+    manifest = {"made_with": made_with, "shards": shards}
     aside = target / f".{_MANIFEST}.part"
     aside.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
     aside.replace(target / _MANIFEST)
@@ -57,16 +80,20 @@ def extract_clips(index: pd.DataFrame, videos: Path, target: Path, spec: ClipSpe
             file.unlink()
 
 
-class StoredClips:
+class Store:
     """Reads a store.
 
     Attributes:
-        spec: The settings that the clips were made with.
-        clips: Names as in the index, in the order of the rows.
+        made_with: All that the arrays depend on beside the clips' contents.
+        spec: The clip settings among it.
+        clips: Names as in the index.
     """
 
+    stage: str
+    """The stage that makes it, for messages."""
+
     def __init__(self, path: Path) -> None:
-        """Opens a store without reading its frames.
+        """Opens a store without reading its arrays.
 
         Raises:
             DatasetError: The folder holds no complete store.
@@ -75,9 +102,10 @@ class StoredClips:
             manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise DatasetError(
-                f"a clip store must hold {_MANIFEST}. Received: '{path}' without it. Run: dvc repro extract"
+                f"a store must hold {_MANIFEST}. Received: '{path}' without it. Run: dvc repro {self.stage}"
             ) from error
-        self.spec = ClipSpec.model_validate(manifest["clip"])
+        self.made_with: dict[str, Any] = manifest["made_with"]
+        self.spec = ClipSpec.model_validate(self.made_with["clip"])
         shards: dict[str, list[str]] = manifest["shards"]
         self.clips = [clip for clips in shards.values() for clip in clips]
         self._shards = [np.load(path / name, mmap_mode="r") for name in shards]
@@ -88,36 +116,63 @@ class StoredClips:
     def __len__(self) -> int:
         return len(self.clips)
 
-    def take(self, clips: Sequence[str]) -> NDArray[np.uint8]:
+    def _rows(self, clips: Sequence[str]) -> list[NDArray[Any]]:
+        """The clips' arrays, still in the memory map."""
+        return [self._shards[shard][row] for shard, row in map(self._places.__getitem__, clips)]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of what `take` gives for one clip."""
+        raise NotImplementedError
+
+    def take(self, clips: Sequence[str], mirrored: Sequence[bool] | None = None) -> NDArray[Any]:
+        """Reads clips by name, those told as seen in a mirror: (len(clips), *input_shape)."""
+        raise NotImplementedError
+
+    def batches(self, clips: Sequence[str], size: int) -> Iterator[NDArray[Any]]:
+        """Reads clips by name, `size` at a time: (B, *input_shape) each."""
+        for start in range(0, len(clips), size):
+            yield self.take(clips[start : start + size])
+
+
+class StoredClips(Store):
+    """Reads a store of frames: uint8 (T, H, W, 3) a clip, RGB."""
+
+    stage = "extract"
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(T, H, W, 3)."""
+        return self.spec.shape
+
+    def take(self, clips: Sequence[str], mirrored: Sequence[bool] | None = None) -> NDArray[np.uint8]:
         """Reads clips by name.
+
+        Args:
+            clips: Names.
+            mirrored: For each, whether left and right change places; none does if None.
 
         Returns:
             uint8 (len(clips), T, H, W, 3), RGB.
         """
         frames = np.empty((len(clips), *self.spec.shape), dtype=np.uint8)
-        for position, clip in enumerate(clips):
-            shard, row = self._places[clip]
-            frames[position] = self._shards[shard][row]
+        for position, row in enumerate(self._rows(clips)):
+            frames[position] = row[:, :, ::-1] if mirrored is not None and mirrored[position] else row
         return frames
 
-    def batches(self, clips: Sequence[str], size: int) -> Iterator[NDArray[np.uint8]]:
-        """Reads clips by name, `size` at a time: uint8 (B, T, H, W, 3) each."""
-        for start in range(0, len(clips), size):
-            yield self.take(clips[start : start + size])
 
-
-def _plan(index: pd.DataFrame, spec: ClipSpec) -> Iterator[tuple[str, list[str]]]:
+def _plan(index: pd.DataFrame, made_with: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     """The shards that these clips belong in: file name and clips of each."""
     for action, rows in index.sort_values("clip").groupby("action"):
         for start in range(0, len(rows), SHARD_CLIPS):
             part = rows.iloc[start : start + SHARD_CLIPS]
-            content = json.dumps([spec.model_dump(), part["sha256"].tolist()], sort_keys=True)
+            content = json.dumps([made_with, part["sha256"].tolist()], sort_keys=True)
             digest = hashlib.sha256(content.encode()).hexdigest()[:16]
             yield f"{action}-{start // SHARD_CLIPS:03d}-{digest}.npy", part["clip"].tolist()
 
 
-def _write_shard(path: Path, frames: list[NDArray[np.uint8]]) -> None:
+def _write_shard(path: Path, arrays: list[NDArray[Any]]) -> None:
     aside = path.with_name(f".{path.name}.part")
     with aside.open("wb") as file:
-        np.save(file, np.stack(frames))
+        np.save(file, np.stack(arrays))
     aside.replace(path)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from actreel.backend import keras
 from actreel.config import ClipSpec, ModelParams
-from actreel.models.encoders import ENCODERS
+from actreel.models.encoders import PRETRAINED, TRAINED
+from actreel.models.families import FAMILIES
 from actreel.models.heads import HEADS
 
 CLIP_INPUT = "clip"
 PROBABILITIES = "probabilities"
+ENCODER = "encoder"
+HEAD = "head"
+NORMALISE = "normalise"
 
 
 def build_model(params: ModelParams, spec: ClipSpec, num_classes: int) -> Any:
     """Builds a classifier of clips.
-
-    Time is folded into the batch around the encoder, so a step is one convolution over B*T frames: 8.8x faster than a
-    `TimeDistributed` around each layer. Plain reshapes, and no layers of ours, so `model.keras` loads anywhere.
 
     Args:
         params: Which encoder and head, and their sizes.
@@ -25,14 +30,107 @@ def build_model(params: ModelParams, spec: ClipSpec, num_classes: int) -> Any:
         num_classes: Actions.
 
     Returns:
+        What `join` gives.
+
+    Raises:
+        ModelError: The encoder's weights cannot be had.
+    """
+    encoder = build_encoder(params, spec)
+    return join(params, spec, encoder, build_head(params, spec, encoder.output_shape[1:], num_classes))
+
+
+def build_encoder(params: ModelParams, spec: ClipSpec) -> Any:
+    """Builds the part that sees one frame.
+
+    Returns:
+        A `keras.Model` from uint8 or float32 (N, H, W, C) in [0, 255] to float32 features, (N, F), or (N, H, W, C) for
+        `pixels`. C is 3, or 6 where the encoder is trained with `motion`.
+
+    Raises:
+        ModelError: The weights cannot be had.
+    """
+    if params.encoder in PRETRAINED:
+        if params.frozen:
+            return build_frozen_encoder(params.encoder, params.weights, spec)
+        frames = _frame_input(params, spec)
+        return keras.Model(frames, PRETRAINED[params.encoder](frames, params.weights), name=ENCODER)
+    frames = _frame_input(params, spec)
+    return keras.Model(frames, TRAINED[params.encoder](frames, params.dropout), name=ENCODER)
+
+
+def build_frozen_encoder(name: str, weights: str, spec: ClipSpec) -> Any:
+    """As `build_encoder`, for an encoder that keeps the weights it comes with."""
+    frames = keras.Input(spec.shape[1:], dtype="uint8", name="frames")
+    encoder = keras.Model(frames, PRETRAINED[name](frames, weights), name=ENCODER)
+    encoder.trainable = False
+    return encoder
+
+
+def build_head(params: ModelParams, spec: ClipSpec, feature_shape: tuple[int, ...], num_classes: int) -> Any:
+    """Builds the part that sees all of a clip.
+
+    Features of a frozen encoder are first brought to mean 0 and variance 1 by the layer `normalise`, which never
+    learns by itself: its weights are the mean and the variance of the training clips' features.
+
+    Args:
+        params: Which head, and its size.
+        spec: Clip settings, for the number of frames.
+        feature_shape: Shape of one frame's features.
+        num_classes: Actions.
+
+    Returns:
+        A `keras.Model` from float32 (B, T, *feature_shape) to float32 (B, num_classes) probabilities.
+    """
+    features = keras.Input((spec.num_frames, *feature_shape), name="features")
+    x = features
+    if params.frozen:
+        # No layers.Normalization: Keras exports its constants as further inputs of the ONNX graph.
+        x = keras.layers.BatchNormalization(center=False, scale=False, trainable=False, name=NORMALISE)(x)
+        if params.motion == "difference":
+            x = _with_differences(x)
+        x = keras.layers.Dropout(params.dropout)(x)
+    x = (FAMILIES | HEADS)[params.head](x, params)
+    output = keras.layers.Dense(num_classes, activation="softmax", name=PROBABILITIES)(x)
+    return keras.Model(features, output, name=HEAD)
+
+
+def join(params: ModelParams, spec: ClipSpec, encoder: Any, head: Any) -> Any:
+    """Sets a head upon an encoder: the whole way from frames to probabilities.
+
+    Time is folded into the batch around the encoder, so a step is one convolution over B*T frames: 8.8x faster than a
+    `TimeDistributed` around each layer. Plain reshapes, and no layers of ours, so `model.keras` loads anywhere.
+
+    Returns:
         A `keras.Model` from uint8 or float32 (B, T, H, W, 3), RGB in [0, 255], to float32 (B, num_classes)
-        probabilities.
+        probabilities; its layers `encoder` and `head` are the two parts.
     """
     clip = keras.Input(spec.shape, dtype="uint8", name=CLIP_INPUT)
-    frames = keras.ops.reshape(clip, (-1, *spec.shape[1:]))
-    frames = keras.layers.Rescaling(1 / 255)(frames)
-    features = ENCODERS[params.encoder](frames, params)
-    features = keras.ops.reshape(features, (-1, spec.num_frames, features.shape[-1]))
-    x = HEADS[params.head](features, params)
-    output = keras.layers.Dense(num_classes, activation="softmax", name=PROBABILITIES)(x)
-    return keras.Model(clip, output, name=f"{params.encoder}_{params.head}")
+    x = clip
+    if params.motion == "difference" and not params.frozen:
+        x = _with_differences(keras.ops.cast(x, "float32"))
+    frames = keras.ops.reshape(x, (-1, *x.shape[2:]))
+    features = encoder(frames)
+    features = keras.ops.reshape(features, (-1, spec.num_frames, *features.shape[1:]))
+    return keras.Model(clip, head(features), name=f"{params.encoder}_{params.head}")
+
+
+def export_onnx(model: Any, path: Path) -> None:
+    """Writes a model as ONNX, with its input's name, and a batch of any size."""
+    (size,) = model.inputs
+    model(np.zeros((1, *size.shape[1:]), dtype=size.dtype))  # Keras exports only a model that has been called
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # Keras asks numpy for `np.object` to see that it is gone
+        model.export(path, format="onnx", verbose=False)
+
+
+def _frame_input(params: ModelParams, spec: ClipSpec) -> Any:
+    if params.motion == "difference":
+        return keras.Input((spec.height, spec.width, 6), name="frames")
+    return keras.Input(spec.shape[1:], dtype="uint8", name="frames")
+
+
+def _with_differences(x: Any) -> Any:
+    """Beside each step, how much it differs from the one before; the first has none before it and gets zeros."""
+    change = keras.ops.absolute(x[:, 1:] - x[:, :-1])
+    first = keras.ops.zeros_like(x[:, :1])
+    return keras.ops.concatenate([x, keras.ops.concatenate([first, change], axis=1)], axis=-1)

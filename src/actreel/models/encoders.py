@@ -1,33 +1,133 @@
-"""Frame encoders: what turns each frame into a feature vector."""
+"""Frame encoders: what turns each frame into features. All take RGB in [0, 255] and rescale it themselves."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from actreel.backend import keras
-from actreel.config import ModelParams
+from actreel.config import IMAGENET, NO_WEIGHTS
+from actreel.errors import ModelError
+from actreel.models import efficientnet_lite
 
 
-def small_cnn(frames: Any, params: ModelParams) -> Any:
+def pixels(frames: Any, dropout: float) -> Any:
+    """The frames as they are, for the heads that look at maps: float32 (N, H, W, C) in [0, 1]."""
+    return keras.layers.Rescaling(1 / 255)(frames)
+
+
+def small_cnn(frames: Any, dropout: float) -> Any:
     """The CNN of the LRCN project on UCF50: 16, 32, 64 and 64 filters, pooled by 4, 4, 2 and 2.
 
     The pooling is cut short where a frame is too small for it.
 
     Args:
-        frames: float32 (N, H, W, 3) in [0, 1].
-        params: `dropout`, after each pooling but the last.
+        frames: uint8 or float32 (N, H, W, C) in [0, 255].
+        dropout: Share dropped after each pooling but the last.
 
     Returns:
         float32 (N, F); F is 64 for frames of 64 pixels.
     """
     layers = keras.layers
-    x = frames
+    x = layers.Rescaling(1 / 255)(frames)
     for stage, (filters, pool) in enumerate(((16, 4), (32, 4), (64, 2), (64, 2))):
         x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"conv{stage + 1}")(x)
         x = layers.MaxPooling2D((min(pool, x.shape[1]), min(pool, x.shape[2])))(x)
         if stage < 3:
-            x = layers.Dropout(params.dropout)(x)
+            x = layers.Dropout(dropout)(x)
     return layers.Flatten()(x)
 
 
-ENCODERS = {"small_cnn": small_cnn}
+def efficientnet_lite0(frames: Any, weights: str) -> Any:
+    """EfficientNet-Lite0: float32 (N, 1280), from frames stretched to 224 pixels."""
+    network = efficientnet_lite.build(channels=frames.shape[-1])
+    if weights == IMAGENET:
+        efficientnet_lite.load_imagenet_weights(network)
+    else:
+        _load_local_weights(network, weights)
+    x = _resize(frames, efficientnet_lite.IMAGE_SIDE)
+    return network(keras.layers.Rescaling(1 / 128, offset=-127 / 128)(x))
+
+
+def mobilenet_v2(frames: Any, weights: str) -> Any:
+    """MobileNetV2 (Sandler et al., CVPR 2018): float32 (N, 1280), from 224 pixels."""
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1)(_resize(frames, 224))
+    return _application(keras.applications.MobileNetV2, x, weights)
+
+
+def efficientnet_v2_b0(frames: Any, weights: str) -> Any:
+    """EfficientNetV2-B0 (Tan and Le, ICML 2021): float32 (N, 1280), from 224 pixels."""
+    # Its own preprocessing holds its constants in a way that Keras exports as further inputs of the ONNX graph.
+    make = partial(keras.applications.EfficientNetV2B0, include_preprocessing=False)
+    deviations = [0.229, 0.224, 0.225]
+    offsets = [-mean / deviation for mean, deviation in zip([0.485, 0.456, 0.406], deviations, strict=True)]
+    x = keras.layers.Rescaling([1 / (255 * deviation) for deviation in deviations], offset=offsets)
+    return _application(make, x(_as_float(_resize(frames, 224))), weights)
+
+
+def resnet50(frames: Any, weights: str) -> Any:
+    """ResNet-50 (He et al., CVPR 2016): float32 (N, 2048), from 224 pixels."""
+    return _application(keras.applications.ResNet50, _caffe_style(_resize(frames, 224)), weights)
+
+
+def vgg16(frames: Any, weights: str) -> Any:
+    """VGG-16 (Simonyan and Zisserman, ICLR 2015): float32 (N, 512), from 224 pixels."""
+    return _application(keras.applications.VGG16, _caffe_style(_resize(frames, 224)), weights)
+
+
+TRAINED: dict[str, Callable[[Any, float], Any]] = {encoder.__name__: encoder for encoder in (pixels, small_cnn)}
+PRETRAINED: dict[str, Callable[[Any, str], Any]] = {
+    encoder.__name__: encoder for encoder in (efficientnet_lite0, mobilenet_v2, efficientnet_v2_b0, resnet50, vgg16)
+}
+
+
+def _as_float(frames: Any) -> Any:
+    return keras.ops.cast(frames, "float32")
+
+
+def _resize(frames: Any, side: int) -> Any:
+    """Frames of another size are stretched inside the model, so any clip settings fit any encoder."""
+    if tuple(frames.shape[1:3]) == (side, side):
+        return frames
+    # No layers.Resizing: its `training` defaults to True, and every layer after it in a nested model then trains.
+    return keras.ops.image.resize(_as_float(frames), (side, side))
+
+
+def _caffe_style(frames: Any) -> Any:
+    """BGR without the ImageNet mean, as the first ImageNet networks were trained."""
+    blue_first = keras.ops.flip(_as_float(frames), axis=-1)
+    return keras.layers.Rescaling(1.0, offset=[-103.939, -116.779, -123.68])(blue_first)
+
+
+def _application(make: Callable[..., Any], images: Any, weights: str) -> Any:
+    try:
+        network = make(
+            weights=IMAGENET if weights == IMAGENET else None,
+            include_top=False,
+            pooling="avg",
+            input_shape=images.shape[1:],
+        )
+    except Exception as error:  # urllib's, and a bare Exception from Keras's own downloader
+        raise ModelError(
+            f"the ImageNet weights must come from Keras's server or from a file. "
+            f"Received: {error}. Go online once, set model.weights to the path of a .weights.h5 or .keras file, or "
+            "take model.encoder=efficientnet_lite0, whose weights are installed."
+        ) from error
+    _load_local_weights(network, weights)
+    return network(images)
+
+
+def _load_local_weights(network: Any, weights: str) -> None:
+    if weights in (IMAGENET, NO_WEIGHTS):
+        return
+    try:
+        if weights.endswith(".keras"):
+            network.set_weights(keras.models.load_model(weights).get_weights())
+        else:
+            network.load_weights(weights)
+    except Exception as error:  # h5py's, zipfile's and Keras's own errors share no other base
+        raise ModelError(
+            f"model.weights must be '{IMAGENET}', '{NO_WEIGHTS}' or a file with the weights of {network.name} without "
+            f"its classifier. Received: '{weights}': {error}"
+        ) from error

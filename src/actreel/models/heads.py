@@ -2,39 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from actreel.backend import keras
 from actreel.config import ModelParams
 
-
-def lstm(features: Any, params: ModelParams) -> Any:
-    """Reads the frames in order (Donahue et al., LRCN, CVPR 2015); gives its last state.
-
-    Args:
-        features: float32 (B, T, F).
-        params: `units`.
-
-    Returns:
-        float32 (B, units).
-    """
-    return keras.layers.LSTM(params.units, name="lstm")(features)
+# Each takes float32 (B, T, F) and gives float32 (B, D); `params.units` is its width, `params.dropout` its dropout.
 
 
 def mean(features: Any, params: ModelParams) -> Any:
     """Averages the frames: blind to their order, the baseline that a temporal head has to beat.
 
     A dense layer as wide as the LSTM stands before the mean, so that the two differ in order and in little else.
-
-    Args:
-        features: float32 (B, T, F).
-        params: `units`.
-
-    Returns:
-        float32 (B, units).
     """
     x = keras.layers.Dense(params.units, activation="tanh", name="frame_dense")(features)
     return keras.layers.GlobalAveragePooling1D(name="mean")(x)
 
 
-HEADS = {"lstm": lstm, "mean": mean}
+def lstm(features: Any, params: ModelParams) -> Any:
+    """Reads the frames in order (Donahue et al., LRCN, CVPR 2015); gives its last state."""
+    return keras.layers.LSTM(params.units, name="lstm")(features)
+
+
+def bilstm(features: Any, params: ModelParams) -> Any:
+    """Reads the frames in both directions; gives both last states, 2 x `units`."""
+    return keras.layers.Bidirectional(keras.layers.LSTM(params.units), name="bilstm")(features)
+
+
+def gru(features: Any, params: ModelParams) -> Any:
+    """As `lstm` with a gate less (Cho et al., EMNLP 2014)."""
+    return keras.layers.GRU(params.units, name="gru")(features)
+
+
+def attention_lstm(features: Any, params: ModelParams) -> Any:
+    """An LSTM whose states are averaged by learned weights (Bahdanau's additive scores, one query).
+
+    The weights are the output of the layer `attention`, float32 (B, T, 1).
+    """
+    states = keras.layers.LSTM(params.units, return_sequences=True, name="lstm")(features)
+    return attend(states, params.units)
+
+
+def temporal_conv(features: Any, params: ModelParams) -> Any:
+    """Dilated convolutions over time with shortcuts (Bai et al., 2018), then the largest of each over time."""
+    layers = keras.layers
+    x = layers.Dense(params.units, name="frame_dense")(features)
+    for dilation in (1, 2, 4):
+        y = layers.LayerNormalization()(x)
+        y = layers.Conv1D(params.units, 3, padding="same", dilation_rate=dilation, activation="relu")(y)
+        x = layers.add([x, layers.Dropout(params.dropout)(y)])
+    return layers.GlobalMaxPooling1D()(layers.LayerNormalization()(x))
+
+
+def transformer(features: Any, params: ModelParams) -> Any:
+    """Two pre-norm encoder blocks over frames with learned positions (Vaswani et al., 2017); gives their mean."""
+    layers = keras.layers
+    x = layers.Dense(params.units, name="frame_dense")(features)
+    # Counted from the input: Keras exports a constant as a further input of the ONNX graph.
+    order = keras.ops.cumsum(keras.ops.ones_like(features[:, :, 0], dtype="int32"), axis=1) - 1
+    x = layers.add([x, layers.Embedding(features.shape[1], params.units, name="positions")(order)])
+    heads = 4 if params.units % 4 == 0 else 1
+    for _ in range(2):
+        y = layers.LayerNormalization()(x)
+        y = layers.MultiHeadAttention(heads, params.units // heads, dropout=params.dropout)(y, y)
+        x = layers.add([x, y])
+        y = layers.LayerNormalization()(x)
+        y = layers.Dense(2 * params.units, activation="relu")(y)
+        x = layers.add([x, layers.Dropout(params.dropout)(layers.Dense(params.units)(y))])
+    return layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x))
+
+
+def attend(states: Any, units: int) -> Any:
+    """Averages states over time by learned weights: float32 (B, T, D) to (B, D)."""
+    scores = keras.layers.Dense(units, activation="tanh")(states)
+    scores = keras.layers.Dense(1, use_bias=False)(scores)
+    weights = keras.layers.Softmax(axis=1, name="attention")(scores)
+    return keras.ops.sum(states * weights, axis=1)
+
+
+HEADS: dict[str, Callable[[Any, ModelParams], Any]] = {
+    head.__name__: head for head in (mean, lstm, bilstm, gru, attention_lstm, temporal_conv, transformer)
+}

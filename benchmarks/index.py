@@ -1,0 +1,90 @@
+"""How long the index of a dataset as large as UCF50 takes, and how much memory it and the gate need.
+
+python -m benchmarks.index [--clips 6650]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+
+from actreel.dataset.cores import map_on_cores, num_cores
+
+ROOT = Path(__file__).parents[1]
+ACTIONS, GROUPS = 50, 25
+FRAMES, HEIGHT, WIDTH = 10, 48, 64
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.index", description=__doc__.splitlines()[0])
+    parser.add_argument("--clips", type=int, default=6650)
+    clips = parser.parse_args().clips
+    with tempfile.TemporaryDirectory() as scratch:
+        project = Path(scratch)
+        (project / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+        videos = project / "artifacts" / "videos"
+        size = sum(map_on_cores(partial(write_clip, videos), range(clips), label="write"))
+        print(f"{clips} clips of {FRAMES} frames, {WIDTH}x{HEIGHT}, {size / 1e6:.0f} MB, {num_cores()} cores")
+        for stage in ("index", "validate"):
+            seconds, memory = measure([sys.executable, "-m", f"pipelines.{stage}"], project)
+            print(f"{stage}: {seconds:.1f} s, {clips / seconds:.0f} clips/s, {memory / 1e6:.0f} MB at most")
+
+
+def write_clip(videos: Path, number: int) -> int:
+    """Writes one clip, each with its own content; gives its size in bytes."""
+    action, place = f"Action{number % ACTIONS:02d}", number // ACTIONS
+    path = videos / action / f"v_{action}_g{place % GROUPS + 1:02d}_c{place // GROUPS + 1:02d}.avi"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"XVID"), 25.0, (WIDTH, HEIGHT))
+    coarse = np.random.default_rng(number).integers(0, 255, (FRAMES, 6, 8, 3), dtype=np.uint8)
+    for frame in coarse:
+        writer.write(cv2.resize(frame, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC))
+    writer.release()
+    return path.stat().st_size
+
+
+def measure(command: list[str], folder: Path) -> tuple[float, int]:
+    """Seconds that a command takes, and the most bytes that it and its children held at once.
+
+    Pages that several processes share count once for each of them, so the true figure is lower.
+    """
+    most = 0
+    began = time.perf_counter()
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, env=ENVIRONMENT) as process:
+
+        def watch() -> None:
+            nonlocal most
+            root = psutil.Process(process.pid)
+            while process.poll() is None:
+                held = 0
+                try:
+                    for one in [root, *root.children(recursive=True)]:
+                        held += one.memory_info().rss
+                except psutil.NoSuchProcess:
+                    continue
+                most = max(most, held)
+                time.sleep(0.1)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        process.wait()
+        watcher.join()
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} failed")
+    return time.perf_counter() - began, most
+
+
+if __name__ == "__main__":
+    main()

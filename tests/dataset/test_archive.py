@@ -1,0 +1,156 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from actreel.dataset.archive import list_members, unpack
+from actreel.errors import DatasetError
+from tests.dataset.rar import LINK_MODE, write_rar
+
+MEMBERS = {
+    "UCF50/YoYo/v_YoYo_g01_c01.avi": b"first" * 1000,
+    "UCF50/YoYo/v_YoYo_g01_c02.avi": b"second" * 1000,
+    "UCF50/Jump Rope/späce [1] *.avi": b"third" * 1000,
+    "UCF50/Empty/nothing.avi": b"",
+}
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return write_rar(tmp_path / "UCF50.rar", MEMBERS)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_real_rar_is_unpacked_whole(archive: Path, tmp_path: Path) -> None:
+    unpack(archive, tmp_path / "out")
+    assert contents(tmp_path / "out") == MEMBERS
+
+
+def test_what_is_there_with_the_right_content_is_not_written_again(archive: Path, tmp_path: Path) -> None:
+    unpack(archive, tmp_path / "out")
+    kept, damaged, cut = (tmp_path / "out" / name for name in list(MEMBERS)[:3])
+    before = kept.stat().st_ino, kept.stat().st_ctime_ns
+    damaged.write_bytes(b"S" + damaged.read_bytes()[1:])  # as large as it must be, but another content
+    cut.write_bytes(b"third")
+    unpack(archive, tmp_path / "out")
+    assert (kept.stat().st_ino, kept.stat().st_ctime_ns) == before
+    assert contents(tmp_path / "out") == MEMBERS
+
+
+def test_what_another_archive_left_is_removed(archive: Path, tmp_path: Path) -> None:
+    stranger = tmp_path / "out" / "Old" / "clip.avi"
+    stranger.parent.mkdir(parents=True)
+    stranger.write_bytes(b"old")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mine.avi").write_bytes(b"mine")
+    (tmp_path / "out" / "UCF50").symlink_to(elsewhere)
+    unpack(archive, tmp_path / "out")
+    assert contents(tmp_path / "out") == MEMBERS
+    assert contents(elsewhere) == {"mine.avi": b"mine"}
+
+
+@pytest.mark.parametrize(
+    "name", ["../out.avi", "/out.avi", "UCF50/../../out.avi", "C:\\out.avi", "UCF50/stream.avi:hidden"]
+)
+def test_a_path_that_leaves_the_target_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
+    archive = write_rar(tmp_path / "evil.rar", {"UCF50/good.avi": b"good", name: b"evil"})
+    with pytest.raises(DatasetError, match=r"plain files.*a path that leaves the target, .*evil\.rar"):
+        unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_link_is_refused(tmp_path: Path) -> None:
+    archive = write_rar(tmp_path / "evil.rar", {"UCF50/clip.avi": b"/etc/passwd"}, LINK_MODE)
+    with pytest.raises(DatasetError, match=r"a link, 'UCF50/clip\.avi', in '.*evil\.rar'"):
+        unpack(archive, tmp_path / "out")
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
+def test_a_truncated_archive_is_refused_with_its_size(archive: Path, tmp_path: Path, share: float) -> None:
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[: int(len(whole) * share)])
+    size = f"{archive.stat().st_size:,}"
+    with pytest.raises(
+        DatasetError, match=rf"whole and readable.*UCF50\.rar', {size} bytes: Unexpected end of archive"
+    ):
+        unpack(archive, tmp_path / "out")
+
+
+def test_a_damaged_member_is_named(archive: Path, tmp_path: Path) -> None:
+    archive.write_bytes(archive.read_bytes().replace(b"secondsecond", b"secondSecond", 1))
+    with pytest.raises(DatasetError, match=r"CRC Failed : UCF50/YoYo/v_YoYo_g01_c02\.avi"):
+        unpack(archive, tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>Not found</html>"])
+def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "UCF50.rar").write_bytes(content)
+    with pytest.raises(DatasetError, match=rf"UCF50\.rar', {len(content)} bytes"):
+        list_members(tmp_path / "UCF50.rar")
+
+
+def test_a_missing_or_empty_archive_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="must be a file"):
+        list_members(tmp_path / "UCF50.rar")
+    with pytest.raises(DatasetError, match="must hold files"):
+        list_members(write_rar(tmp_path / "UCF50.rar", {}))
+
+
+def test_a_full_disk_is_told_before_unpacking(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**9, 10**9, 1234))
+    with pytest.raises(DatasetError, match=r"room for the 16,000 bytes.*Received: 1,234"):
+        unpack(archive, tmp_path / "out")
+    assert not contents(tmp_path / "out")
+
+
+def kill_while_unpacking(archive: Path, target: Path, *, orphan: bool) -> None:
+    """Kills an unpacking process when its first file is there; 7zz with it, or not."""
+    code = "import sys; from pathlib import Path; from actreel.dataset.archive import unpack; " + (
+        "unpack(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", code, archive, target]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        while process.poll() is None and not any(path.is_file() for path in target.rglob("*")):
+            time.sleep(0.0005)
+        if orphan:
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_killed_while_unpacking_it_completes_on_the_next_try(tmp_path: Path) -> None:
+    members = {f"UCF50/A{i % 5}/v_{i:03d}.avi": os.urandom(200_000) for i in range(150)}
+    archive, target = write_rar(tmp_path / "UCF50.rar", members), tmp_path / "out"
+    for _ in range(20):
+        kill_while_unpacking(archive, target, orphan=False)
+        if contents(target) != members:
+            break
+        shutil.rmtree(target)
+    else:
+        pytest.fail("was never killed half-way")
+    unpack(archive, target)
+    assert contents(target) == members
+
+
+def test_a_7zz_that_outlives_its_parent_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    members = {f"UCF50/A{i % 5}/v_{i:03d}.avi": os.urandom(200_000) for i in range(150)}
+    archive, target = write_rar(tmp_path / "UCF50.rar", members), tmp_path / "out"
+    for _ in range(20):
+        kill_while_unpacking(archive, target, orphan=True)
+        unpack(archive, target)
+        assert contents(target) == members
+        if "waiting until it is done" in caplog.text:
+            return
+        shutil.rmtree(target)
+    pytest.fail("7zz was never outlived")

@@ -1,0 +1,95 @@
+"""A copy of the repository that tests may run the pipeline in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+SMALL = {
+    "clip": {"num_frames": 8, "height": 32, "width": 32},
+    "train": {"epochs": 40, "learning_rate": 0.01, "patience": 40, "batch_size": 8},
+    "model": {"units": 16, "dropout": 0.0},
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A DVC repository of its own, with MLflow and BentoML stores of its own."""
+
+    root: Path
+    env: Mapping[str, str]
+
+    def set(self, **sections: Mapping[str, Any]) -> None:
+        """Changes params.yaml."""
+        path = self.root / "params.yaml"
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for section, changes in sections.items():
+            values[section].update(changes)
+        path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Starts a command in a process group of its own."""
+        return subprocess.Popen(
+            command, cwd=self.root, env=dict(self.env), text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        """Runs a command to its end, and gives all that it printed."""
+        process = self.start(*command)
+        output, _ = process.communicate(timeout=300)
+        assert (process.returncode != 0) == fails, output
+        return output
+
+    def repro(self, *arguments: str, fails: bool = False) -> str:
+        """Runs `dvc repro`."""
+        return self.run("dvc", "repro", *arguments, fails=fails)
+
+
+def stages_run(output: str) -> list[str]:
+    """The stages that `dvc repro` ran, in order."""
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage ")]
+
+
+def make_project(root: Path) -> Project:
+    """Copies what git tracks, or would, and makes a first commit."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith("tests/"):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, root / name)
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "DVC_", "GIT_"))}
+    env |= {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}",
+        "PYTHONPATH": f"{root / 'src'}",
+        "BENTOML_HOME": str(root / "bentoml"),
+        "COLUMNS": "100",
+    }
+    project = Project(root, env)
+    project.run("git", "init", "--quiet")
+    project.run("git", "config", "user.name", "test")
+    project.run("git", "config", "user.email", "test@example.org")
+    project.run("git", "add", "--all")
+    project.run("git", "commit", "--quiet", "--message", "start")
+    return project
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, fading_dataset: Path) -> tuple[Project, str]:
+    """A project whose pipeline ran once on the fading clips, and what that printed."""
+    project = make_project(tmp_path_factory.mktemp("project"))
+    project.set(dataset={"name": "folder", "path": str(fading_dataset)}, **SMALL)
+    return project, project.repro()

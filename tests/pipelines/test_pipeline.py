@@ -1,0 +1,159 @@
+"""The whole line on real videos, in a DVC repository of its own."""
+
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actreel.classifier import ActionClassifier
+from actreel.clips import load_clip
+from actreel.dataset.store import StoredClips
+from tests.conftest import ROOT, write_fading_dataset
+from tests.pipelines.conftest import SMALL, Project, make_project, stages_run
+
+STAGES = ["ingest", "index", "validate", "extract", "train", "evaluate", "package"]
+CONTRACT = {
+    "accuracy", "top5_accuracy", "macro_precision", "macro_recall", "macro_f1", "chance", "mean_pool_accuracy",
+    "protocol", "num_test_clips", "num_test_groups", "num_classes",
+}  # fmt: skip
+
+
+def test_raw_video_becomes_a_packaged_champion(trained: tuple[Project, str]) -> None:
+    project, output = trained
+    assert stages_run(output) == STAGES
+    metrics = json.loads((project.root / "reports/metrics.json").read_text(encoding="utf-8"))
+    assert metrics.keys() >= CONTRACT
+    assert metrics["accuracy"] == 1.0
+    assert metrics["mean_pool_accuracy"] < 1.0
+    assert "new champion" in output
+    assert {path.name for path in (project.root / "artifacts/model").iterdir()} >= {
+        "model.keras", "model.onnx", "classifier.json",
+    }  # fmt: skip
+    assert (project.root / "artifacts/bento/bento.yaml").is_file()
+    assert "Traceback" not in output
+
+
+def test_a_second_run_does_nothing(trained: tuple[Project, str]) -> None:
+    project, _ = trained
+    assert stages_run(project.repro()) == []
+
+
+def test_stored_clips_are_what_the_service_would_load(trained: tuple[Project, str]) -> None:
+    project, _ = trained
+    store = StoredClips(project.root / "artifacts/clips")
+    for name in store.clips:
+        clip = load_clip(project.root / "artifacts/videos" / name, store.spec)
+        np.testing.assert_array_equal(store.take([name])[0], clip)
+
+
+def test_the_command_line_predicts_with_the_trained_model(trained: tuple[Project, str]) -> None:
+    project, _ = trained
+    clip = "artifacts/videos/Darken/v_Darken_g01_c01.avi"
+    answer = json.loads(project.run("actreel", "predict", clip, "--json"))
+    assert answer["label"] == "Darken"
+    direct = ActionClassifier.load(project.root / "artifacts/model").predict(project.root / clip)
+    assert answer["confidence"] == pytest.approx(direct[0].confidence, abs=1e-6)
+
+
+def test_changed_epochs_rerun_training_and_what_follows_and_the_champion_must_be_beaten(
+    trained: tuple[Project, str],
+) -> None:
+    project, _ = trained
+    before = (project.root / "reports/metrics.json").read_bytes()
+    output = project.run("dvc", "exp", "run", "-S", "train.epochs=1")
+    assert stages_run(output) == ["train", "evaluate", "package"]
+    assert "not champion: a champion must beat" in output
+    assert "packaged actreel" in output  # the one from before
+    output = project.run("dvc", "exp", "run", "-S", "train.epochs=41")
+    assert "same test clips. Received: 1.0000 against 1.0000" in output
+    # One epoch more was allowed and the same seed used: the metrics are the same to the last digit.
+    assert (project.root / "reports/metrics.json").read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, fading_dataset: Path) -> Project:
+    project = make_project(tmp_path_factory.mktemp("killed"))
+    project.set(dataset={"name": "folder", "path": str(fading_dataset)}, **SMALL)
+    return project
+
+
+def kill_when(project: Project, command: list[str], seen: Path | str) -> None:
+    """Starts a command, and kills it and all its children once a file is there or a line is printed."""
+    process = project.start(*command)
+    assert process.stdout is not None
+    deadline = time.monotonic() + 120
+    for line in process.stdout:
+        if (isinstance(seen, str) and seen in line) or (isinstance(seen, Path) and any(seen.parent.glob(seen.name))):
+            break
+        assert time.monotonic() < deadline
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert process.returncode == -signal.SIGKILL
+    process.stdout.close()
+
+
+def test_a_killed_extract_and_a_killed_train_are_made_good(project: Project) -> None:
+    kill_when(project, ["dvc", "repro", "extract"], "pipelines.extract")
+    assert "extract" in stages_run(project.repro("extract"))
+    store = StoredClips(project.root / "artifacts/clips")
+    assert len(store) == 32
+    kill_when(project, ["dvc", "repro", "train"], "Epoch 3/")
+    assert not (project.root / "artifacts/model/classifier.json").exists()
+    assert stages_run(project.repro("train")) == ["train"]
+    ActionClassifier.load(project.root / "artifacts/model")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_fading_dataset(tmp_path / "clips", groups=4, clips=1)
+
+
+def test_a_corrupt_clip_stops_the_pipeline_and_is_named(project: Project, folder: Path) -> None:
+    (folder / "Darken" / "v_Darken_g03_c09.avi").write_bytes(b"RIFF but no more")
+    project.set(dataset={"path": str(folder)})
+    output = project.repro("extract", fails=True)
+    assert "**FAILED**: every clip can be read" in output
+    assert "Darken/v_Darken_g03_c09.avi" in output
+    assert "error: all" in output
+    assert "Traceback" not in output
+
+
+def test_one_action_is_a_message(project: Project, folder: Path) -> None:
+    shutil.rmtree(folder / "Darken")
+    project.set(dataset={"path": str(folder)})
+    output = project.repro("extract", fails=True)
+    assert "error: a dataset must hold clips of at least 2 actions" in output
+    assert "Traceback" not in output
+
+
+def test_an_action_in_one_group_is_a_message(project: Project, folder: Path) -> None:
+    for group in (2, 3, 4):
+        (folder / "Darken" / f"v_Darken_g{group:02d}_c01.avi").unlink()
+    project.set(dataset={"path": str(folder)})
+    output = project.repro("extract", fails=True)
+    assert "too few groups: 'Darken' in 1" in output
+    assert "Traceback" not in output
+
+
+def test_an_unknown_parameter_is_a_message(project: Project, fading_dataset: Path) -> None:
+    project.set(dataset={"path": str(fading_dataset)}, train={"epoch": 3})
+    output = project.repro("train", fails=True)
+    assert "Received: 'train.epoch'. Did you mean 'epochs'?" in output
+    assert "Traceback" not in output
+
+
+REAL = ROOT.parent / "shared" / "real-clips"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real clips are not beside the repository")
+def test_real_clips_reach_the_store(project: Project) -> None:
+    values = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (project.root / "params.yaml").write_text(values, encoding="utf-8")
+    project.set(dataset={"name": "folder", "path": str(REAL / "weizmann")})
+    project.repro("extract")
+    assert len(StoredClips(project.root / "artifacts/clips")) == 36

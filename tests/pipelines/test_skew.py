@@ -1,0 +1,47 @@
+"""One file, one answer: Keras, ONNX, MLflow's model, the command line and the served Bento agree on the same clip."""
+
+import json
+from pathlib import Path
+
+import httpx
+import mlflow
+import numpy as np
+import pytest
+
+from actreel.backend import keras
+from actreel.classifier import ActionClassifier
+from actreel.clips import load_clip
+from tests.pipelines.conftest import Project
+from tests.pipelines.test_package import served
+
+CLIPS = ("Brighten/v_Brighten_g02_c01.avi", "Darken/v_Darken_g05_c02.avi")
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_every_way_to_ask_gives_the_same_probabilities(
+    trained: tuple[Project, str], fading_dataset: Path, name: str, tmp_path: Path
+) -> None:
+    project, _ = trained
+    path = fading_dataset / name
+    classifier = ActionClassifier.load(project.root / "artifacts/model")
+    model = keras.models.load_model(project.root / "artifacts/model/model.keras")
+    expected = np.asarray(model(load_clip(path, classifier.card.clip)[None]))[0]
+
+    np.testing.assert_allclose(
+        classifier.probabilities(load_clip(path, classifier.card.clip)[None])[0], expected, atol=1e-4
+    )
+    answers = [json.loads(project.run("actreel", "predict", str(path), "--json"))]
+    with served(
+        "artifacts/bento", project.root, {**project.env, "ACTREEL_STATE_DIR": str(tmp_path)}, tmp_path / "log"
+    ) as address:
+        answers.append(httpx.post(f"{address}/predict_file", files={"video": path.read_bytes()}, timeout=30).json())
+    for answer in answers:
+        for action in answer["top"]:
+            place = classifier.card.labels.index(action["label"])
+            assert action["confidence"] == pytest.approx(float(expected[place]), abs=1e-4)
+
+    mlflow.set_tracking_uri(f"sqlite:///{project.root / 'mlflow.db'}")
+    champion = mlflow.pyfunc.load_model(f"models:/actreel-{fading_dataset.name.lower()}@champion")
+    (answer,) = champion.predict([str(path)])
+    assert answer.label == answers[0]["label"]
+    assert answer.confidence == pytest.approx(float(expected.max()), abs=1e-4)

@@ -1,0 +1,124 @@
+"""Folds and leakage on real training, small enough for seconds."""
+
+import json
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from actreel import crossval
+from actreel.cli import main
+from actreel.config import Params, load_params, override
+from actreel.crossval import cross_validate
+from actreel.errors import ActreelError, ConfigError
+from actreel.leakage import measure_leakage
+from tests.conftest import ROOT, write_fading_dataset
+
+SMALL = [
+    "clip.num_frames=6", "clip.height=32", "clip.width=32", "model.units=8", "model.dropout=0",
+    "train.epochs=2", "train.learning_rate=0.01", "dataset.name=folder",
+]  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def params(project: Path) -> Params:
+    clips = write_fading_dataset(project / "clips", groups=5, clips=1)
+    return override(load_params(), [*SMALL, f"dataset.path={clips}"])
+
+
+def test_every_clip_is_tested_once_in_runs_below_one_parent(params: Params) -> None:
+    result = cross_validate(params, None)
+    assert (result["protocol"], result["leaky"], result["num_clips"]) == ("logo", False, 10)
+    assert [fold["groups"] for fold in result["folds"]] == [[f"g{number:02d}"] for number in range(1, 6)]
+    mean = sum(fold["accuracy"] for fold in result["folds"]) / 5
+    assert result["mean_accuracy"] == pytest.approx(mean)
+    runs = mlflow.search_runs(experiment_names=["actreel"])
+    children = runs[runs["tags.mlflow.parentRunId"] == result["run_id"]]
+    assert len(children) == 5
+    assert set(children["status"]) == {"FINISHED"}
+    parent = mlflow.get_run(result["run_id"])
+    assert parent.data.metrics["mean_accuracy"] == pytest.approx(mean)
+    assert parent.data.tags["protocol"] == "logo"
+
+
+def test_it_goes_on_after_the_fold_it_was_at(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    class KilledError(Exception):
+        pass
+
+    trained = []
+
+    def dies_in_the_third(*arguments: object) -> crossval.Score:
+        trained.append(1)
+        if len(trained) == 3:
+            raise KilledError
+        return fit_and_score(*arguments)  # type: ignore[arg-type]
+
+    fit_and_score = crossval.fit_and_score
+    monkeypatch.setattr(crossval, "fit_and_score", dies_in_the_third)
+    with pytest.raises(KilledError):
+        cross_validate(params, None)
+    result = cross_validate(params, None)
+    assert len(trained) == 3 + 3
+    assert len(result["folds"]) == 5
+    runs = mlflow.search_runs(experiment_names=["actreel"])
+    assert len(runs) == 6  # one parent and five folds, none twice
+    assert set(runs["status"]) == {"FINISHED"}
+    assert cross_validate(params, None) == result
+    assert len(trained) == 6
+
+
+def test_a_random_split_is_tagged_and_shuffles_the_same_sizes(params: Params) -> None:
+    result = cross_validate(override(params, ["split.protocol=random"]), 2)
+    assert (result["protocol"], result["leaky"]) == ("random_2fold", True)
+    assert sum(fold["num_test_clips"] for fold in result["folds"]) == 10
+    assert mlflow.get_run(result["run_id"]).data.tags["leaky"] == "true"
+    with pytest.raises(ConfigError, match="needs a number of folds"):
+        cross_validate(override(params, ["split.protocol=random"]), None)
+
+
+def test_leakage_compares_equal_sizes(params: Params) -> None:
+    result = measure_leakage(params, repeats=2)
+    assert result["difference"] == pytest.approx(result["random_accuracy"] - result["group_accuracy"])
+    assert [set(pair) for pair in result["repeats"]] == [{"group_holdout", "random"}] * 2
+
+
+def test_the_command_prints_json_alone_on_stdout(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = [f"--set={setting}" for setting in (*SMALL, f"dataset.path={params.dataset.path}")]
+    main(["crossval", "--folds", "2", "--json", *settings])
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert result["protocol"] == "group_2fold"
+    assert {"accuracy", "groups", "num_test_clips"} <= result["folds"][0].keys()
+    assert "Epoch 1/2" in err
+    main(["crossval", "--folds", "2", *settings])
+    assert f"mean accuracy {result['mean_accuracy']:.3f} ± " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--folds", "1"], "folds must be 'logo' or a number from 2 on. Received: '1'"),
+        (["--folds", "2", "--set", "train.epoch=3"], "Received: 'train.epoch'. Did you mean 'epochs'?"),
+        (["--folds", "2", "--set", "epochs"], "must be SECTION.KEY=VALUE"),
+        (["--folds", "2", "--set", "dataset.name=folder"], "needs dataset.path"),
+    ],
+)
+def test_a_wrong_call_is_a_message(
+    project: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["crossval", *arguments])
+    assert message in f"{exit_.value.code}{capsys.readouterr().err}"
+
+
+def test_more_folds_than_groups_is_an_error(params: Params) -> None:
+    with pytest.raises(ActreelError, match="Received: 5 groups for 9 folds"):
+        cross_validate(params, 9)

@@ -1,0 +1,137 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from actreel import features
+from actreel.config import ClipSpec, ModelParams, SplitParams, TrainParams
+from actreel.dataset.records import clips_of, index_videos
+from actreel.dataset.splits import assign_splits
+from actreel.dataset.store import StoredClips, extract_clips
+from actreel.errors import DatasetError, ModelError
+from actreel.features import StoredFeatures, encode_clips, open_inputs
+from actreel.models import build_encoder
+from actreel.training import complete, fitted_part, predict, train
+from tests.conftest import write_fading_dataset
+
+SPEC = ClipSpec(num_frames=3, height=32, width=48, sampling="uniform")
+FROZEN = ModelParams(
+    encoder="efficientnet_lite0", weights="imagenet", head="bilstm", motion="difference", units=8, dropout=0.0
+)
+LABELS = ["Brighten", "Darken"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("features")
+
+
+@pytest.fixture(scope="module")
+def index(folder: Path) -> pd.DataFrame:
+    index = index_videos(write_fading_dataset(folder / "videos", groups=4, clips=1))
+    index["split"] = assign_splits(index, SplitParams(protocol="group_holdout", val=0.25, test=0.25, seed=0))
+    return index
+
+
+@pytest.fixture(scope="module")
+def clips(folder: Path, index: pd.DataFrame) -> StoredClips:
+    extract_clips(index, folder / "videos", folder / "clips", SPEC)
+    return StoredClips(folder / "clips")
+
+
+def encode(index: pd.DataFrame, clips: StoredClips, target: Path, **changes: Any) -> StoredFeatures:
+    values = {"encoder": "efficientnet_lite0", "weights": "imagenet", "mirror": True} | changes
+    encode_clips(index, clips, target, **values)
+    return StoredFeatures(target)
+
+
+@pytest.fixture(scope="module")
+def stored(folder: Path, index: pd.DataFrame, clips: StoredClips) -> StoredFeatures:
+    return encode(index, clips, folder / "features")
+
+
+def test_features_are_what_the_keras_encoder_gives(
+    stored: StoredFeatures, clips: StoredClips, index: pd.DataFrame
+) -> None:
+    encoder = build_encoder(FROZEN, SPEC)
+    names = index["clip"].tolist()[2:5]
+    mirrored = [True, False, True]
+    frames = clips.take(names, mirrored)
+    np.testing.assert_array_equal(frames[0], clips.take(names)[0][:, :, ::-1])
+    expected = np.asarray(encoder(frames.reshape(-1, *SPEC.shape[1:]))).reshape(3, SPEC.num_frames, 1280)
+    np.testing.assert_allclose(stored.take(names, mirrored), expected, atol=1e-4)
+    np.testing.assert_allclose(stored.take(names)[1], expected[1], atol=1e-4)
+    assert np.abs(stored.take(names) - stored.take(names, mirrored)).max() > 1e-2
+
+
+def test_a_second_run_encodes_only_what_is_missing(
+    stored: StoredFeatures,
+    clips: StoredClips,
+    index: pd.DataFrame,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    encoded: list[str] = []
+    real = features._encode_on_cores
+
+    def counted(session: Any, clips: StoredClips, names: Any, mirror: bool) -> Any:
+        encoded.extend(names)
+        return real(session, clips, names, mirror)
+
+    monkeypatch.setattr(features, "_encode_on_cores", counted)
+    encode(index, clips, folder / "features")
+    assert encoded == []
+    before = stored.take(index["clip"].tolist())
+    next((folder / "features").glob("Darken-*.npy")).unlink()
+    again = encode(index, clips, folder / "features")
+    assert encoded == [name for name in index["clip"] if name.startswith("Darken")]
+    np.testing.assert_array_equal(again.take(index["clip"].tolist()), before)
+    assert "encode: 4 clips at " in capsys.readouterr().err
+
+
+def test_a_complete_store_needs_no_encoder(
+    stored: StoredFeatures, clips: StoredClips, index: pd.DataFrame, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "_session", None)
+    encode(index, clips, folder / "features")
+    with pytest.raises(TypeError):  # other settings do
+        encode(index, clips, folder / "others", mirror=False)
+
+
+@pytest.mark.parametrize("changes", [{"encoder": "small_cnn"}, {"encoder": "pixels"}, {"weights": "none"}])
+def test_an_encoder_in_training_leaves_the_store_empty(
+    changes: dict[str, str], clips: StoredClips, index: pd.DataFrame, tmp_path: Path, folder: Path
+) -> None:
+    assert len(encode(index, clips, tmp_path, **changes)) == 0
+    assert isinstance(open_inputs(folder / "clips", tmp_path), StoredClips)
+
+
+def test_a_head_is_fitted_to_features_and_then_joined_to_its_encoder(
+    stored: StoredFeatures, clips: StoredClips, index: pd.DataFrame, folder: Path
+) -> None:
+    inputs = open_inputs(folder / "clips", folder / "features")
+    assert isinstance(inputs, StoredFeatures)
+    rows = {split: clips_of(index, split) for split in ("train", "val", "test")}
+    params = TrainParams(epochs=2, batch_size=2, learning_rate=0.01, patience=2, mirror=True, seed=0)
+    fitted, _ = train(FROZEN, params, inputs, rows, LABELS)
+    mean, variance = fitted.get_layer("normalise").get_weights()
+    learned = inputs.take(rows["train"]["clip"].tolist()).reshape(-1, 1280)
+    np.testing.assert_allclose(mean, learned.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(variance, learned.var(axis=0), atol=1e-5)
+    whole = complete(FROZEN, SPEC, fitted)
+    from_features = predict(fitted_part(whole, inputs), inputs, rows["test"], LABELS, 2)
+    from_frames = predict(fitted_part(whole, clips), clips, rows["test"], LABELS, 2)
+    np.testing.assert_allclose(from_features, from_frames, atol=1e-4)
+
+
+def test_weights_that_are_no_file_are_a_message(clips: StoredClips, index: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"model\.weights must be .*none\.h5"):
+        encode(index, clips, tmp_path / "f", weights=str(tmp_path / "none.h5"))
+
+
+def test_a_missing_store_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="dvc repro encode"):
+        open_inputs(tmp_path, tmp_path)
