@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
@@ -38,6 +40,16 @@ def write_video_file(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float
     if writer is not None:
         writer.release()
     return path
+
+
+def children_running(pid: int, module: str) -> list[psutil.Process]:
+    """A process's descendants that run `python -m module`."""
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.Error):  # it may have ended since it was listed
+            if module in child.cmdline():
+                found.append(child)
+    return found
 
 
 def grey_frames(levels: Iterable[int], height: int = 48, width: int = 64) -> list[NDArray[np.uint8]]:

@@ -20,7 +20,7 @@ import pytest
 
 from actreel.config import ClipSpec
 from pipelines.package import SERVED
-from tests.conftest import ROOT, grey_frames, write_model_folder, write_video_file
+from tests.conftest import ROOT, children_running, grey_frames, write_model_folder, write_video_file
 
 LABELS = {"registered_model": "actreel-grey", "version": "3", "run_id": "none", "accuracy": "0.8750"}
 BUILD = f"""
@@ -87,8 +87,7 @@ class Served:
     @property
     def workers(self) -> dict[int, psutil.Process]:
         """Its workers by process id."""
-        children = psutil.Process(self.pid).children(recursive=True)
-        return {child.pid: child for child in children if "_bentoml_impl.worker.service" in child.cmdline()}
+        return {child.pid: child for child in children_running(self.pid, "_bentoml_impl.worker.service")}
 
 
 @contextmanager

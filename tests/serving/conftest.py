@@ -21,7 +21,7 @@ import pytest
 
 from actreel.classifier import ClassifierCard
 from actreel.config import ClipSpec
-from tests.conftest import ROOT, grey_frames, write_model_folder, write_video_file
+from tests.conftest import ROOT, children_running, grey_frames, write_model_folder, write_video_file
 
 LABELS = ("dark", "middle", "bright")
 CLIP_DURATION_S = 2.0
@@ -48,8 +48,7 @@ class Server:
 
     @property
     def decoders(self) -> list[psutil.Process]:
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if "serving.decoder" in child.cmdline()]
+        return children_running(self.process.pid, "serving.decoder")
 
     def leftovers(self) -> list[Path]:
         """Files of requests that are over."""
