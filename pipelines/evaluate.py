@@ -45,45 +45,58 @@ def main() -> None:
             f"Received: a difference of {parity:.2g}."
         )
 
+    low, high = evaluation.interval_over_groups(probabilities.argmax(axis=1) == targets, test["group"].to_numpy(str))
+    uncalibrated = evaluation.sharpened(probabilities, classifier.card.temperature)
     scores = {
         "accuracy": evaluation.accuracy(probabilities, targets),
+        "accuracy_low": low,
+        "accuracy_high": high,
         "top5_accuracy": evaluation.accuracy(probabilities, targets, k=5),
         **evaluation.macro_scores(probabilities, targets),
         "chance": evaluation.chance(targets_of(clips_of(index, TRAIN), labels), targets),
         "mean_pool_accuracy": evaluation.accuracy(blind, targets),
+        "calibration_error": evaluation.calibration_error(probabilities, targets),
+        "uncalibrated_error": evaluation.calibration_error(uncalibrated, targets),
         "protocol": params.split.protocol,
         "num_test_clips": len(test),
         "num_test_groups": int(test["group"].nunique()),
         "num_classes": len(labels),
     }
-    table = evaluation.per_class(probabilities, blind, targets, labels)
     curve = pd.read_csv(TRAINING / "curve.csv")
     curve["test_accuracy"] = [
         evaluation.accuracy(probabilities_of(then), targets) for then in epoch_models(model, TRAINING / "epochs")
     ]
-
+    tables = {
+        "per_class": evaluation.per_class(probabilities, blind, targets, labels),
+        "curve": curve,
+        "answers": pd.DataFrame(
+            {
+                "clip": test["clip"],
+                "actual": test["action"],
+                "predicted": [labels[place] for place in probabilities.argmax(axis=1)],
+                "confidence": probabilities.max(axis=1),
+            }
+        ),
+    }
     REPORTS.mkdir(exist_ok=True)
     METRICS.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
-    table.to_csv(REPORTS / "per_class.csv", index=False)
-    curve.to_csv(REPORTS / "curve.csv", index=False)
-    answers = pd.DataFrame(
-        {
-            "clip": test["clip"],
-            "actual": test["action"],
-            "predicted": [labels[place] for place in probabilities.argmax(axis=1)],
-            "confidence": probabilities.max(axis=1),
-        }
-    )
-    answers.to_csv(REPORTS / "answers.csv", index=False)
-    print(table.round(3).to_string(index=False))
+    for name, table in tables.items():
+        table.to_csv(REPORTS / f"{name}.csv", index=False)
+    print(tables["per_class"].round(3).to_string(index=False))
     print("\n".join(f"{name}: {value}" for name, value in scores.items()))
 
     with tracking.reopened_run(classifier.card.provenance.run_id):
-        tracking.log_metrics(scores | {"onnx_parity": parity})
+        tracking.log_metrics(scores | {"onnx_parity": parity, "temperature": classifier.card.temperature})
         kept = int(curve["epoch"].to_numpy()[curve["val_loss"].argmin()])
         tracking.log_figure(figures.learning_curves(curve, kept), "curves.png")
         tracking.log_figure(figures.confusion(targets, probabilities.argmax(axis=1), labels), "confusion.png")
-        for report in (METRICS, *REPORTS.glob("*.csv")):
+        tracking.log_figure(
+            figures.reliability(
+                evaluation.reliability(uncalibrated, targets), evaluation.reliability(probabilities, targets)
+            ),
+            "reliability.png",
+        )
+        for report in (METRICS, *(REPORTS / f"{name}.csv" for name in tables)):
             tracking.log_file(report, "reports")
         verdict = contest(classifier, store, test, targets, probabilities, scores, params.split.leaky)
         tracking.log_verdict(verdict)

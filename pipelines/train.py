@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from actreel import tracking
 from actreel.classifier import ONNX_FILE, ClassifierCard, Provenance
 from actreel.config import load_params
-from actreel.dataset.records import SPLITS, TEST, clips_of, data_version, labels_of, read_index
+from actreel.dataset.records import SPLITS, TEST, VAL, clips_of, data_version, labels_of, read_index
 from actreel.dataset.store import StoredClips
 from actreel.errors import exit_cleanly
+from actreel.evaluation import fit_temperature
 from actreel.features import open_inputs
 from actreel.models import export_onnx
-from actreel.training import complete, train
+from actreel.training import complete, cool, predict, targets_of, train
 from pipelines.places import BASELINE, CLIPS, DATASET, FEATURES, INDEX, MODEL, TRAINING, VALIDATION
 
 
@@ -36,6 +37,9 @@ def main() -> None:
             epoch_weights=TRAINING / "epochs", on_epoch=tracking.log_epoch,
         )  # fmt: skip
         curve.to_csv(TRAINING / "curve.csv", index=False)
+        unsure = predict(fitted, inputs, rows[VAL], labels, params.train.batch_size)
+        temperature = fit_temperature(unsure, targets_of(rows[VAL], labels))
+        cool(fitted, temperature)
 
         print("training the order-blind baseline the same way")
         order_blind = params.model.order_blind
@@ -58,6 +62,7 @@ def main() -> None:
         card = ClassifierCard(
             labels=tuple(labels),
             clip=clips.spec,
+            temperature=temperature,
             clip_duration_s=float(rows["train"]["duration_s"].median()),
             provenance=provenance,
         )

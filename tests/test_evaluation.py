@@ -1,7 +1,18 @@
 import numpy as np
 import pytest
 
-from actreel.evaluation import accuracy, chance, judge, macro_scores, per_class
+from actreel.evaluation import (
+    accuracy,
+    balanced_accuracy,
+    calibration_error,
+    chance,
+    fit_temperature,
+    interval_over_groups,
+    judge,
+    macro_scores,
+    per_class,
+    sharpened,
+)
 
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.5, 0.1, 0.4]], dtype=np.float32)
 TARGETS = np.array([0, 1, 1, 2])
@@ -61,3 +72,45 @@ def test_a_better_model_replaces_the_champion() -> None:
     verdict = judge(SCORES, has_champion=True, champion_accuracy=0.8, fair_accuracy=0.85)
     assert verdict.promoted
     assert "0.8500 to 0.8000" in verdict.reason
+
+
+def test_a_leaky_model_is_never_champion() -> None:
+    verdict = judge(SCORES, has_champion=False, champion_accuracy=None, fair_accuracy=None, leaky=True)
+    assert not verdict.promoted
+    assert "must not cross splits" in verdict.reason
+
+
+def test_balanced_accuracy_counts_every_action_alike() -> None:
+    assert balanced_accuracy(["a"] * 9 + ["b"], ["a"] * 10) == 0.5
+
+
+def test_the_interval_is_wider_where_the_clips_of_a_group_stand_or_fall_together() -> None:
+    right = np.array([True] * 30 + [False] * 10)
+    groups = np.array([f"g{number // 10}" for number in range(40)])
+    low, high = interval_over_groups(right, groups)
+    assert low < 0.5
+    assert high == 1.0
+    alone_low, alone_high = interval_over_groups(right, np.arange(40).astype(str))
+    assert alone_high - alone_low < high - low
+    assert alone_low < 0.75 < alone_high
+
+
+def test_calibration_error_by_hand() -> None:
+    probabilities = np.array([[0.9, 0.1]] * 10, dtype=np.float32)
+    assert calibration_error(probabilities, np.zeros(10, dtype=int)) == pytest.approx(0.1, abs=1e-6)
+    assert calibration_error(probabilities, np.array([0] * 9 + [1])) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 3.0])
+def test_the_temperature_that_was_put_on_is_found(temperature: float) -> None:
+    rng = np.random.default_rng(0)
+    honest = rng.dirichlet(np.ones(4), 5000).astype(np.float32)
+    targets = np.array([rng.choice(4, p=row / row.sum()) for row in honest.astype(np.float64)])
+    assert fit_temperature(sharpened(honest, temperature), targets) == pytest.approx(temperature, rel=0.1)
+
+
+def test_sharpening_keeps_the_order_and_can_be_undone() -> None:
+    sharp = sharpened(PROBABILITIES, 2.5)
+    np.testing.assert_array_equal(sharp.argmax(axis=1), PROBABILITIES.argmax(axis=1))
+    np.testing.assert_allclose(sharp.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(sharpened(sharp, 1 / 2.5), PROBABILITIES, atol=1e-5)

@@ -12,8 +12,9 @@ from actreel.dataset.records import clips_of, index_videos, labels_of
 from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.errors import ModelError
+from actreel.evaluation import sharpened
 from actreel.models import export_onnx
-from actreel.training import clip_batches, epoch_models, predict, train
+from actreel.training import clip_batches, cool, epoch_models, predict, train
 from tests.conftest import ROOT
 
 SPEC = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
@@ -87,6 +88,14 @@ def test_the_same_seed_gives_the_same_weights(store: StoredClips, rows: dict[str
     )
     np.testing.assert_array_equal(first, second)
     assert (first != other).any()
+
+
+def test_a_temperature_ends_up_in_the_weights(store: StoredClips, rows: dict[str, pd.DataFrame]) -> None:
+    labels = ["Brighten", "Darken"]
+    model, _ = train(LSTM, train_params(), store, rows, labels)
+    before = predict(model, store, rows["test"], labels, 8)
+    cool(model, 2.0)
+    np.testing.assert_allclose(predict(model, store, rows["test"], labels, 8), sharpened(before, 0.5), atol=1e-5)
 
 
 def test_weights_of_every_epoch_are_kept(store: StoredClips, rows: dict[str, pd.DataFrame], tmp_path: Path) -> None:

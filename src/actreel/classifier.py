@@ -52,6 +52,7 @@ class ClassifierCard(BaseModel):
         clip: How a video becomes the model's input.
         clip_duration_s: The training clips' median duration, in seconds: a much longer video is seen through windows
             of that length (None: as one clip, whatever its length).
+        temperature: What the logits were divided by to make confidence mean what it says; the weights hold it already.
         provenance: Where the model comes from.
     """
 
@@ -60,6 +61,7 @@ class ClassifierCard(BaseModel):
     labels: tuple[str, ...] = Field(min_length=2)
     clip: ClipSpec
     clip_duration_s: float | None = Field(default=None, gt=0)
+    temperature: float = Field(default=1.0, gt=0)
     provenance: Provenance
 
     def save(self, folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 
@@ -34,6 +35,65 @@ def macro_scores(probabilities: NDArray[np.float32], targets: NDArray[np.int64])
         targets, probabilities.argmax(axis=1), labels=range(probabilities.shape[1]), average="macro", zero_division=0
     )
     return {"macro_precision": float(precision), "macro_recall": float(recall), "macro_f1": float(f1)}
+
+
+def interval_over_groups(
+    right: NDArray[np.bool_], groups: NDArray[np.str_], repeats: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """95 % bootstrap interval of the accuracy, drawing whole groups: their clips are no independent witnesses.
+
+    Args:
+        right: bool (N,), whether each clip was answered right.
+        groups: str (N,), each clip's group.
+        repeats: Samples drawn.
+        seed: Of the draw.
+
+    Returns:
+        Lower and upper end.
+    """
+    _, number = np.unique(groups, return_inverse=True)
+    hits, sizes = np.bincount(number, weights=right), np.bincount(number)
+    drawn = np.random.default_rng(seed).integers(len(sizes), size=(repeats, len(sizes)))
+    low, high = np.quantile(hits[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), (0.025, 0.975))
+    return float(low), float(high)
+
+
+def calibration_error(probabilities: NDArray[np.float32], targets: NDArray[np.int64], bins: int = 15) -> float:
+    """Expected calibration error (Guo et al., ICML 2017): how far confidence is from accuracy, over equal bins."""
+    table = reliability(probabilities, targets, bins)
+    return float((table["clips"] / table["clips"].sum() * (table["accuracy"] - table["confidence"]).abs()).sum())
+
+
+def reliability(probabilities: NDArray[np.float32], targets: NDArray[np.int64], bins: int = 15) -> pd.DataFrame:
+    """One row a bin of confidence that holds clips: `clips`, mean `confidence`, `accuracy`."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == targets
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    table = pd.DataFrame({"bin": place, "confidence": confidence, "accuracy": right.astype(float)}).groupby("bin")
+    return table.agg(clips=("accuracy", "size"), confidence=("confidence", "mean"), accuracy=("accuracy", "mean"))
+
+
+def sharpened(probabilities: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """The softmax of the logits times a factor: 1/T puts a temperature T on, T takes it off again."""
+    logits = np.log(np.maximum(probabilities.astype(np.float64), 1e-12)) * factor
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def fit_temperature(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
+    """The temperature that makes the right answers likeliest (Guo et al., ICML 2017), between 1/4 and 10.
+
+    Args:
+        probabilities: float32 (N, K), on clips that were not trained on.
+        targets: int64 (N,), the right columns.
+    """
+
+    def surprise(log_temperature: float) -> float:
+        likely = sharpened(probabilities, float(np.exp(-log_temperature)))[np.arange(len(targets)), targets]
+        return float(-np.log(np.maximum(likely, 1e-12)).mean())
+
+    # Where every answer is right, the likeliest temperature is 0: a few clips are no proof of certainty.
+    return float(np.exp(minimize_scalar(surprise, bounds=(np.log(0.25), np.log(10)), method="bounded").x))
 
 
 def balanced_accuracy(actions: list[str], answers: list[str]) -> float:

@@ -92,3 +92,20 @@ def confusion(targets: NDArray[np.int64], answers: NDArray[np.int64], labels: li
     axes.set_yticks(places, labels)
     axes.set(xlabel="answered", ylabel="true")
     return figure
+
+
+def reliability(before: pd.DataFrame, after: pd.DataFrame) -> Figure:
+    """How often answers of a given confidence are right, before and after the temperature.
+
+    Args:
+        before: One row a bin: `confidence`, `accuracy`, `clips`.
+        after: The same after calibration.
+    """
+    figure = Figure(figsize=(4.6, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.7", linestyle=":")
+    for table, name in ((before, "before"), (after, "after calibration")):
+        axes.plot(table["confidence"], table["accuracy"], marker="o", label=name)
+    axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.legend(frameon=False)
+    return figure

@@ -15,7 +15,7 @@ from actreel.config import ClipSpec, ModelParams, TrainParams
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.features import StoredFeatures
-from actreel.models import HEAD, NORMALISE, build_encoder, build_head, build_model, join
+from actreel.models import HEAD, NORMALISE, PROBABILITIES, build_encoder, build_head, build_model, join
 
 
 def clip_batches(
@@ -132,6 +132,17 @@ def train(
         )
     curve.insert(0, "epoch", np.arange(1, len(curve) + 1))
     return model, curve
+
+
+def cool(model: Any, temperature: float) -> None:
+    """Divides a fitted model's logits by a temperature, in the weights of its last layer.
+
+    So Keras, ONNX and every copy of the model give the same calibrated probabilities without knowing of it.
+    """
+    last = (model if any(layer.name == PROBABILITIES for layer in model.layers) else model.get_layer(HEAD)).get_layer(
+        PROBABILITIES
+    )
+    last.set_weights([weights / temperature for weights in last.get_weights()])
 
 
 def complete(model_params: ModelParams, spec: ClipSpec, model: Any) -> Any:
