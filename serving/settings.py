@@ -66,7 +66,7 @@ class Settings(BaseModel):
     job_timeout_s: float = Field(default=600, gt=0)
     decoder_memory_bytes: int = Field(default=2**30, ge=2**29)
     decoders: int = Field(default=1, ge=1)
-    max_requests: int = Field(default=48, ge=1)
+    max_requests: int = Field(default=24, ge=1)
     max_jobs: int = Field(default=16, ge=1)
     max_streams: int = Field(default=64, ge=1)
     result_ttl_s: float = Field(default=900, gt=0)
