@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,15 +91,23 @@ class Admission:
         self._retry_after_s = retry_after_s
         self._inside = 0
 
-    @contextmanager
-    def __call__(self) -> Any:
-        """Lets one in for as long as the context is open.
+    def check(self) -> None:
+        """Refuses whom there is no place for.
 
         Raises:
-            RefusalError: 429, the place is full.
+            RefusalError: 429.
         """
         if self._inside >= self._limit:
             raise busy(self._what, self._limit, self._retry_after_s)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Takes a place for as long as the context is open.
+
+        Raises:
+            RefusalError: 429.
+        """
+        self.check()
         self._inside += 1
         try:
             yield
@@ -193,7 +201,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def predict_file(request: Request) -> Prediction:
         """Names the action in an uploaded video: multipart field `video`, any container that FFmpeg reads."""
         started = time.perf_counter()
-        with videos(), running.scratch.private() as folder:
+        with videos.place(), running.scratch.private() as folder:
             path = folder / VIDEO_FILE
             title = await receive_video(request, path, settings.max_upload_bytes)
             STAGE_SECONDS.labels("upload").observe(time.perf_counter() - started)
@@ -206,7 +214,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def predict_url(request: Request, link: Link) -> Prediction:
         """Names the action in a YouTube video, once it is downloaded; a job shows progress meanwhile."""
         started = time.perf_counter()
-        with videos(), running.scratch.private() as folder:
+        with videos.place(), running.scratch.private() as folder:
 
             async def work() -> Prediction:
                 fetched, took = await download(link.url, folder, threading.Event())
@@ -228,7 +236,7 @@ def create_app(settings: Settings) -> FastAPI:
         if request.headers.get("content-type", "").startswith("multipart/"):
             name = running.store.create("decode")
             try:
-                with videos():
+                with videos.place():
                     path = running.store.folder(name) / VIDEO_FILE
                     title = await receive_video(request, path, settings.max_upload_bytes)
             except BaseException:
@@ -277,9 +285,10 @@ def create_app(settings: Settings) -> FastAPI:
     async def job_events(job: JobId) -> StreamingResponse:
         """A job's progress as server-sent events: `progress`, `segments`, and `done`, `failed` or `cancelled`."""
         running.store.get(job)
+        streams.check()  # once the answer has begun, it can no longer be a refusal
 
         async def stream() -> AsyncIterator[bytes]:
-            with streams():
+            with streams.place():
                 async for event in events(running.store, job):
                     yield event
 

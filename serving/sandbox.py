@@ -208,6 +208,10 @@ class Decoder:
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, ValidationError) as error:
             raise DecoderDiedError(str(error)) from error
 
+    async def ended(self) -> None:
+        """Waits until the process has ended."""
+        await self._process.wait()
+
     async def kill(self) -> None:
         """Ends the process at once."""
         with suppress(ProcessLookupError):
@@ -218,7 +222,8 @@ class Decoder:
 class DecoderPool:
     """A worker's decoders: so many for calls, and one for jobs, which so never hold up a call.
 
-    As many as calls may use are kept warm, whoever used them last; one more is started when both need them.
+    As many as calls may use are kept warm, whoever used them last; one more is started when both need them. There is
+    always a warm one: whenever a decoder ends, and no other is idle, the next is started.
     """
 
     def __init__(self, card: ClassifierCard, settings: Settings) -> None:
@@ -227,21 +232,23 @@ class DecoderPool:
         self._calls = asyncio.Semaphore(settings.decoders)
         self._jobs = asyncio.Semaphore(1)
         self._idle: list[Decoder] = []
-        self._chores: set[asyncio.Task[None]] = set()
+        self._starting: asyncio.Task[None] | None = None
+        self._watching: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def start(self) -> None:
         """Starts the warm decoder."""
-        self._idle.append(await Decoder.start(self._card, self._settings))
+        self._idle.append(await self._new())
 
     async def close(self) -> None:
         """Ends all decoders."""
         self._closed = True
-        for chore in self._chores:
-            chore.cancel()
-        await asyncio.gather(*self._chores, return_exceptions=True)
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.wait([self._starting])
         await asyncio.gather(*(decoder.kill() for decoder in self._idle))
         self._idle.clear()
+        await asyncio.gather(*self._watching)
 
     @asynccontextmanager
     async def lease(self, is_job: bool) -> AsyncIterator[Decoder]:
@@ -256,26 +263,39 @@ class DecoderPool:
                 else:
                     # Shielded, as a cancelled request must still not leave a process behind.
                     await asyncio.shield(decoder.kill())
-                    self._warm_up()
 
     async def _take(self) -> Decoder:
+        if not self._idle and self._starting is not None:
+            await asyncio.wait([self._starting])
         while self._idle:
             decoder = self._idle.pop()
             if decoder.reusable:
                 return decoder
             await decoder.kill()
-        return await Decoder.start(self._card, self._settings)
+        return await self._new()
 
-    def _warm_up(self) -> None:
-        async def chore() -> None:
-            try:
-                decoder = await Decoder.start(self._card, self._settings)
-            except (OSError, DecoderDiedError, TimeoutError) as error:
-                log.warning("no decoder could be started: %s", error)
-                return
-            self._idle.append(decoder)
+    async def _new(self) -> Decoder:
+        decoder = await Decoder.start(self._card, self._settings)
+        watching = asyncio.create_task(self._replace(decoder))
+        self._watching.add(watching)
+        watching.add_done_callback(self._watching.discard)
+        return decoder
 
-        if not self._idle and not self._closed and not self._chores:
-            task = asyncio.create_task(chore())
-            self._chores.add(task)
-            task.add_done_callback(self._chores.discard)
+    async def _replace(self, decoder: Decoder) -> None:
+        await decoder.ended()
+        if decoder in self._idle:
+            self._idle.remove(decoder)
+        if not self._idle and not self._closed and self._starting is None:
+            self._starting = asyncio.create_task(self._warm_up())
+
+    async def _warm_up(self) -> None:
+        try:
+            decoder = await self._new()
+            if len(self._idle) < self._settings.decoders:
+                self._idle.append(decoder)
+            else:
+                await decoder.kill()
+        except (OSError, DecoderDiedError, TimeoutError) as error:
+            log.warning("no decoder could be started: %s", error)
+        finally:
+            self._starting = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import tempfile
 from collections.abc import Mapping
@@ -65,7 +66,7 @@ class Settings(BaseModel):
     job_timeout_s: float = Field(default=600, gt=0)
     decoder_memory_bytes: int = Field(default=2**30, ge=2**29)
     decoders: int = Field(default=1, ge=1)
-    max_requests: int = Field(default=48, ge=1)
+    max_requests: int = Field(default=24, ge=1)
     max_jobs: int = Field(default=16, ge=1)
     max_streams: int = Field(default=64, ge=1)
     result_ttl_s: float = Field(default=900, gt=0)
@@ -82,8 +83,14 @@ class Settings(BaseModel):
         """Reads the variables that are set; `ACTREEL_RATE_EXEMPT` is a list with commas.
 
         Raises:
-            ConfigError: A value is out of range.
+            ConfigError: A value is out of range, or a variable is unknown: a limit that is spelt wrong is no limit.
         """
+        known = [PREFIX + name.upper() for name in cls.model_fields]
+        for name in environment:
+            if name.startswith(PREFIX) and name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}."
+                raise ConfigError(f"every variable {PREFIX}... must be one of the service's. Received: {name}. {hint}")
         values: dict[str, object] = {
             name: environment[PREFIX + name.upper()]
             for name in cls.model_fields

@@ -145,6 +145,7 @@ def test_the_exported_bento_serves_without_its_store(
         served(str(bento), home, elsewhere, log) as server,
         httpx.Client(base_url=server.address, timeout=30) as client,
     ):
+        assert 'actreel_stage_seconds_count{stage="model"} 1.0' in client.get("/metrics").text, "it has warmed up"
         answer = client.post("/predict_file", files={"video": video.read_bytes()}).json()
         assert answer["label"] == "middle"
         assert (answer["model"]["name"], answer["model"]["version"]) == ("actreel-grey", "3")

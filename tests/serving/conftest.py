@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,30 @@ def serve(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def server(serve: Serve) -> Server:
     """The one that most tests share."""
     return serve()
+
+
+@pytest.fixture(scope="session")
+def narrow(serve: Serve) -> Server:
+    """One that is soon full: 2 videos, 3 jobs, 1 event stream, and 2 s for a decoder."""
+    return serve(max_requests=2, max_jobs=3, max_streams=1, decode_timeout_s=2)
+
+
+@pytest.fixture
+def halted(narrow: Server, films: Path) -> Iterator[psutil.Process]:
+    """The decoder of `narrow`, standing still: it stands for a video that takes long."""
+    with narrow.client() as client:  # one that has answered is there and ready
+        client.post("/predict_file", files={"video": (films / "grey.avi").read_bytes()}).raise_for_status()
+    (decoder,) = wait_for(lambda: narrow.decoders)
+    decoder.suspend()
+    yield decoder
+    with suppress(psutil.NoSuchProcess):
+        decoder.kill()
+
+
+@pytest.fixture(scope="session")
+def locked(serve: Serve) -> Server:
+    """One that wants the key "open sesame"."""
+    return serve(api_key="open sesame")
 
 
 @pytest.fixture

@@ -82,13 +82,12 @@ def test_the_own_page_and_command_lines_can(
     assert answer.status_code == 200
 
 
-def test_a_key_if_the_operator_wants_one(serve: Serve, films: Path) -> None:
-    server = serve(api_key="open sesame")
+def test_a_key_if_the_operator_wants_one(locked: Server, films: Path) -> None:
     video = {"video": (films / "grey.avi").read_bytes()}
-    with server.client() as client:
+    with locked.client() as client:
         for headers in ({}, {"X-API-Key": "guess"}, {"X-API-Key": ""}):
             answer = client.post("/predict_file", files=video, headers=headers)
             assert (answer.status_code, answer.json()["error"]["code"]) == (401, "no_key")
         assert client.post("/predict_file", files=video, headers={"X-API-Key": "open sesame"}).status_code == 200
         assert client.get("/model").status_code == 200
-    assert "sesame" not in server.log
+    assert "sesame" not in locked.log

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import grey_frames, write_video_file
-from tests.serving.conftest import MAX_UPLOAD_BYTES, Serve, Server, wait_for
+from tests.serving.conftest import MAX_UPLOAD_BYTES, Server, wait_for
 
 IN_TIME_S = 2.0
 
@@ -252,25 +252,3 @@ def test_a_bad_content_type_is_no_trouble(server: Server) -> None:
     with server.client() as client:
         answer = client.post("/predict_file", content=b"x", headers={b"Content-Type": b"\xff\xfe"})  # type: ignore[dict-item]
     assert answer.status_code == 422
-
-
-def test_a_crash_leaves_nothing_after_the_next_start(serve: Serve, films: Path) -> None:
-    first = serve()
-    decoders = first.decoders
-    assert decoders
-    host, port = first.address.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as connection:
-        connection.sendall(
-            b"POST /predict_file HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
-            b"Content-Length: 100\r\n\r\n--b\r\n"
-        )
-        wait_for(lambda: first.leftovers())
-        first.process.kill()
-        first.process.wait()
-    assert first.leftovers()
-    for decoder in decoders:
-        decoder.wait(3)  # it ends when its pipe does
-    second = serve(state_dir=first.state)
-    assert second.leftovers() == []
-    assert len(list((first.state / "workers").iterdir())) == 1
-    assert upload(second, (films / "grey.avi").read_bytes()).status_code == 200

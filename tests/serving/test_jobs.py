@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import httpx
 import numpy as np
+import psutil
 import pytest
 
 from serving.answers import RefusalError
@@ -54,15 +55,10 @@ def ended(client: httpx.Client, job: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def halted(serve: Serve) -> Iterator[tuple[Server, httpx.Client]]:
-    """A server whose only decoder stands still."""
-    server = serve(decoders=1, max_jobs=3, job_timeout_s=60, decode_timeout_s=1)
-    (decoder,) = server.decoders
-    decoder.suspend()
-    with server.client() as client:
-        yield server, client
-    for decoder in server.decoders:
-        decoder.send_signal(signal.SIGKILL)
+def held(narrow: Server, halted: psutil.Process) -> Iterator[httpx.Client]:
+    """A client of `narrow`, whose decoder stands still."""
+    with narrow.client() as client:
+        yield client
 
 
 def test_events_tell_progress_segments_and_the_answer(client: httpx.Client, films: Path) -> None:
@@ -128,22 +124,21 @@ def test_names_cannot_be_guessed(client: httpx.Client, films: Path) -> None:
         ended(client, name)
 
 
-def test_cancel_stops_the_work(halted: tuple[Server, httpx.Client], films: Path) -> None:
-    server, client = halted
-    (decoder,) = server.decoders
+def test_cancel_stops_the_work(narrow: Server, halted: psutil.Process, held: httpx.Client, films: Path) -> None:
+    client = held
     job = submit(client, films / "grey.avi")
     wait_for(lambda: client.get(f"/jobs/{job}").json()["state"] == "running")
     assert client.delete(f"/jobs/{job}").status_code == 200
     assert ended(client, job)["state"] == "cancelled"
     assert [name for name, _ in follow(client, job)][-1] == "cancelled"
-    wait_for(lambda: decoder.pid not in [one.pid for one in server.decoders])
-    assert not (server.state / "jobs" / job / "video").exists()
+    wait_for(lambda: halted.pid not in [one.pid for one in narrow.decoders])
+    assert not (narrow.state / "jobs" / job / "video").exists()
     assert ended(client, submit(client, films / "grey.avi"))["state"] == "done", "another decoder has taken its place"
     assert client.delete(f"/jobs/{job}").json()["state"] == "cancelled", "an end is an end"
 
 
-def test_a_full_queue_says_when_to_come_back(halted: tuple[Server, httpx.Client], films: Path) -> None:
-    _, client = halted
+def test_a_full_queue_says_when_to_come_back(held: httpx.Client, films: Path) -> None:
+    client = held
     jobs = [submit(client, films / "grey.avi") for _ in range(3)]
     answer = client.post("/jobs", files={"video": (films / "grey.avi").read_bytes()})
     assert (answer.status_code, answer.json()["error"]["code"]) == (429, "busy")
@@ -153,14 +148,26 @@ def test_a_full_queue_says_when_to_come_back(halted: tuple[Server, httpx.Client]
     assert [ended(client, job)["state"] for job in jobs] == ["cancelled"] * 3
 
 
-def test_a_video_that_never_decodes_is_given_up(halted: tuple[Server, httpx.Client], films: Path) -> None:
-    server, client = halted
+def test_event_streams_are_counted_and_end_with_their_client(narrow: Server, held: httpx.Client, films: Path) -> None:
+    client = held
+    job = submit(client, films / "grey.avi")
+    with narrow.client() as other, other.stream("GET", f"/jobs/{job}/events") as stream:
+        lines = stream.iter_lines()  # kept, as the connection closes with it
+        assert next(lines).startswith("event: progress")
+        answer = client.get(f"/jobs/{job}/events")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (429, "busy")
+    client.delete(f"/jobs/{job}")
+    ended(client, job)
+    wait_for(lambda: client.get(f"/jobs/{job}/events").status_code == 200)
+
+
+def test_a_video_that_never_decodes_is_given_up(narrow: Server, held: httpx.Client, films: Path) -> None:
     started = time.monotonic()
-    answer = client.post("/predict_file", files={"video": (films / "grey.avi").read_bytes()})
+    answer = held.post("/predict_file", files={"video": (films / "grey.avi").read_bytes()})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "too_slow")
-    assert time.monotonic() - started < 3
-    assert client.post("/predict_file", files={"video": (films / "grey.avi").read_bytes()}).status_code == 200
-    assert server.leftovers() == []
+    assert time.monotonic() - started < 4
+    assert held.post("/predict_file", files={"video": (films / "grey.avi").read_bytes()}).status_code == 200
+    assert narrow.leftovers() == []
 
 
 def test_results_are_kept_for_a_limited_time(tmp_path: Path) -> None:
@@ -186,31 +193,40 @@ def check_expiry(store: JobStore, owner: str) -> None:
     assert store.folder(running).exists()
 
 
-def test_the_jobs_of_a_dead_worker_fail(serve: Serve, films: Path) -> None:
-    first = serve(decoders=1)
-    first.decoders[0].suspend()
-    with first.client() as client:
+def test_after_a_crash_nothing_is_left_and_its_jobs_fail(serve: Serve, films: Path) -> None:
+    first = serve()
+    (decoder,) = first.decoders
+    decoder.suspend()
+    host, port = first.address.removeprefix("http://").split(":")
+    with first.client() as client, socket.create_connection((host, int(port))) as connection:
         job = submit(client, films / "grey.avi")
         wait_for(lambda: client.get(f"/jobs/{job}").json()["state"] == "running")
-        (decoder,) = first.decoders
+        connection.sendall(
+            b"POST /predict_file HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+            b"Content-Length: 100\r\n\r\n--b\r\n"
+        )
+        wait_for(first.leftovers)
         first.process.kill()
         first.process.wait()
-        decoder.kill()
+    assert first.leftovers()
+    decoder.resume()
+    decoder.wait(3)  # it ends when its pipe does
     second = serve(state_dir=first.state)
+    assert second.leftovers() == []
+    assert len(list((first.state / "workers").iterdir())) == 1
     with second.client() as client:
         state = ended(client, job)
     assert (state["state"], state["error"]["code"]) == ("failed", "interrupted")
 
 
-def test_any_worker_can_tell_and_cancel(serve: Serve, films: Path) -> None:
-    first = serve(decoders=1)
-    second = serve(state_dir=first.state)
-    first.decoders[0].suspend()
-    with first.client() as one, second.client() as other:
-        job = submit(one, films / "grey.avi")
+def test_any_worker_can_tell_and_cancel(
+    serve: Serve, narrow: Server, halted: psutil.Process, held: httpx.Client, films: Path
+) -> None:
+    with serve(state_dir=narrow.state).client() as other:
+        job = submit(held, films / "grey.avi")
         wait_for(lambda: other.get(f"/jobs/{job}").json()["state"] == "running")
         other.delete(f"/jobs/{job}")
         assert [name for name, _ in follow(other, job)][-1] == "cancelled"
         finished = submit(other, films / "grey.avi")
-        assert [name for name, _ in follow(one, finished)][-1] == "done"
-        assert one.get(f"/jobs/{finished}/frames/0.jpg").status_code == 200
+        assert [name for name, _ in follow(held, finished)][-1] == "done"
+        assert held.get(f"/jobs/{finished}/frames/0.jpg").status_code == 200

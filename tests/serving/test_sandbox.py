@@ -2,104 +2,73 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import psutil
-import pytest
 
-from tests.serving.conftest import Serve, Server, wait_for
+from serving.settings import Settings
+from tests.serving.conftest import Server, wait_for
+from tests.serving.test_jobs import ended, submit
 
 
 def ask(client: httpx.Client, video: Path) -> httpx.Response:
     return client.post("/predict_file", files={"video": video.read_bytes()})
 
 
-def test_a_killed_decoder_is_replaced_and_nobody_notices(serve: Serve, films: Path) -> None:
-    server = serve()
-    with server.client() as client:
+def test_a_killed_decoder_is_replaced_and_nobody_notices(narrow: Server, films: Path) -> None:
+    with narrow.client() as client:
         for _ in range(3):
-            wait_for(lambda: server.decoders)
-            for decoder in server.decoders:
-                decoder.send_signal(signal.SIGKILL)
+            for decoder in wait_for(lambda: narrow.decoders):
+                decoder.kill()
             assert ask(client, films / "grey.avi").json()["label"] == "middle"
 
 
-def test_a_decoder_killed_in_the_middle_is_tried_once_more(serve: Serve, films: Path) -> None:
-    server = serve(decoders=1)
-    (decoder,) = server.decoders
-    decoder.suspend()
-    answers: list[httpx.Response] = []
-
-    def call() -> None:
-        with server.client() as client:
-            answers.append(ask(client, films / "grey.avi"))
-
-    caller = threading.Thread(target=call)
-    caller.start()
-    wait_for(lambda: list((server.state / "workers").glob("*/request-*/video")))
-    decoder.send_signal(signal.SIGKILL)
-    caller.join(10)
-    assert answers[0].json()["label"] == "middle"
-    assert "a decoder died" in server.log
-    assert server.leftovers() == []
+def test_a_decoder_killed_in_the_middle_is_tried_once_more(narrow: Server, halted: psutil.Process, films: Path) -> None:
+    with ThreadPoolExecutor() as callers, narrow.client() as client:
+        answer = callers.submit(ask, client, films / "grey.avi")
+        wait_for(lambda: list((narrow.state / "workers").glob("*/request-*/video")))
+        halted.kill()
+        assert answer.result().json()["label"] == "middle"
+    assert "a decoder died" in narrow.log
+    assert narrow.leftovers() == []
 
 
-def test_a_decoder_knows_no_secret_and_has_limits(serve: Serve) -> None:
-    server = serve(api_key="open sesame", decoder_memory_bytes=2**30)
-    (decoder,) = server.decoders
+def test_a_decoder_knows_no_secret_and_has_limits(locked: Server) -> None:
+    (decoder,) = locked.decoders
     environment = decoder.environ()
     assert not [name for name in environment if name.startswith("ACTREEL")]
     assert "sesame" not in str(environment)
-    assert decoder.rlimit(psutil.RLIMIT_AS) == (2**30, 2**30)
+    memory = Settings().decoder_memory_bytes
+    assert decoder.rlimit(psutil.RLIMIT_AS) == (memory, memory)
     assert decoder.rlimit(psutil.RLIMIT_FSIZE) == (0, 0)
     assert decoder.rlimit(psutil.RLIMIT_CORE) == (0, 0)
     assert decoder.rlimit(psutil.RLIMIT_NOFILE)[0] <= 64
     assert decoder.rlimit(psutil.RLIMIT_CPU)[0] < 120
 
 
-def test_decoders_stay_few_under_load(serve: Serve, films: Path) -> None:
-    server = serve(decoders=2)
-
-    def call() -> None:
-        with server.client() as client:
-            assert ask(client, films / "long.avi").status_code == 200
-
-    callers = [threading.Thread(target=call) for _ in range(6)]
-    for caller in callers:
-        caller.start()
-    most = 0
-    while any(caller.is_alive() for caller in callers):
-        most = max(most, len(server.decoders))
-    assert 1 <= most <= 2
-    for caller in callers:
-        caller.join()
+def test_calls_and_jobs_have_a_decoder_each_and_no_more(server: Server, films: Path) -> None:
+    with ThreadPoolExecutor(6) as callers, server.client() as client:
+        jobs = [submit(client, films / "long.avi") for _ in range(3)]
+        calls = [callers.submit(ask, client, films / "long.avi") for _ in range(6)]
+        most = 0
+        while not all(call.done() for call in calls):
+            most = max(most, len(server.decoders))
+        assert [call.result().status_code for call in calls] == [200] * 6
+        assert [ended(client, job)["state"] for job in jobs] == ["done"] * 3
+    assert most == 2
+    wait_for(lambda: len(server.decoders) == 1)
 
 
-@pytest.fixture
-def server(serve: Serve) -> Server:
-    return serve(max_requests=2, decoders=1)
-
-
-def test_more_than_can_be_taken_on_is_429(server: Server, films: Path) -> None:
-    server.decoders[0].suspend()
-    with server.client() as client:
-        callers = [threading.Thread(target=lambda: ask_alone(server, films / "grey.avi")) for _ in range(2)]
-        for caller in callers:
-            caller.start()
-        wait_for(lambda: len(list((server.state / "workers").glob("*/request-*/video"))) == 2)
+def test_more_than_can_be_taken_on_is_429(narrow: Server, halted: psutil.Process, films: Path) -> None:
+    with ThreadPoolExecutor() as callers, narrow.client() as client:
+        calls = [callers.submit(ask, client, films / "grey.avi") for _ in range(2)]
+        wait_for(lambda: len(list((narrow.state / "workers").glob("*/request-*/video"))) == 2)
         answer = ask(client, films / "grey.avi")
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "busy")
         assert answer.headers["retry-after"] == "1"
         assert client.get("/model").status_code == 200, "pages are still served"
-        server.decoders[0].send_signal(signal.SIGKILL)
-        for caller in callers:
-            caller.join(10)
+        halted.kill()
+        assert [call.result().status_code for call in calls] == [200, 200]
         assert ask(client, films / "grey.avi").status_code == 200
-
-
-def ask_alone(server: Server, video: Path) -> None:
-    with server.client() as client:
-        ask(client, video)

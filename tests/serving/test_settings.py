@@ -24,6 +24,11 @@ def test_a_bad_value_names_its_variable() -> None:
         Settings.from_environment({"ACTREEL_MAX_PIXELS": "many"})
 
 
+def test_a_variable_spelt_wrong_is_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"ACTREEL_MAX_PIXEL\. Did you mean ACTREEL_MAX_PIXELS\?"):
+        Settings.from_environment({"ACTREEL_MAX_PIXEL": "1000"})
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().workers = 3  # type: ignore[misc]
