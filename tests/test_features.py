@@ -115,7 +115,9 @@ def test_a_head_is_fitted_to_features_and_then_joined_to_its_encoder(
     inputs = open_inputs(folder / "clips", folder / "features")
     assert isinstance(inputs, StoredFeatures)
     rows = {split: clips_of(index, split) for split in ("train", "val", "test")}
-    params = TrainParams(epochs=2, batch_size=2, learning_rate=0.01, patience=2, mirror=True, seed=0)
+    params = TrainParams(
+        epochs=2, batch_size=2, learning_rate=0.01, patience=2, mirror=True, balance=False, refit=False, seed=0
+    )
     fitted, _ = train(FROZEN, params, inputs, rows, LABELS)
     mean, variance = fitted.get_layer("normalise").get_weights()
     learned = inputs.take(rows["train"]["clip"].tolist()).reshape(-1, 1280)
