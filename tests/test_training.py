@@ -21,8 +21,17 @@ SPEC = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
 LSTM = ModelParams(encoder="small_cnn", weights="none", head="lstm", motion="none", units=16, dropout=0.0)
 
 
-def train_params(**changes: float) -> TrainParams:
-    values = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "patience": 30, "mirror": False, "seed": 0}
+def train_params(**changes: float | bool) -> TrainParams:
+    values = {
+        "epochs": 2,
+        "batch_size": 8,
+        "learning_rate": 0.01,
+        "patience": 30,
+        "mirror": False,
+        "balance": False,
+        "refit": False,
+        "seed": 0,
+    }
     return TrainParams.model_validate(values | changes)
 
 
@@ -75,6 +84,42 @@ def test_an_lstm_learns_order_and_the_mean_cannot(store: StoredClips, rows: dict
         accuracy[head] = (np.array(labels)[answers] == rows["test"]["action"]).mean()
     assert accuracy["lstm"] == 1.0
     assert accuracy["mean"] < 0.8
+
+
+def test_mirroring_changes_each_epoch_and_keeps_what_is_not_mirrored(
+    store: StoredClips, rows: dict[str, pd.DataFrame]
+) -> None:
+    plain = store.take(rows["train"]["clip"].tolist())
+    mirror = plain[:, :, :, ::-1]
+    dataset = clip_batches(store, rows["train"], ["Brighten", "Darken"], 5, mirror_seed=3)
+    epochs = []
+    for _ in range(2):
+        seen = np.concatenate([clips for clips, _ in dataset.as_numpy_iterator()])
+        is_mirror = (seen == mirror).all(axis=(1, 2, 3, 4))
+        assert (is_mirror | (seen == plain).all(axis=(1, 2, 3, 4))).all()
+        epochs.append(is_mirror)
+        assert 0 < is_mirror.sum() < len(is_mirror)
+    assert (epochs[0] != epochs[1]).any()
+
+
+def test_balancing_gives_every_action_the_same_weight(store: StoredClips, rows: dict[str, pd.DataFrame]) -> None:
+    train_rows = rows["train"]
+    uneven = train_rows[(train_rows["action"] == "Darken") | (train_rows.index < 4)].reset_index(drop=True)
+    batches = list(clip_batches(store, uneven, ["Brighten", "Darken"], 3, balance=True).as_numpy_iterator())
+    targets, weights = (np.concatenate([batch[place] for batch in batches]) for place in (1, 2))
+    assert 0 < (targets == 0).sum() < (targets == 1).sum()
+    assert weights[targets == 0].sum() == pytest.approx(weights[targets == 1].sum())
+    assert weights.mean() == pytest.approx(1)
+
+
+def test_a_refit_learns_from_the_validation_clips_too(store: StoredClips, rows: dict[str, pd.DataFrame]) -> None:
+    labels = ["Brighten", "Darken"]
+    refitted, curve = train(LSTM, train_params(epochs=1, refit=True), store, rows, labels)
+    both = pd.concat([rows["train"], rows["val"]], ignore_index=True)
+    at_once, _ = train(LSTM, train_params(epochs=1), store, {"train": both, "val": rows["val"]}, labels)
+    assert len(curve) == 1
+    for weights, expected in zip(refitted.get_weights(), at_once.get_weights(), strict=True):
+        np.testing.assert_array_equal(weights, expected)
 
 
 def test_the_same_seed_gives_the_same_weights(store: StoredClips, rows: dict[str, pd.DataFrame]) -> None:

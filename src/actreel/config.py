@@ -229,6 +229,9 @@ class TrainParams(Section):
         learning_rate: Adam's step size.
         patience: Epochs without a better validation loss before training stops.
         mirror: Shows half of the clips mirrored, anew in each epoch; not for actions that differ in left and right.
+        balance: Weighs each clip by how rare its action is, in the loss of training and validation.
+        refit: Once the best epoch is known, trains anew for as many epochs on the training and validation clips
+            together; worth it where groups are few. A temperature fitted to the validation clips is then too hopeful.
         seed: Seed of the weights, the order of clips, mirroring and dropout.
     """
 
@@ -237,6 +240,8 @@ class TrainParams(Section):
     learning_rate: float = Field(gt=0)
     patience: int = Field(ge=1)
     mirror: bool
+    balance: bool
+    refit: bool
     seed: int = Field(ge=0)
 
 

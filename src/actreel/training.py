@@ -25,6 +25,7 @@ def clip_batches(
     batch_size: int,
     shuffle_seed: int | None = None,
     mirror_seed: int | None = None,
+    balance: bool = False,
 ) -> Any:
     """Batches of stored clips or their features, read from the memory maps while the model works.
 
@@ -35,13 +36,17 @@ def clip_batches(
         batch_size: Clips a batch; the last may be smaller.
         shuffle_seed: Shuffles anew each epoch, the same way for the same seed; None keeps the order of the rows.
         mirror_seed: Mirrors each clip with a chance of one half, anew each epoch; None mirrors none.
+        balance: Adds each clip's weight: 1 on average, and the same in sum for every action.
 
     Returns:
-        A `tf.data.Dataset` of (uint8 (B, T, H, W, 3) or float32 (B, T, F), int64 (B,)).
+        A `tf.data.Dataset` of (uint8 (B, T, H, W, 3) or float32 (B, T, F), int64 (B,)), and float32 (B,) if balanced.
     """
     names = rows["clip"].to_numpy()
     targets = targets_of(rows, labels)
-
+    aims = [targets]
+    if balance:
+        counts = np.bincount(targets)
+        aims.append((len(rows) / (np.count_nonzero(counts) * counts[targets])).astype(np.float32))
     dtype = store.take(names[:1].tolist()).dtype
     chance = None if mirror_seed is None else np.random.default_rng(mirror_seed)
 
@@ -49,11 +54,11 @@ def clip_batches(
         mirrored = None if chance is None else (chance.random(len(positions)) < 0.5).tolist()
         return store.take(names[positions].tolist(), mirrored)
 
-    def load(positions: Any, target: Any) -> tuple[Any, Any]:
+    def load(positions: Any, *aims: Any) -> tuple[Any, ...]:
         clips = tf.numpy_function(read, [positions], dtype, stateful=chance is not None)
-        return tf.ensure_shape(clips, (None, *store.input_shape)), target
+        return tf.ensure_shape(clips, (None, *store.input_shape)), *aims
 
-    dataset = tf.data.Dataset.from_tensor_slices((np.arange(len(rows)), targets))
+    dataset = tf.data.Dataset.from_tensor_slices((np.arange(len(rows)), *aims))
     if shuffle_seed is not None:
         dataset = dataset.shuffle(len(rows), seed=shuffle_seed)
     return dataset.batch(batch_size).map(load).prefetch(2)
@@ -95,17 +100,7 @@ def train(
     Raises:
         ModelError: The loss is no number any more.
     """
-    keras.utils.set_random_seed(params.seed)
-    if isinstance(store, StoredFeatures):
-        model = build_head(model_params, store.spec, store.input_shape[1:], len(labels))
-        model.get_layer(NORMALISE).set_weights(_mean_and_variance(store, rows["train"]["clip"].tolist()))
-    else:
-        model = build_model(model_params, store.spec, len(labels))
-    model.compile(
-        optimizer=keras.optimizers.Adam(params.learning_rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
+    model = _compiled(model_params, params, store, rows["train"], labels)
     stopping = keras.callbacks.EarlyStopping(monitor="val_loss", patience=params.patience, restore_best_weights=True)
     report = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1, logs))
     callbacks = [stopping, keras.callbacks.TerminateOnNaN(), report]
@@ -114,16 +109,13 @@ def train(
         file = str(epoch_weights / "{epoch:03d}.weights.h5")
         callbacks.append(keras.callbacks.ModelCheckpoint(file, save_weights_only=True))
     history = model.fit(
-        clip_batches(
-            store, rows["train"], labels, params.batch_size,
-            shuffle_seed=params.seed, mirror_seed=params.seed if params.mirror else None,
-        ),
-        validation_data=clip_batches(store, rows["val"], labels, params.batch_size),
+        _training_batches(params, store, rows["train"], labels),
+        validation_data=clip_batches(store, rows["val"], labels, params.batch_size, balance=params.balance),
         epochs=params.epochs,
         callbacks=callbacks,
         shuffle=False,  # the batches are shuffled already
         verbose=2,
-    )  # fmt: skip
+    )
     curve = pd.DataFrame(history.history)
     if not np.isfinite(curve["loss"]).all():
         raise ModelError(
@@ -131,7 +123,39 @@ def train(
             f"Lower train.learning_rate (now {params.learning_rate:g})."
         )
     curve.insert(0, "epoch", np.arange(1, len(curve) + 1))
+    if params.refit:
+        best = int(curve["val_loss"].argmin()) + 1
+        both = pd.concat([rows["train"], rows["val"]], ignore_index=True)
+        model = _compiled(model_params, params, store, both, labels)
+        model.fit(_training_batches(params, store, both, labels), epochs=best, shuffle=False, verbose=2)
     return model, curve
+
+
+def _compiled(
+    model_params: ModelParams, params: TrainParams, store: Store, rows: pd.DataFrame, labels: list[str]
+) -> Any:
+    """A new network, ready to be fitted to these rows."""
+    keras.utils.set_random_seed(params.seed)
+    if isinstance(store, StoredFeatures):
+        model = build_head(model_params, store.spec, store.input_shape[1:], len(labels))
+        model.get_layer(NORMALISE).set_weights(_mean_and_variance(store, rows["clip"].tolist()))
+    else:
+        model = build_model(model_params, store.spec, len(labels))
+    optimizer = keras.optimizers.Adam(params.learning_rate)
+    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def _training_batches(params: TrainParams, store: Store, rows: pd.DataFrame, labels: list[str]) -> Any:
+    return clip_batches(
+        store,
+        rows,
+        labels,
+        params.batch_size,
+        shuffle_seed=params.seed,
+        mirror_seed=params.seed if params.mirror else None,
+        balance=params.balance,
+    )
 
 
 def cool(model: Any, temperature: float) -> None:

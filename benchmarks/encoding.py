@@ -1,0 +1,87 @@
+"""Features of a frozen encoder: encoding against the bare runtime, and a head trained anew on UCF50's number of clips.
+
+python -m benchmarks.encoding [--clips 24] [--retrain-clips 6650]
+"""
+
+import argparse
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from actreel import features
+from actreel.config import ClipSpec, ModelParams, TrainParams
+from actreel.dataset.cores import num_cores
+from actreel.dataset.store import StoredClips, write_store
+from actreel.features import StoredFeatures, encode_clips
+from actreel.training import train
+
+SPEC = ClipSpec(num_frames=20, height=224, width=224, sampling="uniform")
+ENCODER = {"encoder": "efficientnet_lite0", "weights": "imagenet"}
+PARAMS = ModelParams(**ENCODER, head="bilstm", motion="difference", units=64, dropout=0.3)
+
+
+def rows_of(clips: int, actions: int) -> pd.DataFrame:
+    names = [f"{place:05d}" for place in range(clips)]
+    actions_of = [f"action{place % actions:02d}" for place in range(clips)]
+    return pd.DataFrame({"clip": names, "sha256": names, "action": actions_of})
+
+
+def encoding(scratch: Path, clips: int) -> None:
+    rng = np.random.default_rng(0)
+    rows = rows_of(clips, 1)
+    frames = [rng.integers(0, 256, SPEC.shape, dtype=np.uint8) for _ in range(clips)]
+    write_store(rows, scratch / "clips", {"clip": SPEC.model_dump()}, lambda names: iter(frames))
+    session = features._session(*ENCODER.values(), SPEC)  # one for both: its export to ONNX is no part of the rate
+    features._session = lambda *_: session
+    name = session.get_inputs()[0].name
+    session.run(None, {name: frames[0]})
+
+    def bare() -> float:
+        start = time.perf_counter()
+        with ThreadPoolExecutor(num_cores()) as pool:
+            list(pool.map(lambda clip: session.run(None, {name: clip}), frames))
+        return time.perf_counter() - start
+
+    rounds = []
+    for turn in range(3):
+        runtime = bare()
+        start = time.perf_counter()
+        encode_clips(rows, StoredClips(scratch / "clips"), scratch / f"features{turn}", **ENCODER, mirror=False)
+        # The stage runs one clip twice, to warm up.
+        rounds.append((clips / runtime, (clips + 1) / (time.perf_counter() - start)))
+    runtime_rate, stage_rate = np.median(rounds, axis=0)
+    print(f"bare ONNX Runtime: {runtime_rate:.2f} clips/s on {num_cores()} cores")
+    print(f"encode_clips:      {stage_rate:.2f} clips/s, {stage_rate / runtime_rate:.0%} of it")
+
+
+def retraining(scratch: Path, clips: int) -> None:
+    rng = np.random.default_rng(0)
+    rows = rows_of(clips, 50)
+    made_with = {"clip": SPEC.model_dump(), "encoder": ENCODER["encoder"]}
+    random = (rng.random((1, SPEC.num_frames, 1280), dtype=np.float32) for _ in range(clips))
+    write_store(rows, scratch / "random", made_with, lambda names: random)
+    splits = {"train": rows[rows.index // 50 % 5 > 0], "val": rows[rows.index // 50 % 5 == 0]}
+    params = TrainParams(
+        epochs=10, batch_size=32, learning_rate=1e-3, patience=10, mirror=False, balance=False, refit=False, seed=0
+    )
+    start = time.perf_counter()
+    train(PARAMS, params, StoredFeatures(scratch / "random"), splits, sorted(set(rows["action"])))
+    print(f"{PARAMS.head} on features of {clips} clips: {time.perf_counter() - start:.0f} s for {params.epochs} epochs")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clips", type=int, default=24)
+    parser.add_argument("--retrain-clips", type=int, default=6650)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        encoding(Path(scratch), options.clips)
+        retraining(Path(scratch), options.retrain_clips)
+
+
+if __name__ == "__main__":
+    main()
