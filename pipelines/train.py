@@ -37,9 +37,11 @@ def main() -> None:
             epoch_weights=TRAINING / "epochs", on_epoch=tracking.log_epoch,
         )  # fmt: skip
         curve.to_csv(TRAINING / "curve.csv", index=False)
-        unsure = predict(fitted, inputs, rows[VAL], labels, params.train.batch_size)
-        temperature = fit_temperature(unsure, targets_of(rows[VAL], labels))
-        cool(fitted, temperature)
+        temperature = 1.0
+        if not params.train.refit:  # a refitted model has learned from the clips that could calibrate it
+            unsure = predict(fitted, inputs, rows[VAL], labels, params.train.batch_size)
+            temperature = fit_temperature(unsure, targets_of(rows[VAL], labels))
+            cool(fitted, temperature)
 
         print("training the order-blind baseline the same way")
         order_blind = params.model.order_blind

@@ -141,7 +141,8 @@ def _compiled(
         model.get_layer(NORMALISE).set_weights(_mean_and_variance(store, rows["clip"].tolist()))
     else:
         model = build_model(model_params, store.spec, len(labels))
-    optimizer = keras.optimizers.Adam(params.learning_rate)
+    # Unclipped, an LSTM's first steps at a rate of 0.002 can end in a network that always answers the same.
+    optimizer = keras.optimizers.Adam(params.learning_rate, clipnorm=1.0)
     model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
