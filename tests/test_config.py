@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,23 @@ def test_sections_are_frozen() -> None:
     params = load_params(ROOT / "params.yaml")
     with pytest.raises(ValueError, match="frozen"):
         params.clip.height = 8  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "rule"),
+    [("(?P<group>", "must be a regular expression"), (r"person\d+", "must name what it finds")],
+)
+def test_a_group_pattern_must_find_a_group(values: dict[str, Any], pattern: str, rule: str) -> None:
+    values["dataset"]["group_pattern"] = r"(?P<group>person\d+)_"
+    assert check_params(values, "params.yaml").dataset.group_pattern == r"(?P<group>person\d+)_"
+    values["dataset"]["group_pattern"] = pattern
+    with pytest.raises(ConfigError, match=rf"'dataset\.group_pattern' {rule}.*Received: '{re.escape(pattern)}'"):
+        check_params(values, "params.yaml")
+
+
+def test_ucf50_needs_its_archive(values: dict[str, Any]) -> None:
+    values["dataset"]["name"] = "ucf50"
+    with pytest.raises(ConfigError, match=r"needs dataset\.path.*make ucf50"):
+        check_params(values, "params.yaml")
+    values["dataset"]["path"] = "data/UCF50.rar"
+    assert check_params(values, "params.yaml").dataset.label == "ucf50"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from actreel import youtube
 from actreel.video import probe
@@ -169,6 +172,37 @@ def test_a_hostile_link_is_refused_before_anything_is_started(
     assert refused.value.code in ("not_youtube", "not_one_video")
     assert "video file" in refused.value.next_step
     assert not list(tmp_path.iterdir())
+
+
+PIECES = [
+    "https://",
+    "//",
+    "/",
+    "@",
+    ":",
+    "?",
+    "&",
+    "#",
+    "[",
+    "]",
+    "youtu.be",
+    "www.youtube.com",
+    "watch",
+    "v=",
+    "shorts/",
+    ID,
+]
+
+
+@given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES) | st.text(max_size=2), max_size=8).map("".join)))
+@example("http://[")
+def test_any_text_is_a_link_to_one_video_or_refused(text: str) -> None:
+    try:
+        name = video_id(text)
+    except YouTubeError:
+        return
+    assert re.fullmatch(r"[A-Za-z0-9_-]{11}", name)
+    assert name in text
 
 
 def test_at_least_40_hostile_links_are_tried() -> None:
@@ -354,6 +388,7 @@ def test_a_download_dies_with_the_process_that_wanted_it(double: YouTubeDouble, 
         assert parent.stdout is not None
         assert parent.stdout.readline() == "arriving\n"
         (child,) = children_of(parent.pid)
+        time.sleep(0.5)  # now it waits for the rest in silence, and no report can fail
         parent.kill()
     deadline = time.monotonic() + 5
     while Path(f"/proc/{child}").exists() and "Z" not in state_of(child):

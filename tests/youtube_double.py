@@ -97,7 +97,7 @@ class Uploaded:
                 "width": width,
                 "height": height,
                 "fps": 25,
-                "bitrate": width * height,
+                "bitrate": width * height + 1000 * number,
                 "qualityLabel": f"{height}p",
                 "quality": "small",
             }

@@ -1,6 +1,7 @@
 // A job on the server: sent, followed by its events, cancelled.
 
 const MAX_LOST = 5;
+const REJOIN_MS = 2000;
 
 /** What the server, or the way to it, refused: {code, message, next_step}. */
 export class Problem extends Error {
@@ -48,6 +49,7 @@ export class Job {
   #over = false;
   #request = null;
   #events = null;
+  #lost = 0;
   id = null;
 
   constructor(told) {
@@ -106,11 +108,15 @@ export class Job {
       return;
     }
     this.#told.progress("queued", null);
+    this.#listen();
+  }
+
+  #listen() {
+    if (this.#over) return;
     const events = (this.#events = new EventSource(`${this.#address}/events`));
-    let lost = 0;
     const on = (name, use) =>
       events.addEventListener(name, (event) => {
-        lost = 0;
+        this.#lost = 0;
         if (!this.#over) use(JSON.parse(event.data || "null"));
       });
     on("progress", ({ state, progress: { stage, fraction } }) => {
@@ -122,9 +128,10 @@ export class Job {
     on("failed", ({ error }) => this.#end("failed", new Problem(error)));
     on("cancelled", () => this.#end("cancelled"));
     events.onerror = () => {
-      // The browser connects again by itself, until the server says there is nothing to connect to.
-      lost += 1;
-      if (events.readyState === EventSource.CLOSED || lost > MAX_LOST) this.#end("failed", Problem.lost);
+      // The browser connects again by itself, unless the server answered, as with 429.
+      this.#lost += 1;
+      if (this.#lost > MAX_LOST) this.#end("failed", Problem.lost);
+      else if (events.readyState === EventSource.CLOSED) setTimeout(() => this.#listen(), REJOIN_MS);
     };
   }
 

@@ -158,8 +158,8 @@ def video_id(link: str) -> str:
         YouTubeError: It is anything else, `not_youtube` or `not_one_video`.
     """
     link = link.strip()
-    # urlsplit silently drops tabs and line ends, and maps full-width letters: nothing but plain ASCII may get there.
-    if len(link) > MAX_LINK_CHARS or not link.isascii() or not link.isprintable() or " " in link or "\\" in link:
+    # urlsplit silently drops tabs and line ends.
+    if len(link) > MAX_LINK_CHARS or not link.isprintable():
         raise YouTubeError("not_youtube")
     try:
         parts = urlsplit(link if "://" in link else f"https://{link}")

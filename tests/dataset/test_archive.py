@@ -59,6 +59,17 @@ def test_what_another_archive_left_is_removed(archive: Path, tmp_path: Path) -> 
     assert contents(elsewhere) == {"mine.avi": b"mine"}
 
 
+def test_a_link_in_a_member_s_place_is_not_written_through(archive: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.avi"
+    mine.write_bytes(b"mine")
+    place = tmp_path / "out" / next(iter(MEMBERS))
+    place.parent.mkdir(parents=True)
+    place.symlink_to(mine)
+    unpack(archive, tmp_path / "out")
+    assert mine.read_bytes() == b"mine"
+    assert contents(tmp_path / "out") == MEMBERS
+
+
 @pytest.mark.parametrize(
     "name", ["../out.avi", "/out.avi", "UCF50/../../out.avi", "C:\\out.avi", "UCF50/stream.avi:hidden"]
 )

@@ -96,6 +96,7 @@ def test_ucf50_comes_from_an_unpacked_folder_by_link(tmp_path: Path, wrapper: st
         file = tmp_path / "mine" / wrapper / name
         file.parent.mkdir(parents=True)
         file.write_bytes(content)
+    (tmp_path / "mine" / "readme.txt").write_text("downloaded on Monday", encoding="utf-8")
     assert brought_in(tmp_path, tmp_path / "mine") == CLIPS
     for name in CLIPS:
         assert (tmp_path / "videos" / name).samefile(tmp_path / "mine" / wrapper / name)

@@ -64,7 +64,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     levels = np.repeat([51, 102, 153], 100)  # 4 s each of JumpRope, TaiChi and HorseRiding
     video = write_video_file(folder / "samples" / "JumpRope" / "rope.webm", grey_frames(levels), codec="VP80")
     write_video_file(folder / "samples" / "TaiChi" / "tai-chi.avi", grey_frames(levels[:200]))
-    long_video = write_video_file(folder / "long.avi", grey_frames(np.resize(levels, 20_000), 120, 160))
+    long_video = write_video_file(folder / "long.avi", grey_frames(np.resize(levels, 10_000), 120, 160))
     settings = Settings(state_dir=folder / "state", feedback_dir=folder / "feedback")
     app = create_app(settings)
     labels = {
@@ -383,6 +383,12 @@ def test_a_lost_service_is_told(page: Page, context: BrowserContext, site: Site,
     expect(page.locator("#problem")).to_contain_text("the connection to Actreel was lost.")
     ask_link(page, f"https://youtu.be/{name}")
     expect(page.locator("#problem")).to_contain_text("the connection to Actreel was lost.")
+
+
+def test_a_full_house_is_waited_out(page: Page, context: BrowserContext, site: Site) -> None:
+    context.route("**/events", lambda route: route.fulfill(status=429), times=1)
+    upload(page, site.video)
+    expect(answer(page)).to_have_text("Tai Chi")
 
 
 def test_an_action_that_the_model_does_not_know(page: Page, context: BrowserContext, site: Site) -> None:

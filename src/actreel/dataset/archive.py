@@ -173,7 +173,7 @@ def _remove_strangers(target: Path, members: Iterable[Member]) -> None:
     known = {target / member.path for member in members}
     for path in sorted(target.rglob("*"), reverse=True):
         if path.is_symlink() or not path.is_dir():
-            if path not in known or path.is_symlink():
+            if path not in known:
                 path.unlink()
         elif not any(path.iterdir()):
             path.rmdir()

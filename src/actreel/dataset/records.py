@@ -118,10 +118,10 @@ def data_version(index: pd.DataFrame) -> str:
 def _without_twins(index: pd.DataFrame) -> pd.DataFrame:
     """Keeps one of the clips with the same content in the same action; across actions they are the gate's to refuse."""
     readable = index["error"] == ""
-    twin = readable & index[readable].duplicated(["action", "sha256"]).reindex(index.index, fill_value=False)
+    twin = index[readable].duplicated(["action", "sha256"]).reindex(index.index, fill_value=False)
     if not twin.any():
         return index
-    first = index[readable & ~twin].drop_duplicates(["action", "sha256"])
+    first = index[readable & ~twin]
     merged = index[twin].merge(first, on=["action", "sha256"], suffixes=("", "_kept"))
     pairs = [f"'{clip}' is '{kept}'" for clip, kept in zip(merged["clip"], merged["clip_kept"], strict=True)]
     more = f", and {len(pairs) - MOST_NAMED} more" if len(pairs) > MOST_NAMED else ""

@@ -49,8 +49,9 @@ def ingest(params: DatasetParams, target: Path, unpacked: Path) -> None:
 
 def _below_wrappers(folder: Path) -> Path:
     """UCF50's archive wraps its class folders in one folder more."""
-    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    return _below_wrappers(entries[0]) if len(entries) == 1 and entries[0].is_dir() else folder
+    folders = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    wraps = len(folders) == 1 and any(entry.is_dir() for entry in folders[0].iterdir())
+    return _below_wrappers(folders[0]) if wraps else folder
 
 
 def adopt_folder(folder: Path, target: Path) -> None:
