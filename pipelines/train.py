@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from actreel import tracking
 from actreel.classifier import ONNX_FILE, ClassifierCard, Provenance
 from actreel.config import load_params
-from actreel.dataset.records import SPLITS, TEST, VAL, clips_of, data_version, labels_of, read_index
+from actreel.dataset.records import SPLITS, TEST, VAL, clips_of, data_version, labels_of, read_index, usable
 from actreel.dataset.store import StoredClips
 from actreel.errors import exit_cleanly
 from actreel.evaluation import fit_temperature
 from actreel.features import open_inputs
 from actreel.models import export_onnx
+from actreel.segments import window_length
 from actreel.training import complete, cool, predict, targets_of, train
 from pipelines.places import BASELINE, CLIPS, DATASET, FEATURES, INDEX, MODEL, TRAINING, VALIDATION
 
@@ -65,7 +66,7 @@ def main() -> None:
             labels=tuple(labels),
             clip=clips.spec,
             temperature=temperature,
-            clip_duration_s=float(rows["train"]["duration_s"].median()),
+            clip_duration_s=window_length(usable(index)["duration_s"].tolist()),
             provenance=provenance,
         )
         card.save(MODEL)

@@ -22,6 +22,7 @@ from actreel.segments import (
     plan_windows,
     segments_of,
     stream_parts,
+    window_length,
 )
 from actreel.video import VideoInfo
 from tests.conftest import grey_frames, write_model_folder, write_video_file
@@ -171,3 +172,11 @@ def test_more_frames_than_the_header_says_are_still_counted(video: Path) -> None
     video.write_bytes(data)
     with pytest.raises(VideoLimitError, match="at most 20 frames"):
         list(stream_parts(video, spec_of(4), None, limits=VideoLimits(10**9, 20, 1e9)))
+
+
+@given(st.lists(st.floats(0.2, 600), min_size=1, max_size=30))
+def test_every_training_clip_is_one_clip_to_the_service_too(durations: list[float]) -> None:
+    length = window_length(durations)
+    for duration in durations:
+        info = VideoInfo(25.0, round(duration * 25) + 1, 0, 64, 48, duration, "MJPG")
+        assert plan_windows(info, spec_of(8), length).num_windows == 1

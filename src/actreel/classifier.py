@@ -50,7 +50,7 @@ class ClassifierCard(BaseModel):
     Attributes:
         labels: Actions in the order of the model's outputs.
         clip: How a video becomes the model's input.
-        clip_duration_s: The training clips' median duration, in seconds: a much longer video is seen through windows
+        clip_duration_s: About the length of the training clips, in seconds: a much longer video is seen through windows
             of that length (None: as one clip, whatever its length).
         temperature: What the logits were divided by to make confidence mean what it says; the weights hold it already.
         provenance: Where the model comes from.

@@ -79,6 +79,18 @@ class WindowPlan:
         return self.clip_frames + (self.num_windows - 1) * self.hop
 
 
+def window_length(durations_s: list[float]) -> float:
+    """How long the windows over a long video are, for a model trained on clips of these durations.
+
+    As long as the median clip; but where some are much longer, long enough for the longest to be one clip still, as
+    it was in training: else the service would see a clip in another way than the evaluation did.
+
+    Args:
+        durations_s: Seconds of each clip.
+    """
+    return max(float(np.median(durations_s)), 1.01 * max(durations_s) / LONGEST_SINGLE)
+
+
 def plan_windows(info: VideoInfo, spec: ClipSpec, clip_duration_s: float | None) -> WindowPlan:
     """Covers a video with windows.
 
