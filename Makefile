@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 UNLOCK := @test -s .dvc/tmp/rwlock || rm -f .dvc/tmp/rwlock
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup repro ucf50 test check serve ui bench lock clean
+.PHONY: setup repro ucf50 test check serve image ui bench lock clean
 
 setup: $(STAMP)  ## Makes .venv from the lock, byte-compiled
 
@@ -40,6 +40,9 @@ check: setup  ## Lint, types, and which way imports go
 
 serve: setup  ## The newest Bento on port 3000
 	bentoml serve artifacts/bento --port 3000
+
+image: setup  ## A container image of it, where there is a Docker engine
+	bentoml containerize "$$(python -c 'import yaml; b = yaml.safe_load(open("artifacts/bento/bento.yaml")); print(b["name"], b["version"], sep=":")')"
 
 ui: setup  ## MLflow's pages on port 5000
 	mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5000

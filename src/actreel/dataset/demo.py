@@ -202,7 +202,7 @@ class Take(NamedTuple):
 
 
 def render_demo(
-    target: Path, *, num_groups: int = 24, clips_per_group: int = 2, seed: int = 0, workers: int | None = None
+    target: Path, *, num_groups: int = 48, clips_per_group: int = 1, seed: int = 0, workers: int | None = None
 ) -> list[Path]:
     """Writes the clips as `target/<Action>/v_<Action>_gNN_cMM.avi`, in parallel and with a progress bar on stderr.
 
