@@ -38,8 +38,9 @@ check: setup  ## Lint, types, and which way imports go
 	mypy
 	lint-imports
 
-serve: setup  ## The newest Bento on port 3000
-	bentoml serve artifacts/bento --port 3000
+serve: setup  ## The champion's Bento on port 3000
+	@test -f artifacts/bento/bento.yaml || { cat artifacts/bento/NOT_PACKAGED.txt 2>/dev/null; echo "error: there is no Bento to serve. Make one with: make repro"; exit 2; }
+	bentoml serve $(CURDIR)/artifacts/bento --port 3000  # BentoML takes a relative path for a module
 
 image: setup  ## A container image of it, where there is a Docker engine
 	bentoml containerize "$$(python -c 'import yaml; b = yaml.safe_load(open("artifacts/bento/bento.yaml")); print(b["name"], b["version"], sep=":")')"

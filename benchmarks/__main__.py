@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: each benchmark in a process of its own, one after the other, so that none disturbs another."""
+"""`python -m benchmarks`: each benchmark in a process of its own, one after the other: none disturbs another."""
 
 import subprocess
 import sys

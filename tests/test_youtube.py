@@ -401,7 +401,8 @@ Children = Callable[[], list[int]]
 
 @pytest.fixture
 def children() -> Children:
-    return lambda: children_of(os.getpid())
+    before = set(children_of(os.getpid()))  # servers that other tests keep
+    return lambda: [child for child in children_of(os.getpid()) if child not in before]
 
 
 def children_of(parent: int) -> list[int]:

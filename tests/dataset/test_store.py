@@ -64,10 +64,10 @@ def test_other_settings_replace_the_store(index: pd.DataFrame, videos: Path, tmp
 
 def test_changed_content_is_extracted_again(index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec) -> None:
     extract_clips(index, videos, tmp_path / "clips", spec)
-    first, second = (videos / name for name in index["clip"][:2])
-    first.write_bytes(second.read_bytes())
+    names = [index.loc[index["action"] == action, "clip"].iloc[0] for action in ("Brighten", "Darken")]
+    (videos / names[0]).write_bytes((videos / names[1]).read_bytes())
     extract_clips(index_videos(videos), videos, tmp_path / "clips", spec)
-    stored = StoredClips(tmp_path / "clips").take(index["clip"].tolist()[:2])
+    stored = StoredClips(tmp_path / "clips").take(names)
     np.testing.assert_array_equal(stored[0], stored[1])
 
 

@@ -32,9 +32,14 @@ def test_every_way_to_ask_gives_the_same_probabilities(
     )
     answers = [json.loads(project.run("actreel", "predict", str(path), "--json"))]
     with served(
-        "artifacts/bento", project.root, {**project.env, "ACTREEL_STATE_DIR": str(tmp_path)}, tmp_path / "log"
-    ) as address:
-        answers.append(httpx.post(f"{address}/predict_file", files={"video": path.read_bytes()}, timeout=30).json())
+        str(project.root / "artifacts/bento"),
+        project.root,
+        {**project.env, "ACTREEL_STATE_DIR": str(tmp_path)},
+        tmp_path / "log",
+    ) as service:
+        answers.append(
+            httpx.post(f"{service.address}/predict_file", files={"video": path.read_bytes()}, timeout=30).json()
+        )
     for answer in answers:
         for action in answer["top"]:
             place = classifier.card.labels.index(action["label"])

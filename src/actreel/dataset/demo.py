@@ -4,7 +4,7 @@ It stands in for UCF50 where there is no network, or no time for 3 GB: the same 
 one performer in one place, and motions that a small network learns within a minute. Each pair of actions in
 `ORDERED_PAIRS` shows the same pictures in opposite order, so that accuracy tells whether a model has learned time.
 
-    render_demo(Path("artifacts/videos"))  # 480 clips of 24 performers in 10 actions, 48 of no action, about 10 s
+    render_demo(Path("artifacts/videos"))  # 480 clips of 48 performers in 10 actions, 48 of no action, about 10 s
 
 A motion is a row of key poses (`MOTIONS`); `play` makes a performance of it, a pose a frame; `place_joints` sets that
 into the world; `draw_frames` draws and films it. Images are uint8 BGR, as OpenCV draws and writes them.
