@@ -48,7 +48,7 @@ def main() -> None:
         order_blind = params.model.order_blind
         blind, _ = train(
             order_blind, params.train, inputs, rows, labels,
-            on_epoch=lambda epoch, metrics: tracking.log_epoch(epoch, metrics, prefix="mean_pool_"),
+            on_epoch=lambda epoch, metrics: tracking.log_epoch(epoch, metrics, prefix="baseline_"),
         )  # fmt: skip
         complete(order_blind, clips.spec, blind).save(BASELINE / "model.keras")
 

@@ -41,7 +41,7 @@ def model_folder(path: Path, spec: ClipSpec) -> Path:
 def test_a_run_records_params_dataset_code_and_figures(project: Path, params: Params, index: pd.DataFrame) -> None:
     (project / "dvc.lock").write_text("schema: '2.0'\n", encoding="utf-8")
     with tracking.training_run(params, params.split, index, "abc123") as run_id:
-        tracking.log_epoch(1, {"loss": 2.0})
+        tracking.log_epoch(1, {"loss": 2.0, "accuracy": 0.9, "val_accuracy": 0.8})
         tracking.log_epoch(2, {"loss": 1.0})
     with tracking.reopened_run(run_id):
         tracking.log_metrics({"accuracy": 0.5, "protocol": "group_holdout"})
@@ -50,12 +50,13 @@ def test_a_run_records_params_dataset_code_and_figures(project: Path, params: Pa
     assert run.info.status == "FINISHED"
     assert run.data.params["train.epochs"] == str(params.train.epochs)
     assert run.data.params["validate.min_frames"] == "2"
-    assert run.data.metrics["accuracy"] == 0.5
+    assert run.data.metrics["accuracy"] == 0.5  # the test's, not an epoch's
+    assert run.data.metrics["val_accuracy"] == 0.8
     assert run.data.tags["data_version"] == "abc123"
     assert len(run.data.tags["dvc_lock_sha256"]) == 64
     assert run.data.tags["verdict"] == "too weak"
     assert {entry.tags[0].value for entry in run.inputs.dataset_inputs} == {"train", "val"}
-    losses = mlflow.MlflowClient().get_metric_history(run_id, "loss")
+    losses = mlflow.MlflowClient().get_metric_history(run_id, "train_loss")
     assert [(entry.step, entry.value) for entry in losses] == [(1, 2.0), (2, 1.0)]
     assert (project / "mlflow.db").is_file()
     assert (project / "mlartifacts").is_dir()

@@ -171,8 +171,9 @@ def _kept_run(name: str, kept: Path | None, *, nested: bool) -> Iterator[str]:
 
 
 def log_epoch(epoch: int, metrics: Mapping[str, float], prefix: str = "") -> None:
-    """Adds one epoch's metrics to the open run."""
-    mlflow.log_metrics({f"{prefix}{name}": float(value) for name, value in metrics.items()}, step=epoch)
+    """Adds one epoch's metrics to the open run, as `train_…` and `val_…`: plain names are the test's."""
+    named = {name if name.startswith("val_") else f"train_{name}": float(value) for name, value in metrics.items()}
+    mlflow.log_metrics({f"{prefix}{name}": value for name, value in named.items()}, step=epoch)
 
 
 def log_metrics(metrics: Mapping[str, Any]) -> None:
