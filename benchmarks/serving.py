@@ -75,7 +75,17 @@ def served(bento: Path, scratch: Path, workers: int) -> Iterator[Server]:
         **os.environ, "ACTREEL_WORKERS": str(workers), "ACTREEL_STATE_DIR": str(state),
         "ACTREEL_FEEDBACK_DIR": str(scratch / "feedback"), "BENTOML_DO_NOT_TRACK": "True",
     }  # fmt: skip
-    command = [sys.executable, "-m", "bentoml", "serve", str(bento.resolve()), "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "bentoml",
+        "serve",
+        str(bento.resolve()),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     started = time.perf_counter()
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
