@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from actreel import evaluation, tracking
-from actreel.config import ModelParams, Params
+from actreel.config import Params
 from actreel.dataset.records import SPLITS, TEST, clips_of, data_version, index_videos, labels_of
 from actreel.dataset.sources import ingest
 from actreel.dataset.splits import assign_folds, hold_out_fold, learnable_clips, shuffle_within_actions
@@ -99,14 +99,16 @@ def cross_validate(params: Params, folds: int | None, work: Path = WORK) -> dict
             write_aside(file, asdict(score))
             scores.append(score)
             log.warning(f"fold {fold + 1} of {int(fold_of.max()) + 1}: accuracy {score.accuracy:.3f}")
-        answers = pd.DataFrame([answer for score in scores for answer in score.answers], columns=list("car"))
-        right = answers["a"] == answers["r"]
+        answers = pd.DataFrame(
+            [answer for score in scores for answer in score.answers], columns=["clip", "action", "answer"]
+        )
+        right = answers["action"] == answers["answer"]
         accuracies = np.array([score.accuracy for score in scores])
         summary = {
             "mean_accuracy": float(accuracies.mean()),
             "std_accuracy": float(accuracies.std()),
             "pooled_accuracy": float(right.mean()),
-            "balanced_accuracy": float(right.groupby(answers["a"]).mean().mean()),
+            "balanced_accuracy": float(right.groupby(answers["action"]).mean().mean()),
         }
         tracking.log_metrics(summary)
     return {
@@ -155,18 +157,17 @@ def prepare(params: Params, work: Path) -> tuple[pd.DataFrame, Store]:
     return index, open_inputs(clips, features)
 
 
-def fit_and_score(params: Params, index: pd.DataFrame, inputs: Store, model: ModelParams | None = None) -> Score:
+def fit_and_score(params: Params, index: pd.DataFrame, inputs: Store) -> Score:
     """Trains on the index's train and val clips, and scores the test clips.
 
     Args:
         params: The network and its training.
         index: Rows with `split`.
         inputs: From `prepare`.
-        model: Another network than `params.model`.
     """
     rows = {split: clips_of(index, split) for split in SPLITS}
     labels = labels_of(index)
-    fitted, curve = train(model or params.model, params.train, inputs, rows, labels, on_epoch=tracking.log_epoch)
+    fitted, curve = train(params.model, params.train, inputs, rows, labels, on_epoch=tracking.log_epoch)
     probabilities = predict(fitted, inputs, rows[TEST], labels, params.evaluate.batch_size)
     answers = [labels[place] for place in probabilities.argmax(axis=1)]
     actions = rows[TEST]["action"].tolist()

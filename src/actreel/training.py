@@ -164,9 +164,8 @@ def cool(model: Any, temperature: float) -> None:
 
     So Keras, ONNX and every copy of the model give the same calibrated probabilities without knowing of it.
     """
-    last = (model if any(layer.name == PROBABILITIES for layer in model.layers) else model.get_layer(HEAD)).get_layer(
-        PROBABILITIES
-    )
+    head = model if model.name == HEAD else model.get_layer(HEAD)
+    last = head.get_layer(PROBABILITIES)
     last.set_weights([weights / temperature for weights in last.get_weights()])
 
 
