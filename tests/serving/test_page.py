@@ -477,6 +477,7 @@ def test_everything_by_keyboard(page: Page, site: Site, double: YouTubeDouble, n
     expect(page.locator("#feedback .hint")).to_be_focused()
     page.keyboard.press("Shift+Tab")
     page.reload()
+    expect(answer(page)).to_be_focused()  # the address names the video, so the page asks anew, and takes the focus
     tab_to("Choose a video")
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
