@@ -10,64 +10,28 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actreel.backend import keras, tf
+from actreel.backend import keras
+from actreel.batches import clip_batches, soft_targets, steps_an_epoch, training_batches
 from actreel.config import ClipSpec, ModelParams, TrainParams
 from actreel.dataset.store import Store
-from actreel.errors import ModelError
+from actreel.errors import ConfigError, ModelError
 from actreel.features import StoredFeatures
-from actreel.models import HEAD, NORMALISE, PROBABILITIES, build_encoder, build_head, build_model, join
+from actreel.models import (
+    ENCODER,
+    HEAD,
+    NORMALISE,
+    PROBABILITIES,
+    build_encoder,
+    build_head,
+    build_model,
+    join,
+    unfreeze_last_blocks,
+)
+from actreel.resume import Progress
+from actreel.strategies import MULTI_WORKER, fit, judge, open_strategy, precision
 
-
-def clip_batches(
-    store: Store,
-    rows: pd.DataFrame,
-    labels: list[str],
-    batch_size: int,
-    shuffle_seed: int | None = None,
-    mirror_seed: int | None = None,
-    balance: bool = False,
-) -> Any:
-    """Batches of stored clips or their features, read from the memory maps while the model works.
-
-    Args:
-        store: Frames or features.
-        rows: Index rows with `clip` and `action`.
-        labels: Actions in the order of the model's outputs.
-        batch_size: Clips a batch; the last may be smaller.
-        shuffle_seed: Shuffles anew each epoch, the same way for the same seed; None keeps the order of the rows.
-        mirror_seed: Mirrors each clip with a chance of one half, anew each epoch; None mirrors none.
-        balance: Adds each clip's weight: 1 on average, and the same in sum for every action.
-
-    Returns:
-        A `tf.data.Dataset` of (uint8 (B, T, H, W, 3) or float32 (B, T, F), int64 (B,)), and float32 (B,) if balanced.
-    """
-    names = rows["clip"].to_numpy()
-    targets = targets_of(rows, labels)
-    aims = [targets]
-    if balance:
-        counts = np.bincount(targets)
-        aims.append((len(rows) / (np.count_nonzero(counts) * counts[targets])).astype(np.float32))
-    dtype = store.take(names[:1].tolist()).dtype
-    chance = None if mirror_seed is None else np.random.default_rng(mirror_seed)
-
-    def read(positions: NDArray[np.int64]) -> NDArray[Any]:
-        mirrored = None if chance is None else (chance.random(len(positions)) < 0.5).tolist()
-        return store.take(names[positions].tolist(), mirrored)
-
-    def load(positions: Any, *aims: Any) -> tuple[Any, ...]:
-        clips = tf.numpy_function(read, [positions], dtype, stateful=chance is not None)
-        return tf.ensure_shape(clips, (None, *store.input_shape)), *aims
-
-    dataset = tf.data.Dataset.from_tensor_slices((np.arange(len(rows)), *aims))
-    if shuffle_seed is not None:
-        dataset = dataset.shuffle(len(rows), seed=shuffle_seed)
-    return dataset.batch(batch_size).map(load).prefetch(2)
-
-
-def targets_of(rows: pd.DataFrame, labels: list[str]) -> NDArray[np.int64]:
-    """int64 (N,): each row's action as a position in `labels`."""
-    places = {label: place for place, label in enumerate(labels)}
-    return np.array([places[action] for action in rows["action"]], dtype=np.int64)
+OnEpoch = Callable[[int, Mapping[str, float]], None]
+_FINE_TUNED = "fine_tuned"
 
 
 def train(
@@ -78,11 +42,12 @@ def train(
     labels: list[str],
     *,
     epoch_weights: Path | None = None,
-    on_epoch: Callable[[int, Mapping[str, float]], None] = lambda epoch, metrics: None,
+    resume: Path | None = None,
+    on_epoch: OnEpoch = lambda epoch, metrics: None,
 ) -> tuple[Any, pd.DataFrame]:
     """Fits a new model, keeping the weights of the epoch with the lowest validation loss.
 
-    The same parameters, clips and machine give the same weights.
+    The same parameters, clips and machine give the same weights, also if the training was killed and gone on with.
 
     Args:
         model_params: The network.
@@ -91,72 +56,190 @@ def train(
         rows: Index rows of the splits `train` and `val`.
         labels: Actions in the order of the model's outputs.
         epoch_weights: Folder for the weights after each epoch, `001.weights.h5` and so on.
+        resume: Folder for the training's state, see `resume_folder`: what is there is gone on with.
         on_epoch: Called after each epoch with its number, from 1, and its metrics.
 
     Returns:
-        The fitted `keras.Model`, from what the store holds to probabilities (`complete` makes it whole), and a table
-        with one row an epoch: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`.
+        The fitted `keras.Model` and a table with one row an epoch: `epoch`, `loss`, `accuracy`, `val_loss`,
+        `val_accuracy`. The model goes from what the store holds to probabilities (`complete` makes it whole); one that
+        was fine-tuned is whole.
 
     Raises:
-        ModelError: The loss is no number any more.
+        ConfigError: `train.mirror_as` or `train.batch_size` does not fit the clips or devices.
+        ModelError: The loss is no number any more, or fine-tuning has no frames.
     """
-    model = _compiled(model_params, params, store, rows["train"], labels)
-    stopping = keras.callbacks.EarlyStopping(monitor="val_loss", patience=params.patience, restore_best_weights=True)
-    report = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1, logs))
-    callbacks = [stopping, keras.callbacks.TerminateOnNaN(), report]
+    fitted, logs = _fit(
+        _network(model_params, store, rows["train"], labels),
+        params, store, rows["train"], rows["val"], labels,
+        state=resume and resume / "fit.npz", epoch_weights=epoch_weights, on_epoch=on_epoch,
+    )  # fmt: skip
+    if params.refit:
+        best = int(np.argmin([epoch["val_loss"] for epoch in logs])) + 1
+        both = pd.concat([rows["train"], rows["val"]], ignore_index=True)
+        fitted, _ = _fit(
+            _network(model_params, store, both, labels), params, store, both, None, labels,
+            state=resume and resume / "refit.npz", epochs=best,
+        )  # fmt: skip
+    if params.fine_tune:
+        fitted, more = _fine_tune(
+            model_params, params, store, rows, labels, fitted, len(logs), epoch_weights, resume, on_epoch
+        )
+        logs += more
+    curve = pd.DataFrame(logs)
+    curve.insert(0, "epoch", np.arange(1, len(curve) + 1))
+    return fitted, curve
+
+
+def _network(model_params: ModelParams, store: Store, rows: pd.DataFrame, labels: list[str]) -> Callable[[], Any]:
+    """What makes a new network for what the store holds."""
+    if not isinstance(store, StoredFeatures):
+        return lambda: build_model(model_params, store.spec, len(labels))
+    scale = _mean_and_variance(store, rows["clip"].tolist())
+
+    def build() -> Any:
+        model = build_head(model_params, store.spec, store.input_shape[1:], len(labels))
+        model.get_layer(NORMALISE).set_weights(scale)
+        return model
+
+    return build
+
+
+def _fine_tune(
+    model_params: ModelParams,
+    params: TrainParams,
+    store: Store,
+    rows: Mapping[str, pd.DataFrame],
+    labels: list[str],
+    head: Any,
+    epochs_behind: int,
+    epoch_weights: Path | None,
+    resume: Path | None,
+    on_epoch: OnEpoch,
+) -> tuple[Any, list[dict[str, float]]]:
+    """Trains the encoder's last blocks with the head upon it; keeps what was, where that lowers no validation loss."""
+    frames = store.frames if isinstance(store, StoredFeatures) else None
+    if frames is None:
+        raise ModelError("train.fine_tune learns from frames. Received: features without them. Try: open_inputs")
+
+    def build() -> Any:
+        encoder = build_encoder(model_params, frames.spec)
+        unfreeze_last_blocks(encoder, params.fine_tune)
+        upon = build_head(model_params, frames.spec, encoder.output_shape[1:], len(labels))
+        upon.set_weights(head.get_weights())
+        return join(model_params, frames.spec, encoder, upon)
+
+    changes = {"epochs": params.fine_tune_epochs, "learning_rate": params.fine_tune_rate}
+    return _fit(
+        build, params.model_copy(update=changes | {"schedule": "constant", "warmup": 0}), frames,
+        rows["train"], rows["val"], labels,
+        state=resume and resume / "fine_tune.npz", epoch_weights=epoch_weights, name=f"{_FINE_TUNED}-", improve=True,
+        on_epoch=lambda epoch, metrics: on_epoch(epochs_behind + epoch, metrics),
+    )  # fmt: skip
+
+
+def _fit(
+    build: Callable[[], Any],
+    params: TrainParams,
+    store: Store,
+    rows: pd.DataFrame,
+    val: pd.DataFrame | None,
+    labels: list[str],
+    *,
+    state: Path | None,
+    epochs: int | None = None,
+    epoch_weights: Path | None = None,
+    name: str = "",
+    improve: bool = False,
+    on_epoch: OnEpoch = lambda epoch, metrics: None,
+) -> tuple[Any, list[dict[str, float]]]:
+    """Fits what `build` makes.
+
+    Args:
+        build: Makes the network, the same each time.
+        params: The run.
+        store: What the network takes.
+        rows: Clips to learn from.
+        val: Clips that tell when to stop and which epoch to keep; None keeps the last.
+        labels: Actions in the order of the model's outputs.
+        state: File for the state.
+        epochs: As `params.epochs` if None; the learning rate's schedule is that of `params.epochs` in any case.
+        epoch_weights: Folder for the weights after each epoch.
+        name: What those files' names begin with.
+        improve: Whether the weights before the first epoch are kept if no epoch has a lower validation loss.
+        on_epoch: Called after each epoch.
+
+    Returns:
+        The fitted network in float32, on one device, and each epoch's metrics.
+    """
+    strategy = open_strategy(params.strategy)
+    replicas = strategy.num_replicas_in_sync
+    if replicas > 1 and (params.batch_size % replicas or params.batch_size > len(rows)):
+        raise ConfigError(
+            f"train.batch_size must be a multiple of the {replicas} devices, and at most the {len(rows)} clips to "
+            f"learn from. Received: {params.batch_size}."
+        )
+    epochs = epochs or params.epochs
+    keras.utils.set_random_seed(params.seed)
+    steps = steps_an_epoch(params, len(rows), drop_remainder=replicas > 1)
+    soft = soft_targets(params)
+    with precision(params.precision), strategy.scope():
+        model = build()
+        # Unclipped, an LSTM's first steps at a rate of 0.002 can end in a network that always answers the same.
+        optimizer = keras.optimizers.Adam(_learning_rate(params, steps), clipnorm=1.0)
+        loss = "categorical_crossentropy" if soft else "sparse_categorical_crossentropy"
+        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+    validation = stopping = before = None
+    if val is not None:
+        validation = clip_batches(store, val, labels, params.batch_size, balance=params.balance, soft=soft)
+        stopping = keras.callbacks.EarlyStopping("val_loss", patience=params.patience, restore_best_weights=True)
+        if improve:
+            before = {"best": judge(model, validation)["loss"], "best_weights": model.get_weights()}
+
+    # Workers may share no disk: those that cannot all go on start over.
+    progress = Progress(stopping, None if params.strategy == MULTI_WORKER else state, before)
+    behind = min(progress.restore(model), epochs)
+    callbacks = [
+        *([stopping] if stopping else []),
+        keras.callbacks.TerminateOnNaN(),
+        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1, logs)),
+    ]
     if epoch_weights is not None:
         epoch_weights.mkdir(parents=True, exist_ok=True)
-        file = str(epoch_weights / "{epoch:03d}.weights.h5")
-        callbacks.append(keras.callbacks.ModelCheckpoint(file, save_weights_only=True))
-    history = model.fit(
-        _training_batches(params, store, rows["train"], labels),
-        validation_data=clip_batches(store, rows["val"], labels, params.batch_size, balance=params.balance),
-        epochs=params.epochs,
-        callbacks=callbacks,
-        shuffle=False,  # the batches are shuffled already
-        verbose=2,
-    )
-    curve = pd.DataFrame(history.history)
-    if not np.isfinite(curve["loss"]).all():
+        for file in epoch_weights.glob(f"{name}[0-9]*"):
+            if not behind:
+                file.unlink()  # of another training
+        file_name = str(epoch_weights / f"{name}{{epoch:03d}}.weights.h5")
+        callbacks.append(keras.callbacks.ModelCheckpoint(file_name, save_weights_only=True))
+    if behind < epochs:
+        batches = training_batches(params, store, rows, labels, first_epoch=behind, drop_remainder=replicas > 1)
+        fit(
+            model, batches, validation,
+            epochs=epochs, first_epoch=behind, steps=steps, callbacks=[*callbacks, progress],
+        )  # fmt: skip
+    elif progress.best_weights:
+        model.set_weights(progress.best_weights)
+    losses = [epoch["loss"] for epoch in progress.logs]
+    if not np.isfinite(losses).all():
         raise ModelError(
-            f"the loss must stay a number. Received: {curve['loss'].iloc[-1]} in epoch {len(curve)}. "
+            f"the loss must stay a number. Received: {losses[-1]} in epoch {len(losses)}. "
             f"Lower train.learning_rate (now {params.learning_rate:g})."
         )
-    curve.insert(0, "epoch", np.arange(1, len(curve) + 1))
-    if params.refit:
-        best = int(curve["val_loss"].argmin()) + 1
-        both = pd.concat([rows["train"], rows["val"]], ignore_index=True)
-        model = _compiled(model_params, params, store, both, labels)
-        model.fit(_training_batches(params, store, both, labels), epochs=best, shuffle=False, verbose=2)
-    return model, curve
+    if params.strategy == "one" and params.precision == "float32":
+        return model, progress.logs
+    plain = build()
+    plain.set_weights(model.get_weights())
+    return plain, progress.logs
 
 
-def _compiled(
-    model_params: ModelParams, params: TrainParams, store: Store, rows: pd.DataFrame, labels: list[str]
-) -> Any:
-    """A new network, ready to be fitted to these rows."""
-    keras.utils.set_random_seed(params.seed)
-    if isinstance(store, StoredFeatures):
-        model = build_head(model_params, store.spec, store.input_shape[1:], len(labels))
-        model.get_layer(NORMALISE).set_weights(_mean_and_variance(store, rows["clip"].tolist()))
-    else:
-        model = build_model(model_params, store.spec, len(labels))
-    # Unclipped, an LSTM's first steps at a rate of 0.002 can end in a network that always answers the same.
-    optimizer = keras.optimizers.Adam(params.learning_rate, clipnorm=1.0)
-    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model
-
-
-def _training_batches(params: TrainParams, store: Store, rows: pd.DataFrame, labels: list[str]) -> Any:
-    return clip_batches(
-        store,
-        rows,
-        labels,
-        params.batch_size,
-        shuffle_seed=params.seed,
-        mirror_seed=params.seed if params.mirror else None,
-        balance=params.balance,
-    )
+def _learning_rate(params: TrainParams, steps: int) -> Any:
+    """Adam's step size: a number, or a Keras schedule over steps."""
+    schedules = keras.optimizers.schedules
+    rate, rising, total = params.learning_rate, params.warmup * steps, params.epochs * steps
+    if params.schedule == "cosine":
+        if rising:
+            return schedules.CosineDecay(rate / rising, total - rising, warmup_target=rate, warmup_steps=rising)
+        return schedules.CosineDecay(rate, total)
+    return schedules.PolynomialDecay(rate / rising, rising, rate) if rising else rate
 
 
 def cool(model: Any, temperature: float) -> None:
@@ -170,24 +253,38 @@ def cool(model: Any, temperature: float) -> None:
 
 
 def complete(model_params: ModelParams, spec: ClipSpec, model: Any) -> Any:
-    """Sets what `train` gave upon its encoder, if that is frozen: the whole way from frames to probabilities."""
-    return join(model_params, spec, build_encoder(model_params, spec), model) if model_params.frozen else model
+    """Sets what `train` gave upon its encoder, unless it is whole: the whole way from frames to probabilities."""
+    return join(model_params, spec, build_encoder(model_params, spec), model) if model.name == HEAD else model
 
 
 def fitted_part(model: Any, store: Store) -> Any:
-    """The part of a whole model that takes what the store holds: what `train` gave."""
-    return model.get_layer(HEAD) if isinstance(store, StoredFeatures) else model
+    """The part of a whole model that `train` gave: its head if the encoder's features are stored, and still its own."""
+    own = isinstance(store, StoredFeatures) and not model.get_layer(ENCODER).trainable_weights
+    return model.get_layer(HEAD) if own else model
 
 
 def predict(model: Any, store: Store, rows: pd.DataFrame, labels: list[str], batch_size: int) -> NDArray[np.float32]:
-    """float32 (N, K): a fitted model's probabilities for what its store holds, in the order of the rows."""
+    """float32 (N, K): a fitted model's probabilities for what it takes, in the order of the rows.
+
+    A fine-tuned model takes the frames that the store's features were made from.
+    """
+    if isinstance(store, StoredFeatures) and model.name != HEAD and store.frames is not None:
+        store = store.frames
     batches = clip_batches(store, rows, labels, batch_size)
     return np.concatenate([np.asarray(model(clips, training=False)) for clips, _ in batches])
 
 
 def epoch_models(model: Any, epoch_weights: Path) -> Iterator[Any]:
-    """The model as it was after each epoch, one after the other; `model` itself ends with the last epoch's weights."""
-    for file in sorted(epoch_weights.glob("*.weights.h5")):
+    """The model as it was after each epoch, one after the other; `model` itself ends with the last epoch's weights.
+
+    Of a fine-tuned model, the head alone comes first: it was trained on the features of the encoder as it came.
+    """
+    tuned = sorted(epoch_weights.glob(f"{_FINE_TUNED}-*.weights.h5"))
+    part = model.get_layer(HEAD) if tuned else model
+    for file in sorted(epoch_weights.glob("[0-9]*.weights.h5")):
+        part.load_weights(file)
+        yield part
+    for file in tuned:
         model.load_weights(file)
         yield model
 
