@@ -98,7 +98,7 @@ def recolour(frames: Any, share: float, seed: Any) -> Any:
 
 
 def mix_up(clips: Any, aims: tuple[Any, ...], alpha: float, seed: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Mixes each clip with the one before it in the batch, and what is aimed at in the same shares (Zhang et al., 2018).
+    """Mixes each clip with the one before it in the batch, and what is aimed at alike (Zhang et al., 2018).
 
     Args:
         clips: float32 (B, ...).

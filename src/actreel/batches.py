@@ -92,16 +92,17 @@ def training_batches(
         mirrored = (tf.random.stateless_uniform(tf.shape(positions), flip) < 0.5) & (images >= 0)
         clips = read(positions, mirrored)
         aims = tf.where(mirrored, images, aims)
-        balance = (tf.gather(weights, aims),) if params.balance else ()
+        balance: tuple[Any, ...] = (tf.gather(weights, aims),) if params.balance else ()
         if not soft_targets(params):
             clips = _as_stored(augment.vary(tf.cast(clips, tf.float32), params, change), dtype) if varied else clips
             return clips, aims, *balance
         shown = tf.one_hot(aims, len(labels))
         shown = shown * (1.0 - params.label_smoothing) + params.label_smoothing / len(labels)
+        beside = (shown, *balance)
         clips = augment.vary(tf.cast(clips, tf.float32), params, change)
         if params.mixup:
-            clips, (shown, *balance) = augment.mix_up(clips, (shown, *balance), params.mixup, mixture)
-        return _as_stored(clips, dtype), shown, *balance
+            clips, beside = augment.mix_up(clips, beside, params.mixup, mixture)
+        return _as_stored(clips, dtype), *beside
 
     def batches(order: Any) -> Any:
         return tf.data.Dataset.from_tensor_slices(order).batch(params.batch_size, drop_remainder)

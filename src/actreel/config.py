@@ -119,6 +119,8 @@ class SplitParams(Section):
         fold: The part that `group_kfold` tests, or the group that `logo` does, from 0.
         train_list: File of `<Action>/<clip>` lines for `lists`, in the form of UCF101's.
         test_list: The same for the test.
+        unknown: Actions that are not learned; their clips are for the model to reject, as those of the folder
+            `_unknown` are.
         seed: Seed of the draw.
     """
 
@@ -129,6 +131,7 @@ class SplitParams(Section):
     fold: int = Field(ge=0)
     train_list: str | None
     test_list: str | None
+    unknown: tuple[str, ...] = ()
     seed: int = Field(ge=0)
 
     @model_validator(mode="after")
@@ -243,6 +246,7 @@ class TrainParams(Section):
         balance: Weighs each clip by how rare its action is, in the loss of training and validation.
         refit: Once the best epoch is known, trains anew for as many epochs on the training and validation clips
             together; worth it where groups are few. A temperature fitted to the validation clips is then too hopeful.
+        false_accept_rate: Share of the clips of no known action that may pass for one; the limit is set on such clips.
         fine_tune: Once its head is trained, so many of the frozen encoder's last blocks are trained with it, on
             frames; 0 leaves it as it is. What it learned is kept only where the validation loss falls.
         fine_tune_epochs: At most this many passes with the unfrozen blocks.
@@ -268,6 +272,7 @@ class TrainParams(Section):
     label_smoothing: float = Field(default=0, ge=0, lt=1)
     balance: bool
     refit: bool
+    false_accept_rate: float = Field(ge=0, lt=1)
     fine_tune: int = Field(default=0, ge=0)
     fine_tune_epochs: int = Field(default=5, ge=1)
     fine_tune_rate: float = Field(default=1e-5, gt=0)
@@ -281,6 +286,10 @@ class TrainParams(Section):
             raise ValueError(
                 "train.refit learns from the clips that tell when fine-tuning should stop. "
                 f"Received: train.refit true with train.fine_tune {self.fine_tune}. Set one of them to 0 or false."
+            )
+        if self.warmup >= self.epochs:
+            raise ValueError(
+                f"train.warmup must be below train.epochs. Received: {self.warmup} with {self.epochs} epochs."
             )
         return self
 
@@ -330,8 +339,8 @@ class Params(Section):
         if self.train.fine_tune and not self.model.frozen:
             raise ValueError(
                 "train.fine_tune unfreezes blocks of an encoder that comes with weights. "
-                f"Received: {self.train.fine_tune} with encoder '{self.model.encoder}', weights '{self.model.weights}'. "
-                "Set train.fine_tune to 0."
+                f"Received: {self.train.fine_tune} with encoder '{self.model.encoder}' and weights "
+                f"'{self.model.weights}'. Set train.fine_tune to 0."
             )
         if self.model.frozen and not self.train.fine_tune and (self.train.crop or self.train.colour):
             raise ValueError(

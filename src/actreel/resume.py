@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ def resume_folder(
     store: Store,
     index: pd.DataFrame,
 ) -> Path:
-    """Makes a folder ready for a training's state; what another training left in it is removed.
+    """Makes a folder ready for a training; what another training left in it is removed.
 
     Another training is one with other parameters, clips, code or TensorFlow.
 
@@ -44,7 +43,7 @@ def resume_folder(
         index: Rows with `clip`, `action`, `split` and `sha256`.
 
     Returns:
-        `folder`.
+        Where the training's state belongs, a folder in it.
     """
     code = hashlib.sha256()
     for file in sorted(Path(__file__).parent.rglob("*.py")):
@@ -57,7 +56,9 @@ def resume_folder(
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         file.write_text(fingerprint, encoding="utf-8")
-    return folder
+    state = folder / "state"
+    state.mkdir(exist_ok=True)
+    return state
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]
@@ -69,24 +70,27 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         logs: The metrics of each epoch, from the first on.
     """
 
-    def __init__(self, stopping: Any, file: Path | None, before: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, stopping: Any, file: Path | None) -> None:
         """Makes the callback.
 
         Args:
             stopping: The `keras.callbacks.EarlyStopping` beside it, or None.
             file: Where the state is kept, or None.
-            before: What early stopping is to know at the start, by the names of its attributes.
         """
         super().__init__()
         self.logs: list[dict[str, float]] = []
         self._stopping = stopping
         self._file = file
-        self._stopped: dict[str, Any] = dict(before or {})
+        self._stopped: dict[str, Any] = {}
 
     @property
     def best_weights(self) -> list[NDArray[Any]] | None:
         """The weights that early stopping would end with, as far as they were restored."""
         return self._stopped.get("best_weights")
+
+    def start_from(self, loss: float, weights: list[NDArray[Any]]) -> None:
+        """Lets early stopping begin with weights that are to be beaten."""
+        self._stopped = {"best": loss, "best_weights": weights}
 
     def restore(self, model: Any) -> int:
         """Sets a compiled model back to where its training was, if that is known.
@@ -123,7 +127,9 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
             "stopping": {name: getattr(self._stopping, name) for name in _STOPPING} if self._stopping else {},
             "num_best": len(best),
         }
-        arrays = {f"variable{place}": np.asarray(variable) for place, variable in enumerate(_variables(self.model))}
+        arrays: dict[str, Any] = {
+            f"variable{place}": np.asarray(variable) for place, variable in enumerate(_variables(self.model))
+        }
         arrays |= {f"best{place}": weights for place, weights in enumerate(best)}
         self._file.parent.mkdir(parents=True, exist_ok=True)
         aside = self._file.with_name(f".{self._file.name}.part")

@@ -97,7 +97,7 @@ def fit(
         list(callbacks), add_progbar=True, model=model, epochs=epochs, steps=steps, verbose=2
     )
 
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator]
     def step(part: Any) -> None:
         strategy.run(model.train_step, args=(part,))
 

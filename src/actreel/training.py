@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from actreel.backend import keras
 from actreel.batches import clip_batches, soft_targets, steps_an_epoch, training_batches
+from actreel.batches import targets_of as targets_of  # from here for those who train and predict
 from actreel.config import ClipSpec, ModelParams, TrainParams
 from actreel.dataset.store import Store
 from actreel.errors import ConfigError, ModelError
@@ -25,6 +26,7 @@ from actreel.models import (
     build_head,
     build_model,
     join,
+    state_of,
     unfreeze_last_blocks,
 )
 from actreel.resume import Progress
@@ -171,33 +173,20 @@ def _fit(
     Returns:
         The fitted network in float32, on one device, and each epoch's metrics.
     """
-    strategy = open_strategy(params.strategy)
-    replicas = strategy.num_replicas_in_sync
-    if replicas > 1 and (params.batch_size % replicas or params.batch_size > len(rows)):
-        raise ConfigError(
-            f"train.batch_size must be a multiple of the {replicas} devices, and at most the {len(rows)} clips to "
-            f"learn from. Received: {params.batch_size}."
-        )
     epochs = epochs or params.epochs
-    keras.utils.set_random_seed(params.seed)
-    steps = steps_an_epoch(params, len(rows), drop_remainder=replicas > 1)
-    soft = soft_targets(params)
-    with precision(params.precision), strategy.scope():
-        model = build()
-        # Unclipped, an LSTM's first steps at a rate of 0.002 can end in a network that always answers the same.
-        optimizer = keras.optimizers.Adam(_learning_rate(params, steps), clipnorm=1.0)
-        loss = "categorical_crossentropy" if soft else "sparse_categorical_crossentropy"
-        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
-    validation = stopping = before = None
+    model = _compiled(build, params, len(rows))
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    validation = stopping = None
     if val is not None:
-        validation = clip_batches(store, val, labels, params.batch_size, balance=params.balance, soft=soft)
+        validation = clip_batches(
+            store, val, labels, params.batch_size, balance=params.balance, soft=soft_targets(params)
+        )
         stopping = keras.callbacks.EarlyStopping("val_loss", patience=params.patience, restore_best_weights=True)
-        if improve:
-            before = {"best": judge(model, validation)["loss"], "best_weights": model.get_weights()}
-
-    # Workers may share no disk: those that cannot all go on start over.
-    progress = Progress(stopping, None if params.strategy == MULTI_WORKER else state, before)
+    # Workers may share no disk, and those of them that can go on must not run ahead: together they start over.
+    progress = Progress(stopping, None if params.strategy == MULTI_WORKER else state)
     behind = min(progress.restore(model), epochs)
+    if improve and not behind:
+        progress.start_from(judge(model, validation)["loss"], model.get_weights())
     callbacks = [
         *([stopping] if stopping else []),
         keras.callbacks.TerminateOnNaN(),
@@ -205,17 +194,18 @@ def _fit(
     ]
     if epoch_weights is not None:
         epoch_weights.mkdir(parents=True, exist_ok=True)
-        for file in epoch_weights.glob(f"{name}[0-9]*"):
-            if not behind:
-                file.unlink()  # of another training
-        file_name = str(epoch_weights / f"{name}{{epoch:03d}}.weights.h5")
-        callbacks.append(keras.callbacks.ModelCheckpoint(file_name, save_weights_only=True))
+        file = str(epoch_weights / f"{name}{{epoch:03d}}.weights.h5")
+        callbacks.append(keras.callbacks.ModelCheckpoint(file, save_weights_only=True))
     if behind < epochs:
-        batches = training_batches(params, store, rows, labels, first_epoch=behind, drop_remainder=replicas > 1)
         fit(
-            model, batches, validation,
-            epochs=epochs, first_epoch=behind, steps=steps, callbacks=[*callbacks, progress],
-        )  # fmt: skip
+            model,
+            training_batches(params, store, rows, labels, first_epoch=behind, drop_remainder=replicas > 1),
+            validation,
+            epochs=epochs,
+            first_epoch=behind,
+            steps=steps_an_epoch(params, len(rows), drop_remainder=replicas > 1),
+            callbacks=[*callbacks, progress],
+        )
     elif progress.best_weights:
         model.set_weights(progress.best_weights)
     losses = [epoch["loss"] for epoch in progress.logs]
@@ -229,6 +219,26 @@ def _fit(
     plain = build()
     plain.set_weights(model.get_weights())
     return plain, progress.logs
+
+
+def _compiled(build: Callable[[], Any], params: TrainParams, num_clips: int) -> Any:
+    """A new network on the devices and in the precision that it is trained with, ready to be fitted."""
+    strategy = open_strategy(params.strategy)
+    replicas = strategy.num_replicas_in_sync
+    if replicas > 1 and (params.batch_size % replicas or params.batch_size > num_clips):
+        raise ConfigError(
+            f"train.batch_size must be a multiple of the {replicas} devices, and at most the {num_clips} clips to "
+            f"learn from. Received: {params.batch_size}."
+        )
+    steps = steps_an_epoch(params, num_clips, drop_remainder=replicas > 1)
+    loss = "categorical_crossentropy" if soft_targets(params) else "sparse_categorical_crossentropy"
+    keras.utils.set_random_seed(params.seed)
+    with precision(params.precision), strategy.scope():
+        model = build()
+        # Unclipped, an LSTM's first steps at a rate of 0.002 can end in a network that always answers the same.
+        optimizer = keras.optimizers.Adam(_learning_rate(params, steps), clipnorm=1.0)
+        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+    return model
 
 
 def _learning_rate(params: TrainParams, steps: int) -> Any:
@@ -247,9 +257,13 @@ def cool(model: Any, temperature: float) -> None:
 
     So Keras, ONNX and every copy of the model give the same calibrated probabilities without knowing of it.
     """
-    head = model if model.name == HEAD else model.get_layer(HEAD)
-    last = head.get_layer(PROBABILITIES)
+    last = _last_layer(model)
     last.set_weights([weights / temperature for weights in last.get_weights()])
+
+
+def _last_layer(model: Any) -> Any:
+    head = model if model.name == HEAD else model.get_layer(HEAD)
+    return head.get_layer(PROBABILITIES)
 
 
 def complete(model_params: ModelParams, spec: ClipSpec, model: Any) -> Any:
@@ -263,15 +277,22 @@ def fitted_part(model: Any, store: Store) -> Any:
     return model.get_layer(HEAD) if own else model
 
 
-def predict(model: Any, store: Store, rows: pd.DataFrame, labels: list[str], batch_size: int) -> NDArray[np.float32]:
+def predict(model: Any, store: Store, rows: pd.DataFrame, batch_size: int) -> NDArray[np.float32]:
     """float32 (N, K): a fitted model's probabilities for what it takes, in the order of the rows.
 
     A fine-tuned model takes the frames that the store's features were made from.
     """
-    if isinstance(store, StoredFeatures) and model.name != HEAD and store.frames is not None:
+    of_frames = tuple(model.input.shape[1:]) != store.input_shape
+    if of_frames and isinstance(store, StoredFeatures) and store.frames is not None:
         store = store.frames
-    batches = clip_batches(store, rows, labels, batch_size)
-    return np.concatenate([np.asarray(model(clips, training=False)) for clips, _ in batches])
+    batches = store.batches(rows["clip"].tolist(), batch_size)
+    return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
+
+
+def predict_logits(model: Any, store: Store, rows: pd.DataFrame, batch_size: int) -> NDArray[np.float32]:
+    """float32 (N, K): what a fitted model's softmax is taken of; else as `predict`."""
+    kernel, bias = _last_layer(model).get_weights()
+    return np.asarray(predict(state_of(model), store, rows, batch_size) @ kernel + bias)
 
 
 def epoch_models(model: Any, epoch_weights: Path) -> Iterator[Any]:
