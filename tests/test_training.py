@@ -121,9 +121,9 @@ def test_what_is_learned_from_mixed_and_varied_clips_is_judged_on_plain_ones(
     ("changes", "rates"),
     [
         ({}, [0.01, 0.01, 0.01]),
-        ({"warmup": 2}, [0.0005, 0.005, 0.01]),
+        ({"warmup": 2}, [0.0005, 0.00525, 0.01]),
         ({"schedule": "cosine"}, [0.01, 0.005, 0.0]),
-        ({"schedule": "cosine", "warmup": 2}, [0.0005, 0.005, 0.0]),
+        ({"schedule": "cosine", "warmup": 2}, [0.0005, 0.00525, 0.0]),
     ],
 )
 def test_the_learning_rate_rises_and_falls(changes: dict[str, Any], rates: list[float]) -> None:
