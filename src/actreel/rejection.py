@@ -40,7 +40,7 @@ class Familiar:
         """float32 (N,): from each embedding, float32 (N, D), to the nearest action's mean."""
         places = embeddings @ self.whitening + self.offset
         apart = [np.linalg.norm(places - centre, axis=1) for centre in self.centres]
-        return np.min(apart, axis=0).astype(np.float32)
+        return np.asarray(np.min(apart, axis=0), dtype=np.float32)
 
 
 def fit_familiar(embeddings: NDArray[np.float32], targets: NDArray[np.int64]) -> Familiar:
