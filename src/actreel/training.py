@@ -26,7 +26,6 @@ from actreel.models import (
     build_head,
     build_model,
     join,
-    state_of,
     unfreeze_last_blocks,
 )
 from actreel.resume import Progress
@@ -257,13 +256,9 @@ def cool(model: Any, temperature: float) -> None:
 
     So Keras, ONNX and every copy of the model give the same calibrated probabilities without knowing of it.
     """
-    last = _last_layer(model)
-    last.set_weights([weights / temperature for weights in last.get_weights()])
-
-
-def _last_layer(model: Any) -> Any:
     head = model if model.name == HEAD else model.get_layer(HEAD)
-    return head.get_layer(PROBABILITIES)
+    last = head.get_layer(PROBABILITIES)
+    last.set_weights([weights / temperature for weights in last.get_weights()])
 
 
 def complete(model_params: ModelParams, spec: ClipSpec, model: Any) -> Any:
@@ -278,7 +273,7 @@ def fitted_part(model: Any, store: Store) -> Any:
 
 
 def predict(model: Any, store: Store, rows: pd.DataFrame, batch_size: int) -> NDArray[np.float32]:
-    """float32 (N, K): a fitted model's probabilities for what it takes, in the order of the rows.
+    """float32 (N, K): a fitted model's answers for what it takes, in the order of the rows.
 
     A fine-tuned model takes the frames that the store's features were made from.
     """
@@ -287,12 +282,6 @@ def predict(model: Any, store: Store, rows: pd.DataFrame, batch_size: int) -> ND
         store = store.frames
     batches = store.batches(rows["clip"].tolist(), batch_size)
     return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
-
-
-def predict_logits(model: Any, store: Store, rows: pd.DataFrame, batch_size: int) -> NDArray[np.float32]:
-    """float32 (N, K): what a fitted model's softmax is taken of; else as `predict`."""
-    kernel, bias = _last_layer(model).get_weights()
-    return np.asarray(predict(state_of(model), store, rows, batch_size) @ kernel + bias)
 
 
 def epoch_models(model: Any, epoch_weights: Path) -> Iterator[Any]:
