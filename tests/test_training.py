@@ -16,8 +16,9 @@ from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.errors import ModelError
 from actreel.evaluation import sharpened
+from actreel.fitting import learning_rate
 from actreel.models import export_onnx
-from actreel.training import _learning_rate, cool, epoch_models, predict, targets_of, train
+from actreel.training import cool, epoch_models, predict, targets_of, train
 from tests.conftest import ROOT
 
 SPEC = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
@@ -127,7 +128,7 @@ def test_what_is_learned_from_mixed_and_varied_clips_is_judged_on_plain_ones(
     ],
 )
 def test_the_learning_rate_rises_and_falls(changes: dict[str, Any], rates: list[float]) -> None:
-    schedule = _learning_rate(train_params(epochs=10, **changes), 10)
+    schedule = learning_rate(train_params(epochs=10, **changes), 10)
     steps = (0, 10 if "warmup" in changes else 50, 100)
     shown = [schedule if isinstance(schedule, float) else float(schedule(step)) for step in steps]
     assert shown == pytest.approx(rates, abs=1e-7)
