@@ -49,27 +49,28 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> StoredFeatures:
 def test_a_killed_training_ends_as_if_it_had_not_been(features: StoredFeatures, tmp_path: Path) -> None:
     params = params_of()
     expected, whole_curve = train(MODEL, params, features, ROWS, LABELS)
+    last = len(whole_curve)
+    assert 3 < last < params.epochs, "early stopping is to be seen"
     seen: list[int] = []
 
-    def killed_in_the_third(epoch: int, metrics: Any) -> None:
+    def killed_in_the_last(epoch: int, metrics: Any) -> None:
         seen.append(epoch)
-        if seen == [1, 2, 3]:
+        if len(seen) == last:
             raise KilledError
 
     arguments = (MODEL, params, features, ROWS, LABELS)
     with pytest.raises(KilledError):
-        train(*arguments, resume=tmp_path, epoch_weights=tmp_path / "epochs", on_epoch=killed_in_the_third)
-    fitted, curve = train(*arguments, resume=tmp_path, epoch_weights=tmp_path / "epochs", on_epoch=killed_in_the_third)
-    assert seen == [1, 2, 3, *range(3, len(curve) + 1)]
-    assert len(curve) < params.epochs, "early stopping is to be seen"
+        train(*arguments, resume=tmp_path, epoch_weights=tmp_path / "epochs", on_epoch=killed_in_the_last)
+    fitted, curve = train(*arguments, resume=tmp_path, epoch_weights=tmp_path / "epochs", on_epoch=killed_in_the_last)
+    assert seen == [*range(1, last), last, last]
     pd.testing.assert_frame_equal(curve, whole_curve)
-    again, same_curve = train(*arguments, resume=tmp_path, on_epoch=killed_in_the_third)
-    assert len(seen) == len(curve) + 1, "what is done is not done again"
+    again, same_curve = train(*arguments, resume=tmp_path, on_epoch=killed_in_the_last)
+    assert len(seen) == last + 1, "what is done is not done again"
     pd.testing.assert_frame_equal(same_curve, whole_curve)
     for network in (fitted, again):
         for weights, wanted in zip(network.get_weights(), expected.get_weights(), strict=True):
             np.testing.assert_array_equal(weights, wanted)
-    assert len(list((tmp_path / "epochs").iterdir())) == len(curve)
+    assert len(list((tmp_path / "epochs").iterdir())) == last
 
 
 def test_another_training_starts_over(features: StoredFeatures, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def mix_up(clips: Any, aims: tuple[Any, ...], alpha: float, seed: Any) -> tuple[
         The mixed clips and aims.
     """
     draws = tf.random.stateless_gamma((2, tf.shape(clips)[0]), seed, alpha)
-    share = tf.math.divide_no_nan(draws[0], draws[0] + draws[1])  # tiny draws can both vanish
+    share = draws[0] / (draws[0] + draws[1])  # TensorFlow keeps tiny draws above 0
 
     def mix(values: Any) -> Any:
         of_each = tf.reshape(share, [-1] + [1] * (values.shape.rank - 1))
