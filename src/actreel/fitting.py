@@ -95,9 +95,10 @@ def fit_network(
         model.set_weights(progress.best_weights)
     losses = [epoch["loss"] for epoch in progress.logs]
     if not np.isfinite(losses).all():
+        rate = "fine_tune_rate" if improve else "learning_rate"
         raise ModelError(
             f"the loss must stay a number. Received: {losses[-1]} in epoch {len(losses)}. "
-            f"Lower train.learning_rate (now {params.learning_rate:g})."
+            f"Lower train.{rate} (now {params.learning_rate:g})."
         )
     if params.strategy == "one" and params.precision == "float32":
         return model, progress.logs
