@@ -72,6 +72,8 @@ def main() -> None:
         "answers": pd.DataFrame(
             {
                 "clip": test["clip"],
+                "sha256": test["sha256"],
+                "group": test["group"],
                 "actual": test["action"],
                 "predicted": [labels[place] for place in probabilities.argmax(axis=1)],
                 "confidence": probabilities.max(axis=1),

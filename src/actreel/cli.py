@@ -49,6 +49,16 @@ def main(arguments: list[str] | None = None) -> None:
         )
         command.add_argument("--json", action="store_true", help="print the result as JSON")
 
+    compare = commands.add_parser("compare", help="MLflow runs side by side, and a paired test on the same test clips")
+    compare.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="an id, the beginning of one, a name, or champion; the first is compared with",
+    )
+    compare.add_argument("--json", action="store_true", help="print the result as JSON")
+    compare.set_defaults(run=_compare)
+
     feedback = commands.add_parser("feedback", help="what visitors of the service said")
     verbs = feedback.add_subparsers(dest="verb", required=True)
     export = verbs.add_parser("export", help="make a dataset folder of the videos that visitors gave")
@@ -105,6 +115,13 @@ def _leakage(options: argparse.Namespace) -> None:
     print(f"groups held out  {result['group_accuracy']:.3f}")
     print(f"random split     {result['random_accuracy']:.3f}")
     print(f"leakage          {result['difference']:+.3f} ± {result['std_difference']:.3f}, {options.repeats} repeats")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from actreel.compare import as_text, compare
+
+    result = compare(options.runs)
+    print(json.dumps(result) if options.json else as_text(result))
 
 
 def _predict(sources: list[str], model: Path, as_json: bool) -> None:

@@ -46,6 +46,8 @@ EXPERIMENT = "actreel"
 CHAMPION = "champion"
 MODEL_FOLDER = "model"
 SEEN_FILE = "seen_clips.txt"
+MOST_NAMED = 8
+"""Runs that a message names."""
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -315,6 +317,65 @@ def find_champion(name: str) -> Champion | None:
 def crown(name: str, version: str) -> None:
     """Moves the alias `champion` to a version."""
     mlflow.MlflowClient().set_registered_model_alias(name, CHAMPION, version)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the store holds of a run.
+
+    Attributes:
+        run_id: Its id.
+        name: As MLflow shows it.
+        params: Its parameters, `section.key`, as text.
+        metrics: The last value of each.
+        tags: Ours, and those that MLflow sets.
+    """
+
+    run_id: str
+    name: str
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+
+def find_run(wanted: str) -> Run:
+    """Finds a run by its name, its id, or the beginning of its id.
+
+    Raises:
+        ModelError: The store holds no such run, or several.
+    """
+    connect()
+    runs = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    named = [run for run in runs if run.info.run_name == wanted]
+    found = named or [run for run in runs if wanted and run.info.run_id.startswith(wanted)]
+    if not found:
+        raise ModelError(
+            f"a run must be in the store. Received: '{wanted}', unknown to {mlflow.get_tracking_uri()} among "
+            f"{len(runs)} runs. Take an id, its beginning or a name that MLflow's pages show, or: {CHAMPION}"
+        )
+    if len(found) > 1:
+        known = ", ".join(run.info.run_id[:8] for run in found[:MOST_NAMED])
+        raise ModelError(
+            f"a run's name or beginning must fit one run. Received: '{wanted}', which fits {len(found)}: {known}"
+            f"{' and more' if len(found) > MOST_NAMED else ''}. Take the beginning of an id."
+        )
+    (run,) = found
+    return Run(run.info.run_id, run.info.run_name, run.data.params, run.data.metrics, run.data.tags)
+
+
+def read_artifact(run: Run, path: str) -> str:
+    """The text of a file that was logged with a run.
+
+    Raises:
+        ModelError: The run has no such file.
+    """
+    try:
+        return str(mlflow.artifacts.load_text(f"runs:/{run.run_id}/{path}"))
+    except (MlflowException, OSError) as error:
+        raise ModelError(
+            f"a run must hold {path}, which the stage evaluate logs. Received: run {run.run_id} ('{run.name}') "
+            "without it. Evaluate it: dvc repro --force evaluate"
+        ) from error
 
 
 def git_commit() -> str:
