@@ -23,6 +23,17 @@ settings.load_profile("actreel")
 
 ROOT = Path(__file__).parents[1]
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deals whole files to the workers, and to one of them all that share a trained project; the longest go first."""
+
+    def group(item: pytest.Item) -> str:
+        return "trained" if "trained" in getattr(item, "fixturenames", ()) else item.nodeid.partition("::")[0]
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: (group(item) != "trained", "pipelines" not in item.path.parts))
+
 WriteVideo = Callable[..., Path]
 
 
