@@ -8,17 +8,33 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actreel import evaluation, figures, tracking
+from actreel import evaluation, figures, slices, tracking
 from actreel.backend import keras
-from actreel.classifier import ActionClassifier
+from actreel.classifier import ONNX_FILE, ActionClassifier
 from actreel.clips import load_clip
 from actreel.config import load_params
+from actreel.cost import cost_of
 from actreel.dataset.records import TEST, TRAIN, clips_of, read_index
 from actreel.dataset.store import StoredClips
 from actreel.errors import ModelError, exit_cleanly
 from actreel.features import open_inputs
 from actreel.training import epoch_models, fitted_part, predict, targets_of
-from pipelines.places import BASELINE, CLIPS, FEATURES, INDEX, METRICS, MODEL, REPORTS, TRAINING, VERDICT, VIDEOS
+from pipelines.places import (
+    BASELINE,
+    CLIPS,
+    FEATURES,
+    FIGURES,
+    INDEX,
+    METRICS,
+    MODEL,
+    REPORTS,
+    TRAINING,
+    VERDICT,
+    VIDEOS,
+)
+
+MOST_PRINTED = 5
+"""Slices that are printed; all are in reports/slices.csv."""
 
 
 def main() -> None:
@@ -35,7 +51,8 @@ def main() -> None:
     def probabilities_of(model: Any) -> NDArray[np.float32]:
         return predict(model, inputs, test, labels, params.evaluate.batch_size)
 
-    model = fitted_part(keras.models.load_model(MODEL / "model.keras"), inputs)
+    whole = keras.models.load_model(MODEL / "model.keras")
+    model = fitted_part(whole, inputs)
     probabilities = probabilities_of(model)
     blind = probabilities_of(fitted_part(keras.models.load_model(BASELINE / "model.keras"), inputs))
     parity = float(np.abs(score(classifier, store, test) - probabilities).max())
@@ -45,7 +62,8 @@ def main() -> None:
             f"Received: a difference of {parity:.2g}."
         )
 
-    low, high = evaluation.interval_over_groups(probabilities.argmax(axis=1) == targets, test["group"].to_numpy(str))
+    right = probabilities.argmax(axis=1) == targets
+    low, high = evaluation.interval_over_groups(right, test["group"].to_numpy(str))
     uncalibrated = evaluation.sharpened(probabilities, classifier.card.temperature)
     scores = {
         "accuracy": evaluation.accuracy(probabilities, targets),
@@ -57,6 +75,8 @@ def main() -> None:
         "mean_pool_accuracy": evaluation.accuracy(blind, targets),
         "calibration_error": evaluation.calibration_error(probabilities, targets),
         "uncalibrated_error": evaluation.calibration_error(uncalibrated, targets),
+        "parameters": int(whole.count_params()),
+        **cost_of(MODEL / ONNX_FILE, load_clip(VIDEOS / test["clip"][0], classifier.card.clip)[np.newaxis]),
         "protocol": params.split.protocol,
         "num_test_clips": len(test),
         "num_test_groups": int(test["group"].nunique()),
@@ -68,6 +88,7 @@ def main() -> None:
     ]
     tables = {
         "per_class": evaluation.per_class(probabilities, blind, targets, labels),
+        "slices": slices.accuracy_by_slice(test, right),
         "curve": curve,
         "answers": pd.DataFrame(
             {
@@ -80,24 +101,33 @@ def main() -> None:
             }
         ),
     }
-    REPORTS.mkdir(exist_ok=True)
+    confused = {
+        name: store.take([test["clip"][row]])[0]
+        for name, row in slices.sample_rows(slices.most_confused(probabilities, targets, labels))
+    }
+    pictures = {
+        "curves": figures.learning_curves(curve, int(curve["epoch"].to_numpy()[curve["val_loss"].argmin()])),
+        "confusion": figures.confusion(targets, probabilities.argmax(axis=1), labels),
+        "confused": figures.contact_sheet(confused)
+        if confused
+        else figures.message("No test clip was answered wrong."),
+        "reliability": figures.reliability(
+            evaluation.reliability(uncalibrated, targets), evaluation.reliability(probabilities, targets)
+        ),
+    }
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        picture.savefig(FIGURES / f"{name}.png")
     METRICS.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
     for name, table in tables.items():
         table.to_csv(REPORTS / f"{name}.csv", index=False)
     print(tables["per_class"].round(3).to_string(index=False))
+    print(f"\nlowest slices\n{tables['slices'].head(MOST_PRINTED).round(3).to_string(index=False)}\n")
     print("\n".join(f"{name}: {value}" for name, value in scores.items()))
 
     with tracking.reopened_run(classifier.card.provenance.run_id):
         tracking.log_metrics(scores | {"onnx_parity": parity, "temperature": classifier.card.temperature})
-        kept = int(curve["epoch"].to_numpy()[curve["val_loss"].argmin()])
-        tracking.log_figure(figures.learning_curves(curve, kept), "curves.png")
-        tracking.log_figure(figures.confusion(targets, probabilities.argmax(axis=1), labels), "confusion.png")
-        tracking.log_figure(
-            figures.reliability(
-                evaluation.reliability(uncalibrated, targets), evaluation.reliability(probabilities, targets)
-            ),
-            "reliability.png",
-        )
+        tracking.log_folder(FIGURES, "reports/figures")
         for report in (METRICS, *(REPORTS / f"{name}.csv" for name in tables)):
             tracking.log_file(report, "reports")
         verdict = contest(classifier, store, test, targets, probabilities, scores, params.split.leaky)

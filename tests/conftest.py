@@ -34,6 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(group(item)))
     items.sort(key=lambda item: (group(item) != "trained", "pipelines" not in item.path.parts))
 
+
 WriteVideo = Callable[..., Path]
 
 

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib import rcParams
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
+
+# An action may be called "$5 bill", which is no formula.
+rcParams["text.parse_math"] = False
 
 
 def contact_sheet(clips: Mapping[str, NDArray[np.uint8]], columns: int = 8) -> Figure:
@@ -26,6 +30,15 @@ def contact_sheet(clips: Mapping[str, NDArray[np.uint8]], columns: int = 8) -> F
             axes.imshow(frames[place])
             axes.set(xticks=[], yticks=[])
         row[0].set_ylabel(action, rotation=0, ha="right", va="center")
+    return figure
+
+
+def confused(clips: Mapping[str, NDArray[np.uint8]]) -> Figure:
+    """As `contact_sheet`, of clips that were taken for something else; says so where there are none."""
+    if clips:
+        return contact_sheet(clips)
+    figure = Figure(figsize=(7, 1))
+    figure.text(0.5, 0.5, "No test clip was answered wrong.", ha="center", va="center")
     return figure
 
 

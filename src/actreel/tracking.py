@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from pydantic import BaseModel
 
 from actreel.classifier import ActionClassifier
@@ -183,11 +182,6 @@ def log_metrics(metrics: Mapping[str, Any]) -> None:
     numbers = {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}
     mlflow.log_metrics(numbers)
     mlflow.set_tags({name: value for name, value in metrics.items() if name not in numbers})
-
-
-def log_figure(figure: Figure, name: str) -> None:
-    """Adds a picture to the open run."""
-    mlflow.log_figure(figure, name)
 
 
 def log_file(path: Path, folder: str) -> None:
