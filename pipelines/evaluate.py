@@ -1,40 +1,30 @@
 """evaluate: artifacts/model on held-out groups ▸ reports/, and the champion in MLflow's registry."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from actreel import evaluation, figures, slices, tracking
 from actreel.backend import keras
-from actreel.classifier import ONNX_FILE, ActionClassifier
-from actreel.clips import load_clip
+from actreel.card import Facts, write_card
+from actreel.classifier import MODEL_CARD_FILE, ONNX_FILE, ActionClassifier
+from actreel.clips import load_clip, load_views
 from actreel.config import load_params
 from actreel.cost import cost_of
+from actreel.dataset.cores import num_cores
 from actreel.dataset.records import TEST, TRAIN, clips_of, read_index
 from actreel.dataset.store import StoredClips
 from actreel.errors import ModelError, exit_cleanly
 from actreel.features import open_inputs
+from actreel.saliency import saliency_of
 from actreel.training import epoch_models, fitted_part, predict, targets_of
-from pipelines.places import (
-    BASELINE,
-    CLIPS,
-    FEATURES,
-    FIGURES,
-    INDEX,
-    METRICS,
-    MODEL,
-    REPORTS,
-    TRAINING,
-    VERDICT,
-    VIDEOS,
-)
-
-MOST_PRINTED = 5
-"""Slices that are printed; all are in reports/slices.csv."""
+from pipelines.places import BASELINE, CLIPS, FEATURES, INDEX, METRICS, MODEL, REPORTS, TRAINING, VERDICT, VIDEOS
 
 
 def main() -> None:
@@ -51,8 +41,8 @@ def main() -> None:
     def probabilities_of(model: Any) -> NDArray[np.float32]:
         return predict(model, inputs, test, labels, params.evaluate.batch_size)
 
-    whole = keras.models.load_model(MODEL / "model.keras")
-    model = fitted_part(whole, inputs)
+    network = keras.models.load_model(MODEL / "model.keras")
+    model = fitted_part(network, inputs)
     probabilities = probabilities_of(model)
     blind = probabilities_of(fitted_part(keras.models.load_model(BASELINE / "model.keras"), inputs))
     parity = float(np.abs(score(classifier, store, test) - probabilities).max())
@@ -69,19 +59,22 @@ def main() -> None:
         "accuracy": evaluation.accuracy(probabilities, targets),
         "accuracy_low": low,
         "accuracy_high": high,
+        "multi_clip_accuracy": evaluation.accuracy(score_views(test["clip"].tolist(), params.evaluate.views), targets),
         "top5_accuracy": evaluation.accuracy(probabilities, targets, k=5),
         **evaluation.macro_scores(probabilities, targets),
         "chance": evaluation.chance(targets_of(clips_of(index, TRAIN), labels), targets),
         "mean_pool_accuracy": evaluation.accuracy(blind, targets),
         "calibration_error": evaluation.calibration_error(probabilities, targets),
         "uncalibrated_error": evaluation.calibration_error(uncalibrated, targets),
-        "parameters": int(whole.count_params()),
-        **cost_of(MODEL / ONNX_FILE, load_clip(VIDEOS / test["clip"][0], classifier.card.clip)[np.newaxis]),
+        "parameters": int(network.count_params()),
+        **cost_of(MODEL / ONNX_FILE, store.take(test["clip"][:1].tolist())),
         "protocol": params.split.protocol,
         "num_test_clips": len(test),
         "num_test_groups": int(test["group"].nunique()),
         "num_classes": len(labels),
     }
+    # Before the network gets the weights of other epochs.
+    explained = explain(network, store, test["clip"].tolist(), labels, right, probabilities.max(axis=1))
     curve = pd.read_csv(TRAINING / "curve.csv")
     curve["test_accuracy"] = [
         evaluation.accuracy(probabilities_of(then), targets) for then in epoch_models(model, TRAINING / "epochs")
@@ -101,35 +94,36 @@ def main() -> None:
             }
         ),
     }
-    confused = {
-        name: store.take([test["clip"][row]])[0]
-        for name, row in slices.sample_rows(slices.most_confused(probabilities, targets, labels))
-    }
+    confusions = list(slices.most_confused(probabilities, targets, labels))
+    confused = {heading: store.take([test["clip"][row]])[0] for heading, row in slices.sample_rows(confusions)}
     pictures = {
         "curves": figures.learning_curves(curve, int(curve["epoch"].to_numpy()[curve["val_loss"].argmin()])),
         "confusion": figures.confusion(targets, probabilities.argmax(axis=1), labels),
-        "confused": figures.contact_sheet(confused)
-        if confused
-        else figures.message("No test clip was answered wrong."),
+        "confused": figures.confused(confused),
         "reliability": figures.reliability(
             evaluation.reliability(uncalibrated, targets), evaluation.reliability(probabilities, targets)
         ),
+        "saliency": figures.saliency(explained),
     }
-    FIGURES.mkdir(parents=True, exist_ok=True)
+    (REPORTS / "figures").mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
-        picture.savefig(FIGURES / f"{name}.png")
+        picture.savefig(REPORTS / "figures" / f"{name}.png")
     METRICS.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
     for name, table in tables.items():
         table.to_csv(REPORTS / f"{name}.csv", index=False)
+    facts = Facts(
+        classifier.card, params.model, params.dataset.name, scores, tables["per_class"], tables["slices"], confusions
+    )
+    write_card(facts, REPORTS)
     print(tables["per_class"].round(3).to_string(index=False))
-    print(f"\nlowest slices\n{tables['slices'].head(MOST_PRINTED).round(3).to_string(index=False)}\n")
+    print(f"\nlowest slices\n{tables['slices'].head().round(3).to_string(index=False)}\n")
     print("\n".join(f"{name}: {value}" for name, value in scores.items()))
 
     with tracking.reopened_run(classifier.card.provenance.run_id):
         tracking.log_metrics(scores | {"onnx_parity": parity, "temperature": classifier.card.temperature})
-        tracking.log_folder(FIGURES, "reports/figures")
-        for report in (METRICS, *(REPORTS / f"{name}.csv" for name in tables)):
+        for report in (METRICS, *REPORTS.glob("model_card.*"), *(REPORTS / f"{name}.csv" for name in tables)):
             tracking.log_file(report, "reports")
+        tracking.log_folder(REPORTS / "figures", "reports/figures")
         verdict = contest(classifier, store, test, targets, probabilities, scores, params.split.leaky)
         tracking.log_verdict(verdict)
     VERDICT.write_text(json.dumps(verdict, indent=2) + "\n", encoding="utf-8")
@@ -165,7 +159,8 @@ def contest(
     verdict = evaluation.judge(scores, champion is not None, rival, fair, leaky=leaky)
     # The service tells these to its visitors.
     tags = {key: f"{scores[key]:.6g}" for key in ("accuracy", "chance", "num_test_clips")}
-    version = tracking.register(name, MODEL, {**tags, "protocol": scores["protocol"]})
+    page = REPORTS / MODEL_CARD_FILE
+    version = tracking.register(name, MODEL, {**tags, "protocol": scores["protocol"]}, model_card=page)
     if verdict.promoted:
         tracking.crown(name, version)
     holder = version if verdict.promoted else champion and champion.version
@@ -179,6 +174,43 @@ def score(classifier: ActionClassifier, store: StoredClips, rows: pd.DataFrame) 
         return np.concatenate([classifier.probabilities(batch) for batch in store.batches(clips, 32)])
     loaded = (load_clip(VIDEOS / Path(clip), classifier.card.clip) for clip in clips)
     return np.concatenate([classifier.probabilities(clip[np.newaxis]) for clip in loaded])
+
+
+def score_views(clips: list[str], num_views: int) -> NDArray[np.float32]:
+    """The mean of the packaged classifier's probabilities over several samplings of each video, on all cores."""
+    classifier = ActionClassifier.load(MODEL, threads=1)
+
+    def score_video(clip: str) -> NDArray[np.float32]:
+        views = load_views(VIDEOS / clip, classifier.card.clip, num_views)
+        return np.asarray(classifier.probabilities(views).mean(axis=0))
+
+    # Threads, since each process would load TensorFlow first; OpenCV and ONNX Runtime let them run side by side.
+    pool = ThreadPoolExecutor(num_cores())
+    try:
+        scores = pool.map(score_video, clips)
+        return np.stack(list(tqdm(scores, "multi-clip", len(clips), unit="clip", dynamic_ncols=True)))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def explain(
+    network: Any,
+    store: StoredClips,
+    clips: list[str],
+    labels: list[str],
+    right: NDArray[np.bool_],
+    confidence: NDArray[np.float32],
+) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]]:
+    """What the surest right and the surest wrong answer lean on, as `figures.saliency` draws it."""
+    explained = {}
+    for name, kind in (("right", right), ("wrong", ~right)):
+        if kind.any():
+            clip = clips[int(np.where(kind, confidence, -1).argmax())]
+            (frames,) = store.take([clip])
+            found = saliency_of(network, frames)
+            heading = f"{Path(clip).name}\n{labels[found.place]}, {name}\n({found.probability:.0%})"
+            explained[heading] = (frames, found.over_time, found.maps)
+    return explained
 
 
 if __name__ == "__main__":

@@ -18,6 +18,5 @@ BENTO = ARTIFACTS / "bento"
 REPORTS = Path("reports")
 DATASET = REPORTS / "dataset"
 VALIDATION = REPORTS / "validation"
-FIGURES = REPORTS / "figures"
 METRICS = REPORTS / "metrics.json"
 VERDICT = REPORTS / "verdict.json"

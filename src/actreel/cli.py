@@ -27,11 +27,22 @@ def main(arguments: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     predict = commands.add_parser("predict", help="name the action in videos")
     predict.add_argument("sources", nargs="+", metavar="SOURCE", help="a video file or a YouTube link")
-    predict.add_argument(
-        "--model", type=Path, default=Path("artifacts/model"), metavar="DIR", help="model folder (default: %(default)s)"
-    )
     predict.add_argument("--json", action="store_true", help="print one JSON object a line, one for each SOURCE")
     predict.set_defaults(run=lambda options: _predict(options.sources, options.model, options.json))
+
+    saliency = commands.add_parser("saliency", help="draw what the answers on videos lean on")
+    saliency.add_argument("clips", nargs="+", type=Path, metavar="CLIP", help="a video file")
+    saliency.add_argument("--out", required=True, type=_picture, metavar="FILE.png", help="the picture to write")
+    saliency.set_defaults(run=_saliency)
+
+    for command in (predict, saliency):
+        command.add_argument(
+            "--model",
+            type=Path,
+            default=Path("artifacts/model"),
+            metavar="DIR",
+            help="model folder (default: %(default)s)",
+        )
 
     crossval = commands.add_parser("crossval", help="test every clip once, by a model that has not seen its group")
     crossval.add_argument(
@@ -78,6 +89,13 @@ def _folds(text: str) -> int | None:
     return int(text)
 
 
+def _picture(text: str) -> Path:
+    path = Path(text)
+    if path.suffix != ".png" or path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"must be a .png file in a folder that exists. Received: '{text}'")
+    return path
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a number from 1 on. Received: '{text}'")
@@ -122,6 +140,24 @@ def _compare(options: argparse.Namespace) -> None:
 
     result = compare(options.runs)
     print(json.dumps(result) if options.json else as_text(result))
+
+
+def _saliency(options: argparse.Namespace) -> None:
+    from actreel import figures
+    from actreel.clips import load_clip
+    from actreel.saliency import load_network, saliency_of
+
+    card = ActionClassifier.load(options.model).card
+    network = load_network(options.model)
+    clips = {}
+    for path in options.clips:
+        frames = load_clip(path, card.clip)
+        found = saliency_of(network, frames)
+        answer = f"{card.labels[found.place]} ({found.probability:.0%})"
+        clips[f"{path.name}\n{answer}"] = (frames, found.over_time, found.maps)
+        print(f"{path}: {answer}; {found.method}")
+    figures.saliency(clips).savefig(options.out)
+    print(f"drawn in {options.out}")
 
 
 def _predict(sources: list[str], model: Path, as_json: bool) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from actreel.classifier import ActionClassifier
+from actreel.classifier import MODEL_CARD_FILE, ActionClassifier
 from actreel.config import ClipSpec, DatasetParams, Params, SplitParams
 from actreel.dataset.records import TRAIN, VAL
 from actreel.errors import ModelError
@@ -229,8 +229,14 @@ class PathClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         return [NamedAction(**asdict(self._classifier.predict(Path(path))[0])) for path in model_input]
 
 
-def register(name: str, folder: Path, tags: Mapping[str, str]) -> str:
+def register(name: str, folder: Path, tags: Mapping[str, str], model_card: Path | None = None) -> str:
     """Logs a model folder in the open run as a classifier of files, and registers it.
+
+    Args:
+        name: The registered model's.
+        folder: Holds `model.onnx` and `classifier.json`.
+        tags: What is said of this version.
+        model_card: A page that goes with it: `Champion.folder` gives it beside the model's own files.
 
     Returns:
         The version, as the registry numbers it.
@@ -238,7 +244,7 @@ def register(name: str, folder: Path, tags: Mapping[str, str]) -> str:
     info = mlflow.pyfunc.log_model(
         name="classifier",
         python_model=PathClassifier(),
-        artifacts={MODEL_FOLDER: str(folder)},
+        artifacts={MODEL_FOLDER: str(folder)} | ({MODEL_CARD_FILE: str(model_card)} if model_card else {}),
         code_paths=[str(Path(__file__).parent)],
         pip_requirements=_requirements(
             "mlflow", "pandas", "matplotlib", "numpy", "onnxruntime", "opencv-python-headless", "pydantic", "pyyaml"
@@ -286,7 +292,10 @@ class Champion:
                     f"a registered model must hold its model folder. Received: {uri} without {SEEN_FILE}. "
                     "Train again: dvc repro --force train"
                 )
-            yield found[0].parent
+            folder = found[0].parent
+            for page in local.glob(f"artifacts/{MODEL_CARD_FILE}"):
+                page.rename(folder / MODEL_CARD_FILE)
+            yield folder
 
 
 def registered_model(dataset: str) -> str:
