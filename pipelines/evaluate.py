@@ -208,8 +208,12 @@ def explain(
             clip = clips[int(np.where(kind, confidence, -1).argmax())]
             (frames,) = store.take([clip])
             found = saliency_of(network, frames)
-            heading = f"{Path(clip).name}\n{labels[found.place]}, {name}\n({found.probability:.0%})"
-            explained[heading] = (frames, found.over_time, found.maps)
+            answer = f"{labels[found.place]} ({found.probability:.0%}), {name}"
+            explained["\n".join([Path(clip).name, answer, *found.method.split(", ")])] = (
+                frames,
+                found.over_time,
+                found.maps,
+            )
     return explained
 
 

@@ -242,4 +242,4 @@ def _plain(text: str) -> str:
 
 
 def _share(value: float) -> str:
-    return f"{value:.1%}".replace("%", " %")
+    return f"{value:.1%}".replace("%", "\N{NO-BREAK SPACE}%")

@@ -154,7 +154,7 @@ def _saliency(options: argparse.Namespace) -> None:
         frames = load_clip(path, card.clip)
         found = saliency_of(network, frames)
         answer = f"{card.labels[found.place]} ({found.probability:.0%})"
-        clips[f"{path.name}\n{answer}"] = (frames, found.over_time, found.maps)
+        clips["\n".join([path.name, answer, *found.method.split(", ")])] = (frames, found.over_time, found.maps)
         print(f"{path}: {answer}; {found.method}")
     figures.saliency(clips).savefig(options.out)
     print(f"drawn in {options.out}")

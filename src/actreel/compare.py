@@ -20,6 +20,8 @@ from actreel.errors import ModelError
 
 ANSWERS = "reports/answers.csv"
 COLUMNS = ("sha256", "group", "actual", "predicted")
+FEW_GROUPS = 10
+"""Below this, resampling groups understates how much another set of groups would change."""
 KEY_METRICS = (
     "accuracy",
     "accuracy_low",
@@ -31,7 +33,9 @@ KEY_METRICS = (
     "mean_pool_accuracy",
     "calibration_error",
     "rejection_auroc",
-    "rejection_true_accept_rate",
+    "rejection_tar_at_5_far",
+    "true_accept_rate",
+    "false_accept_rate",
     "num_test_clips",
     "num_test_groups",
     "parameters",
@@ -194,10 +198,11 @@ def _figure(value: float | None) -> str:
 def _paragraph(pair: Pair) -> str:
     first, second = pair.first[:8], pair.second[:8]
     told = "leaves no room for" if pair.low > 0 or pair.high < 0 else "leaves room for"
+    warning = "; so few groups make it too narrow" if pair.groups < FEW_GROUPS else ""
     return (
         f"\n{second} against {first}, on the {pair.clips} test clips of {pair.groups} groups that both answered:\n"
         f"  accuracy {pair.second_accuracy:.4f} against {pair.first_accuracy:.4f}: {pair.difference:+.4f}\n"
-        f"  95 % interval over groups {pair.low:+.4f} to {pair.high:+.4f}, which {told} no difference at all\n"
+        f"  95 % interval over groups {pair.low:+.4f} to {pair.high:+.4f}, which {told} no difference at all{warning}\n"
         f"  right alone: {pair.only_second_right} against {pair.only_first_right} clips, "
         f"McNemar's exact p = {pair.p_value:.3g} (as if clips of a group were independent)"
     )

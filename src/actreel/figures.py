@@ -135,19 +135,20 @@ def saliency(
         clips: By heading, frames uint8 (T, H, W, 3), weights over time (T,), and in the frames (T, H, W) in [0, 1].
         columns: Frames shown of each clip, at most.
     """
-    figure = Figure(figsize=(1.1 * columns + 2.2, 1.7 * len(clips)), layout="constrained")
+    columns = min(columns, *(len(frames) for frames, _, _ in clips.values()))
+    figure = Figure(figsize=(1.1 * columns + 2.4, 1.7 * len(clips)), layout="constrained")
     grid = figure.add_gridspec(2 * len(clips), columns, height_ratios=[3, 1] * len(clips))
     for row, (heading, (frames, over_time, maps)) in enumerate(clips.items()):
-        shown = middle_frames(len(frames), min(columns, len(frames)))
+        shown = middle_frames(len(frames), columns)
         for column, place in enumerate(shown):
             axes = figure.add_subplot(grid[2 * row, column])
             axes.imshow(frames[place])
-            axes.imshow(maps[place], cmap="inferno", alpha=0.2 + 0.5 * maps[place], vmin=0, vmax=1)
+            axes.imshow(maps[place], cmap="inferno", alpha=0.8 * maps[place], vmin=0, vmax=1)
             axes.set(xticks=[], yticks=[])
             if column == 0:
                 axes.set_ylabel(heading, rotation=0, ha="right", va="center")
         # Each bar stands below its frame.
-        axes = figure.add_subplot(grid[2 * row + 1, : len(shown)])
+        axes = figure.add_subplot(grid[2 * row + 1, :])
         axes.bar(
             range(len(over_time)), over_time, color=["tab:red" if t in shown else "0.7" for t in range(len(frames))]
         )

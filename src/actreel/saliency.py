@@ -84,7 +84,7 @@ def saliency_of(model: Any, clip: NDArray[np.uint8]) -> Saliency:
     over_time = maps.mean(axis=(1, 2))
     for layer, output in shown.items():
         if layer.name == ATTENTION:
-            over_time, method = np.asarray(output).reshape(len(clip)), f"attention over time, {method} in the frames"
+            over_time, method = np.asarray(output).reshape(len(clip)), f"attention over time, {method}"
     height, width = clip.shape[1:3]
     fine = np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in maps])
     return Saliency(
@@ -115,7 +115,7 @@ def _maps(
             if maps.any():
                 return maps, method
     # A network that has learned nothing may answer the same whatever it is shown.
-    return np.zeros((steps, 1, 1), dtype=np.float32), "nothing weighs: the answer does not depend on the clip"
+    return np.zeros((steps, 1, 1), dtype=np.float32), "the answer does not depend on the clip"
 
 
 def _scaled(weights: NDArray[np.float32], whole: float) -> NDArray[np.float32]:
