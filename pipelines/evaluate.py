@@ -1,29 +1,26 @@
 """evaluate: artifacts/model on held-out groups ▸ reports/, and the champion in MLflow's registry."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from actreel import evaluation, figures, slices, tracking
 from actreel.backend import keras
 from actreel.card import Facts, write_card
 from actreel.classifier import MODEL_CARD_FILE, ONNX_FILE, ActionClassifier
-from actreel.clips import load_clip, load_views
 from actreel.config import load_params
 from actreel.cost import cost_of
-from actreel.dataset.cores import num_cores
 from actreel.dataset.records import TEST, TRAIN, clips_of, read_index
 from actreel.dataset.store import StoredClips
 from actreel.errors import ModelError, exit_cleanly
 from actreel.features import open_inputs
-from actreel.saliency import saliency_of
-from actreel.training import epoch_models, fitted_part, predict, targets_of
+from actreel.rejection import compare_scores, rejection_scores, scores_of, unknown_halves
+from actreel.saliency import explain_surest
+from actreel.scoring import score, score_views
+from actreel.training import epoch_models, fitted_part, predict, predict_logits, targets_of
 from pipelines.places import BASELINE, CLIPS, FEATURES, INDEX, METRICS, MODEL, REPORTS, TRAINING, VERDICT, VIDEOS
 
 
@@ -39,19 +36,30 @@ def main() -> None:
     targets = targets_of(test, labels)
 
     def probabilities_of(model: Any) -> NDArray[np.float32]:
-        return predict(model, inputs, test, labels, params.evaluate.batch_size)
+        return predict(model, inputs, test, params.evaluate.batch_size)
 
     network = keras.models.load_model(MODEL / "model.keras")
     model = fitted_part(network, inputs)
     probabilities = probabilities_of(model)
     blind = probabilities_of(fitted_part(keras.models.load_model(BASELINE / "model.keras"), inputs))
-    parity = float(np.abs(score(classifier, store, test) - probabilities).max())
+    onnx = score(classifier, store, test, VIDEOS)
+    parity = float(np.abs(onnx.probabilities - probabilities).max())
     if parity > params.evaluate.parity_tolerance:
         raise ModelError(
             f"ONNX must give Keras's probabilities to {params.evaluate.parity_tolerance:g}. "
             f"Received: a difference of {parity:.2g}."
         )
 
+    _, unknown = unknown_halves(index)
+    rejection, rejected = pd.DataFrame(columns=["score", "auroc", "tar_at_5_far"]), {}
+    if len(unknown):
+        strange = score(classifier, store, unknown, VIDEOS)
+        rejection = compare_scores(
+            scores_of(predict_logits(model, inputs, test, params.evaluate.batch_size), onnx.distances),
+            scores_of(predict_logits(model, inputs, unknown, params.evaluate.batch_size), strange.distances),
+        )
+        rejected = rejection_scores(rejection, onnx.distances, strange.distances, classifier.card.max_distance)
+    averaged = score_views(MODEL, [VIDEOS / clip for clip in test["clip"]], params.evaluate.views)
     right = probabilities.argmax(axis=1) == targets
     low, high = evaluation.interval_over_groups(right, test["group"].to_numpy(str))
     uncalibrated = evaluation.sharpened(probabilities, classifier.card.temperature)
@@ -59,13 +67,14 @@ def main() -> None:
         "accuracy": evaluation.accuracy(probabilities, targets),
         "accuracy_low": low,
         "accuracy_high": high,
-        "multi_clip_accuracy": evaluation.accuracy(score_views(test["clip"].tolist(), params.evaluate.views), targets),
+        "multi_clip_accuracy": evaluation.accuracy(averaged, targets),
         "top5_accuracy": evaluation.accuracy(probabilities, targets, k=5),
         **evaluation.macro_scores(probabilities, targets),
         "chance": evaluation.chance(targets_of(clips_of(index, TRAIN), labels), targets),
         "mean_pool_accuracy": evaluation.accuracy(blind, targets),
         "calibration_error": evaluation.calibration_error(probabilities, targets),
         "uncalibrated_error": evaluation.calibration_error(uncalibrated, targets),
+        **rejected,
         "parameters": int(network.count_params()),
         **cost_of(MODEL / ONNX_FILE, store.take(test["clip"][:1].tolist())),
         "protocol": params.split.protocol,
@@ -74,7 +83,7 @@ def main() -> None:
         "num_classes": len(labels),
     }
     # Before the network gets the weights of other epochs.
-    explained = explain(network, store, test["clip"].tolist(), labels, right, probabilities.max(axis=1))
+    explained = explain_surest(network, store, test["clip"].tolist(), labels, probabilities, right)
     curve = pd.read_csv(TRAINING / "curve.csv")
     curve["test_accuracy"] = [
         evaluation.accuracy(probabilities_of(then), targets) for then in epoch_models(model, TRAINING / "epochs")
@@ -83,6 +92,7 @@ def main() -> None:
         "per_class": evaluation.per_class(probabilities, blind, targets, labels),
         "slices": slices.accuracy_by_slice(test, right),
         "curve": curve,
+        "rejection": rejection,
         "answers": pd.DataFrame(
             {
                 "clip": test["clip"],
@@ -152,7 +162,7 @@ def contest(
             unseen = ~test["sha256"].isin(learned).to_numpy()
             if unseen.any():
                 present = ActionClassifier.load(folder)
-                answers = score(present, store, test[unseen]).argmax(axis=1)
+                answers = score(present, store, test[unseen], VIDEOS).probabilities.argmax(axis=1)
                 actual = test.loc[unseen, "action"].to_numpy()
                 rival = float((np.asarray(present.card.labels)[answers] == actual).mean())
                 fair = evaluation.accuracy(probabilities[unseen], targets[unseen])
@@ -165,56 +175,6 @@ def contest(
         tracking.crown(name, version)
     holder = version if verdict.promoted else champion and champion.version
     return {"promoted": verdict.promoted, "reason": verdict.reason, "version": version, "champion": holder}
-
-
-def score(classifier: ActionClassifier, store: StoredClips, rows: pd.DataFrame) -> NDArray[np.float32]:
-    """The packaged classifier's probabilities, with its own clip settings."""
-    clips = rows["clip"].tolist()
-    if classifier.card.clip == store.spec:
-        return np.concatenate([classifier.probabilities(batch) for batch in store.batches(clips, 32)])
-    loaded = (load_clip(VIDEOS / Path(clip), classifier.card.clip) for clip in clips)
-    return np.concatenate([classifier.probabilities(clip[np.newaxis]) for clip in loaded])
-
-
-def score_views(clips: list[str], num_views: int) -> NDArray[np.float32]:
-    """The mean of the packaged classifier's probabilities over several samplings of each video, on all cores."""
-    classifier = ActionClassifier.load(MODEL, threads=1)
-
-    def score_video(clip: str) -> NDArray[np.float32]:
-        views = load_views(VIDEOS / clip, classifier.card.clip, num_views)
-        return np.asarray(classifier.probabilities(views).mean(axis=0))
-
-    # Threads, since each process would load TensorFlow first; OpenCV and ONNX Runtime let them run side by side.
-    pool = ThreadPoolExecutor(num_cores())
-    try:
-        scores = pool.map(score_video, clips)
-        return np.stack(list(tqdm(scores, "multi-clip", len(clips), unit="clip", dynamic_ncols=True)))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def explain(
-    network: Any,
-    store: StoredClips,
-    clips: list[str],
-    labels: list[str],
-    right: NDArray[np.bool_],
-    confidence: NDArray[np.float32],
-) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]]:
-    """What the surest right and the surest wrong answer lean on, as `figures.saliency` draws it."""
-    explained = {}
-    for name, kind in (("right", right), ("wrong", ~right)):
-        if kind.any():
-            clip = clips[int(np.where(kind, confidence, -1).argmax())]
-            (frames,) = store.take([clip])
-            found = saliency_of(network, frames)
-            answer = f"{labels[found.place]} ({found.probability:.0%}), {name}"
-            explained["\n".join([Path(clip).name, answer, *found.method.split(", ")])] = (
-                frames,
-                found.over_time,
-                found.maps,
-            )
-    return explained
 
 
 if __name__ == "__main__":

@@ -79,6 +79,12 @@ def test_every_family_can_be_explained(encoder: str, head: str, method: str) -> 
     assert found.over_time.sum() == pytest.approx(1)
     assert found.over_time.std() > 0
     assert 0 <= found.maps.min() < found.maps.max() == 1
+    if "attention" in head:
+        frames = clip.astype(np.float32)
+        reader = model.get_layer("head")
+        features = np.asarray(model.get_layer("encoder")(frames))[None]
+        weights = keras.Model(reader.input, reader.get_layer("attention").output)(features)
+        np.testing.assert_allclose(found.over_time, np.asarray(weights).ravel(), rtol=1e-5)
 
 
 def test_grad_cam_by_hand() -> None:
@@ -104,7 +110,7 @@ def test_the_command_draws_clips(tmp_path: Path, capsys: pytest.CaptureFixture[s
         main(["saliency", str(video), "--model", str(folder), "--out", str(picture)])
     brightness_network().save(folder / "model.keras")
     main(["saliency", str(video), "--model", str(folder), "--out", str(picture)])
-    assert "video.avi: bright (100%); Grad-CAM of only" in capsys.readouterr().out
+    assert "video.avi, bright (100%), Grad-CAM of only" in capsys.readouterr().out
     assert picture.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit):
         main(["saliency", str(video), "--model", str(folder), "--out", str(tmp_path / "why.txt")])

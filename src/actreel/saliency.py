@@ -7,7 +7,7 @@ input (Shrikumar et al., 2016). All of them tell what the answer depends on, not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actreel.backend import keras, tf
+from actreel.dataset.store import StoredClips
 from actreel.errors import ModelError
 from actreel.models import PROBABILITIES
 
@@ -52,6 +53,11 @@ class Saliency:
     over_time: NDArray[np.float32]
     maps: NDArray[np.float32]
     method: str
+
+    def heading(self, name: str, labels: Sequence[str]) -> str:
+        """A clip's name, the answer and the method, a line each."""
+        answer = f"{labels[self.place]} ({self.probability:.0%})"
+        return "\n".join([name, answer, *self.method.split(", ")])
 
 
 def load_network(folder: Path) -> Any:
@@ -94,6 +100,38 @@ def saliency_of(model: Any, clip: NDArray[np.uint8]) -> Saliency:
         maps=_scaled(fine, fine.max()),
         method=method,
     )
+
+
+def explain_surest(
+    model: Any,
+    store: StoredClips,
+    clips: list[str],
+    labels: list[str],
+    probabilities: NDArray[np.float32],
+    right: NDArray[np.bool_],
+) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]]:
+    """What the surest right and the surest wrong answer lean on, if there are such.
+
+    Args:
+        model: As for `saliency_of`.
+        store: Frames of the clips.
+        clips: Names of N clips.
+        labels: Actions in the order of the model's outputs.
+        probabilities: float32 (N, K), the model's.
+        right: bool (N,), which clips were answered right.
+
+    Returns:
+        By heading, frames, weights over time and in the frames, as `figures.saliency` draws them.
+    """
+    explained = {}
+    for name, kind in (("right", right), ("wrong", ~right)):
+        if kind.any():
+            clip = clips[int(np.where(kind, probabilities.max(axis=1), -1).argmax())]
+            (frames,) = store.take([clip])
+            found = saliency_of(model, frames)
+            heading = found.heading(f"{Path(clip).name}, {name}", labels)
+            explained[heading] = (frames, found.over_time, found.maps)
+    return explained
 
 
 def _maps(
