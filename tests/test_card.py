@@ -17,7 +17,7 @@ HOSTILE = [
     "![x](https://example.org/x.png)",
     "[click](javascript:alert(1))",
     "a | b `c` **d** &lt;",
-    "$5 bill",
+    "$5 bill\n\n# 1. -",
 ]
 PICTURES = ("confusion", "confused", "reliability", "saliency")
 METRICS: dict[str, Any] = {
@@ -104,13 +104,14 @@ def test_the_page_says_what_the_figures_say(facts: Facts, folder: Path) -> None:
         "It cannot tell them",
     ):
         assert said in text
+    assert "87.5\N{NO-BREAK SPACE}%" in (folder / "model_card.html").read_text(encoding="utf-8")
     assert "## How it was judged" in (folder / "model_card.md").read_text(encoding="utf-8")
 
 
 def test_names_stay_text_and_nothing_is_fetched(facts: Facts, folder: Path) -> None:
     page = as_html(as_markdown(facts), folder)
     for label in HOSTILE:
-        shown = label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        shown = " ".join(label.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         assert page.count(shown) >= 3, "among the actions, and in two columns of the table"
     assert "<script" not in page
     assert "<a " not in page

@@ -114,7 +114,7 @@ def as_markdown(facts: Facts) -> str:
         "**This figure flatters the model: clips of one group stood on both sides of the split.**" if leaky else "",
         "## What it is",
         _table(
-            ("", ""),
+            ("Property", "Value"),
             [
                 ("Network", f"{network}{motion}, {scores['parameters']:,} parameters"),
                 ("Input", f"{spec.num_frames} frames spread evenly over the clip, {spec.width}x{spec.height} px, RGB"),
@@ -147,7 +147,7 @@ def as_markdown(facts: Facts) -> str:
         "## Where it is weakest",
         f"The lowest of {len(facts.slices)} slices of the test clips. A slice of few clips says little.",
         _table(
-            ("Slice", "", "Clips", "Accuracy"),
+            ("Slice", "Value", "Clips", "Accuracy"),
             (
                 (row["slice"].replace("_", " "), row["value"], row["clips"], _share(row["accuracy"]))
                 for row in facts.slices.head(LOWEST).to_dict("records")
@@ -170,7 +170,7 @@ def as_markdown(facts: Facts) -> str:
         *_rejection(scores),
         "## Cost",
         _table(
-            ("One clip", ""),
+            ("One clip", "Value"),
             [
                 ("Arithmetic", f"{scores['flops'] / 1e9:.3g} GFLOP, two for each multiply-add"),
                 ("Time", f"{scores['ms_per_clip']:.3g} ms, the median with ONNX Runtime on one thread, decoding apart"),
@@ -204,7 +204,9 @@ def as_html(text: str, folder: Path) -> str:
                 picture = base64.b64encode((folder / str(child.attrs["src"])).read_bytes()).decode("ascii")
                 child.attrs["src"] = f"data:image/png;base64,{picture}"
     body = markdown.renderer.render(tokens, markdown.options, {})
-    body = body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
+    # Wide tables scroll by themselves, by keyboard too.
+    body = body.replace("<table>", '<div class="wide" role="region" aria-label="Table" tabindex="0"><table>')
+    body = body.replace("</table>", "</table></div>")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -238,7 +240,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def _plain(text: str) -> str:
     """Text that Markdown takes for nothing but text."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+    line = re.sub(r"[\x00-\x20\x7f\u2028\u2029]+", " ", text).strip()
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", line)
 
 
 def _share(value: float) -> str:
