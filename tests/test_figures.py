@@ -17,7 +17,7 @@ def drawn(figure: Figure) -> np.ndarray:
 
 
 def test_a_name_that_looks_like_a_formula_is_drawn_as_it_stands() -> None:
-    labels = ["$\\frac{1", "$5 bill"]
+    labels = ["$\\frac{1$", "$5 bill"]
     assert drawn(figures.confusion(np.array([0, 1]), np.array([0, 0]), labels)).size
     assert drawn(figures.confused(dict.fromkeys(labels, CLIP))).size
 
