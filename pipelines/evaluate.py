@@ -17,10 +17,11 @@ from actreel.dataset.records import TEST, TRAIN, clips_of, read_index
 from actreel.dataset.store import StoredClips
 from actreel.errors import ModelError, exit_cleanly
 from actreel.features import open_inputs
+from actreel.models import logits_of
 from actreel.rejection import compare_scores, rejection_scores, scores_of, unknown_halves
 from actreel.saliency import explain_surest
 from actreel.scoring import score, score_views
-from actreel.training import epoch_models, fitted_part, predict, predict_logits, targets_of
+from actreel.training import epoch_models, fitted_part, predict, targets_of
 from pipelines.places import BASELINE, CLIPS, FEATURES, INDEX, METRICS, MODEL, REPORTS, TRAINING, VERDICT, VIDEOS
 
 
@@ -53,10 +54,11 @@ def main() -> None:
     _, unknown = unknown_halves(index)
     rejection, rejected = pd.DataFrame(columns=["score", "auroc", "tar_at_5_far"]), {}
     if len(unknown):
+        logits = logits_of(model)
         strange = score(classifier, store, unknown, VIDEOS)
         rejection = compare_scores(
-            scores_of(predict_logits(model, inputs, test, params.evaluate.batch_size), onnx.distances),
-            scores_of(predict_logits(model, inputs, unknown, params.evaluate.batch_size), strange.distances),
+            scores_of(predict(logits, inputs, test, params.evaluate.batch_size), onnx.distances),
+            scores_of(predict(logits, inputs, unknown, params.evaluate.batch_size), strange.distances),
         )
         rejected = rejection_scores(rejection, onnx.distances, strange.distances, classifier.card.max_distance)
     averaged = score_views(MODEL, [VIDEOS / clip for clip in test["clip"]], params.evaluate.views)

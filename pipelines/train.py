@@ -10,7 +10,7 @@ from actreel.dataset.store import StoredClips
 from actreel.errors import exit_cleanly
 from actreel.evaluation import fit_temperature
 from actreel.features import open_inputs
-from actreel.models import export_onnx, state_of, with_distance
+from actreel.models import embedding_of, export_onnx, with_distance
 from actreel.rejection import fit_familiar, threshold, unknown_halves
 from actreel.segments import window_length
 from actreel.training import complete, cool, predict, targets_of, train
@@ -55,15 +55,15 @@ def main() -> None:
 
         model = complete(params.model, clips.spec, fitted)
         model.save(MODEL / "model.keras")
-        states = state_of(fitted)
+        embedding = embedding_of(fitted)
         familiar = fit_familiar(
-            predict(states, inputs, rows[TRAIN], params.train.batch_size), targets_of(rows[TRAIN], labels)
+            predict(embedding, inputs, rows[TRAIN], params.train.batch_size), targets_of(rows[TRAIN], labels)
         )
-        export_onnx(with_distance(model, familiar.whitening, familiar.centres), MODEL / ONNX_FILE)
+        export_onnx(with_distance(model, familiar.whitening, familiar.offset, familiar.centres), MODEL / ONNX_FILE)
         max_distance = None
         unknown, _ = unknown_halves(index)
         if len(unknown):
-            distances = familiar.distances(predict(states, inputs, unknown, params.train.batch_size))
+            distances = familiar.distances(predict(embedding, inputs, unknown, params.train.batch_size))
             max_distance = threshold(distances, params.train.false_accept_rate)
         else:
             print(

@@ -17,8 +17,8 @@ from actreel.models import (
     build_frozen_encoder,
     build_head,
     build_model,
+    embedding_of,
     export_onnx,
-    state_of,
     with_distance,
 )
 
@@ -81,15 +81,15 @@ def test_onnx_gives_what_keras_gives_for_every_head(head: str, motion: str, tmp_
 
 def test_the_distance_is_exported_beside_the_same_probabilities(tmp_path: Path) -> None:
     model = build_model(params_of("small_cnn", "attention_lstm"), SPEC, 4)
-    states = np.asarray(state_of(model)(CLIPS))
+    embeddings = np.asarray(embedding_of(model)(CLIPS))
     rng = np.random.default_rng(0)
-    whitening = rng.normal(0, 1, (states.shape[1],) * 2).astype(np.float32)
-    centres = rng.normal(0, 1, (4, states.shape[1])).astype(np.float32)
-    export_onnx(with_distance(model, whitening, centres), tmp_path / "model.onnx")
+    whitening = rng.normal(0, 1, (embeddings.shape[1],) * 2).astype(np.float32)
+    offset, *centres = rng.normal(0, 1, (5, embeddings.shape[1])).astype(np.float32)
+    export_onnx(with_distance(model, whitening, offset, np.stack(centres)), tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     probabilities, distances = session.run(None, {"clip": CLIPS})
     np.testing.assert_allclose(probabilities, model(CLIPS), atol=PARITY)
-    apart = np.linalg.norm((states @ whitening)[:, np.newaxis] - centres, axis=2)
+    apart = np.linalg.norm((embeddings @ whitening + offset)[:, np.newaxis] - centres, axis=2)
     np.testing.assert_allclose(distances, apart.min(axis=1), rtol=1e-4)
 
 
