@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from actreel import evaluation, figures, slices, tracking
@@ -117,12 +118,7 @@ def main() -> None:
         ),
         "saliency": figures.saliency(explained),
     }
-    (REPORTS / "figures").mkdir(parents=True, exist_ok=True)
-    for name, picture in pictures.items():
-        picture.savefig(REPORTS / "figures" / f"{name}.png")
-    METRICS.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
-    for name, table in tables.items():
-        table.to_csv(REPORTS / f"{name}.csv", index=False)
+    write_reports(scores, tables, pictures)
     facts = Facts(
         classifier.card, params.model, params.dataset.name, scores, tables["per_class"], tables["slices"], confusions
     )
@@ -140,6 +136,16 @@ def main() -> None:
         tracking.log_verdict(verdict)
     VERDICT.write_text(json.dumps(verdict, indent=2) + "\n", encoding="utf-8")
     print(f"\n{'new champion' if verdict['promoted'] else 'not champion'}: {verdict['reason']}")
+
+
+def write_reports(scores: dict[str, Any], tables: dict[str, pd.DataFrame], pictures: dict[str, Figure]) -> None:
+    """reports/: the figures of merit as JSON, each table as CSV, each picture as PNG."""
+    (REPORTS / "figures").mkdir(parents=True, exist_ok=True)
+    METRICS.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    for name, table in tables.items():
+        table.to_csv(REPORTS / f"{name}.csv", index=False)
+    for name, picture in pictures.items():
+        picture.savefig(REPORTS / "figures" / f"{name}.png")
 
 
 def contest(

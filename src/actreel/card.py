@@ -241,7 +241,10 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def _plain(text: str) -> str:
     """Text that Markdown takes for nothing but text."""
     line = re.sub(r"[\x00-\x20\x7f\u2028\u2029]+", " ", text).strip()
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", line)
+    line = re.sub(r"([\\`*_\[\]<>|&!~$])", r"\\\1", line)
+    # What makes a heading or a list where a line begins.
+    line = re.sub(r"^([-+#=])", r"\\\1", line)
+    return re.sub(r"^(\d+)(?=[.)](?: |$))", r"\1\\", line)
 
 
 def _share(value: float) -> str:
