@@ -27,11 +27,22 @@ def main(arguments: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     predict = commands.add_parser("predict", help="name the action in videos")
     predict.add_argument("sources", nargs="+", metavar="SOURCE", help="a video file or a YouTube link")
-    predict.add_argument(
-        "--model", type=Path, default=Path("artifacts/model"), metavar="DIR", help="model folder (default: %(default)s)"
-    )
     predict.add_argument("--json", action="store_true", help="print one JSON object a line, one for each SOURCE")
     predict.set_defaults(run=lambda options: _predict(options.sources, options.model, options.json))
+
+    saliency = commands.add_parser("saliency", help="draw what the answers on videos lean on")
+    saliency.add_argument("clips", nargs="+", type=Path, metavar="CLIP", help="a video file")
+    saliency.add_argument("--out", required=True, type=_picture, metavar="FILE.png", help="the picture to write")
+    saliency.set_defaults(run=_saliency)
+
+    for command in (predict, saliency):
+        command.add_argument(
+            "--model",
+            type=Path,
+            default=Path("artifacts/model"),
+            metavar="DIR",
+            help="model folder (default: %(default)s)",
+        )
 
     crossval = commands.add_parser("crossval", help="test every clip once, by a model that has not seen its group")
     crossval.add_argument(
@@ -48,6 +59,16 @@ def main(arguments: list[str] | None = None) -> None:
             "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="replaces a value of params.yaml"
         )
         command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    compare = commands.add_parser("compare", help="MLflow runs side by side, and a paired test on the same test clips")
+    compare.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="an id, the beginning of one, a name, or champion; the first is compared with",
+    )
+    compare.add_argument("--json", action="store_true", help="print the result as JSON")
+    compare.set_defaults(run=_compare)
 
     feedback = commands.add_parser("feedback", help="what visitors of the service said")
     verbs = feedback.add_subparsers(dest="verb", required=True)
@@ -66,6 +87,13 @@ def _folds(text: str) -> int | None:
     if not text.isdecimal() or int(text) < 2:
         raise argparse.ArgumentTypeError(f"folds must be 'logo' or a number from 2 on. Received: '{text}'")
     return int(text)
+
+
+def _picture(text: str) -> Path:
+    path = Path(text)
+    if path.suffix != ".png" or path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"must be a .png file in a folder that exists. Received: '{text}'")
+    return path
 
 
 def _positive(text: str) -> int:
@@ -105,6 +133,31 @@ def _leakage(options: argparse.Namespace) -> None:
     print(f"groups held out  {result['group_accuracy']:.3f}")
     print(f"random split     {result['random_accuracy']:.3f}")
     print(f"leakage          {result['difference']:+.3f} ± {result['std_difference']:.3f}, {options.repeats} repeats")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from actreel.compare import as_text, compare
+
+    result = compare(options.runs)
+    print(json.dumps(result) if options.json else as_text(result))
+
+
+def _saliency(options: argparse.Namespace) -> None:
+    from actreel import figures
+    from actreel.clips import load_clip
+    from actreel.saliency import load_network, saliency_of
+
+    card = ActionClassifier.load(options.model).card
+    network = load_network(options.model)
+    clips = {}
+    for path in options.clips:
+        frames = load_clip(path, card.clip)
+        found = saliency_of(network, frames)
+        heading = found.heading(str(path), card.labels)
+        clips[heading] = (frames, found.over_time, found.maps)
+        print(heading.replace("\n", ", "))
+    figures.saliency(clips).savefig(options.out)
+    print(f"drawn in {options.out}")
 
 
 def _predict(sources: list[str], model: Path, as_json: bool) -> None:

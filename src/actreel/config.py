@@ -299,10 +299,12 @@ class EvaluateParams(Section):
 
     Attributes:
         batch_size: Clips a forward pass.
+        views: Samplings of each test video that are averaged for `multi_clip_accuracy`.
         parity_tolerance: The largest difference in probability allowed between Keras and ONNX.
     """
 
     batch_size: int = Field(ge=1)
+    views: int = Field(ge=1)
     parity_tolerance: float = Field(gt=0)
 
 

@@ -21,10 +21,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from pydantic import BaseModel
 
-from actreel.classifier import ActionClassifier
+from actreel.classifier import MODEL_CARD_FILE, ActionClassifier
 from actreel.config import ClipSpec, DatasetParams, Params, SplitParams
 from actreel.dataset.records import TRAIN, VAL
 from actreel.errors import ModelError
@@ -46,6 +45,8 @@ EXPERIMENT = "actreel"
 CHAMPION = "champion"
 MODEL_FOLDER = "model"
 SEEN_FILE = "seen_clips.txt"
+MOST_NAMED = 8
+"""Runs that a message names."""
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -194,11 +195,6 @@ def log_metrics(metrics: Mapping[str, Any]) -> None:
     mlflow.set_tags({name: value for name, value in metrics.items() if name not in numbers})
 
 
-def log_figure(figure: Figure, name: str) -> None:
-    """Adds a picture to the open run."""
-    mlflow.log_figure(figure, name)
-
-
 def log_file(path: Path, folder: str) -> None:
     """Adds a file to the open run."""
     mlflow.log_artifact(str(path), folder)
@@ -251,8 +247,14 @@ class PathClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         return answers
 
 
-def register(name: str, folder: Path, tags: Mapping[str, str]) -> str:
+def register(name: str, folder: Path, tags: Mapping[str, str], model_card: Path | None = None) -> str:
     """Logs a model folder in the open run as a classifier of files, and registers it.
+
+    Args:
+        name: The registered model's.
+        folder: Holds `model.onnx` and `classifier.json`.
+        tags: What is said of this version.
+        model_card: A page that goes with it: `Champion.folder` gives it beside the model's own files.
 
     Returns:
         The version, as the registry numbers it.
@@ -260,7 +262,7 @@ def register(name: str, folder: Path, tags: Mapping[str, str]) -> str:
     info = mlflow.pyfunc.log_model(
         name="classifier",
         python_model=PathClassifier(),
-        artifacts={MODEL_FOLDER: str(folder)},
+        artifacts={MODEL_FOLDER: str(folder)} | ({MODEL_CARD_FILE: str(model_card)} if model_card else {}),
         code_paths=[str(Path(__file__).parent)],
         pip_requirements=_requirements(
             "mlflow", "pandas", "matplotlib", "numpy", "onnxruntime", "opencv-python-headless", "pydantic", "pyyaml"
@@ -308,7 +310,10 @@ class Champion:
                     f"a registered model must hold its model folder. Received: {uri} without {SEEN_FILE}. "
                     "Train again: dvc repro --force train"
                 )
-            yield found[0].parent
+            folder = found[0].parent
+            for page in local.glob(f"artifacts/{MODEL_CARD_FILE}"):
+                page.rename(folder / MODEL_CARD_FILE)
+            yield folder
 
 
 def registered_model(dataset: str) -> str:
@@ -333,6 +338,65 @@ def find_champion(name: str) -> Champion | None:
 def crown(name: str, version: str) -> None:
     """Moves the alias `champion` to a version."""
     mlflow.MlflowClient().set_registered_model_alias(name, CHAMPION, version)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the store holds of a run.
+
+    Attributes:
+        run_id: Its id.
+        name: As MLflow shows it.
+        params: Its parameters, `section.key`, as text.
+        metrics: The last value of each.
+        tags: Ours, and those that MLflow sets.
+    """
+
+    run_id: str
+    name: str
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+
+def find_run(wanted: str) -> Run:
+    """Finds a run by its name, its id, or the beginning of its id.
+
+    Raises:
+        ModelError: The store holds no such run, or several.
+    """
+    connect()
+    runs = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    named = [run for run in runs if run.info.run_name == wanted]
+    found = named or [run for run in runs if wanted and run.info.run_id.startswith(wanted)]
+    if not found:
+        raise ModelError(
+            f"a run must be in the store. Received: '{wanted}', unknown to {mlflow.get_tracking_uri()} among "
+            f"{len(runs)} runs. Take an id, its beginning or a name that MLflow's pages show, or: {CHAMPION}"
+        )
+    if len(found) > 1:
+        known = ", ".join(run.info.run_id[:8] for run in found[:MOST_NAMED])
+        raise ModelError(
+            f"a run's name or beginning must fit one run. Received: '{wanted}', which fits {len(found)}: {known}"
+            f"{' and more' if len(found) > MOST_NAMED else ''}. Take the beginning of an id."
+        )
+    (run,) = found
+    return Run(run.info.run_id, run.info.run_name, run.data.params, run.data.metrics, run.data.tags)
+
+
+def read_artifact(run: Run, path: str) -> str:
+    """The text of a file that was logged with a run.
+
+    Raises:
+        ModelError: The run has no such file.
+    """
+    try:
+        return str(mlflow.artifacts.load_text(f"runs:/{run.run_id}/{path}"))
+    except (MlflowException, OSError) as error:
+        raise ModelError(
+            f"a run must hold {path}, which the stage evaluate logs. Received: run {run.run_id} ('{run.name}') "
+            "without it. Evaluate it: dvc repro --force evaluate"
+        ) from error
 
 
 def git_commit() -> str:

@@ -69,6 +69,7 @@ def bento(home: Path, environment: dict[str, str], video: Path) -> Path:
     model = write_model_folder(
         home / "model", ClipSpec(num_frames=8, height=32, width=32, sampling="uniform"), ("dark", "middle", "bright")
     )
+    (model / "model_card.html").write_text("a page", encoding="utf-8")
     target = home / "artifacts" / "bento"
     subprocess.run(
         [sys.executable, "-c", BUILD, str(model), str(video), str(target)],
@@ -132,6 +133,11 @@ def test_nothing_that_trains_is_in_the_bento(bento: Path) -> None:
     for name in ("tensorflow", "mlflow", "dvc", "great-expectations", "pandas"):
         assert f"\n{name}==" not in locked
     assert "\nonnxruntime==" in locked
+
+
+def test_the_model_card_is_in_the_bento(bento: Path) -> None:
+    (page,) = (bento / "models").rglob("model_card.html")
+    assert page.read_text(encoding="utf-8") == "a page"
 
 
 def test_the_exported_bento_serves_without_its_store(
