@@ -105,3 +105,25 @@ def test_ucf50_needs_its_archive(values: dict[str, Any]) -> None:
         check_params(values, "params.yaml")
     values["dataset"]["path"] = "data/UCF50.rar"
     assert check_params(values, "params.yaml").dataset.label == "ucf50"
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"refit": True, "fine_tune": 1}, r"train\.refit learns from .* with train\.fine_tune 1"),
+        ({"warmup": 30}, r"train\.warmup must be below train\.epochs. Received: 30 with 30 epochs"),
+        ({"fine_tune": 1}, r"train\.fine_tune unfreezes .* Received: 1 with encoder 'small_cnn'"),
+        ({"encoder": "efficientnet_lite0", "colour": 0.2}, r"train\.colour change frames.* Received: 0.0 and 0.2"),
+    ],
+)
+def test_training_settings_must_go_together(values: dict[str, Any], changes: dict[str, Any], rule: str) -> None:
+    for key, value in changes.items():
+        values["model" if key in values["model"] else "train"][key] = value
+    with pytest.raises(ConfigError, match=rule):
+        check_params(values, "params.yaml")
+
+
+def test_a_fine_tuned_encoder_sees_frames_that_are_varied(values: dict[str, Any]) -> None:
+    values["model"]["encoder"] = "efficientnet_lite0"
+    values["train"].update(fine_tune=2, crop=0.2, colour=0.2)
+    assert check_params(values, "params.yaml").train.fine_tune == 2
