@@ -74,11 +74,7 @@ class StoredFeatures(Store):
     """
 
     stage = "encode"
-
-    def __init__(self, path: Path, frames: StoredClips | None = None) -> None:
-        """Opens a store without reading its arrays; see `Store`."""
-        super().__init__(path)
-        self.frames = frames
+    frames: StoredClips | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -112,9 +108,9 @@ def open_inputs(clips: Path, features: Path) -> Store:
     Raises:
         DatasetError: A store is missing.
     """
-    frames = StoredClips(clips)
-    stored = StoredFeatures(features, frames)
-    return stored if stored.made_with["encoder"] else frames
+    stored = StoredFeatures(features)
+    stored.frames = StoredClips(clips)
+    return stored if stored.made_with["encoder"] else stored.frames
 
 
 def _session(encoder: str, weights: str, spec: ClipSpec) -> onnxruntime.InferenceSession:
