@@ -67,9 +67,18 @@ def encode_clips(
 
 
 class StoredFeatures(Store):
-    """Reads a store of features: float32 (T, F) a clip."""
+    """Reads a store of features: float32 (T, F) a clip.
+
+    Attributes:
+        frames: The store of the frames that they were made from, if it is at hand.
+    """
 
     stage = "encode"
+
+    def __init__(self, path: Path, frames: StoredClips | None = None) -> None:
+        """Opens a store without reading its arrays; see `Store`."""
+        super().__init__(path)
+        self.frames = frames
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -103,8 +112,9 @@ def open_inputs(clips: Path, features: Path) -> Store:
     Raises:
         DatasetError: A store is missing.
     """
-    stored = StoredFeatures(features)
-    return stored if stored.made_with["encoder"] else StoredClips(clips)
+    frames = StoredClips(clips)
+    stored = StoredFeatures(features, frames)
+    return stored if stored.made_with["encoder"] else frames
 
 
 def _session(encoder: str, weights: str, spec: ClipSpec) -> onnxruntime.InferenceSession:
