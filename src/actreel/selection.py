@@ -105,8 +105,12 @@ def apply(params: Params, settings: Settings) -> Params:
 
 
 def flags(settings: Settings) -> list[str]:
-    """The settings as `section.key=value`."""
-    return [f"{name}={json.dumps(value)}" for name, value in settings.items()]
+    """The settings as `section.key=value`, in a form that this program, DVC and a shell all read as it is meant."""
+    return [f"{name}={value if _is_word(value) else json.dumps(value)}" for name, value in settings.items()]
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and value.isidentifier() and yaml.safe_load(value) == value
 
 
 def inner_splits(rows: pd.DataFrame, folds: int | None, split: SplitParams) -> list[pd.DataFrame]:

@@ -20,6 +20,24 @@ def mean(features: Any, params: ModelParams) -> Any:
     return keras.layers.GlobalAveragePooling1D(name="mean")(x)
 
 
+def statistics(features: Any, params: ModelParams) -> Any:
+    """Each feature's mean, standard deviation and slope over time, 3 x F: what is left to learn is linear.
+
+    Statistics pooling (Snyder et al., ICASSP 2018) and, since that is blind to order, how each feature goes with time
+    (after rank pooling, Fernando et al., CVPR 2015). On a frozen encoder this is logistic regression, which a few dozen
+    clips suffice for and which no seed changes much.
+    """
+    ops = keras.ops
+    level = ops.mean(features, axis=1, keepdims=True)
+    centred = features - level
+    # Counted from the input: Keras exports a constant as a further input of the ONNX graph.
+    steps = ops.cumsum(ops.ones_like(features[:, :, :1]), axis=1)
+    steps = steps - ops.mean(steps, axis=1, keepdims=True)
+    length = ops.sqrt(ops.mean(steps**2, axis=1) + 1e-6)
+    spread = ops.sqrt(ops.mean(centred**2, axis=1) + 1e-6)
+    return ops.concatenate([level[:, 0], spread, ops.mean(centred * steps, axis=1) / length], axis=-1)
+
+
 def lstm(features: Any, params: ModelParams) -> Any:
     """Reads the frames in order (Donahue et al., LRCN, CVPR 2015); gives its last state."""
     return keras.layers.LSTM(params.units, name="lstm")(features)
@@ -82,5 +100,5 @@ def attend(states: Any, units: int) -> Any:
 
 
 HEADS: dict[str, Callable[[Any, ModelParams], Any]] = {
-    head.__name__: head for head in (mean, lstm, bilstm, gru, attention_lstm, temporal_conv, transformer)
+    head.__name__: head for head in (mean, statistics, lstm, bilstm, gru, attention_lstm, temporal_conv, transformer)
 }
