@@ -59,7 +59,7 @@ def cross_validate(
     if leaky and folds is None:
         raise ConfigError("split.protocol 'random' needs a number of folds. Received: --folds logo. Try: --folds 5")
     index, inputs = prepare(params, work, mirror=any(settings.get("train.mirror") for settings in candidates))
-    clips = learnable_clips(index)
+    clips = learnable_clips(index, params.split.unknown)
     fold_of = assign_folds(clips, folds, params.split.seed)
     if leaky:
         fold_of = shuffle_within_actions(clips, fold_of, params.split.seed)

@@ -110,7 +110,7 @@ def fit_and_score(
     rows = {split: clips_of(index, split) for split in SPLITS}
     labels = labels_of(index)
     fitted, curve = train(params.model, params.train, inputs, rows, labels, on_epoch=on_epoch)
-    probabilities = predict(fitted, inputs, rows[TEST], labels, params.evaluate.batch_size)
+    probabilities = predict(fitted, inputs, rows[TEST], params.evaluate.batch_size)
     answers = [labels[place] for place in probabilities.argmax(axis=1)]
     actions = rows[TEST]["action"].tolist()
     given = probabilities[np.arange(len(answers)), targets_of(rows[TEST], labels)].astype(float).tolist()

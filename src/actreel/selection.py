@@ -37,7 +37,7 @@ Settings = Mapping[str, Any]
 # An encoder's features are made before any choice, and the best of many seeds is luck.
 CHOOSABLE = frozenset(
     {f"model.{key}" for key in ModelParams.model_fields if key not in ("encoder", "weights")}
-    | {f"train.{key}" for key in TrainParams.model_fields if key != "seed"}
+    | {f"train.{key}" for key in TrainParams.model_fields if key not in ("seed", "false_accept_rate")}
 )
 
 

@@ -179,10 +179,10 @@ def fitted_part(model: Any, store: Store) -> Any:
     return model.get_layer(HEAD) if isinstance(store, StoredFeatures) else model
 
 
-def predict(model: Any, store: Store, rows: pd.DataFrame, labels: list[str], batch_size: int) -> NDArray[np.float32]:
-    """float32 (N, K): a fitted model's probabilities for what its store holds, in the order of the rows."""
-    batches = clip_batches(store, rows, labels, batch_size)
-    return np.concatenate([np.asarray(model(clips, training=False)) for clips, _ in batches])
+def predict(model: Any, store: Store, rows: pd.DataFrame, batch_size: int) -> NDArray[np.float32]:
+    """float32 (N, K): a fitted model's answers for what its store holds, in the order of the rows."""
+    batches = store.batches(rows["clip"].tolist(), batch_size)
+    return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
 
 
 def epoch_models(model: Any, epoch_weights: Path) -> Iterator[Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actreel.backend import keras
 from actreel.config import ClipSpec, ModelParams
@@ -114,6 +116,58 @@ def join(params: ModelParams, spec: ClipSpec, encoder: Any, head: Any) -> Any:
     return keras.Model(clip, head(features), name=f"{params.encoder}_{params.head}")
 
 
+def embedding_of(fitted: Any) -> Any:
+    """What a clip looks like to the model: the head's last state, and the mean of the frames' features beside it.
+
+    Args:
+        fitted: A head, or a whole model.
+
+    Returns:
+        A `keras.Model` from what `fitted` takes to float32 (B, D).
+    """
+    return _with_outputs(fitted, _embedding)
+
+
+def logits_of(fitted: Any) -> Any:
+    """What the softmax is taken of: a `keras.Model` from what `fitted` takes to float32 (B, num_classes)."""
+
+    def logits(head: Any) -> Any:
+        last = head.get_layer(PROBABILITIES)
+        return keras.ops.matmul(last.input, last.kernel) + last.bias
+
+    return _with_outputs(fitted, logits)
+
+
+def with_distance(
+    model: Any, whitening: NDArray[np.float32], offset: NDArray[np.float32], centres: NDArray[np.float32]
+) -> Any:
+    """Adds the embedding's distance to the nearest centre as a second output, so that it is exported with the model.
+
+    Args:
+        model: A whole model.
+        whitening: float32 (D, D), what embeddings are multiplied by.
+        offset: float32 (D,), what is added then.
+        centres: float32 (K, D).
+
+    Returns:
+        A `keras.Model` from uint8 (B, T, H, W, 3) to float32 (B, num_classes) probabilities and float32 (B,) distances.
+    """
+    layers = keras.layers
+    # In dense layers: Keras would export constants as further inputs of the ONNX graph.
+    whiten = layers.Dense(len(whitening), name="whiten")
+    from_centres = layers.Dense(len(centres), name="from_centres")
+
+    def outputs(head: Any) -> list[Any]:
+        place = whiten(_embedding(head))
+        squared = from_centres(place) + keras.ops.sum(place * place, axis=1, keepdims=True)
+        return [head.output, keras.ops.sqrt(keras.ops.maximum(keras.ops.min(squared, axis=1), 0.0))]
+
+    measuring = _with_outputs(model, outputs)
+    whiten.set_weights([whitening, offset])
+    from_centres.set_weights([-2 * centres.T, (centres**2).sum(axis=1)])
+    return measuring
+
+
 def export_onnx(model: Any, path: Path) -> None:
     """Writes a model as ONNX, with its input's name, and a batch of any size."""
     (size,) = model.inputs
@@ -121,6 +175,19 @@ def export_onnx(model: Any, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # Keras asks numpy for `np.object` to see that it is gone
         model.export(path, format="onnx", verbose=False)
+
+
+def _with_outputs(fitted: Any, outputs: Callable[[Any], Any]) -> Any:
+    """A head, or a whole model, with other outputs, made from its head."""
+    if fitted.name == HEAD:
+        return keras.Model(fitted.input, outputs(fitted), name=HEAD)
+    head = _with_outputs(fitted.get_layer(HEAD), outputs)
+    return keras.Model(fitted.input, head(fitted.operations[-2].output), name=fitted.name)  # the last one is the head
+
+
+def _embedding(head: Any) -> Any:
+    features = keras.ops.mean(head.input, axis=tuple(range(1, len(head.input.shape) - 1)))
+    return keras.ops.concatenate([head.get_layer(PROBABILITIES).input, features], axis=1)
 
 
 def _frame_input(params: ModelParams, spec: ClipSpec) -> Any:

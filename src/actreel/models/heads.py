@@ -21,11 +21,11 @@ def mean(features: Any, params: ModelParams) -> Any:
 
 
 def statistics(features: Any, params: ModelParams) -> Any:
-    """Each feature's mean, standard deviation and slope over time, 3 x F: what is left to learn is linear.
+    """Each feature's mean, standard deviation and slope over time, and a linear layer: `units`.
 
     Statistics pooling (Snyder et al., ICASSP 2018) and, since that is blind to order, how each feature goes with time
-    (after rank pooling, Fernando et al., CVPR 2015). On a frozen encoder this is logistic regression, which a few dozen
-    clips suffice for and which no seed changes much.
+    (after rank pooling, Fernando et al., CVPR 2015). On a frozen encoder all that is learned is linear, which a few
+    dozen clips suffice for; the layer keeps the clip's embedding narrow.
     """
     ops = keras.ops
     level = ops.mean(features, axis=1, keepdims=True)
@@ -35,7 +35,9 @@ def statistics(features: Any, params: ModelParams) -> Any:
     steps = steps - ops.mean(steps, axis=1, keepdims=True)
     length = ops.sqrt(ops.mean(steps**2, axis=1) + 1e-6)
     spread = ops.sqrt(ops.mean(centred**2, axis=1) + 1e-6)
-    return ops.concatenate([level[:, 0], spread, ops.mean(centred * steps, axis=1) / length], axis=-1)
+    slope = ops.mean(centred * steps, axis=1) / length
+    x = ops.concatenate([level[:, 0], spread, slope], axis=-1)
+    return keras.layers.Dense(params.units, name="clip_dense")(x)
 
 
 def lstm(features: Any, params: ModelParams) -> Any:
