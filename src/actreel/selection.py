@@ -34,10 +34,13 @@ INNER_FOLDS = 4
 Settings = Mapping[str, Any]
 """Values by `section.key`."""
 
-# An encoder's features are made before any choice, and the best of many seeds is luck.
+# An encoder's features are made before any choice; the best of many seeds is luck; how clips are mirrored and which
+# devices there are is no matter of taste; and rejection is not what is scored.
+_GIVEN = frozenset({"encoder", "weights", "seed", "mirror_as", "precision", "strategy", "false_accept_rate"})
 CHOOSABLE = frozenset(
-    {f"model.{key}" for key in ModelParams.model_fields if key not in ("encoder", "weights")}
-    | {f"train.{key}" for key in TrainParams.model_fields if key not in ("seed", "false_accept_rate")}
+    f"{section}.{key}"
+    for section, fields in (("model", ModelParams.model_fields), ("train", TrainParams.model_fields))
+    for key in fields.keys() - _GIVEN
 )
 
 

@@ -25,7 +25,7 @@ from actreel.dataset.records import TRAIN, VAL, data_version
 from actreel.dataset.splits import assign_splits
 from actreel.errors import ConfigError, ModelError
 from actreel.holdout import WORK, Score, digest, prepare
-from actreel.selection import apply, flags, inner_scores, pooled, read_yaml
+from actreel.selection import Settings, apply, flags, inner_scores, pooled, read_yaml
 
 log = logging.getLogger(__name__)
 
@@ -142,9 +142,8 @@ def tune(
     kept = sweeps / digest(params.model_dump(by_alias=True), described, sampler, folds, data_version(rows))
     file = kept / "study.db"
 
-    def objective(trial: Trial) -> float | tuple[float, int]:
-        settings = {name: _suggest(trial, name, values) for name, values in space.items()}
-        tracking.log_settings(settings)
+    def judge(trial: Trial, settings: Settings) -> tuple[float, ...] | None:
+        """What the settings are worth, in the study's directions; None if they fall behind the others."""
         scores: list[Score] = []
 
         def report(step: int, value: float) -> None:
@@ -163,14 +162,16 @@ def tune(
                 scores.append(score)
                 if folds is not None:
                     report(len(scores), pooled(scores).balanced_accuracy)
+        except optuna.TrialPruned:
+            return None
         except ModelError as error:  # it diverged, which says enough about these settings
             log.warning(f"trial {trial.number}: {error}")
-            return 0.0 if sampler == "tpe" else (0.0, _MOST_PARAMETERS)
+            return (0.0,) if sampler == "tpe" else (0.0, _MOST_PARAMETERS)
         inner = pooled(scores)
         trial.set_user_attr("log_loss", inner.log_loss)
         trial.set_user_attr("parameters", scores[0].parameters)
         tracking.log_metrics({f"inner_{name}": value for name, value in asdict(inner).items()})
-        return inner.balanced_accuracy if sampler == "tpe" else (inner.balanced_accuracy, scores[0].parameters)
+        return (inner.balanced_accuracy,) if sampler == "tpe" else (inner.balanced_accuracy, scores[0].parameters)
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name = f"{params.dataset.label} tune {params.model.encoder}"
@@ -187,16 +188,19 @@ def tune(
             ),
             load_if_exists=True,
         )
-        for trial in study.get_trials(states=[TrialState.RUNNING]):
-            study.tell(trial.number, state=TrialState.FAIL)  # we hold the lock: whoever ran it is dead
+        for left in study.get_trials(states=[TrialState.RUNNING]):
+            study.tell(left.number, state=TrialState.FAIL)  # we hold the lock: whoever ran it is dead
         while (done := len(study.get_trials(states=_FINISHED))) < trials:
             study.sampler = _sampler(sampler, params.train.seed, done)
-            with tracking.child_run(f"trial {done + 1}", kept / f"trial-{done:03d}.run"):
-                study.optimize(objective, n_trials=1)
-                trial = study.trials[-1]
-                tracking.log_metrics({"state": trial.state.name.lower()})
-            worth = f"balanced accuracy {trial.values[0]:.3f}" if trial.values else "no use going on"
-            log.warning(f"trial {done + 1} of {trials}: {worth} with {' '.join(flags(trial.params))}")
+            trial = study.ask()
+            settings = {name: _suggest(trial, name, values) for name, values in space.items()}
+            with tracking.child_run(f"trial {done + 1}", kept / f"trial-{done:03d}-{digest(settings)}.run"):
+                tracking.log_settings(settings)
+                worth = judge(trial, settings)
+                tracking.log_metrics({"state": "complete" if worth else "pruned"})
+            study.tell(trial, worth, None if worth else TrialState.PRUNED)
+            told = f"balanced accuracy {worth[0]:.3f}" if worth else "pruned"
+            log.warning(f"trial {done + 1} of {trials}: {told} with {' '.join(flags(settings))}")
         result = _summary(study)
         tracking.log_metrics({key: result[key] for key in ("balanced_accuracy", "log_loss", "parameters")})
         tracking.log_metrics({"best": " ".join(flags(result["best"]))})
