@@ -9,9 +9,10 @@ import hashlib
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import onnxruntime
@@ -68,9 +69,24 @@ def encode_clips(
 
 
 class StoredFeatures(Store):
-    """Reads a store of features: float32 (T, F) a clip."""
+    """Reads a store of features: float32 (T, F) a clip.
+
+    Attributes:
+        frames: The store of the frames that they were made from, if it is at hand.
+    """
 
     stage = "encode"
+
+    def __init__(self, path: Path, frames: StoredClips | None = None) -> None:
+        """Opens a store without reading its arrays; see `Store`."""
+        super().__init__(path)
+        self.frames = frames
+
+    def only(self, clips: Iterable[str]) -> Self:
+        """The same store without the other clips, nor their frames."""
+        kept = super().only(names := list(clips))
+        kept.frames = self.frames and self.frames.only(names)
+        return kept
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -104,8 +120,9 @@ def open_inputs(clips: Path, features: Path) -> Store:
     Raises:
         DatasetError: A store is missing.
     """
-    stored = StoredFeatures(features)
-    return stored if stored.made_with["encoder"] else StoredClips(clips)
+    frames = StoredClips(clips)
+    stored = StoredFeatures(features, frames)
+    return stored if stored.made_with["encoder"] else frames
 
 
 def _session(encoder: str, weights: str, spec: ClipSpec) -> onnxruntime.InferenceSession:

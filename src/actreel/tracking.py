@@ -68,8 +68,17 @@ def connect() -> None:
 
 
 @contextmanager
-def training_run(params: Params, split: SplitParams, index: pd.DataFrame, data_version: str) -> Iterator[str]:
+def training_run(
+    params: Params, split: SplitParams, index: pd.DataFrame, data_version: str, kept: Path | None = None
+) -> Iterator[str]:
     """Opens the run of one model: parameters, dataset, code and machine are recorded from the start.
+
+    Args:
+        params: All of them.
+        split: How clips are held out.
+        index: Rows with `clip`, `action`, `group`, `split` and `sha256`.
+        data_version: Of the index.
+        kept: File with the run's id, see `parent_run`.
 
     Yields:
         The run's id.
@@ -77,7 +86,7 @@ def training_run(params: Params, split: SplitParams, index: pd.DataFrame, data_v
     connect()
     mlflow.set_system_metrics_sampling_interval(2)
     name = f"{params.dataset.label} {params.model.encoder}+{params.model.head}"
-    with mlflow.start_run(run_name=name, log_system_metrics=True) as run:
+    with _kept_run(name, kept, nested=False, log_system_metrics=True) as run_id:
         mlflow.log_params(_flat(params))
         mlflow.set_tags(
             {
@@ -92,7 +101,7 @@ def training_run(params: Params, split: SplitParams, index: pd.DataFrame, data_v
         _log_dataset(index, params.dataset, data_version)
         if Path("dvc.lock").exists():
             mlflow.log_artifact("dvc.lock")
-        yield run.info.run_id
+        yield run_id
 
 
 def _log_dataset(index: pd.DataFrame, params: DatasetParams, version: str) -> None:
@@ -157,14 +166,16 @@ def child_run(name: str, kept: Path | None) -> Iterator[str]:
 
 
 @contextmanager
-def _kept_run(name: str, kept: Path | None, *, nested: bool) -> Iterator[str]:
+def _kept_run(name: str, kept: Path | None, *, nested: bool, log_system_metrics: bool | None = None) -> Iterator[str]:
     known = kept.read_text(encoding="utf-8") if kept and kept.exists() else None
     if known:
         try:
             mlflow.get_run(known)
         except MlflowException:
             known = None  # the store was removed meanwhile
-    with mlflow.start_run(run_id=known, run_name=None if known else name, nested=nested) as run:
+    with mlflow.start_run(
+        run_id=known, run_name=None if known else name, nested=nested, log_system_metrics=log_system_metrics
+    ) as run:
         if kept:
             kept.write_text(run.info.run_id, encoding="utf-8")
         yield run.info.run_id

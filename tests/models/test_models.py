@@ -19,6 +19,7 @@ from actreel.models import (
     build_model,
     embedding_of,
     export_onnx,
+    unfreeze_last_blocks,
     with_distance,
 )
 
@@ -31,6 +32,20 @@ PATCHES = np.random.default_rng(0).integers(0, 256, (3, SPEC.num_frames, 4, 5, 3
 ]
 CLIPS = np.kron(PATCHES, np.ones((1, 1, 8, 8, 1))).astype(np.uint8)
 PARITY = 1e-4
+
+
+LAST_BLOCKS = {
+    "efficientnet_lite0": {
+        "_blocks-15-_expand_conv", "_blocks-15-_depthwise_conv", "_blocks-15-_project_conv", "_conv_head",
+    },
+    "mobilenet_v2": {"block_16_expand", "block_16_depthwise", "block_16_project", "Conv_1"},
+    "efficientnet_v2_b0": {
+        "block6h_expand_conv", "block6h_dwconv2", "block6h_se_reduce", "block6h_se_expand", "block6h_project_conv",
+        "top_conv",
+    },
+    "resnet50": {"conv5_block3_1_conv", "conv5_block3_2_conv", "conv5_block3_3_conv"},
+    "vgg16": {"block5_conv1", "block5_conv2", "block5_conv3"},
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +126,8 @@ def test_onnx_gives_what_keras_gives_for_every_encoder(name: str, tmp_path: Path
     assert np.abs(features[0] - features[1]).max() > 1e-2
     np.testing.assert_array_equal(encoder(frames[:1])[0], encoder(frames[:1])[0])
     np.testing.assert_allclose(onnx_output(encoder, frames, tmp_path / "e.onnx"), features, rtol=1e-3, atol=PARITY)
+    unfreeze_last_blocks(encoder, 1)
+    assert {weight.path.split("/")[-2] for weight in encoder.trainable_weights} == LAST_BLOCKS[name]
 
 
 def test_a_whole_frozen_model_is_one_onnx_graph(tmp_path: Path) -> None:

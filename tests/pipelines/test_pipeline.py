@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +111,15 @@ def test_a_killed_extract_and_a_killed_train_are_made_good(project: Project) -> 
     assert len(store) == 32
     kill_when(project, ["dvc", "repro", "train"], "Epoch 3/")
     assert not (project.root / "artifacts/model/classifier.json").exists()
-    assert stages_run(project.repro("train")) == ["train"]
+    output = project.repro("train")
+    assert stages_run(output) == ["train"]
+    epochs = re.findall(r"Epoch (\d+)/40", output)
+    # The model's goes on, also in MLflow's run; the baseline's comes after it.
+    assert epochs == [*map(str, range(3, 41)), *map(str, range(1, 41))]
+    with closing(sqlite3.connect(project.root / "mlflow.db")) as mlflow_store:
+        assert mlflow_store.execute("select status from runs").fetchall() == [("FINISHED",)]
+        assert mlflow_store.execute("select count(*) from inputs where source_type = 'DATASET'").fetchall() == [(2,)]
+    assert len(list((project.root / "artifacts/training/epochs").iterdir())) == 40
     ActionClassifier.load(project.root / "artifacts/model")
 
 

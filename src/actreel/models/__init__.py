@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from actreel.backend import keras
 from actreel.config import ClipSpec, ModelParams
+from actreel.errors import ModelError
 from actreel.models.encoders import PRETRAINED, TRAINED
 from actreel.models.families import FAMILIES
 from actreel.models.heads import HEADS
@@ -21,6 +23,8 @@ PROBABILITIES = "probabilities"
 ENCODER = "encoder"
 HEAD = "head"
 NORMALISE = "normalise"
+# What the names of a block's layers begin with, in each of the pretrained encoders.
+_BLOCK = re.compile(r"_blocks-\d+|conv\d+_block\d+|block_?\d+[a-z]?(?=_)")
 
 
 def build_model(params: ModelParams, spec: ClipSpec, num_classes: int) -> Any:
@@ -92,7 +96,8 @@ def build_head(params: ModelParams, spec: ClipSpec, feature_shape: tuple[int, ..
             x = _with_differences(x)
         x = keras.layers.Dropout(params.dropout)(x)
     x = (FAMILIES | HEADS)[params.head](x, params)
-    output = keras.layers.Dense(num_classes, activation="softmax", name=PROBABILITIES)(x)
+    # In float32 whatever the policy: of a loss near 0, half precision leaves nothing.
+    output = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name=PROBABILITIES)(x)
     return keras.Model(features, output, name=HEAD)
 
 
@@ -166,6 +171,31 @@ def with_distance(
     whiten.set_weights([whitening, offset])
     from_centres.set_weights([-2 * centres.T, (centres**2).sum(axis=1)])
     return measuring
+
+
+def unfreeze_last_blocks(encoder: Any, count: int) -> None:
+    """Lets the last blocks of a frozen encoder learn, and what comes after them; batch norms keep their statistics.
+
+    Args:
+        encoder: From `build_frozen_encoder`.
+        count: How many blocks, as the network's paper counts them.
+
+    Raises:
+        ModelError: The encoder has fewer blocks.
+    """
+    network = max(
+        (layer for layer in encoder.layers if isinstance(layer, keras.Model)), key=lambda part: len(part.layers)
+    )
+    block_of = [_BLOCK.match(layer.name) for layer in network.layers]
+    blocks = list(dict.fromkeys(block[0] for block in block_of if block))
+    if count > len(blocks):
+        raise ModelError(f"train.fine_tune must be at most the encoder's {len(blocks)} blocks. Received: {count}.")
+    first = next(place for place, block in enumerate(block_of) if block and block[0] == blocks[-count])
+    encoder.trainable = True
+    for part in encoder.layers:
+        part.trainable = part is network
+    for place, layer in enumerate(network.layers):
+        layer.trainable = place >= first and not isinstance(layer, keras.layers.BatchNormalization)
 
 
 def export_onnx(model: Any, path: Path) -> None:
