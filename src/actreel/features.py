@@ -120,9 +120,9 @@ def open_inputs(clips: Path, features: Path) -> Store:
     Raises:
         DatasetError: A store is missing.
     """
-    frames = StoredClips(clips)
-    stored = StoredFeatures(features, frames)
-    return stored if stored.made_with["encoder"] else frames
+    stored = StoredFeatures(features)
+    stored.frames = StoredClips(clips)
+    return stored if stored.made_with["encoder"] else stored.frames
 
 
 def _session(encoder: str, weights: str, spec: ClipSpec) -> onnxruntime.InferenceSession:
