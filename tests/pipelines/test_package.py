@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -71,9 +72,12 @@ def bento(home: Path, environment: dict[str, str], video: Path) -> Path:
     )
     (model / "model_card.html").write_text("a page", encoding="utf-8")
     target = home / "artifacts" / "bento"
+    queued = home / ".dvc" / "tmp" / "exps" / "copy"  # where DVC's queue runs a pipeline
+    for part in ("pipelines", "serving", "src"):
+        shutil.copytree(ROOT / part, queued / part)
     subprocess.run(
         [sys.executable, "-c", BUILD, str(model), str(video), str(target)],
-        cwd=ROOT, env=environment, check=True, capture_output=True, timeout=120,
+        cwd=queued, env=environment, check=True, capture_output=True, timeout=120,
     )  # fmt: skip
     return target
 
