@@ -39,9 +39,9 @@ from serving.answers import (
     VerdictStored,
     busy,
 )
-from serving.docs import docs_page
+from serving.docs import docs_page, document_policy
 from serving.events import events
-from serving.guard import Guard, refused
+from serving.guard import Guard, check_key, refused
 from serving.jobs import VIDEO_FILE, JobRunner, JobStore, Ticket
 from serving.metrics import STAGE_SECONDS, exposition
 from serving.recognition import NUM_THUMBNAILS, Recogniser
@@ -308,6 +308,11 @@ def create_app(settings: Settings) -> FastAPI:
             )  # fmt: skip
         return FileResponse(path, media_type="image/jpeg")
 
+    @app.get("/key", status_code=204)
+    async def key(request: Request) -> None:
+        """Whether a call that changes something would be let in with this X-API-Key: 204, or else 401."""
+        check_key(settings, request.headers)
+
     @app.post("/feedback")
     async def feedback(verdict: Verdict) -> VerdictStored:
         """Keeps a verdict on a prediction; the video with it only if `share_video` is true and it is still here."""
@@ -338,20 +343,27 @@ def create_app(settings: Settings) -> FastAPI:
             labels=list(card.labels),
             clip=card.clip,
             clip_duration_s=card.clip_duration_s,
+            card="/model/card" if served.card.is_file() else None,
         )
 
-    def sample_paths() -> dict[str, Path]:
-        return {path.name: path for path in sorted(app.state.served.samples.glob("*/*")) if path.is_file()}
+    @app.get("/model/card", response_class=HTMLResponse)
+    async def model_card() -> HTMLResponse:
+        """The model card: what the model is for, how good it is, and where it fails."""
+        served: Served = app.state.served
+        if not served.card.is_file():
+            raise RefusalError(404, "no_model_card", "this model has no card.", "See GET /model.")
+        text = served.card.read_text(encoding="utf-8")
+        return HTMLResponse(text, headers={"Content-Security-Policy": document_policy(text)})
 
     @app.get("/samples")
     async def list_samples() -> list[Sample]:
         """Videos to try the service with."""
-        return [Sample(name=name, label=path.parent.name) for name, path in sample_paths().items()]
+        return [Sample(name=name, label=path.parent.name) for name, path in app.state.served.samples.items()]
 
     @app.get("/samples/{name}", response_class=FileResponse)
     async def sample(name: str) -> FileResponse:
         """One of the videos to try the service with."""
-        path = sample_paths().get(name)
+        path = app.state.served.samples.get(name)
         if path is None:
             raise RefusalError(404, "no_such_sample", "there is no such sample.", "See GET /samples.")
         return FileResponse(path)

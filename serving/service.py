@@ -46,7 +46,7 @@ class Actreel:
             classifier=ActionClassifier.load(Path(self.model.path), threads=1),
             bento=str(self.model.tag) if from_source else f"{context.bento_name}:{context.bento_version}",
             labels=self.model.info.labels,
-            samples=Path(self.model.path) / "samples",
+            folder=Path(self.model.path),
         )
 
     def __is_ready__(self) -> bool:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from actreel.errors import ConfigError
 from actreel.feedback import default_folder
@@ -26,7 +26,7 @@ class Settings(BaseModel):
 
     Attributes:
         workers: Processes that answer.
-        api_key: If set, every call that changes something must carry it as `X-API-Key`.
+        api_key: If set, every call that changes something must carry it as `X-API-Key`. Printable ASCII.
         state_dir: Scratch space that the workers share; its videos are deleted, see `result_ttl_s`.
         feedback_dir: Where feedback is kept for good.
         max_upload_bytes: The largest video file.
@@ -72,6 +72,16 @@ class Settings(BaseModel):
     result_ttl_s: float = Field(default=900, gt=0)
     rate_per_minute: float = Field(default=600, gt=0)
     rate_exempt: frozenset[str] = frozenset({"127.0.0.1", "::1"})
+
+    @field_validator("api_key")
+    @classmethod
+    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        value = key.get_secret_value() if key is not None else None
+        if value is not None and (
+            not value.isascii() or not value.isprintable() or not value or value != value.strip()
+        ):
+            raise ValueError("a key must be printable ASCII, with no space at its ends, and not empty")
+        return key
 
     @property
     def limits(self) -> VideoLimits:

@@ -21,6 +21,7 @@ from actreel.segments import Recognition, recognise
 
 ONNX_FILE = "model.onnx"
 CARD_FILE = "classifier.json"
+MODEL_CARD_FILE = "model_card.html"
 TOP_K = 5
 
 

@@ -69,6 +69,7 @@ def bento(home: Path, environment: dict[str, str], video: Path) -> Path:
     model = write_model_folder(
         home / "model", ClipSpec(num_frames=8, height=32, width=32, sampling="uniform"), ("dark", "middle", "bright")
     )
+    (home / "model" / "model_card.html").write_text("<h1>About it</h1>", encoding="utf-8")
     target = home / "artifacts" / "bento"
     subprocess.run(
         [sys.executable, "-c", BUILD, str(model), str(video), str(target)],
@@ -151,6 +152,7 @@ def test_the_exported_bento_serves_without_its_store(
         assert (answer["model"]["name"], answer["model"]["version"]) == ("actreel-grey", "3")
         assert answer["model"]["bento"].startswith("grey-bento:")
         card = client.get("/model").json()
+        assert client.get(card["card"]).text == "<h1>About it</h1>"
         assert (card["metrics"], card["labels"]) == ({"accuracy": 0.875}, ["dark", "middle", "bright"])
         (sample,) = client.get("/samples").json()
         assert sample == {"name": "grey.avi", "label": "middle"}

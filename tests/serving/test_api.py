@@ -158,6 +158,7 @@ def test_the_api_page_names_every_call(client: httpx.Client) -> None:
         ("GET", "/jobs/short", {}, 422, "bad_request"),
         ("GET", "/static/../api.py", {}, 404, "no_such_page"),
         ("GET", "/static/%2e%2e/api.py", {}, 404, "no_such_page"),
+        ("GET", "/model/card", {}, 404, "no_model_card"),
         ("GET", "/samples/..%2f..%2fclassifier.json", {}, 404, None),
         ("POST", "/feedback", {"json": {"prediction_id": "?", "correct": True}}, 404, "no_such_prediction"),
         ("POST", "/feedback", {"content": b"x" * 70_000}, 413, "too_large"),
