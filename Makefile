@@ -29,8 +29,8 @@ ucf50: setup  ## The same on UCF50, 3.2 GB; URL= a mirror, FROM= the archive or 
 	$(UNLOCK)
 	dvc repro
 
-test: setup  ## The whole suite
-	pytest
+test: setup  ## The whole suite, on two cores
+	pytest --numprocesses 2
 
 check: setup  ## Lint, types, and which way imports go
 	ruff check .

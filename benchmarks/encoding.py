@@ -66,7 +66,15 @@ def retraining(scratch: Path, clips: int) -> None:
     write_store(rows, scratch / "random", made_with, lambda names: random)
     splits = {"train": rows[rows.index // 50 % 5 > 0], "val": rows[rows.index // 50 % 5 == 0]}
     params = TrainParams(
-        epochs=10, batch_size=32, learning_rate=1e-3, patience=10, mirror=False, balance=False, refit=False, seed=0
+        epochs=10,
+        batch_size=32,
+        learning_rate=1e-3,
+        patience=10,
+        mirror=False,
+        balance=False,
+        refit=False,
+        false_accept_rate=0.05,
+        seed=0,
     )
     start = time.perf_counter()
     train(PARAMS, params, StoredFeatures(scratch / "random"), splits, sorted(set(rows["action"])))

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from actreel import evaluation, figures, tracking
 from actreel.backend import keras
-from actreel.classifier import ActionClassifier
+from actreel.classifier import ActionClassifier, Scores
 from actreel.clips import load_clip
 from actreel.config import load_params
 from actreel.dataset.records import TEST, TRAIN, clips_of, read_index
 from actreel.dataset.store import StoredClips
 from actreel.errors import ModelError, exit_cleanly
 from actreel.features import open_inputs
-from actreel.training import epoch_models, fitted_part, predict, targets_of
+from actreel.rejection import compare_scores, rejection_scores, scores_of, unknown_halves
+from actreel.training import epoch_models, fitted_part, predict, predict_logits, targets_of
 from pipelines.places import BASELINE, CLIPS, FEATURES, INDEX, METRICS, MODEL, REPORTS, TRAINING, VERDICT, VIDEOS
 
 
@@ -33,18 +34,28 @@ def main() -> None:
     targets = targets_of(test, labels)
 
     def probabilities_of(model: Any) -> NDArray[np.float32]:
-        return predict(model, inputs, test, labels, params.evaluate.batch_size)
+        return predict(model, inputs, test, params.evaluate.batch_size)
 
     model = fitted_part(keras.models.load_model(MODEL / "model.keras"), inputs)
     probabilities = probabilities_of(model)
     blind = probabilities_of(fitted_part(keras.models.load_model(BASELINE / "model.keras"), inputs))
-    parity = float(np.abs(score(classifier, store, test) - probabilities).max())
+    onnx = score(classifier, store, test)
+    parity = float(np.abs(onnx.probabilities - probabilities).max())
     if parity > params.evaluate.parity_tolerance:
         raise ModelError(
             f"ONNX must give Keras's probabilities to {params.evaluate.parity_tolerance:g}. "
             f"Received: a difference of {parity:.2g}."
         )
 
+    _, unknown = unknown_halves(index)
+    rejection, rejected = pd.DataFrame(columns=["score", "auroc", "tar_at_5_far"]), {}
+    if len(unknown):
+        strange = score(classifier, store, unknown)
+        rejection = compare_scores(
+            scores_of(predict_logits(model, inputs, test, params.evaluate.batch_size), onnx.distances),
+            scores_of(predict_logits(model, inputs, unknown, params.evaluate.batch_size), strange.distances),
+        )
+        rejected = rejection_scores(rejection, onnx.distances, strange.distances, classifier.card.max_distance)
     low, high = evaluation.interval_over_groups(probabilities.argmax(axis=1) == targets, test["group"].to_numpy(str))
     uncalibrated = evaluation.sharpened(probabilities, classifier.card.temperature)
     scores = {
@@ -57,6 +68,7 @@ def main() -> None:
         "mean_pool_accuracy": evaluation.accuracy(blind, targets),
         "calibration_error": evaluation.calibration_error(probabilities, targets),
         "uncalibrated_error": evaluation.calibration_error(uncalibrated, targets),
+        **rejected,
         "protocol": params.split.protocol,
         "num_test_clips": len(test),
         "num_test_groups": int(test["group"].nunique()),
@@ -69,6 +81,7 @@ def main() -> None:
     tables = {
         "per_class": evaluation.per_class(probabilities, blind, targets, labels),
         "curve": curve,
+        "rejection": rejection,
         "answers": pd.DataFrame(
             {
                 "clip": test["clip"],
@@ -126,7 +139,7 @@ def contest(
             unseen = ~test["sha256"].isin(learned).to_numpy()
             if unseen.any():
                 present = ActionClassifier.load(folder)
-                answers = score(present, store, test[unseen]).argmax(axis=1)
+                answers = score(present, store, test[unseen]).probabilities.argmax(axis=1)
                 actual = test.loc[unseen, "action"].to_numpy()
                 rival = float((np.asarray(present.card.labels)[answers] == actual).mean())
                 fair = evaluation.accuracy(probabilities[unseen], targets[unseen])
@@ -140,13 +153,17 @@ def contest(
     return {"promoted": verdict.promoted, "reason": verdict.reason, "version": version, "champion": holder}
 
 
-def score(classifier: ActionClassifier, store: StoredClips, rows: pd.DataFrame) -> NDArray[np.float32]:
-    """The packaged classifier's probabilities, with its own clip settings."""
+def score(classifier: ActionClassifier, store: StoredClips, rows: pd.DataFrame) -> Scores:
+    """The packaged classifier's scores, with its own clip settings."""
     clips = rows["clip"].tolist()
     if classifier.card.clip == store.spec:
-        return np.concatenate([classifier.probabilities(batch) for batch in store.batches(clips, 32)])
-    loaded = (load_clip(VIDEOS / Path(clip), classifier.card.clip) for clip in clips)
-    return np.concatenate([classifier.probabilities(clip[np.newaxis]) for clip in loaded])
+        scores = [classifier.score(batch) for batch in store.batches(clips, 32)]
+    else:
+        loaded = (load_clip(VIDEOS / Path(clip), classifier.card.clip) for clip in clips)
+        scores = [classifier.score(clip[np.newaxis]) for clip in loaded]
+    return Scores(
+        np.concatenate([each.probabilities for each in scores]), np.concatenate([each.distances for each in scores])
+    )
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from actreel import tracking
 from actreel.classifier import ONNX_FILE, ClassifierCard, Provenance
 from actreel.config import load_params
-from actreel.dataset.records import SPLITS, TEST, VAL, clips_of, data_version, labels_of, read_index, usable
+from actreel.dataset.records import SPLITS, TEST, TRAIN, VAL, clips_of, data_version, labels_of, read_index, usable
 from actreel.dataset.store import StoredClips
 from actreel.errors import exit_cleanly
 from actreel.evaluation import fit_temperature
 from actreel.features import open_inputs
-from actreel.models import export_onnx
+from actreel.models import export_onnx, state_of, with_distance
+from actreel.rejection import fit_familiar, threshold, unknown_halves
 from actreel.segments import window_length
 from actreel.training import complete, cool, predict, targets_of, train
 from pipelines.places import BASELINE, CLIPS, DATASET, FEATURES, INDEX, MODEL, TRAINING, VALIDATION
@@ -40,7 +41,7 @@ def main() -> None:
         curve.to_csv(TRAINING / "curve.csv", index=False)
         temperature = 1.0
         if not params.train.refit:  # a refitted model has learned from the clips that could calibrate it
-            unsure = predict(fitted, inputs, rows[VAL], labels, params.train.batch_size)
+            unsure = predict(fitted, inputs, rows[VAL], params.train.batch_size)
             temperature = fit_temperature(unsure, targets_of(rows[VAL], labels))
             cool(fitted, temperature)
 
@@ -54,7 +55,21 @@ def main() -> None:
 
         model = complete(params.model, clips.spec, fitted)
         model.save(MODEL / "model.keras")
-        export_onnx(model, MODEL / ONNX_FILE)
+        states = state_of(fitted)
+        familiar = fit_familiar(
+            predict(states, inputs, rows[TRAIN], params.train.batch_size), targets_of(rows[TRAIN], labels)
+        )
+        export_onnx(with_distance(model, familiar.whitening, familiar.centres), MODEL / ONNX_FILE)
+        max_distance = None
+        unknown, _ = unknown_halves(index)
+        if len(unknown):
+            distances = familiar.distances(predict(states, inputs, unknown, params.train.batch_size))
+            max_distance = threshold(distances, params.train.false_accept_rate)
+        else:
+            print(
+                "No clip shows none of the actions, so the model cannot learn to say that it knows none. "
+                "Add a folder _unknown of other videos, or name actions to leave out in split.unknown."
+            )
         provenance = Provenance(
             dataset=params.dataset.label,
             data_version=version,
@@ -65,6 +80,7 @@ def main() -> None:
         card = ClassifierCard(
             labels=tuple(labels),
             clip=clips.spec,
+            max_distance=max_distance,
             temperature=temperature,
             clip_duration_s=window_length(usable(index)["duration_s"].tolist()),
             provenance=provenance,

@@ -51,6 +51,7 @@ class Watched:
         decode_s: Seconds spent waiting for frames.
         model_s: Seconds spent in the model.
         windows: float32 (K,), the probabilities of each window so far.
+        distances: How far each is from all that was learned.
     """
 
     plan: WindowPlan
@@ -58,6 +59,7 @@ class Watched:
     decode_s: float = 0.0
     model_s: float = 0.0
     windows: list[NDArray[np.float32]] = field(default_factory=list)
+    distances: list[float] = field(default_factory=list)
 
 
 class Recogniser:
@@ -135,7 +137,7 @@ class Recogniser:
         return Prediction(
             **as_answer(top[0]).model_dump(),
             prediction_id=secrets.token_urlsafe(16),
-            known=True,
+            known=self.classifier.knows(np.array(watched.distances, dtype=np.float32)),
             top=[as_answer(scored) for scored in top],
             segments=as_segments(segments_of(scores, watched.plan, watched.info.duration_s), labels),
             video=as_video(title, watched.info),
@@ -170,10 +172,11 @@ class Recogniser:
                             continue
                         arrived = time.perf_counter()
                         decode_s += arrived - since
-                        scores = await asyncio.to_thread(self.classifier.probabilities, clip[np.newaxis])
+                        scores = await asyncio.to_thread(self.classifier.score, clip[np.newaxis])
                         since = time.perf_counter()
                         model_s += since - arrived
-                        watched.windows.append(scores[0])
+                        watched.windows.append(scores.probabilities[0])
+                        watched.distances.append(float(scores.distances[0]))
                         if on_progress is not None:
                             on_progress(*self._so_far(watched))
                     case Done(info) if watched is not None and len(watched.windows) == watched.plan.num_windows:

@@ -23,6 +23,18 @@ settings.load_profile("actreel")
 
 ROOT = Path(__file__).parents[1]
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deals whole files to the workers, and to one of them all that share a trained project; the longest go first."""
+
+    def group(item: pytest.Item) -> str:
+        return "trained" if "trained" in getattr(item, "fixturenames", ()) else item.nodeid.partition("::")[0]
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: (group(item) != "trained", "pipelines" not in item.path.parts))
+
+
 WriteVideo = Callable[..., Path]
 
 
@@ -92,8 +104,13 @@ def fading_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_fading_dataset(tmp_path_factory.mktemp("fading"))
 
 
-def write_model_folder(folder: Path, spec: ClipSpec, labels: tuple[str, ...]) -> Path:
-    """A model folder made by hand: the label at place i of K is the surest for clips of mean brightness i/(K-1)."""
+def write_model_folder(
+    folder: Path, spec: ClipSpec, labels: tuple[str, ...], max_distance: float | None = None
+) -> Path:
+    """A model folder made by hand: the label at place i of K is the surest for clips of mean brightness i/(K-1).
+
+    A clip's distance is that from the nearest such brightness.
+    """
     folder.mkdir(parents=True)
     centres = np.linspace(0, 1, len(labels), dtype=np.float32)
     graph = helper.make_graph(
@@ -102,14 +119,19 @@ def write_model_folder(folder: Path, spec: ClipSpec, labels: tuple[str, ...]) ->
             helper.make_node("ReduceMean", ["pixels", "axes"], ["mean"], keepdims=0),
             helper.make_node("Div", ["mean", "scale"], ["level"]),
             helper.make_node("Unsqueeze", ["level", "last"], ["column"]),
-            helper.make_node("Sub", ["column", "centres"], ["distance"]),
-            helper.make_node("Mul", ["distance", "distance"], ["square"]),
+            helper.make_node("Sub", ["column", "centres"], ["apart"]),
+            helper.make_node("Abs", ["apart"], ["gaps"]),
+            helper.make_node("ReduceMin", ["gaps", "last"], ["distance"], keepdims=0),
+            helper.make_node("Mul", ["apart", "apart"], ["square"]),
             helper.make_node("Mul", ["square", "sharpness"], ["logits"]),
             helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
         ],
         "brightness",
         [helper.make_tensor_value_info("clip", TensorProto.UINT8, ["N", *spec.shape])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(labels)])],
+        [
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(labels)]),
+            helper.make_tensor_value_info("distance", TensorProto.FLOAT, ["N"]),
+        ],
         [
             helper.make_tensor("axes", TensorProto.INT64, [4], [1, 2, 3, 4]),
             helper.make_tensor("scale", TensorProto.FLOAT, [], [255.0]),
@@ -121,5 +143,5 @@ def write_model_folder(folder: Path, spec: ClipSpec, labels: tuple[str, ...]) ->
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     (folder / "model.onnx").write_bytes(model.SerializeToString())
     provenance = Provenance(dataset="grey", data_version="0", run_id="none", git_commit="none", trained_at="never")
-    ClassifierCard(labels=labels, clip=spec, provenance=provenance).save(folder)
+    ClassifierCard(labels=labels, clip=spec, max_distance=max_distance, provenance=provenance).save(folder)
     return folder

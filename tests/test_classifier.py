@@ -29,8 +29,8 @@ def test_the_surest_action_comes_first(tmp_path: Path, model: Path, level: int, 
 def test_a_batch_scores_like_its_clips(model: Path, spec: ClipSpec, video: Path) -> None:
     classifier = ActionClassifier.load(model)
     clip = load_clip(video, spec)
-    batch = classifier.probabilities(np.stack([clip, clip // 2, clip]))
-    np.testing.assert_allclose(batch[0], classifier.probabilities(clip[None])[0], atol=1e-6)
+    batch = classifier.score(np.stack([clip, clip // 2, clip])).probabilities
+    np.testing.assert_allclose(batch[0], classifier.score(clip[None]).probabilities[0], atol=1e-6)
     np.testing.assert_array_equal(batch[0], batch[2])
     assert batch.dtype == np.float32
 
@@ -70,7 +70,7 @@ def test_labels_of_another_model_are_refused(model: Path) -> None:
 
 def test_clips_of_another_shape_are_refused(model: Path) -> None:
     with pytest.raises(ModelError, match=r"must be uint8 \(N, 8, 32, 32, 3\)"):
-        ActionClassifier.load(model).probabilities(np.zeros((1, 8, 32, 40, 3), dtype=np.uint8))
+        ActionClassifier.load(model).score(np.zeros((1, 8, 32, 40, 3), dtype=np.uint8))
 
 
 def test_a_broken_video_is_named(model: Path, tmp_path: Path) -> None:

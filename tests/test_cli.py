@@ -6,7 +6,7 @@ import pytest
 from actreel import youtube
 from actreel.cli import main
 from actreel.config import ClipSpec
-from tests.conftest import write_model_folder
+from tests.conftest import grey_frames, write_model_folder, write_video_file
 from tests.youtube_double import Uploaded, YouTubeDouble
 
 
@@ -30,6 +30,18 @@ def test_json_is_one_object_a_line(model: str, video: Path, capsys: pytest.Captu
     assert (first["label"], first["known"], len(first["top"])) == ("middle", True, 3)
     assert first["top"][0] == {"label": "middle", "confidence": first["confidence"]}
     assert first["video"]["num_frames"] == 30
+
+
+def test_a_video_of_nothing_it_knows(spec: ClipSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = ("dark", "middle", "bright")
+    model = str(write_model_folder(tmp_path / "model", spec, labels, max_distance=0.1))
+    between = str(write_video_file(tmp_path / "between.avi", grey_frames([64] * 20)))
+    middle = str(write_video_file(tmp_path / "middle.avi", grey_frames([128] * 20)))
+    main(["predict", between, middle, "--model", model, "--json"])
+    strange, known = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (strange["known"], known["known"]) == (False, True)
+    main(["predict", between, "--model", model])
+    assert "none of the actions it knows" in capsys.readouterr().out.splitlines()[0]
 
 
 def test_a_bad_file_among_good_ones_is_named_and_the_rest_answered(

@@ -116,7 +116,15 @@ def test_a_head_is_fitted_to_features_and_then_joined_to_its_encoder(
     assert isinstance(inputs, StoredFeatures)
     rows = {split: clips_of(index, split) for split in ("train", "val", "test")}
     params = TrainParams(
-        epochs=2, batch_size=2, learning_rate=0.01, patience=2, mirror=True, balance=False, refit=False, seed=0
+        epochs=2,
+        batch_size=2,
+        learning_rate=0.01,
+        patience=2,
+        mirror=True,
+        balance=False,
+        refit=False,
+        false_accept_rate=0.05,
+        seed=0,
     )
     fitted, _ = train(FROZEN, params, inputs, rows, LABELS)
     mean, variance = fitted.get_layer("normalise").get_weights()
@@ -124,8 +132,8 @@ def test_a_head_is_fitted_to_features_and_then_joined_to_its_encoder(
     np.testing.assert_allclose(mean, learned.mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(variance, learned.var(axis=0), atol=1e-5)
     whole = complete(FROZEN, SPEC, fitted)
-    from_features = predict(fitted_part(whole, inputs), inputs, rows["test"], LABELS, 2)
-    from_frames = predict(fitted_part(whole, clips), clips, rows["test"], LABELS, 2)
+    from_features = predict(fitted_part(whole, inputs), inputs, rows["test"], 2)
+    from_frames = predict(fitted_part(whole, clips), clips, rows["test"], 2)
     np.testing.assert_allclose(from_features, from_frames, atol=1e-4)
 
 

@@ -53,6 +53,8 @@ class ClassifierCard(BaseModel):
         clip: How a video becomes the model's input.
         clip_duration_s: About the length of the training clips, in seconds: a much longer video is seen through windows
             of that length (None: as one clip, whatever its length).
+        max_distance: How far from all that was learned a clip may be and still count as known, in the units of the
+            model's second output (None: every clip counts as known).
         temperature: What the logits were divided by to make confidence mean what it says; the weights hold it already.
         provenance: Where the model comes from.
     """
@@ -62,6 +64,7 @@ class ClassifierCard(BaseModel):
     labels: tuple[str, ...] = Field(min_length=2)
     clip: ClipSpec
     clip_duration_s: float | None = Field(default=None, gt=0)
+    max_distance: float | None = Field(default=None, gt=0)
     temperature: float = Field(default=1.0, gt=0)
     provenance: Provenance
 
@@ -84,6 +87,19 @@ class Scored:
     confidence: float
 
 
+@dataclass(frozen=True)
+class Scores:
+    """What the model makes of clips.
+
+    Attributes:
+        probabilities: float32 (N, K), rows that sum to 1, columns in the order of the card's labels.
+        distances: float32 (N,), from the nearest action as it was learned; 0 from a model that does not measure it.
+    """
+
+    probabilities: NDArray[np.float32]
+    distances: NDArray[np.float32]
+
+
 class ActionClassifier:
     """Names the action in a clip.
 
@@ -97,6 +113,11 @@ class ActionClassifier:
         self._input = session.get_inputs()[0].name
         shape = tuple(session.get_inputs()[0].shape[1:])
         outputs = session.get_outputs()[0].shape[1]
+        if card.max_distance is not None and len(session.get_outputs()) < 2:
+            raise ModelError(
+                f"with max_distance in {CARD_FILE}, {ONNX_FILE} must have a second output, the distance. "
+                "Received: one output. Make both anew with: dvc repro"
+            )
         if shape != card.clip.shape or outputs != len(card.labels):
             raise ModelError(
                 f"{ONNX_FILE} and {CARD_FILE} must belong together. Received: {shape} to {outputs}, "
@@ -132,14 +153,11 @@ class ActionClassifier:
             raise ModelError(f"'{folder / ONNX_FILE}' must be an ONNX model. {error}") from error
         return cls(card, session)
 
-    def probabilities(self, clips: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def score(self, clips: NDArray[np.uint8]) -> Scores:
         """Scores clips.
 
         Args:
             clips: uint8 (N, T, H, W, 3), RGB, as `load_clip` gives them.
-
-        Returns:
-            float32 (N, K), rows that sum to 1, columns in the order of `card.labels`.
 
         Raises:
             ModelError: The clips have another shape or dtype.
@@ -149,8 +167,12 @@ class ActionClassifier:
                 f"clips must be uint8 (N, {', '.join(map(str, self.card.clip.shape))}). "
                 f"Received: {clips.dtype} {clips.shape}"
             )
-        (scores,) = self._session.run(None, {self._input: clips})
-        return np.asarray(scores, dtype=np.float32)
+        probabilities, *distances = self._session.run(None, {self._input: clips})
+        return Scores(probabilities, distances[0] if distances else np.zeros(len(clips), dtype=np.float32))
+
+    def knows(self, distances: NDArray[np.float32]) -> bool:
+        """Whether a video shows one of the actions at all, by the middle one of its windows' distances."""
+        return self.card.max_distance is None or float(np.median(distances)) <= self.card.max_distance
 
     def recognise(self, path: Path) -> Recognition:
         """Watches a video file from start to end.
@@ -158,7 +180,11 @@ class ActionClassifier:
         Raises:
             VideoError: The file cannot be decoded.
         """
-        return recognise(path, self.card.clip, self.card.clip_duration_s, self.probabilities)
+        return recognise(path, self.card.clip, self.card.clip_duration_s, self._score_window)
+
+    def _score_window(self, clip: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
+        scores = self.score(clip[np.newaxis])
+        return scores.probabilities[0], float(scores.distances[0])
 
     def predict(self, path: Path) -> tuple[Scored, ...]:
         """Names the action in a video file.

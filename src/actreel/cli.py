@@ -118,7 +118,8 @@ def _predict(sources: list[str], model: Path, as_json: bool) -> None:
             failures += 1
             continue
         top = classifier.ranked(seen.probabilities)
-        print(_json(source, top, seen, classifier) if as_json else _table(source, top, seen.info))
+        known = classifier.knows(seen.distances)
+        print(_json(source, top, known, seen, classifier) if as_json else _table(source, top, known, seen.info))
     if failures:
         sys.exit(1)
 
@@ -144,12 +145,12 @@ def _export(target: Path) -> None:
     print(f"dvc exp run -S dataset.name=folder -S dataset.path={target.absolute()}")
 
 
-def _json(source: str, top: tuple[Scored, ...], seen: Recognition, classifier: ActionClassifier) -> str:
+def _json(source: str, top: tuple[Scored, ...], known: bool, seen: Recognition, classifier: ActionClassifier) -> str:
     labels = classifier.card.labels
     answer = {
         "source": source,
         **asdict(top[0]),
-        "known": True,
+        "known": known,
         "top": [asdict(scored) for scored in top],
         "segments": [
             {
@@ -166,9 +167,10 @@ def _json(source: str, top: tuple[Scored, ...], seen: Recognition, classifier: A
     return json.dumps(answer, ensure_ascii=False)
 
 
-def _table(source: str, top: tuple[Scored, ...], info: VideoInfo) -> str:
+def _table(source: str, top: tuple[Scored, ...], known: bool, info: VideoInfo) -> str:
     width = max(len(scored.label) for scored in top)
-    lines = [f"{source} ({info.duration_s:.1f} s, {info.width}x{info.height}): {top[0].label}"]
+    answer = top[0].label if known else "none of the actions it knows; the nearest are"
+    lines = [f"{source} ({info.duration_s:.1f} s, {info.width}x{info.height}): {answer}"]
     for scored in top:
         bar = "█" * round(scored.confidence * BAR_WIDTH)
         lines.append(f"  {scored.label:<{width}}  {scored.confidence:6.1%}  {bar}".rstrip())

@@ -119,6 +119,8 @@ class SplitParams(Section):
         fold: The part that `group_kfold` tests, or the group that `logo` does, from 0.
         train_list: File of `<Action>/<clip>` lines for `lists`, in the form of UCF101's.
         test_list: The same for the test.
+        unknown: Actions that are not learned; their clips are for the model to reject, as those of the folder
+            `_unknown` are.
         seed: Seed of the draw.
     """
 
@@ -129,6 +131,7 @@ class SplitParams(Section):
     fold: int = Field(ge=0)
     train_list: str | None
     test_list: str | None
+    unknown: tuple[str, ...] = ()
     seed: int = Field(ge=0)
 
     @model_validator(mode="after")
@@ -232,6 +235,7 @@ class TrainParams(Section):
         balance: Weighs each clip by how rare its action is, in the loss of training and validation.
         refit: Once the best epoch is known, trains anew for as many epochs on the training and validation clips
             together; worth it where groups are few. A temperature fitted to the validation clips is then too hopeful.
+        false_accept_rate: Share of the clips of no known action that may pass for one; the limit is set on such clips.
         seed: Seed of the weights, the order of clips, mirroring and dropout.
     """
 
@@ -242,6 +246,7 @@ class TrainParams(Section):
     mirror: bool
     balance: bool
     refit: bool
+    false_accept_rate: float = Field(ge=0, lt=1)
     seed: int = Field(ge=0)
 
 

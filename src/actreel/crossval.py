@@ -76,7 +76,7 @@ def cross_validate(params: Params, folds: int | None, work: Path = WORK) -> dict
     if leaky and folds is None:
         raise ConfigError("split.protocol 'random' needs a number of folds. Received: --folds logo. Try: --folds 5")
     index, inputs = prepare(params, work)
-    clips = learnable_clips(index)
+    clips = learnable_clips(index, params.split.unknown)
     fold_of = assign_folds(clips, folds, params.split.seed)
     if leaky:
         fold_of = shuffle_within_actions(clips, fold_of, params.split.seed)
@@ -168,7 +168,7 @@ def fit_and_score(params: Params, index: pd.DataFrame, inputs: Store) -> Score:
     rows = {split: clips_of(index, split) for split in SPLITS}
     labels = labels_of(index)
     fitted, curve = train(params.model, params.train, inputs, rows, labels, on_epoch=tracking.log_epoch)
-    probabilities = predict(fitted, inputs, rows[TEST], labels, params.evaluate.batch_size)
+    probabilities = predict(fitted, inputs, rows[TEST], params.evaluate.batch_size)
     answers = [labels[place] for place in probabilities.argmax(axis=1)]
     actions = rows[TEST]["action"].tolist()
     return Score(

@@ -233,11 +233,13 @@ class Recognition:
 
     Attributes:
         probabilities: float32 (K,), the mean over the windows.
+        distances: float32 (W,), how far each window is from all that was learned.
         segments: The actions over time.
         info: What the video holds.
     """
 
     probabilities: NDArray[np.float32]
+    distances: NDArray[np.float32]
     segments: list[Segment]
     info: VideoInfo
 
@@ -246,7 +248,7 @@ def recognise(
     path: Path,
     spec: ClipSpec,
     clip_duration_s: float | None,
-    score: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    score: Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], float]],
 ) -> Recognition:
     """Watches a video from start to end.
 
@@ -254,14 +256,14 @@ def recognise(
         path: The video.
         spec: Clip settings, the same as in training.
         clip_duration_s: As for `plan_windows`.
-        score: The model: uint8 (N, T, H, W, 3) to float32 (N, K).
+        score: The model: uint8 (T, H, W, 3) to probabilities, float32 (K,), and distance.
 
     Raises:
         VideoError: The file is missing, is no video, or no frame of it decodes.
     """
     plan = WindowPlan(spec.num_frames, 1, 1)
     buffer = WindowBuffer(plan)
-    windows: list[NDArray[np.float32]] = []
+    windows: list[tuple[NDArray[np.float32], float]] = []
 
     def begin(new: WindowPlan, info: VideoInfo) -> None:
         nonlocal plan, buffer
@@ -273,9 +275,10 @@ def recognise(
         try:
             _, frame = next(stream)
         except StopIteration as end:
-            scores = np.concatenate(windows)
+            scores = np.stack([probabilities for probabilities, _ in windows])
+            distances = np.array([distance for _, distance in windows], dtype=np.float32)
             info: VideoInfo = end.value
-            return Recognition(scores.mean(axis=0), segments_of(scores, plan, info.duration_s), info)
+            return Recognition(scores.mean(axis=0), distances, segments_of(scores, plan, info.duration_s), info)
         clip = buffer.push(frame)
         if clip is not None:
-            windows.append(score(clip[np.newaxis]))
+            windows.append(score(clip))

@@ -14,7 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
@@ -215,10 +215,11 @@ def log_keras_model(model: Any, spec: ClipSpec, num_classes: int) -> None:
 
 
 class NamedAction(BaseModel):
-    """The surest action of a video and how sure the model is of it, in [0, 1]."""
+    """The surest action of a video, how sure the model is of it, in [0, 1], and whether it is any that it knows."""
 
     label: str
     confidence: float
+    known: bool
 
 
 class PathClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -230,7 +231,13 @@ class PathClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
     def predict(self, context: Any, model_input: list[str], params: dict[str, Any] | None = None) -> list[NamedAction]:
         """One answer a video."""
-        return [NamedAction(**asdict(self._classifier.predict(Path(path))[0])) for path in model_input]
+        answers = []
+        for path in model_input:
+            seen = self._classifier.recognise(Path(path))
+            surest = self._classifier.ranked(seen.probabilities)[0]
+            known = self._classifier.knows(seen.distances)
+            answers.append(NamedAction(label=surest.label, confidence=surest.confidence, known=known))
+        return answers
 
 
 def register(name: str, folder: Path, tags: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from actreel.config import ClipSpec, ModelParams, TrainParams
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.features import StoredFeatures
-from actreel.models import HEAD, NORMALISE, PROBABILITIES, build_encoder, build_head, build_model, join
+from actreel.models import HEAD, NORMALISE, PROBABILITIES, build_encoder, build_head, build_model, join, state_of
 
 
 def clip_batches(
@@ -164,9 +164,13 @@ def cool(model: Any, temperature: float) -> None:
 
     So Keras, ONNX and every copy of the model give the same calibrated probabilities without knowing of it.
     """
-    head = model if model.name == HEAD else model.get_layer(HEAD)
-    last = head.get_layer(PROBABILITIES)
+    last = _last_layer(model)
     last.set_weights([weights / temperature for weights in last.get_weights()])
+
+
+def _last_layer(model: Any) -> Any:
+    head = model if model.name == HEAD else model.get_layer(HEAD)
+    return head.get_layer(PROBABILITIES)
 
 
 def complete(model_params: ModelParams, spec: ClipSpec, model: Any) -> Any:
@@ -179,10 +183,16 @@ def fitted_part(model: Any, store: Store) -> Any:
     return model.get_layer(HEAD) if isinstance(store, StoredFeatures) else model
 
 
-def predict(model: Any, store: Store, rows: pd.DataFrame, labels: list[str], batch_size: int) -> NDArray[np.float32]:
+def predict(model: Any, store: Store, rows: pd.DataFrame, batch_size: int) -> NDArray[np.float32]:
     """float32 (N, K): a fitted model's probabilities for what its store holds, in the order of the rows."""
-    batches = clip_batches(store, rows, labels, batch_size)
-    return np.concatenate([np.asarray(model(clips, training=False)) for clips, _ in batches])
+    batches = store.batches(rows["clip"].tolist(), batch_size)
+    return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
+
+
+def predict_logits(model: Any, store: Store, rows: pd.DataFrame, batch_size: int) -> NDArray[np.float32]:
+    """float32 (N, K): what a fitted model's softmax is taken of; else as `predict`."""
+    kernel, bias = _last_layer(model).get_weights()
+    return np.asarray(predict(state_of(model), store, rows, batch_size) @ kernel + bias)
 
 
 def epoch_models(model: Any, epoch_weights: Path) -> Iterator[Any]:

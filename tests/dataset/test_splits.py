@@ -70,12 +70,21 @@ def test_the_seed_decides() -> None:
     assert (first != assign_splits(index, split_params(seed=2))).any()
 
 
-def test_an_action_in_few_groups_is_left_out_and_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_action_in_few_groups_is_unknown_and_named(caplog: pytest.LogCaptureFixture) -> None:
     index = make_index({"a": names(5), "b": names(4), "Diving": ["g01"]})
     with caplog.at_level(logging.WARNING):
         split = assign_splits(index, split_params())
-    assert set(split[index["action"] == "Diving"]) == {"left_out"}
-    assert "Left out: 'Diving' in 1" in caplog.text
+    assert set(split[index["action"] == "Diving"]) == {"_unknown"}
+    assert "no known action: 'Diving' in 1" in caplog.text
+
+
+def test_actions_can_be_left_out_to_be_rejected() -> None:
+    index = make_index({"a": names(4), "b": names(4), "c": names(4)})
+    split = assign_splits(index, split_params(unknown=("b",)))
+    assert set(split[index["action"] == "b"]) == {"_unknown"}
+    assert set(split[index["action"] != "b"]) == {"train", "val", "test"}
+    with pytest.raises(DatasetError, match=r"must name actions of the dataset. Received: 'd'. It has a, b, c"):
+        assign_splits(index, split_params(unknown=("d",)))
 
 
 def test_too_few_learnable_actions_is_an_error_that_names_them() -> None:
@@ -94,7 +103,7 @@ def test_unreadable_clips_stay_apart_and_count_for_no_group() -> None:
     index.loc[index["clip"] == "c/g03_0.avi", "error"] = "damaged"
     split = assign_splits(index, split_params())
     assert split[index["clip"] == "c/g03_0.avi"].tolist() == ["unreadable"]
-    assert set(split[(index["action"] == "c") & (index["error"] == "")]) == {"left_out"}
+    assert set(split[(index["action"] == "c") & (index["error"] == "")]) == {"_unknown"}
 
 
 @given(folds=st.integers(2, 9), seed=st.integers(0, 9))

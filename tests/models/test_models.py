@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from actreel.backend import keras
 from actreel.config import CLIP_HEADS, FRAME_HEADS, PRETRAINED_ENCODERS, ClipSpec, ModelParams
 from actreel.errors import ModelError
-from actreel.models import HEAD, build_encoder, build_frozen_encoder, build_head, build_model, export_onnx
+from actreel.models import (
+    HEAD,
+    build_encoder,
+    build_frozen_encoder,
+    build_head,
+    build_model,
+    export_onnx,
+    state_of,
+    with_distance,
+)
 
 SPEC = ClipSpec(num_frames=5, height=32, width=40, sampling="uniform")
 # Coarse patches, each clip in another light: plain noise looks much the same to a fresh network.
@@ -68,6 +77,21 @@ def test_onnx_gives_what_keras_gives_for_every_head(head: str, motion: str, tmp_
     np.testing.assert_allclose(onnx_output(model, CLIPS, tmp_path / "model.onnx"), keras_says, atol=PARITY)
     model.save(tmp_path / "model.keras")
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(CLIPS), keras_says)
+
+
+@pytest.mark.parametrize(("encoder", "head"), [("small_cnn", "attention_lstm"), ("pixels", "convlstm")])
+def test_the_distance_is_exported_beside_the_same_probabilities(encoder: str, head: str, tmp_path: Path) -> None:
+    model = build_model(params_of(encoder, head), SPEC, 4)
+    states = np.asarray(state_of(model)(CLIPS))
+    rng = np.random.default_rng(0)
+    whitening = rng.normal(0, 1, (states.shape[1],) * 2).astype(np.float32)
+    centres = rng.normal(0, 1, (4, states.shape[1])).astype(np.float32)
+    export_onnx(with_distance(model, whitening, centres), tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    probabilities, distances = session.run(None, {"clip": CLIPS})
+    np.testing.assert_allclose(probabilities, model(CLIPS), atol=PARITY)
+    apart = np.linalg.norm((states @ whitening)[:, np.newaxis] - centres, axis=2)
+    np.testing.assert_allclose(distances, apart.min(axis=1), rtol=1e-4)
 
 
 @pytest.mark.parametrize("head", FRAME_HEADS)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, fading_frames, write_video_file
 
 SMALL = {
     "clip": {"num_frames": 8, "height": 32, "width": 32},
@@ -91,5 +92,12 @@ def make_project(root: Path) -> Project:
 def trained(tmp_path_factory: pytest.TempPathFactory, fading_dataset: Path) -> tuple[Project, str]:
     """A project whose pipeline ran once on the fading clips, and what that printed."""
     project = make_project(tmp_path_factory.mktemp("project"))
-    project.set(dataset={"name": "folder", "path": str(fading_dataset)}, **SMALL)
+    clips = shutil.copytree(fading_dataset, tmp_path_factory.mktemp("with_unknown") / "fading")
+    for group in range(1, 9):  # as long as the others, but neither brighter nor darker in the end
+        frames = [
+            *fading_frames(np.random.default_rng(group), True, 8),
+            *fading_frames(np.random.default_rng(group), False, 8),
+        ]
+        write_video_file(clips / "_unknown" / f"v_Unknown_g{group:02d}_c01.avi", frames)
+    project.set(dataset={"name": "folder", "path": str(clips)}, **SMALL)
     return project, project.repro()

@@ -31,6 +31,10 @@ def test_raw_video_becomes_a_packaged_champion(trained: tuple[Project, str]) -> 
     assert metrics["accuracy"] == 1.0
     assert metrics["mean_pool_accuracy"] < 1.0
     assert "new champion" in output
+    assert metrics["num_unknown_clips"] == 2
+    assert metrics["rejection_auroc"] > 0.9
+    card = json.loads((project.root / "artifacts/model/classifier.json").read_text(encoding="utf-8"))
+    assert card["max_distance"] > 0
     assert {path.name for path in (project.root / "artifacts/model").iterdir()} >= {
         "model.keras", "model.onnx", "classifier.json",
     }  # fmt: skip

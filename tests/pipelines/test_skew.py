@@ -28,7 +28,7 @@ def test_every_way_to_ask_gives_the_same_probabilities(
     expected = np.asarray(model(load_clip(path, classifier.card.clip)[None]))[0]
 
     np.testing.assert_allclose(
-        classifier.probabilities(load_clip(path, classifier.card.clip)[None])[0], expected, atol=1e-4
+        classifier.score(load_clip(path, classifier.card.clip)[None]).probabilities[0], expected, atol=1e-4
     )
     answers = [json.loads(project.run("actreel", "predict", str(path), "--json"))]
     with served(

@@ -8,7 +8,7 @@ held out as a whole, and `random` is there only to compare with papers that did 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,35 +27,44 @@ MIN_GROUPS = len(SPLITS)
 def assign_splits(index: pd.DataFrame, params: SplitParams) -> pd.Series[str]:
     """Gives each clip its split under the protocol that the parameters name.
 
-    Actions that stand in fewer than three groups cannot be trained on, validated and tested: they are left out with
-    a warning.
+    Actions that stand in fewer than three groups cannot be trained on, validated and tested. Like those that
+    `split.unknown` names, they are no actions to the model: their clips are for it to reject, as those in the folder
+    `_unknown` are.
 
     Args:
         index: Rows with `clip`, `action`, `group` and `error`.
-        params: Protocol, shares and seed.
+        params: Protocol, shares, seed and actions to leave out.
 
     Returns:
-        One of `train`, `val`, `test`, `left_out`, `unreadable` or `_unknown` for each row.
+        One of `train`, `val`, `test`, `left_out` (in neither official list), `unreadable` or `_unknown` for each row.
 
     Raises:
         DatasetError: Fewer than 2 actions stand in three groups or more, an action cannot be in all splits, or the
             protocol asks for a fold or a list that does not fit the clips.
     """
-    split = pd.Series(LEFT_OUT, index=index.index, name="split", dtype="str")
-    split[index["action"] == UNKNOWN] = UNKNOWN
+    split = pd.Series(UNKNOWN, index=index.index, name="split", dtype="str")
     split[index["error"] != ""] = UNREADABLE
-    clips = learnable_clips(index)
+    clips = learnable_clips(index, params.unknown)
     split[clips.index] = _PROTOCOLS[params.protocol](clips, params)
     return split
 
 
-def learnable_clips(index: pd.DataFrame) -> pd.DataFrame:
+def learnable_clips(index: pd.DataFrame, unknown: Sequence[str] = ()) -> pd.DataFrame:
     """The readable rows of the actions that stand in enough groups.
 
+    Args:
+        index: Rows with `action`, `group` and `error`.
+        unknown: Actions to leave out.
+
     Raises:
-        DatasetError: Fewer than 2 actions do.
+        DatasetError: Fewer than 2 actions do, or an action to leave out is not there.
     """
-    known = index[(index["action"] != UNKNOWN) & (index["error"] == "")]
+    if strangers := sorted(set(unknown) - set(index["action"])):
+        raise DatasetError(
+            f"split.unknown must name actions of the dataset. Received: '{strangers[0]}'. "
+            f"It has {', '.join(sorted(set(index['action']) - {UNKNOWN}))}."
+        )
+    known = index[~index["action"].isin([UNKNOWN, *unknown]) & (index["error"] == "")]
     groups_of_action = known.groupby("action")["group"].nunique()
     scarce = groups_of_action[groups_of_action < MIN_GROUPS]
     learnable = groups_of_action.drop(scarce.index)
@@ -67,7 +76,8 @@ def learnable_clips(index: pd.DataFrame) -> pd.DataFrame:
         )
     if listed:
         log.warning(
-            f"an action must stand in {MIN_GROUPS} groups or more to be trained on and tested. Left out: {listed}."
+            f"an action must stand in {MIN_GROUPS} groups or more to be trained on and tested. Not learned, but taken "
+            f"for clips of no known action: {listed}."
         )
     return known[known["action"].isin(learnable.index)]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actreel.backend import keras
 from actreel.config import ClipSpec, ModelParams
@@ -114,6 +115,44 @@ def join(params: ModelParams, spec: ClipSpec, encoder: Any, head: Any) -> Any:
     return keras.Model(clip, head(features), name=f"{params.encoder}_{params.head}")
 
 
+def state_of(fitted: Any) -> Any:
+    """The head's last state, what its probabilities are made from.
+
+    Args:
+        fitted: A head, or a whole model.
+
+    Returns:
+        A `keras.Model` from what `fitted` takes to float32 (B, D).
+    """
+    if fitted.name == HEAD:
+        return keras.Model(fitted.input, fitted.get_layer(PROBABILITIES).input)
+    return _upon_encoder(fitted, state_of(fitted.get_layer(HEAD)))
+
+
+def with_distance(model: Any, whitening: NDArray[np.float32], centres: NDArray[np.float32]) -> Any:
+    """Adds the state's distance to the nearest centre as a second output, so that it is exported with the model.
+
+    Args:
+        model: A whole model.
+        whitening: float32 (D, D), what states are multiplied by.
+        centres: float32 (K, D).
+
+    Returns:
+        A `keras.Model` from uint8 (B, T, H, W, 3) to float32 (B, num_classes) probabilities and float32 (B,) distances.
+    """
+    head = model.get_layer(HEAD)
+    layers = keras.layers
+    # In dense layers: Keras would export constants as further inputs of the ONNX graph.
+    whiten = layers.Dense(len(whitening), use_bias=False, name="whiten")
+    from_centres = layers.Dense(len(centres), name="from_centres")
+    state = whiten(head.get_layer(PROBABILITIES).input)
+    squared = from_centres(state) + keras.ops.sum(state * state, axis=1, keepdims=True)
+    whiten.set_weights([whitening])
+    from_centres.set_weights([-2 * centres.T, (centres**2).sum(axis=1)])
+    distance = keras.ops.sqrt(keras.ops.maximum(keras.ops.min(squared, axis=1), 0.0))
+    return _upon_encoder(model, keras.Model(head.input, [head.output, distance], name=HEAD))
+
+
 def export_onnx(model: Any, path: Path) -> None:
     """Writes a model as ONNX, with its input's name, and a batch of any size."""
     (size,) = model.inputs
@@ -121,6 +160,11 @@ def export_onnx(model: Any, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # Keras asks numpy for `np.object` to see that it is gone
         model.export(path, format="onnx", verbose=False)
+
+
+def _upon_encoder(model: Any, head: Any) -> Any:
+    """A whole model with another head in place of its own, which is its last operation."""
+    return keras.Model(model.input, head(model.operations[-2].output), name=model.name)
 
 
 def _frame_input(params: ModelParams, spec: ClipSpec) -> Any:
