@@ -47,6 +47,7 @@ class Site:
     feedback: Path
     video: Path
     long_video: Path
+    odd_video: Path
 
 
 @pytest.fixture(scope="package")
@@ -54,7 +55,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The application on a port of loopback; 4 s of video are a clip, so its videos have several segments."""
     folder = tmp_path_factory.mktemp("site")
     spec = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
-    model = write_model_folder(folder / "model", spec, LABELS)
+    model = write_model_folder(folder / "model", spec, LABELS, max_distance=0.05)
     card = json.loads((model / "classifier.json").read_text())
     (model / "classifier.json").write_text(json.dumps({**card, "clip_duration_s": 2.0}))
 
@@ -63,6 +64,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     write_video_file(model / "samples" / "TaiChi" / "tai-chi.avi", grey_frames(levels[:200]))
     (model / "model_card.html").write_text("<h1>What it is for</h1>", encoding="utf-8")
     long_video = write_video_file(folder / "long.avi", grey_frames(np.resize(levels, 10_000), 120, 160))
+    odd_video = write_video_file(folder / "odd.avi", grey_frames([128] * 50))  # between TaiChi and HorseRiding
     labels = {
         "registered_model": "actreel-grey",
         "version": "3",
@@ -73,7 +75,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     served = Served(ActionClassifier.load(model, threads=1), "actreel:test", labels, model)
     settings = Settings(state_dir=folder / "state", feedback_dir=folder / "feedback")
     with running(served, settings) as address:
-        yield Site(address, served, settings.feedback_dir, video, long_video)
+        yield Site(address, served, settings.feedback_dir, video, long_video, odd_video)
 
 
 @contextmanager
