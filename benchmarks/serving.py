@@ -6,6 +6,7 @@ python -m benchmarks.serving [--bento artifacts/bento] [--video CLIP] [--load SE
 from __future__ import annotations
 
 import argparse
+import http.client
 import os
 import signal
 import socket
@@ -131,13 +132,21 @@ def latency(server: Server, video: bytes, calls: int) -> None:
 
 def throughput(server: Server, video: bytes, clients: int, seconds: float) -> float:
     """Answers a second."""
+    request = httpx.Request("POST", f"{server.address}/predict_file", files={"video": video})
+    # Made once and sent as they are: the client has the same cores as the server, and its work is not to be measured.
+    head = b"".join(b"%s: %s\r\n" % pair for pair in request.headers.raw)
+    call = b"POST /predict_file HTTP/1.1\r\n" + head + b"\r\n" + request.read()
     done = Counter[int]()
     end = time.perf_counter() + seconds
 
     def work() -> None:
-        with httpx.Client(base_url=server.address, timeout=60) as client:
+        with socket.create_connection((request.url.host, request.url.port or 80), timeout=60) as connection:
             while time.perf_counter() < end:
-                done[client.post("/predict_file", files={"video": video}).status_code] += 1
+                connection.sendall(call)
+                answer = http.client.HTTPResponse(connection)
+                answer.begin()
+                answer.read()
+                done[answer.status] += 1
 
     threads = [threading.Thread(target=work) for _ in range(clients)]
     for thread in threads:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -43,6 +44,7 @@ from serving.docs import docs_page, document_policy
 from serving.events import events
 from serving.guard import Guard, check_key, refused
 from serving.jobs import VIDEO_FILE, JobRunner, JobStore, Ticket
+from serving.leaving import Leaving
 from serving.metrics import STAGE_SECONDS, exposition
 from serving.recognition import NUM_THUMBNAILS, Recogniser
 from serving.scratch import Scratch
@@ -132,6 +134,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         nonlocal running
         scratch = Scratch(settings.state_dir)
+        app.state.leaving = leaving = Leaving(scratch)
         store = JobStore(scratch, settings)
         runner = JobRunner(store, scratch)
         recogniser = Recogniser(app.state.served, settings)
@@ -140,11 +143,16 @@ def create_app(settings: Settings) -> FastAPI:
         try:
             async with recogniser.running(scratch):
                 runner.start()
+                gc.freeze()  # what is here now stays: looking through it again and again took 5 % of a worker's time
                 app.state.ready = True
+                scratch.tell_ready()
+                leaving.listen()
                 try:
                     yield
                 finally:
                     app.state.ready = False
+                    if leaving.begun:
+                        await runner.finish(leaving.hurry)
                     await runner.close()
         finally:
             store.close()

@@ -157,8 +157,9 @@ class Guard:
                     kept.setdefault(name, value)
                 kept["X-Request-ID"] = request_id
                 kept.setdefault("Cache-Control", "no-store")
-                if not body.complete:
-                    kept["Connection"] = "close"  # or the server would go on reading what nobody wants
+                if not body.complete or scope["app"].state.leaving.begun:
+                    # Or the server would go on reading what nobody wants, or close it under the next request.
+                    kept["Connection"] = "close"
             elif not message.get("more_body", False) and not body.complete:
                 await send({**message, "more_body": True})
                 await body.drain()

@@ -25,7 +25,8 @@ class Settings(BaseModel):
     """What an operator may change.
 
     Attributes:
-        workers: Processes that answer.
+        workers: Processes that answer. Many small videos are answered fastest by one a core.
+        threads: Threads of a worker's model. Few videos are answered fastest with as many as there are cores.
         api_key: If set, every call that changes something must carry it as `X-API-Key`. Printable ASCII.
         state_dir: Scratch space that the workers share; its videos are deleted, see `result_ttl_s`.
         feedback_dir: Where feedback is kept for good.
@@ -52,6 +53,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     workers: int = Field(default=1, ge=1, le=64)
+    threads: int = Field(default=1, ge=1, le=64)
     api_key: SecretStr | None = None
     state_dir: Path = Field(default_factory=_state_folder)
     feedback_dir: Path = Field(default_factory=default_folder)

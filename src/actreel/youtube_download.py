@@ -63,6 +63,8 @@ def main() -> None:
         print(json.dumps(told), file=reports, flush=True)
 
     request = json.loads(sys.stdin.readline())
+    # A service that is being replaced finishes its downloads; who wants this process gone kills it or closes stdin.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         import yt_dlp  # noqa: F401

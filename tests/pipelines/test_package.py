@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grimp
@@ -92,14 +94,14 @@ class Served:
 
 
 @contextmanager
-def served(what: str, folder: Path, environment: dict[str, str], log: Path) -> Iterator[Served]:
-    """`bentoml serve`, as make serve runs it."""
+def served(command: list[str], folder: Path, environment: dict[str, str], log: Path) -> Iterator[Served]:
+    """A server, started with a module and its arguments."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bentoml", "serve", what, "--host", "127.0.0.1", "--port", str(port)],
+            [sys.executable, "-m", *command, "--host", "127.0.0.1", "--port", str(port)],
             cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     try:
@@ -143,7 +145,7 @@ def test_the_exported_bento_serves_without_its_store(
     elsewhere.pop("PYTHONPATH")
     log = home / "bento.log"
     with (
-        served(str(bento), home, elsewhere, log) as server,
+        served(["bentoml", "serve", str(bento)], home, elsewhere, log) as server,
         httpx.Client(base_url=server.address, timeout=30) as client,
     ):
         assert 'actreel_stage_seconds_count{stage="model"} 1.0' in client.get("/metrics").text, "it has warmed up"
@@ -170,7 +172,7 @@ def test_the_exported_bento_serves_without_its_store(
 def test_the_source_serves_with_the_newest_model_of_the_store(
     home: Path, bento: Path, environment: dict[str, str], video: Path
 ) -> None:
-    with served(".", ROOT, environment, home / "source.log") as server:
+    with served(["bentoml", "serve", "."], ROOT, environment, home / "source.log") as server:
         answer = httpx.post(f"{server.address}/predict_file", files={"video": video.read_bytes()}, timeout=30).json()
     assert answer["label"] == "middle"
     assert answer["model"]["bento"].startswith("actreel:")
@@ -180,7 +182,7 @@ def test_a_killed_worker_comes_back_while_the_other_answers(
     home: Path, bento: Path, environment: dict[str, str], video: Path
 ) -> None:
     two = {**environment, "ACTREEL_WORKERS": "2", "ACTREEL_STATE_DIR": str(home / "two")}
-    with served(str(bento), home, two, home / "two.log") as server:
+    with served(["bentoml", "serve", str(bento)], home, two, home / "two.log") as server:
         while len(list((home / "two" / "workers").glob("*"))) < 2:
             time.sleep(0.05)  # both are up
         before = server.workers
@@ -205,3 +207,102 @@ def test_a_killed_worker_comes_back_while_the_other_answers(
         assert answered > 3
         for decoder in decoders:
             decoder.wait(3)
+
+
+def renamed(bento: Path, target: Path) -> Path:
+    """The Bento, as if made anew at `target` around a champion with other words for its actions."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(bento, target)
+    (card,) = target.rglob("classifier.json")
+    text = card.read_text(encoding="utf-8")
+    card.write_text(text.replace('"middle"', '"medium"'), encoding="utf-8")
+    return target
+
+
+@dataclass
+class Visitors:
+    """Some who ask all the time: on a connection that is kept open, or on a new one for each call."""
+
+    address: str
+    video: bytes
+    answers: list[tuple[float, str]] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    _gone: threading.Event = field(default_factory=threading.Event)
+
+    def _visit(self, keeps_connection: bool) -> None:
+        client = httpx.Client(base_url=self.address, timeout=30)
+        while not self._gone.is_set():
+            if not keeps_connection:
+                client.close()
+                client = httpx.Client(base_url=self.address, timeout=30)
+            started = time.monotonic()
+            try:
+                answer = client.post("/predict_file", files={"video": self.video}).raise_for_status()
+                self.answers.append((time.monotonic() - started, answer.json()["label"]))
+            except httpx.HTTPError as error:
+                self.lost.append(repr(error))
+            time.sleep(0.05)
+        client.close()
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        threads = [threading.Thread(target=self._visit, args=(number % 2 == 0,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._gone.set()
+            for thread in threads:
+                thread.join()
+
+    def hear(self, label: str) -> None:
+        """Waits until that answer comes."""
+        deadline = time.monotonic() + 60
+        while label not in [heard for _, heard in self.answers[-10:]]:
+            assert time.monotonic() < deadline, self.answers[-10:]
+            time.sleep(0.05)
+
+
+def test_a_new_champion_takes_over_while_visitors_ask(
+    home: Path, bento: Path, environment: dict[str, str], video: Path
+) -> None:
+    long_video = write_video_file(home / "long.avi", grey_frames([128] * 3000))
+    packaged = Path(shutil.copytree(bento, home / "packaged"))
+    serving_from = ["--bento", str(packaged), "--home", str(home / "live")]
+    renew = [sys.executable, "-m", "serving.release", "reload", *serving_from]
+    live = {**environment, "ACTREEL_STATE_DIR": str(home / "live-state")}
+    with served(["serving.release", "serve", *serving_from], ROOT, live, home / "live.log") as server:
+        shutil.rmtree(packaged)  # as the pipeline does before it makes the next
+        job = httpx.post(f"{server.address}/jobs", files={"video": long_video.read_bytes()}, timeout=30).json()["id"]
+        while httpx.get(f"{server.address}/jobs/{job}").json()["state"] == "queued":
+            time.sleep(0.02)
+        (worker,) = server.workers.values()
+        for decoder in worker.children():
+            decoder.suspend()  # the job takes long
+        visitors = Visitors(server.address, video.read_bytes())
+        with visitors.asking():
+            visitors.hear("middle")
+            renamed(bento, packaged)
+            (broken,) = packaged.rglob("model.onnx")
+            whole = broken.read_bytes()
+            broken.write_bytes(b"no model")
+            refused = subprocess.run(renew, cwd=ROOT, env=live, capture_output=True, text=True, timeout=90)
+            assert refused.returncode == 1
+            assert "the old one is still served" in refused.stderr
+            broken.write_bytes(whole)
+            with subprocess.Popen(renew, cwd=ROOT, env=live) as renewal:
+                visitors.hear("medium")
+                visitors.hear("medium")
+                assert renewal.poll() is None, "it waits for the old worker's job"
+                for decoder in worker.children():
+                    decoder.resume()
+            assert renewal.returncode == 0
+            assert server.workers.keys().isdisjoint({worker.pid})
+            answer = httpx.get(f"{server.address}/jobs/{job}").json()
+        assert (answer["state"], answer["result"]["label"]) == ("done", "middle")
+        assert visitors.lost == []
+        heard = [label for _, label in visitors.answers]
+        assert set(heard) == {"middle", "medium"}
+        assert set(heard[heard.index("medium") + 8 :]) == {"medium"}
+        assert len(list((home / "live").glob("bento-*"))) == 1
