@@ -133,7 +133,7 @@ def _try_out(bento: Path) -> None:
     with tempfile.TemporaryDirectory() as state:
         environment = {**os.environ, "ACTREEL_WORKERS": "1", "ACTREEL_STATE_DIR": str(Path(state) / "state")}
         command = [*_command(bento), "--host", "127.0.0.1", "--port", str(port)]
-        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True) as process:
+        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
             try:
                 deadline = time.monotonic() + START_S
                 tried: set[psutil.Process] = set()
@@ -147,8 +147,18 @@ def _try_out(bento: Path) -> None:
                         return
                     time.sleep(0.1)
             finally:
-                os.killpg(process.pid, signal.SIGKILL)
+                _end(psutil.Process(process.pid))
     raise ModelError(f"the new Bento must get ready. Received: '{bento}', which does not; the old one is still served.")
+
+
+def _end(server: psutil.Process) -> None:
+    """Ends a server with its workers, which are in sessions of their own."""
+    with suppress(psutil.NoSuchProcess):
+        family = [server, *server.children(recursive=True)]
+        server.terminate()
+        for process in psutil.wait_procs(family, timeout=10)[1]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 if __name__ == "__main__":

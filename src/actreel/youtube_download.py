@@ -107,7 +107,6 @@ def _download(request: dict[str, Any], warnings: list[str], report: Any) -> str:
         "fixup": "never",  # that would be ffmpeg's work
         "format": lambda formats: _smallest(formats["formats"], request["min_side"]),
         "logger": _Listener(warnings),
-        "noplaylist": True,
         "noprogress": True,
         "outtmpl": {"default": "video"},
         "overwrites": True,

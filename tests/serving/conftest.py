@@ -22,12 +22,13 @@ import pytest
 
 from actreel.classifier import ClassifierCard
 from actreel.config import ClipSpec
-from tests.conftest import ROOT, children_running, grey_frames, write_model_folder, write_video_file
+from tests.conftest import ROOT, children_running, grey_frames, patience, write_model_folder, write_video_file
 
 LABELS = ("dark", "middle", "bright")
 CLIP_DURATION_S = 2.0
 MAX_UPLOAD_BYTES = 3 * 2**20
 MAX_DURATION_S = 60
+MAX_FRAMES = 2000
 
 
 @dataclass
@@ -61,7 +62,7 @@ Serve = Callable[..., Server]
 
 def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
     """Waits until something is so, and gives it."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patience(seconds)
     while not (found := condition()):
         if time.monotonic() > end:
             raise TimeoutError
@@ -92,6 +93,7 @@ def serve(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "max_upload_bytes": MAX_UPLOAD_BYTES,
             "max_duration_s": MAX_DURATION_S,
             "max_pixels": 1920 * 1080,
+            "max_frames": MAX_FRAMES,
             "slow_sender_s": 1,
         }
         environment = {
@@ -128,7 +130,7 @@ def serve(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         server.process.send_signal(signal.SIGTERM)
     for server in started:
         try:
-            server.process.wait(10)
+            server.process.wait(patience(10))
         except subprocess.TimeoutExpired:
             server.process.kill()
             server.process.wait()

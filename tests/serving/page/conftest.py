@@ -28,7 +28,7 @@ from actreel.config import ClipSpec
 from serving.answers import Served
 from serving.api import create_app
 from serving.settings import Settings
-from tests.conftest import grey_frames, write_model_folder, write_video_file
+from tests.conftest import grey_frames, patience, write_model_folder, write_video_file
 from tests.youtube_double import YouTubeDouble
 
 LABELS = ("BaseballPitch", "JumpRope", "TaiChi", "HorseRiding", "JumpingJack", "GolfSwing")
@@ -89,7 +89,7 @@ def running(served: Served, settings: Settings) -> Iterator[str]:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=2))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + patience(30)
         while not app.state.ready:
             assert time.monotonic() < deadline, "the service did not get ready"
             time.sleep(0.05)
@@ -107,6 +107,7 @@ def browser() -> Iterator[Browser]:
             pytest.fail("the page must be tested. Received: no chromium. Install it: apt-get install chromium")
         pytest.skip("chromium is not installed; apt-get install chromium")
     with sync_playwright() as playwright:
+        expect.set_options(timeout=patience(5_000))
         launched = playwright.chromium.launch(executable_path=chromium, args=[*ARGUMENTS])
         yield launched
         launched.close()
@@ -141,7 +142,7 @@ def host(site: Site) -> Site:
 def context(browser: Browser, host: Site, options: dict[str, Any]) -> Iterator[BrowserContext]:
     """Fails the test at its end if the page asked another host, broke its own security policy, or ran into an error."""
     opened = browser.new_context(base_url=host.address, reduced_motion="reduce", **options)
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(patience(10_000))
     opened.grant_permissions(["clipboard-read", "clipboard-write"], origin=host.address)
     foreign: list[str] = []
     errors: list[str] = []
