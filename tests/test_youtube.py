@@ -352,9 +352,12 @@ def test_bytes_are_counted_as_they_arrive(
     double: YouTubeDouble, tmp_path: Path, send: youtube_double.Send, duration_s: int | None
 ) -> None:
     double.videos[ID] = Uploaded(bytes(3_000_000), send=send, duration_s=duration_s)
+    shares: list[float] = []
     with pytest.raises(YouTubeError, match="at most 2 MB") as refused:
-        try_fetch(tmp_path)
+        try_fetch(tmp_path, on_progress=shares.append)
     assert refused.value.code == "too_large"
+    if send is youtube_double.send_whole:
+        assert shares == [], "what says that it is too large is not taken at all"
     assert not list(tmp_path.iterdir())
 
 
