@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 UNLOCK := @test -s .dvc/tmp/rwlock || rm -f .dvc/tmp/rwlock
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup repro ucf50 test check serve image ui bench lock clean
+.PHONY: setup repro ucf50 test check serve reload image ui bench lock clean
 
 setup: $(STAMP)  ## Makes .venv from the lock, byte-compiled
 
@@ -39,8 +39,10 @@ check: setup  ## Lint, types, and which way imports go
 	lint-imports
 
 serve: setup  ## The champion's Bento on port 3000
-	@test -f artifacts/bento/bento.yaml || { cat artifacts/bento/NOT_PACKAGED.txt 2>/dev/null; echo "error: there is no Bento to serve. Make one with: make repro"; exit 2; }
-	bentoml serve $(CURDIR)/artifacts/bento --port 3000  # BentoML takes a relative path for a module
+	python -m serving.release serve --port 3000
+
+reload: setup  ## The newest Bento in its place, while it serves
+	python -m serving.release reload
 
 image: setup  ## A container image of it, where there is a Docker engine
 	bentoml containerize "$$(python -c 'import yaml; b = yaml.safe_load(open("artifacts/bento/bento.yaml")); print(b["name"], b["version"], sep=":")')"

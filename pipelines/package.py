@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -81,15 +82,20 @@ def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Map
             sample = Path(model.path_of("samples")) / action / video.name
             sample.parent.mkdir(parents=True)
             shutil.copy(video, sample)
-    bento = bentoml.bentos.build(
-        "serving.service:Actreel",
-        name=name,
-        labels=dict(labels),
-        models=[str(model.tag)],
-        include=["serving/*.py", "serving/web/**", *(f"src/actreel/{module}.py" for module in SERVED)],
-        # The packages below src/ move to the Bento's own top, which is where its service finds them.
-        python={"requirements_txt": "serving/requirements.lock", "lock_packages": False, "is_src_layout": True},
-    )
+    # Not built where it lies: DVC's queue runs below .dvc/, and BentoML reads no requirements below a hidden folder.
+    with tempfile.TemporaryDirectory(prefix="actreel-bento-") as context:
+        for part in ("serving", "src"):
+            shutil.copytree(part, Path(context) / part)
+        bento = bentoml.bentos.build(
+            "serving.service:Actreel",
+            name=name,
+            labels=dict(labels),
+            models=[str(model.tag)],
+            include=["serving/*.py", "serving/web/**", *(f"src/actreel/{module}.py" for module in SERVED)],
+            # The packages below src/ move to the Bento's own top, which is where its service finds them.
+            python={"requirements_txt": "serving/requirements.lock", "lock_packages": False, "is_src_layout": True},
+            build_ctx=context,
+        )
     shutil.rmtree(target, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     bento.export(str(target.absolute()), output_format="folder")

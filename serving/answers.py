@@ -10,7 +10,7 @@ from typing import Literal
 from fastapi import HTTPException
 from pydantic import BaseModel
 
-from actreel.classifier import ActionClassifier, Scored
+from actreel.classifier import MODEL_CARD_FILE, ActionClassifier, Scored
 from actreel.config import ClipSpec
 from actreel.segments import Segment as SeenSegment
 from actreel.video import VideoInfo
@@ -78,7 +78,10 @@ class Prediction(Answer):
 
 
 class ModelCard(ServedModel):
-    """The model that answers here; `metrics` are those on held-out groups, as far as the registry knows them."""
+    """The model that answers here; `metrics` are those on held-out groups, as far as the registry knows them.
+
+    `card` is the address of the model card for people, where there is one.
+    """
 
     dataset: str
     trained_at: str
@@ -87,6 +90,7 @@ class ModelCard(ServedModel):
     labels: list[str]
     clip: ClipSpec
     clip_duration_s: float | None
+    card: str | None
 
 
 class Problem(BaseModel):
@@ -209,13 +213,23 @@ class Served:
         classifier: The model.
         bento: The Bento's tag, or the model's where it is served from source.
         labels: What the registry said of the model; empty for one that never was in it.
-        samples: Folder of `<action>/<video>`; may be missing.
+        folder: The model's; besides the model it may hold `model_card.html`, and samples as `samples/<action>/<video>`.
     """
 
     classifier: ActionClassifier
     bento: str
     labels: Mapping[str, str]
-    samples: Path
+    folder: Path
+
+    @property
+    def samples(self) -> dict[str, Path]:
+        """Videos to try the service with, by name."""
+        return {path.name: path for path in sorted(self.folder.glob("samples/*/*")) if path.is_file()}
+
+    @property
+    def card(self) -> Path:
+        """The model card, made to be read; may be missing."""
+        return self.folder / MODEL_CARD_FILE
 
     @property
     def model(self) -> ServedModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -39,10 +40,11 @@ from serving.answers import (
     VerdictStored,
     busy,
 )
-from serving.docs import docs_page
+from serving.docs import docs_page, document_policy
 from serving.events import events
-from serving.guard import Guard, refused
+from serving.guard import Guard, check_key, refused
 from serving.jobs import VIDEO_FILE, JobRunner, JobStore, Ticket
+from serving.leaving import Leaving
 from serving.metrics import STAGE_SECONDS, exposition
 from serving.recognition import NUM_THUMBNAILS, Recogniser
 from serving.scratch import Scratch
@@ -132,6 +134,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         nonlocal running
         scratch = Scratch(settings.state_dir)
+        app.state.leaving = leaving = Leaving(scratch)
         store = JobStore(scratch, settings)
         runner = JobRunner(store, scratch)
         recogniser = Recogniser(app.state.served, settings)
@@ -140,11 +143,16 @@ def create_app(settings: Settings) -> FastAPI:
         try:
             async with recogniser.running(scratch):
                 runner.start()
+                gc.freeze()  # what is here now stays: looking through it again and again took 5 % of a worker's time
                 app.state.ready = True
+                scratch.tell_ready()
+                leaving.listen()
                 try:
                     yield
                 finally:
                     app.state.ready = False
+                    if leaving.begun:
+                        await runner.finish(leaving.hurry)
                     await runner.close()
         finally:
             store.close()
@@ -308,6 +316,11 @@ def create_app(settings: Settings) -> FastAPI:
             )  # fmt: skip
         return FileResponse(path, media_type="image/jpeg")
 
+    @app.get("/key", status_code=204)
+    async def key(request: Request) -> None:
+        """Whether a call that changes something would be let in with this X-API-Key: 204, or else 401."""
+        check_key(settings, request.headers)
+
     @app.post("/feedback")
     async def feedback(verdict: Verdict) -> VerdictStored:
         """Keeps a verdict on a prediction; the video with it only if `share_video` is true and it is still here."""
@@ -338,20 +351,27 @@ def create_app(settings: Settings) -> FastAPI:
             labels=list(card.labels),
             clip=card.clip,
             clip_duration_s=card.clip_duration_s,
+            card="/model/card" if served.card.is_file() else None,
         )
 
-    def sample_paths() -> dict[str, Path]:
-        return {path.name: path for path in sorted(app.state.served.samples.glob("*/*")) if path.is_file()}
+    @app.get("/model/card", response_class=HTMLResponse)
+    async def model_card() -> HTMLResponse:
+        """The model card: what the model is for, how good it is, and where it fails."""
+        served: Served = app.state.served
+        if not served.card.is_file():
+            raise RefusalError(404, "no_model_card", "this model has no card.", "See GET /model.")
+        text = served.card.read_text(encoding="utf-8")
+        return HTMLResponse(text, headers={"Content-Security-Policy": document_policy(text)})
 
     @app.get("/samples")
     async def list_samples() -> list[Sample]:
         """Videos to try the service with."""
-        return [Sample(name=name, label=path.parent.name) for name, path in sample_paths().items()]
+        return [Sample(name=name, label=path.parent.name) for name, path in app.state.served.samples.items()]
 
     @app.get("/samples/{name}", response_class=FileResponse)
     async def sample(name: str) -> FileResponse:
         """One of the videos to try the service with."""
-        path = sample_paths().get(name)
+        path = app.state.served.samples.get(name)
         if path is None:
             raise RefusalError(404, "no_such_sample", "there is no such sample.", "See GET /samples.")
         return FileResponse(path)

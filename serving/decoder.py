@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import sys
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,12 +35,11 @@ class Messenger:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
 
-    def say(self, message: dict[str, Any], payload: bytes = b"", *, at_once: bool = True) -> None:
-        """Sends a message and its raw bytes; if not at once, then with the next that is."""
+    def say(self, message: dict[str, Any], payload: bytes = b"") -> None:
+        """Sends a message and its raw bytes."""
         self._stream.write(json.dumps(message | ({"bytes": len(payload)} if payload else {})).encode() + b"\n")
         self._stream.write(payload)
-        if at_once:
-            self._stream.flush()
+        self._stream.flush()
 
 
 def main() -> None:
@@ -48,6 +48,9 @@ def main() -> None:
     # Whatever a library prints must not end up among the messages.
     messenger = Messenger(os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=2**20))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    # BentoML's supervisor ends a worker's children with it, but a worker that is replaced finishes its videos first.
+    # A decoder ends when its stdin does.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     cv2.setNumThreads(1)
     _limit(resource.RLIMIT_AS, settings["memory_bytes"])
     _limit(resource.RLIMIT_FSIZE, 0)
@@ -73,11 +76,13 @@ def decode(request: dict[str, Any], settings: dict[str, Any], messenger: Messeng
     """Sends a video's plan, its sampled frames and thumbnails as they are decoded, and what it holds."""
     spec = ClipSpec(**settings["spec"])
     thumbnails: list[int] = []
+    frames: list[bytes] = []
     hop = 1
 
     def on_plan(plan: WindowPlan, info: VideoInfo) -> None:
         nonlocal hop
         hop = plan.hop
+        frames.clear()
         distinct = min(plan.num_parts, info.num_frames)
         thumbnails[:] = middle_frames(distinct, request["thumbnails"]).tolist()
         messenger.say({"say": "plan", "plan": vars(plan), "info": vars(info)})
@@ -89,6 +94,11 @@ def decode(request: dict[str, Any], settings: dict[str, Any], messenger: Messeng
                 if wanted == count:
                     messenger.say({"say": "thumbnail", "number": number}, jpeg)
 
+    def send_frames() -> None:
+        if frames:
+            messenger.say({"say": "frames"}, b"".join(frames))
+            frames.clear()
+
     stream = stream_parts(
         Path(request["path"]),
         spec,
@@ -99,12 +109,15 @@ def decode(request: dict[str, Any], settings: dict[str, Any], messenger: Messeng
     )
     while True:
         try:
-            part, frame = next(stream)
+            _, frame = next(stream)
         except StopIteration as end:
+            send_frames()
             messenger.say({"say": "done", "info": vars(end.value)})
             return
-        # A window needs all of its frames anyway, and each waking of the service costs time.
-        messenger.say({"say": "frame", "part": part}, frame.tobytes(), at_once=(part + 1) % hop == 0)
+        frames.append(frame.tobytes())
+        # A window needs all of its frames anyway, and each message costs the service time.
+        if len(frames) == hop:
+            send_frames()
 
 
 def _thumbnail(frame: NDArray[np.uint8]) -> bytes:

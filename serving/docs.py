@@ -1,8 +1,11 @@
-"""The API in words: one page of plain HTML, made from the OpenAPI document."""
+"""Pages to read: the API in words, made from the OpenAPI document, and what the model card may do."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from html import escape
+from html.parser import HTMLParser
 from typing import Any
 
 _EXAMPLES = """curl -F video=@clip.mp4 http://localhost:3000/predict_file
@@ -58,3 +61,44 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
         f"<dt><code>{escape(name)}</code></dt><dd>{escape(schema.get('description', ''))}"
         f"<br><code>{escape(fields)}</code></dd>"
     )
+
+
+def document_policy(html: str) -> str:
+    """The Content-Security-Policy of a document that came with the model: it shows, and does nothing.
+
+    Args:
+        html: The document. Its `<style>` elements apply, and no style attribute; pictures are its own `data:`.
+    """
+    styles = _Styles(html).found
+    hashes = [base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() for style in styles]
+    style_src = " ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"
+    return (
+        f"default-src 'none'; style-src {style_src}; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+class _Styles(HTMLParser):
+    """The texts of a document's `<style>` elements."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=False)
+        self.found: list[str] = []
+        self._inside = False
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """A style begins."""
+        if tag == "style":
+            self._inside = True
+            self.found.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        """A style ends."""
+        self._inside = self._inside and tag != "style"
+
+    def handle_data(self, data: str) -> None:
+        """Text, perhaps of a style."""
+        if self._inside:
+            self.found[-1] += data

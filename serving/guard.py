@@ -154,11 +154,12 @@ class Guard:
                 status = message["status"]
                 kept = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    kept[name] = value
+                    kept.setdefault(name, value)
                 kept["X-Request-ID"] = request_id
                 kept.setdefault("Cache-Control", "no-store")
-                if not body.complete:
-                    kept["Connection"] = "close"  # or the server would go on reading what nobody wants
+                if not body.complete or scope["app"].state.leaving.begun:
+                    # Or the server would go on reading what nobody wants, or close it under the next request.
+                    kept["Connection"] = "close"
             elif not message.get("more_body", False) and not body.complete:
                 await send({**message, "more_body": True})
                 await body.drain()
@@ -192,8 +193,8 @@ class Guard:
     def _admit(self, scope: Scope, headers: Headers) -> None:
         """Raises the refusal of a request that goes no further."""
         if scope["method"] not in SAFE_METHODS:
-            self._check_origin(headers)
-            self._check_key(headers)
+            _check_origin(headers)
+            check_key(self._settings, headers)
         client = scope["client"][0] if scope.get("client") else ""
         if client not in self._settings.rate_exempt:
             wait = self._rate.take(client, 1 if scope["method"] in SAFE_METHODS else VIDEO_COST, time.monotonic())
@@ -208,33 +209,42 @@ class Guard:
                     {"Retry-After": str(seconds)},
                 )
 
-    def _check_origin(self, headers: Headers) -> None:
-        """Browsers say where a request comes from; other pages may not make a visitor's browser act here."""
-        site = headers.get("sec-fetch-site")
-        origin = headers.get("origin")
-        foreign = site not in (None, "same-origin", "none")
-        if origin is not None and not foreign:
-            try:
-                foreign = urlsplit(origin).netloc != headers.get("host", "")
-            except ValueError:
-                foreign = True
-        if foreign:
-            raise RefusalError(
-                403,
-                "cross_origin",
-                "calls that change something must come from this service's own page or from no page.",
-                "Open the service's own page and ask there.",
-            )
 
-    def _check_key(self, headers: Headers) -> None:
-        key = self._settings.api_key
-        if key is None:
-            return
-        given = headers.get("x-api-key", "").encode()
-        if not secrets.compare_digest(given, key.get_secret_value().encode()):
-            raise RefusalError(
-                401, "no_key", "this service wants a key.", "Send it in the header X-API-Key; its operator has it."
-            )
+def _check_origin(headers: Headers) -> None:
+    """Browsers say where a request comes from; other pages may not make a visitor's browser act here."""
+    site = headers.get("sec-fetch-site")
+    origin = headers.get("origin")
+    foreign = site not in (None, "same-origin", "none")
+    if origin is not None and not foreign:
+        try:
+            foreign = urlsplit(origin).netloc != headers.get("host", "")
+        except ValueError:
+            foreign = True
+    if foreign:
+        raise RefusalError(
+            403,
+            "cross_origin",
+            "calls that change something must come from this service's own page or from no page.",
+            "Open the service's own page and ask there.",
+        )
+
+
+def check_key(settings: Settings, headers: Headers) -> None:
+    """Refuses who does not have the key, where the operator wants one.
+
+    Raises:
+        RefusalError: 401.
+    """
+    if settings.api_key is None:
+        return
+    given = headers.get("x-api-key", "").encode()
+    if not secrets.compare_digest(given, settings.api_key.get_secret_value().encode()):
+        raise RefusalError(
+            401,
+            "no_key",
+            "this service wants a key.",
+            "Ask its operator for the key; calls carry it in the header X-API-Key.",
+        )
 
 
 def refused(refusal: RefusalError) -> JSONResponse:

@@ -258,6 +258,13 @@ class JobRunner:
         """Queues a job."""
         self._queue.put_nowait((name, work))
 
+    async def finish(self, hurry: asyncio.Event) -> None:
+        """Waits until all that was taken on is done, or there is a hurry."""
+        waiting = [asyncio.create_task(self._queue.join()), asyncio.create_task(hurry.wait())]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+
     async def close(self) -> None:
         """Stops what runs; it is told as cancelled."""
         for task in self._tasks:
@@ -268,6 +275,7 @@ class JobRunner:
         while True:
             name, work = await self._queue.get()
             await self._run(Ticket(self._store, name), work)
+            self._queue.task_done()
 
     async def _run(self, ticket: Ticket, work: Work) -> None:
         job = asyncio.ensure_future(work(ticket))

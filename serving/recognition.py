@@ -29,7 +29,7 @@ from serving.answers import (
     as_video,
 )
 from serving.metrics import STAGE_SECONDS
-from serving.sandbox import Decoder, DecoderDiedError, DecoderPool, Done, Frame, Plan, Thumbnail, UndecodableError
+from serving.sandbox import Decoder, DecoderDiedError, DecoderPool, Done, Frames, Plan, Thumbnail, UndecodableError
 from serving.scratch import Scratch
 from serving.settings import Settings
 
@@ -155,6 +155,7 @@ class Recogniser:
     ) -> Watched:
         watched: Watched | None = None
         buffer: WindowBuffer | None = None
+        shape = self.classifier.card.clip.shape[1:]
         wanted = NUM_THUMBNAILS if thumbnails is not None else 0
         since = time.perf_counter()
         decode_s = model_s = 0.0
@@ -165,20 +166,20 @@ class Recogniser:
                         watched, buffer = Watched(plan, info), WindowBuffer(plan)
                     case Thumbnail(number, jpeg) if thumbnails is not None:
                         (thumbnails / f"{number}.jpg").write_bytes(jpeg)
-                    case Frame(pixels=pixels) if watched is not None and buffer is not None:
-                        shape = self.classifier.card.clip.shape[1:]
-                        clip = buffer.push(np.frombuffer(pixels, dtype=np.uint8).reshape(shape))
-                        if clip is None:
-                            continue
-                        arrived = time.perf_counter()
-                        decode_s += arrived - since
-                        scores = await asyncio.to_thread(self.classifier.score, clip[np.newaxis])
-                        since = time.perf_counter()
-                        model_s += since - arrived
-                        watched.windows.append(scores.probabilities[0])
-                        watched.distances.append(float(scores.distances[0]))
-                        if on_progress is not None:
-                            on_progress(*self._so_far(watched))
+                    case Frames(pixels) if watched is not None and buffer is not None:
+                        for frame in np.frombuffer(pixels, dtype=np.uint8).reshape(-1, *shape):
+                            clip = buffer.push(frame)
+                            if clip is None:
+                                continue
+                            arrived = time.perf_counter()
+                            decode_s += arrived - since
+                            scores = await asyncio.to_thread(self.classifier.score, clip[np.newaxis])
+                            since = time.perf_counter()
+                            model_s += since - arrived
+                            watched.windows.append(scores.probabilities[0])
+                            watched.distances.append(float(scores.distances[0]))
+                            if on_progress is not None:
+                                on_progress(*self._so_far(watched))
                     case Done(info) if watched is not None and len(watched.windows) == watched.plan.num_windows:
                         watched.info = info
                         watched.decode_s = decode_s + time.perf_counter() - since

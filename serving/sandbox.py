@@ -56,7 +56,6 @@ class Message(BaseModel):
     say: str
     plan: dict[str, int] | None = None
     info: dict[str, Any] | None = None
-    part: int = 0
     number: int = 0
     reason: str = "damaged"
     message: str = ""
@@ -72,10 +71,9 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """A sampled frame: raw RGB, as large as the clip settings say."""
+class Frames:
+    """The next sampled frames: raw RGB, each as large as the clip settings say."""
 
-    part: int
     pixels: bytes
 
 
@@ -102,9 +100,10 @@ _LONGEST_JPEG = 2**20
 class Decoder:
     """One decoder process."""
 
-    def __init__(self, process: asyncio.subprocess.Process, frame_bytes: int) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, clip_shape: tuple[int, ...]) -> None:
         self._process = process
-        self._frame_bytes = frame_bytes
+        self._frame_bytes = math.prod(clip_shape[1:])
+        self._longest = max(math.prod(clip_shape), _LONGEST_JPEG)
         self._at_rest = True
         self._videos = 0
 
@@ -130,7 +129,7 @@ class Decoder:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             env=environment, limit=2**20,
         )  # fmt: skip
-        decoder = cls(process, math.prod(card.clip.shape[1:]))
+        decoder = cls(process, card.clip.shape)
         try:
             async with asyncio.timeout(30):
                 await decoder._read()
@@ -151,7 +150,7 @@ class Decoder:
 
     async def decode(
         self, path: Path, timeout_s: float, thumbnails: int
-    ) -> AsyncGenerator[Plan | Frame | Thumbnail | Done, None]:
+    ) -> AsyncGenerator[Plan | Frames | Thumbnail | Done, None]:
         """Decodes a video; `Done` is the last message.
 
         Raises:
@@ -178,8 +177,8 @@ class Decoder:
                     except ValidationError as error:
                         raise DecoderDiedError("a plan that is none") from error
                     yield plan
-                case "frame" if len(payload) == self._frame_bytes:
-                    yield Frame(message.part, payload)
+                case "frames" if payload and len(payload) % self._frame_bytes == 0:
+                    yield Frames(payload)
                 case "thumbnail" if 0 <= message.number < thumbnails:
                     yield Thumbnail(message.number, payload)
                 case "done":
@@ -202,7 +201,7 @@ class Decoder:
             raise DecoderDiedError("no pipe from it")
         try:
             message = Message.model_validate_json(await stdout.readuntil(b"\n"))
-            if not 0 <= message.bytes <= max(self._frame_bytes, _LONGEST_JPEG):
+            if not 0 <= message.bytes <= self._longest:
                 raise DecoderDiedError("a message too long")
             return message, await stdout.readexactly(message.bytes)
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, ValidationError) as error:

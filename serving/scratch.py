@@ -8,7 +8,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from actreel.errors import ConfigError
@@ -38,9 +38,22 @@ class Scratch:
         # Locked before it has its name: a sweep must never see it unlocked.
         aside = state_dir / f".{self.owner}"
         aside.mkdir(mode=0o700)
-        self._lock = (aside / LOCK_FILE).open("wb")
+        self._lock = (aside / LOCK_FILE).open("w", encoding="ascii")
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         aside.rename(self.folder)
+
+    def tell_ready(self) -> None:
+        """Lets the other workers know that this one answers."""
+        self._lock.write(str(os.getpid()))
+        self._lock.flush()
+
+    def ready_workers(self) -> set[int]:
+        """The processes of the workers that answer."""
+        told = set()
+        for lock in self._workers.glob(f"*/{LOCK_FILE}"):
+            with suppress(FileNotFoundError, ValueError):  # it has just gone, or is not ready
+                told.add(int(lock.read_text(encoding="ascii")))
+        return told
 
     @contextmanager
     def private(self) -> Iterator[Path]:

@@ -1,7 +1,7 @@
 """The service: a champion's ONNX model in-process, and the web application that asks it.
 
 BentoML's own split into an API process and a model process lost 5-18 % of requests under load; one process a worker,
-with ONNX Runtime on one thread in it, lost none.
+with ONNX Runtime in it, lost none.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class Actreel:
         # BentoML's words for a service that is served from source.
         from_source = context.bento_version in ("", "not available")
         app.state.served = Served(
-            classifier=ActionClassifier.load(Path(self.model.path), threads=1),
+            classifier=ActionClassifier.load(Path(self.model.path), settings.threads),
             bento=str(self.model.tag) if from_source else f"{context.bento_name}:{context.bento_version}",
             labels=self.model.info.labels,
-            samples=Path(self.model.path) / "samples",
+            folder=Path(self.model.path),
         )
 
     def __is_ready__(self) -> bool:

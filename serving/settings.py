@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from actreel.errors import ConfigError
 from actreel.feedback import default_folder
@@ -25,8 +25,9 @@ class Settings(BaseModel):
     """What an operator may change.
 
     Attributes:
-        workers: Processes that answer.
-        api_key: If set, every call that changes something must carry it as `X-API-Key`.
+        workers: Processes that answer. Many small videos are answered fastest by one a core.
+        threads: Threads of a worker's model. Few videos are answered fastest with as many as there are cores.
+        api_key: If set, every call that changes something must carry it as `X-API-Key`. Printable ASCII.
         state_dir: Scratch space that the workers share; its videos are deleted, see `result_ttl_s`.
         feedback_dir: Where feedback is kept for good.
         max_upload_bytes: The largest video file.
@@ -52,6 +53,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     workers: int = Field(default=1, ge=1, le=64)
+    threads: int = Field(default=1, ge=1, le=64)
     api_key: SecretStr | None = None
     state_dir: Path = Field(default_factory=_state_folder)
     feedback_dir: Path = Field(default_factory=default_folder)
@@ -72,6 +74,16 @@ class Settings(BaseModel):
     result_ttl_s: float = Field(default=900, gt=0)
     rate_per_minute: float = Field(default=600, gt=0)
     rate_exempt: frozenset[str] = frozenset({"127.0.0.1", "::1"})
+
+    @field_validator("api_key")
+    @classmethod
+    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        value = key.get_secret_value() if key is not None else None
+        if value is not None and (
+            not value.isascii() or not value.isprintable() or not value or value != value.strip()
+        ):
+            raise ValueError("a key must be printable ASCII, with no space at its ends, and not empty")
+        return key
 
     @property
     def limits(self) -> VideoLimits:

@@ -67,7 +67,7 @@ def test_it_points_at_what_was_bright_and_when(convolution: bool, method: str) -
         ("small_cnn", "gru", "Grad-CAM of conv2"),  # conv3 sees 2x2 pixels
         ("small_cnn", "attention_lstm", "attention over time, Grad-CAM of conv2"),
         ("pixels", "convlstm", "Grad-CAM of conv_lstm2d"),
-        ("pixels", "cnn3d_attention_lstm", "attention over time, Grad-CAM of conv3d_2"),
+        ("pixels", "cnn3d_attention_lstm", "attention over time, Grad-CAM of conv3d"),
     ],
 )
 def test_every_family_can_be_explained(encoder: str, head: str, method: str) -> None:

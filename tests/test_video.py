@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from actreel.errors import VideoError
-from actreel.video import probe, sample_frames
+from actreel.errors import VideoError, VideoLimitError
+from actreel.video import probe, sample_frames, stream_frames
 from tests.conftest import grey_frames, write_video_file
 
 
@@ -95,3 +95,13 @@ def test_a_name_is_never_taken_for_a_protocol(tmp_path: Path, monkeypatch: pytes
     path = write_video_file(tmp_path / "plain.avi", grey_frames([10, 20]))
     path.rename(tmp_path / "concat:x|y.avi")
     assert probe(Path("concat:x|y.avi")).num_frames == 2
+
+
+def test_decoding_stops_at_the_most_frames_that_are_allowed(video: Path) -> None:
+    def decode(max_frames: int) -> int:
+        stream = stream_frames(video, lambda info: np.array([0]), lambda frame: frame, max_frames)
+        return len(list(stream))
+
+    assert decode(30) == 1
+    with pytest.raises(VideoLimitError, match="at most 29 frames"):
+        decode(29)

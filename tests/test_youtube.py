@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -22,7 +23,7 @@ from actreel.video import probe
 from actreel.youtube import FetchedVideo, FetchLimits, YouTubeError, fetch, video_id
 from actreel.youtube_cache import VideoCache
 from tests import youtube_double
-from tests.conftest import grey_frames, write_video_file
+from tests.conftest import grey_frames, patience, write_video_file
 from tests.youtube_double import Uploaded, YouTubeDouble
 
 ID = "dQw4w9WgXcQ"
@@ -165,10 +166,10 @@ def test_a_hostile_link_is_refused_before_anything_is_started(
 
     monkeypatch.setattr(socket, "socket", forbidden)
     monkeypatch.setattr(subprocess, "Popen", forbidden)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(YouTubeError) as refused:
         fetch(link.replace("{id}", ID), tmp_path, limits=LIMITS, min_side=64)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
     assert refused.value.code in ("not_youtube", "not_one_video")
     assert "video file" in refused.value.next_step
     assert not list(tmp_path.iterdir())
@@ -244,6 +245,21 @@ def test_the_smallest_stream_that_covers_the_model_is_taken(
     double.videos[ID] = video
     try_fetch(tmp_path, min_side=min_side)
     assert double.downloads == [(ID, *taken)]
+
+
+def test_only_the_extractor_of_single_videos_is_there(double: YouTubeDouble, tmp_path: Path) -> None:
+    # No link leads here: the id is checked before. yt-dlp itself would take this for a playlist.
+    double.videos[ID] = Uploaded()
+    request = {"video_id": f"{ID}&list=PLFgquLnL59alCl_2TQvOiD5Vgm1hCaGSI", "min_side": 100, **vars(LIMITS)}
+    with subprocess.Popen(
+        double.downloader, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path, start_new_session=True
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(json.dumps(request).encode() + b"\n")
+        child.stdin.flush()
+        assert "No suitable extractor" in json.loads(child.stdout.readline())["detail"]
+    assert double.asked == []
 
 
 def playability(status: str, reason: str, subreason: str = "") -> Uploaded:
@@ -336,9 +352,12 @@ def test_bytes_are_counted_as_they_arrive(
     double: YouTubeDouble, tmp_path: Path, send: youtube_double.Send, duration_s: int | None
 ) -> None:
     double.videos[ID] = Uploaded(bytes(3_000_000), send=send, duration_s=duration_s)
+    shares: list[float] = []
     with pytest.raises(YouTubeError, match="at most 2 MB") as refused:
-        try_fetch(tmp_path)
+        try_fetch(tmp_path, on_progress=shares.append)
     assert refused.value.code == "too_large"
+    if send is youtube_double.send_whole:
+        assert shares == [], "what says that it is too large is not taken at all"
     assert not list(tmp_path.iterdir())
 
 
@@ -359,7 +378,7 @@ def test_the_deadline_is_hard(double: YouTubeDouble, tmp_path: Path, video: Uplo
     with pytest.raises(YouTubeError, match=r"more than 2 s") as refused:
         try_fetch(tmp_path, FetchLimits(timeout_s=2))
     assert refused.value.code == "timeout"
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < patience(4)
     assert not list(tmp_path.iterdir())
     assert not children()
 
@@ -390,7 +409,7 @@ def test_a_download_dies_with_the_process_that_wanted_it(double: YouTubeDouble, 
         (child,) = children_of(parent.pid)
         time.sleep(0.5)  # now it waits for the rest in silence, and no report can fail
         parent.kill()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + patience(5)
     while Path(f"/proc/{child}").exists() and "Z" not in state_of(child):
         assert time.monotonic() < deadline
         time.sleep(0.05)

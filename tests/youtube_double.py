@@ -124,6 +124,7 @@ class YouTubeDouble:
 
     def __init__(self) -> None:
         self.videos: dict[str, Uploaded] = {}
+        self.asked: list[str] = []
         self.downloads: list[tuple[str, str, str]] = []
         self.has_deno = True
         double = self
@@ -161,6 +162,7 @@ class YouTubeDouble:
         # The seam puts the host that yt-dlp wanted first in the path.
         parts = urlsplit(request.path)
         _, host, path = parts.path.split("/", 2)
+        self.asked.append(f"{host}/{path}")
         length = int(request.headers.get("Content-Length") or 0)
         asked = json.loads(request.rfile.read(length) or b"{}")
         with suppress(ConnectionError):

@@ -1,5 +1,7 @@
 // A job on the server: sent, followed by its events, cancelled.
 
+import { askForKey, keyHeader } from "./key.js";
+
 const MAX_LOST = 5;
 const REJOIN_MS = 2000;
 
@@ -28,14 +30,16 @@ export class Problem extends Error {
   }
 }
 
-/** Asks for JSON; every way it can fail becomes a Problem. */
+/** Asks for JSON, and the visitor for a key where the service wants one; every way it can fail becomes a Problem. */
 export async function ask(address, method = "GET", body) {
-  const options = { method, headers: body ? { "Content-Type": "application/json" } : {} };
-  const response = await fetch(address, { ...options, body: body && JSON.stringify(body) }).catch(() => {
-    throw Problem.lost;
-  });
-  if (!response.ok) throw await Problem.of(response);
-  return response.status === 204 ? null : response.json();
+  for (;;) {
+    const headers = { ...keyHeader(), ...(body && { "Content-Type": "application/json" }) };
+    const response = await fetch(address, { method, headers, body: body && JSON.stringify(body) }).catch(() => {
+      throw Problem.lost;
+    });
+    if (response.ok) return response.status === 204 ? null : response.json();
+    if (response.status !== 401 || !(await askForKey())) throw await Problem.of(response);
+  }
 }
 
 /**
@@ -65,12 +69,20 @@ export class Job {
     }
   }
 
-  sendFile(file) {
+  async sendFile(file) {
+    this.#told.progress("upload", 0);
+    try {
+      await ask("/key"); // before the video is sent: a refusal in the middle of it would be lost with the connection
+    } catch (problem) {
+      this.#end("failed", problem);
+    }
+    if (this.#over) return;
     // Not fetch(), which does not tell how much was sent.
     const request = (this.#request = new XMLHttpRequest());
     const form = new FormData();
     form.append("video", file, file.name);
     request.open("POST", "/jobs");
+    for (const [name, value] of Object.entries(keyHeader())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => {
       if (!this.#over) this.#told.progress("upload", event.lengthComputable ? event.loaded / event.total : null);
     };
@@ -85,7 +97,6 @@ export class Job {
       if (request.status === 202) this.#follow(answer.id);
       else this.#end("failed", new Problem(answer.error));
     };
-    this.#told.progress("upload", 0);
     request.send(form);
   }
 

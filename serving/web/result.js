@@ -176,6 +176,7 @@ export class Result {
     if (details?.trained_at) rows.push(["Trained", details.trained_at.slice(0, 10)]);
     rows.push(["Data", model.data_version.slice(0, 12)], ["Code", model.git_commit.slice(0, 12)]);
     rows.push(["Time taken", `${span(took.total)}, of which the model ${span(took.model)}`]);
+    this.#at(".about .model-card").hidden = !details?.card;
     this.#at(".about dl").replaceChildren(
       ...rows.flatMap(([term, fact]) => [make("dt", {}, term), make("dd", {}, fact || "not stated")]),
     );

@@ -1,10 +1,11 @@
-"""The command line: `actreel predict clip.avi https://youtu.be/…`, `actreel crossval`, `actreel leakage`."""
+"""The command line: `actreel predict clip.avi https://youtu.be/…`, `actreel crossval`, `actreel tune`."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import json
+import shlex
 import sys
 import tempfile
 from dataclasses import asdict
@@ -48,13 +49,28 @@ def main(arguments: list[str] | None = None) -> None:
     crossval.add_argument(
         "--folds", required=True, type=_folds, metavar="logo|K", help="leave one group out, or K parts of the groups"
     )
+    crossval.add_argument(
+        "--choose", type=Path, metavar="FILE", help="let each fold's training groups choose among settings: a YAML list"
+    )
+    crossval.add_argument(
+        "--inner-folds", type=_parts, default=4, metavar="K", help="folds that the choice is made on (default: 4)"
+    )
     crossval.set_defaults(run=_crossval)
 
     leakage = commands.add_parser("leakage", help="what a random split adds to the accuracy of the same model")
     leakage.add_argument("--repeats", type=_positive, default=3, metavar="N", help="pairs of models (default: 3)")
     leakage.set_defaults(run=_leakage)
 
-    for command in (crossval, leakage):
+    tune = commands.add_parser("tune", help="search for settings, on clips that the split does not test")
+    tune.add_argument("--trials", type=_positive, default=20, metavar="N", help="finished in all (default: 20)")
+    tune.add_argument("--sampler", choices=("tpe", "nsga2"), default="tpe", help="nsga2 weighs size against accuracy")
+    tune.add_argument("--space", type=Path, metavar="FILE", help="what is searched, as YAML (default: the head's)")
+    tune.add_argument(
+        "--folds", type=_parts, metavar="K", help="score trials on K inner folds (default: on the validation clips)"
+    )
+    tune.set_defaults(run=_tune)
+
+    for command in (crossval, leakage, tune):
         command.add_argument(
             "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="replaces a value of params.yaml"
         )
@@ -96,6 +112,12 @@ def _picture(text: str) -> Path:
     return path
 
 
+def _parts(text: str) -> int:
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"must be a number from 2 on. Received: '{text}'")
+    return int(text)
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a number from 1 on. Received: '{text}'")
@@ -106,15 +128,20 @@ def _crossval(options: argparse.Namespace) -> None:
     # Imported here, since what trains takes seconds to load and `predict` needs none of it.
     from actreel.config import load_params, override
     from actreel.crossval import cross_validate
+    from actreel.selection import read_candidates
 
     with contextlib.redirect_stdout(sys.stderr):
-        result = cross_validate(override(load_params(), options.set), options.folds)
+        params = override(load_params(), options.set)
+        candidates = read_candidates(options.choose, params) if options.choose else []
+        result = cross_validate(params, options.folds, candidates=candidates, inner_folds=options.inner_folds)
     if options.json:
         print(json.dumps(result))
         return
     for fold in result["folds"]:
         groups = ", ".join(fold["groups"]) if len(fold["groups"]) <= MOST_NAMED else f"{len(fold['groups'])} groups"
         print(f"fold {fold['fold']:3d}  accuracy {fold['accuracy']:.3f}  {fold['num_test_clips']} clips of {groups}")
+        if "choice" in fold:
+            print(f"          chosen: {json.dumps(fold['choice']['settings'])}")
     print(f"mean accuracy {result['mean_accuracy']:.3f} ± {result['std_accuracy']:.3f} over the folds")
     print(f"balanced accuracy {result['balanced_accuracy']:.3f} over all {result['num_clips']} clips")
     if result["leaky"]:
@@ -158,6 +185,25 @@ def _saliency(options: argparse.Namespace) -> None:
         print(heading.replace("\n", ", "))
     figures.saliency(clips).savefig(options.out)
     print(f"drawn in {options.out}")
+
+
+def _tune(options: argparse.Namespace) -> None:
+    from actreel.config import load_params, override
+    from actreel.selection import flags
+    from actreel.tuning import default_space, read_space, tune
+
+    with contextlib.redirect_stdout(sys.stderr):
+        params = override(load_params(), options.set)
+        space = read_space(options.space, params) if options.space else default_space(params)
+        result = tune(params, options.trials, space, options.sampler, options.folds)
+    if options.json:
+        print(json.dumps(result))
+        return
+    pruned = sum(trial["state"] == "pruned" for trial in result["trials"])
+    print(f"{result['finished']} trials ({pruned} pruned) in {result['study']}, MLflow run {result['run_id']}")
+    print(f"best on clips inside the training groups: balanced accuracy {result['balanced_accuracy']:.3f}")
+    settings = [*options.set, *flags(result["best"])]
+    print("dvc exp run " + " ".join(shlex.quote(word) for setting in settings for word in ("-S", setting)))
 
 
 def _predict(sources: list[str], model: Path, as_json: bool) -> None:

@@ -16,7 +16,7 @@ DEMO_PATH = "src/actreel/dataset/demo.py"
 IMAGENET = "imagenet"
 NO_WEIGHTS = "none"
 PretrainedEncoder = Literal["efficientnet_lite0", "mobilenet_v2", "efficientnet_v2_b0", "resnet50", "vgg16"]
-FrameHead = Literal["mean", "lstm", "bilstm", "gru", "attention_lstm", "temporal_conv", "transformer"]
+FrameHead = Literal["mean", "statistics", "lstm", "bilstm", "gru", "attention_lstm", "temporal_conv", "transformer"]
 ClipHead = Literal["convlstm", "cnn3d_attention_lstm"]
 PRETRAINED_ENCODERS: tuple[str, ...] = get_args(PretrainedEncoder)
 FRAME_HEADS: tuple[str, ...] = get_args(FrameHead)
@@ -186,8 +186,10 @@ class ModelParams(Section):
             that has learned ImageNet; or `pixels`, no encoder, for the heads that look at space and time at once.
         weights: Of an encoder that has learned ImageNet: `imagenet`, `none` (train it from scratch too) or the path of
             a .weights.h5 or .keras file. With weights it stays frozen, and frames are encoded once.
-        head: `mean` averages the frames and is blind to order; `lstm`, `bilstm`, `gru`, `attention_lstm`,
-            `temporal_conv` and `transformer` read them in order; `convlstm` and `cnn3d_attention_lstm` take `pixels`.
+        head: `mean` averages the frames and is blind to order; `statistics` takes each feature's level, spread and
+            trend, and what it learns from them is linear, which suits few clips; `lstm`, `bilstm`, `gru`,
+            `attention_lstm`, `temporal_conv` and `transformer` read them in order; `convlstm` and
+            `cnn3d_attention_lstm` take `pixels`.
         motion: `difference` sets beside each frame how much it differs from the one before: in pixels where the
             encoder is trained, in features where it is frozen.
         units: Width of the head.

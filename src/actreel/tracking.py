@@ -188,6 +188,11 @@ def log_epoch(epoch: int, metrics: Mapping[str, float], prefix: str = "") -> Non
     mlflow.log_metrics({f"{prefix}{name}": value for name, value in named.items()}, step=epoch)
 
 
+def log_settings(settings: Mapping[str, Any]) -> None:
+    """Adds what distinguishes the open run from its siblings."""
+    mlflow.log_params(dict(settings))
+
+
 def log_metrics(metrics: Mapping[str, Any]) -> None:
     """Adds final metrics to the open run; what is no number becomes a tag."""
     numbers = {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}

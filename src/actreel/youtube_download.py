@@ -63,6 +63,8 @@ def main() -> None:
         print(json.dumps(told), file=reports, flush=True)
 
     request = json.loads(sys.stdin.readline())
+    # A service that is being replaced finishes its downloads; who wants this process gone kills it or closes stdin.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         import yt_dlp  # noqa: F401
@@ -105,7 +107,6 @@ def _download(request: dict[str, Any], warnings: list[str], report: Any) -> str:
         "fixup": "never",  # that would be ffmpeg's work
         "format": lambda formats: _smallest(formats["formats"], request["min_side"]),
         "logger": _Listener(warnings),
-        "noplaylist": True,
         "noprogress": True,
         "outtmpl": {"default": "video"},
         "overwrites": True,

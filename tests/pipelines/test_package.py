@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grimp
@@ -20,9 +22,10 @@ import pytest
 
 from actreel.config import ClipSpec
 from pipelines.package import SERVED
-from tests.conftest import ROOT, children_running, grey_frames, write_model_folder, write_video_file
+from tests.conftest import ROOT, children_running, grey_frames, patience, write_model_folder, write_video_file
 
 LABELS = {"registered_model": "actreel-grey", "version": "3", "run_id": "none", "accuracy": "0.8750"}
+NUM_VISITORS = 4
 BUILD = f"""
 import sys
 from pathlib import Path
@@ -69,11 +72,14 @@ def bento(home: Path, environment: dict[str, str], video: Path) -> Path:
     model = write_model_folder(
         home / "model", ClipSpec(num_frames=8, height=32, width=32, sampling="uniform"), ("dark", "middle", "bright")
     )
-    (model / "model_card.html").write_text("a page", encoding="utf-8")
+    (model / "model_card.html").write_text("<h1>About it</h1>", encoding="utf-8")
     target = home / "artifacts" / "bento"
+    queued = home / ".dvc" / "tmp" / "exps" / "copy"  # where DVC's queue runs a pipeline
+    for part in ("pipelines", "serving", "src"):
+        shutil.copytree(ROOT / part, queued / part)
     subprocess.run(
         [sys.executable, "-c", BUILD, str(model), str(video), str(target)],
-        cwd=ROOT, env=environment, check=True, capture_output=True, timeout=120,
+        cwd=queued, env=environment, check=True, capture_output=True, timeout=120,
     )  # fmt: skip
     return target
 
@@ -92,14 +98,14 @@ class Served:
 
 
 @contextmanager
-def served(what: str, folder: Path, environment: dict[str, str], log: Path) -> Iterator[Served]:
-    """`bentoml serve`, as make serve runs it."""
+def served(command: list[str], folder: Path, environment: dict[str, str], log: Path) -> Iterator[Served]:
+    """A server, started with a module and its arguments."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bentoml", "serve", what, "--host", "127.0.0.1", "--port", str(port)],
+            [sys.executable, "-m", *command, "--host", "127.0.0.1", "--port", str(port)],
             cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     try:
@@ -120,7 +126,7 @@ def served(what: str, folder: Path, environment: dict[str, str], log: Path) -> I
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
-            process.wait(15)
+            process.wait(patience(15))
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -137,7 +143,7 @@ def test_nothing_that_trains_is_in_the_bento(bento: Path) -> None:
 
 def test_the_model_card_is_in_the_bento(bento: Path) -> None:
     (page,) = (bento / "models").rglob("model_card.html")
-    assert page.read_text(encoding="utf-8") == "a page"
+    assert page.read_text(encoding="utf-8") == "<h1>About it</h1>"
 
 
 def test_the_exported_bento_serves_without_its_store(
@@ -148,7 +154,7 @@ def test_the_exported_bento_serves_without_its_store(
     elsewhere.pop("PYTHONPATH")
     log = home / "bento.log"
     with (
-        served(str(bento), home, elsewhere, log) as server,
+        served(["bentoml", "serve", str(bento)], home, elsewhere, log) as server,
         httpx.Client(base_url=server.address, timeout=30) as client,
     ):
         assert 'actreel_stage_seconds_count{stage="model"} 1.0' in client.get("/metrics").text, "it has warmed up"
@@ -157,6 +163,7 @@ def test_the_exported_bento_serves_without_its_store(
         assert (answer["model"]["name"], answer["model"]["version"]) == ("actreel-grey", "3")
         assert answer["model"]["bento"].startswith("grey-bento:")
         card = client.get("/model").json()
+        assert client.get(card["card"]).text == "<h1>About it</h1>"
         assert (card["metrics"], card["labels"]) == ({"accuracy": 0.875}, ["dark", "middle", "bright"])
         (sample,) = client.get("/samples").json()
         assert sample == {"name": "grey.avi", "label": "middle"}
@@ -174,38 +181,132 @@ def test_the_exported_bento_serves_without_its_store(
 def test_the_source_serves_with_the_newest_model_of_the_store(
     home: Path, bento: Path, environment: dict[str, str], video: Path
 ) -> None:
-    with served(".", ROOT, environment, home / "source.log") as server:
+    with served(["bentoml", "serve", "."], ROOT, environment, home / "source.log") as server:
         answer = httpx.post(f"{server.address}/predict_file", files={"video": video.read_bytes()}, timeout=30).json()
     assert answer["label"] == "middle"
     assert answer["model"]["bento"].startswith("actreel:")
 
 
+@dataclass
+class Visitors:
+    """Some who ask all the time: on a connection that is kept open, or on a new one for each call."""
+
+    address: str
+    video: bytes
+    answers: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    _gone: threading.Event = field(default_factory=threading.Event)
+
+    def _visit(self, keeps_connection: bool) -> None:
+        client = httpx.Client(base_url=self.address, timeout=30)
+        while not self._gone.is_set():
+            if not keeps_connection:
+                client.close()
+                client = httpx.Client(base_url=self.address, timeout=30)
+            try:
+                answer = client.post("/predict_file", files={"video": self.video}).raise_for_status()
+                self.answers.append(answer.json()["label"])
+            except httpx.HTTPError as error:
+                self.lost.append(repr(error))
+            time.sleep(0.05)
+        client.close()
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        threads = [threading.Thread(target=self._visit, args=(number % 2 == 0,)) for number in range(NUM_VISITORS)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._gone.set()
+            for thread in threads:
+                thread.join()
+
+    def hear(self, label: str, times: int = 5) -> None:
+        """Waits until that answer has come a few times from now on."""
+        begin = len(self.answers)
+        deadline = time.monotonic() + patience(30)
+        while self.answers[begin:].count(label) < times:
+            assert time.monotonic() < deadline, self.answers[-10:]
+            time.sleep(0.05)
+
+
 def test_a_killed_worker_comes_back_while_the_other_answers(
     home: Path, bento: Path, environment: dict[str, str], video: Path
 ) -> None:
+    folders = home / "two" / "workers"
     two = {**environment, "ACTREEL_WORKERS": "2", "ACTREEL_STATE_DIR": str(home / "two")}
-    with served(str(bento), home, two, home / "two.log") as server:
-        while len(list((home / "two" / "workers").glob("*"))) < 2:
+    with served(["bentoml", "serve", str(bento)], home, two, home / "two.log") as server:
+        while len(list(folders.glob("*"))) < 2:
             time.sleep(0.05)  # both are up
-        before = server.workers
-        assert len(before) == 2
-        killed = next(iter(before.values()))
-        decoders = killed.children()
-        killed.send_signal(signal.SIGKILL)
-        deadline = time.monotonic() + 20
-        answered = 0
-        while time.monotonic() < deadline:
-            # A connection that the dead worker had taken is lost; a new one must always be answered.
-            with suppress(httpx.TransportError):
-                answer = httpx.post(f"{server.address}/predict_file", files={"video": video.read_bytes()}, timeout=10)
-                assert answer.status_code == 200
-                answered += 1
-            folders = list((home / "two" / "workers").glob("*"))
-            if answered > 3 and len(server.workers) == 2 and len(folders) == 2:
-                break
-        assert killed.pid not in server.workers
-        assert len(server.workers) == 2, "it came back"
-        assert len(folders) == 2, "the dead worker's folder was swept"
-        assert answered > 3
+        visitors = Visitors(server.address, video.read_bytes())
+        with visitors.asking():
+            visitors.hear("middle")
+            killed = next(iter(server.workers.values()))
+            decoders = killed.children()
+            killed.send_signal(signal.SIGKILL)
+            visitors.hear("middle")
+            deadline = time.monotonic() + patience(20)
+            while len(server.workers) < 2 or killed.pid in server.workers or len(list(folders.glob("*"))) != 2:
+                assert time.monotonic() < deadline, "it comes back, and the dead worker's folder is swept"
+                time.sleep(0.1)
+            visitors.hear("middle")
+        # Those whose connection the dead worker had; a new one must always be answered.
+        assert len(visitors.lost) <= NUM_VISITORS
+        assert [path for path in folders.glob("*/*") if path.name != "lock"] == []
         for decoder in decoders:
-            decoder.wait(3)
+            decoder.wait(patience(3))
+
+
+def renamed(bento: Path, target: Path) -> Path:
+    """The Bento, as if made anew at `target` around a champion with other words for its actions."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(bento, target)
+    (card,) = target.rglob("classifier.json")
+    text = card.read_text(encoding="utf-8")
+    card.write_text(text.replace('"middle"', '"medium"'), encoding="utf-8")
+    return target
+
+
+def test_a_new_champion_takes_over_while_visitors_ask(
+    home: Path, bento: Path, environment: dict[str, str], video: Path
+) -> None:
+    packaged = Path(shutil.copytree(bento, home / "packaged"))
+    serving_from = ["--bento", str(packaged), "--home", str(home / "live")]
+    renew = [sys.executable, "-m", "serving.release", "reload", *serving_from]
+    live = {**environment, "ACTREEL_STATE_DIR": str(home / "live-state")}
+    with served(["serving.release", "serve", *serving_from], ROOT, live, home / "live.log") as server:
+        shutil.rmtree(packaged)  # as the pipeline does before it makes the next
+        (worker,) = server.workers.values()
+        (decoder,) = worker.children()
+        decoder.suspend()  # so the job that it gets takes long; visitors get another
+        job = httpx.post(f"{server.address}/jobs", files={"video": video.read_bytes()}, timeout=30).json()["id"]
+        while httpx.get(f"{server.address}/jobs/{job}").json()["state"] == "queued":
+            time.sleep(0.02)
+        visitors = Visitors(server.address, video.read_bytes())
+        with visitors.asking():
+            visitors.hear("middle")
+            renamed(bento, packaged)
+            (broken,) = packaged.rglob("model.onnx")
+            whole = broken.read_bytes()
+            broken.write_bytes(b"no model")
+            refused = subprocess.run(renew, cwd=ROOT, env=live, capture_output=True, text=True, timeout=patience(60))
+            assert refused.returncode == 1
+            assert "the old one is still served" in refused.stderr
+            broken.write_bytes(whole)
+            with subprocess.Popen(renew, cwd=ROOT, env=live) as renewal:
+                visitors.hear("medium")
+                assert renewal.poll() is None, "it waits for the old worker's job"
+                decoder.resume()
+            assert renewal.returncode == 0
+            assert server.workers.keys().isdisjoint({worker.pid})
+            answer = httpx.get(f"{server.address}/jobs/{job}").json()
+        assert (answer["state"], answer["result"]["label"]) == ("done", "middle")
+        assert visitors.lost == []
+        heard = visitors.answers
+        assert set(heard) == {"middle", "medium"}
+        assert set(heard[heard.index("medium") + 2 * NUM_VISITORS :]) == {"medium"}
+        assert len(list((home / "live").glob("bento-*"))) == 1
+    left = [process.pid for process in psutil.process_iter(["cmdline"]) if str(home / "live") in str(process.info)]
+    assert left == [], "tried out and served, they end"

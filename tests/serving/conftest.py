@@ -22,12 +22,13 @@ import pytest
 
 from actreel.classifier import ClassifierCard
 from actreel.config import ClipSpec
-from tests.conftest import ROOT, children_running, grey_frames, write_model_folder, write_video_file
+from tests.conftest import ROOT, children_running, grey_frames, patience, write_model_folder, write_video_file
 
 LABELS = ("dark", "middle", "bright")
 CLIP_DURATION_S = 2.0
 MAX_UPLOAD_BYTES = 3 * 2**20
 MAX_DURATION_S = 60
+MAX_FRAMES = 2000
 
 
 @dataclass
@@ -61,7 +62,7 @@ Serve = Callable[..., Server]
 
 def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
     """Waits until something is so, and gives it."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patience(seconds)
     while not (found := condition()):
         if time.monotonic() > end:
             raise TimeoutError
@@ -71,9 +72,9 @@ def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Names a clip by its brightness; trained, so its card says, on clips of 2 s."""
+    """Names a clip by its brightness, if that is near enough to an action's; trained, it says, on clips of 2 s."""
     spec = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
-    folder = write_model_folder(tmp_path_factory.mktemp("served") / "model", spec, LABELS)
+    folder = write_model_folder(tmp_path_factory.mktemp("served") / "model", spec, LABELS, max_distance=0.2)
     card = ClassifierCard.model_validate_json((folder / "classifier.json").read_text(encoding="utf-8"))
     card.model_copy(update={"clip_duration_s": CLIP_DURATION_S}).save(folder)
     return folder
@@ -92,6 +93,7 @@ def serve(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "max_upload_bytes": MAX_UPLOAD_BYTES,
             "max_duration_s": MAX_DURATION_S,
             "max_pixels": 1920 * 1080,
+            "max_frames": MAX_FRAMES,
             "slow_sender_s": 1,
         }
         environment = {
@@ -128,7 +130,7 @@ def serve(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         server.process.send_signal(signal.SIGTERM)
     for server in started:
         try:
-            server.process.wait(10)
+            server.process.wait(patience(10))
         except subprocess.TimeoutExpired:
             server.process.kill()
             server.process.wait()
@@ -172,13 +174,15 @@ def client(server: Server) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of videos: `grey.avi` (1 s), `noisy.avi` (1 s), `dark_bright.avi` (12 s), `long.avi` (40 s)."""
+    """A folder of videos: `grey.avi` (1 s), `noisy.avi` (1 s), `dark_bright.avi` (12 s), `long.avi` (40 s), and
+    `odd.avi` (12 s), of which two thirds show no action of the model's."""
     folder = tmp_path_factory.mktemp("films")
     rng = np.random.default_rng(7)
     write_video_file(folder / "grey.avi", grey_frames([128] * 25))
     noise = [rng.integers(0, 255, (48, 64, 3)).astype(np.uint8) for _ in range(25)]
     write_video_file(folder / "noisy.avi", noise)
     write_video_file(folder / "dark_bright.avi", grey_frames([5] * 150 + [250] * 150))
+    write_video_file(folder / "odd.avi", grey_frames([64] * 200 + [250] * 100))
     picture = cv2.resize(rng.integers(0, 255, (6, 8, 3)).astype(np.uint8), (320, 240), interpolation=cv2.INTER_CUBIC)
     frames = (np.roll(picture, place // 10, axis=1) for place in range(1000))
     write_video_file(folder / "long.avi", frames, codec="XVID")

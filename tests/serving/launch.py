@@ -14,5 +14,5 @@ from serving.settings import Settings
 logging.basicConfig(level=logging.INFO)
 model = Path(sys.argv[1])
 app = create_app(Settings.from_environment())
-app.state.served = Served(ActionClassifier.load(model, threads=1), "actreel:test", {}, model / "samples")
+app.state.served = Served(ActionClassifier.load(model, threads=1), "actreel:test", {}, model)
 uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_config=None, access_log=False, server_header=False)

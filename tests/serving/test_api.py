@@ -67,6 +67,16 @@ def test_a_long_video_has_its_actions_in_order(client: httpx.Client, films: Path
     assert segments[-1]["end_s"] == pytest.approx(12)
 
 
+@pytest.mark.parametrize(("name", "known"), [("grey.avi", True), ("odd.avi", False)])
+def test_what_is_no_action_of_the_models_is_told_with_what_is_nearest(
+    client: httpx.Client, films: Path, model_folder: Path, name: str, known: bool
+) -> None:
+    answer = send(client, films / name).json()
+    classifier = ActionClassifier.load(model_folder)
+    assert answer["known"] is known is classifier.knows(classifier.recognise(films / name).distances)
+    assert answer["label"] == answer["top"][0]["label"]
+
+
 def test_timings_add_up(client: httpx.Client, films: Path) -> None:
     took = send(client, films / "long.avi").json()["timings_ms"]
     assert took["download"] == 0
@@ -158,6 +168,7 @@ def test_the_api_page_names_every_call(client: httpx.Client) -> None:
         ("GET", "/jobs/short", {}, 422, "bad_request"),
         ("GET", "/static/../api.py", {}, 404, "no_such_page"),
         ("GET", "/static/%2e%2e/api.py", {}, 404, "no_such_page"),
+        ("GET", "/model/card", {}, 404, "no_model_card"),
         ("GET", "/samples/..%2f..%2fclassifier.json", {}, 404, None),
         ("POST", "/feedback", {"json": {"prediction_id": "?", "correct": True}}, 404, "no_such_prediction"),
         ("POST", "/feedback", {"content": b"x" * 70_000}, 413, "too_large"),

@@ -82,6 +82,10 @@ def test_the_own_page_and_command_lines_can(
     assert answer.status_code == 200
 
 
+def test_no_key_is_wanted_where_there_is_none(client: httpx.Client) -> None:
+    assert client.get("/key", headers={"X-API-Key": "whatever"}).status_code == 204
+
+
 def test_a_key_if_the_operator_wants_one(locked: Server, films: Path) -> None:
     video = {"video": (films / "grey.avi").read_bytes()}
     with locked.client() as client:
@@ -90,4 +94,6 @@ def test_a_key_if_the_operator_wants_one(locked: Server, films: Path) -> None:
             assert (answer.status_code, answer.json()["error"]["code"]) == (401, "no_key")
         assert client.post("/predict_file", files=video, headers={"X-API-Key": "open sesame"}).status_code == 200
         assert client.get("/model").status_code == 200
+        assert client.get("/key").status_code == 401
+        assert client.get("/key", headers={"X-API-Key": "open sesame"}).status_code == 204
     assert "sesame" not in locked.log

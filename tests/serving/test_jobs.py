@@ -20,6 +20,7 @@ from serving.answers import RefusalError
 from serving.jobs import JobStore
 from serving.scratch import Scratch
 from serving.settings import Settings
+from tests.conftest import patience, write_video_file
 from tests.serving.conftest import Serve, Server, wait_for
 from tests.serving.test_api import CONTRACT, check_shape
 
@@ -165,9 +166,33 @@ def test_a_video_that_never_decodes_is_given_up(narrow: Server, held: httpx.Clie
     started = time.monotonic()
     answer = held.post("/predict_file", files={"video": (films / "grey.avi").read_bytes()})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "too_slow")
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < patience(4)
     assert held.post("/predict_file", files={"video": (films / "grey.avi").read_bytes()}).status_code == 200
     assert narrow.leftovers() == []
+
+
+def test_ten_minutes_take_no_more_memory_than_seconds(serve: Serve, films: Path, tmp_path: Path) -> None:
+    film = write_video_file(
+        tmp_path / "film.avi", (np.full((48, 64, 3), n // 60 % 256, np.uint8) for n in range(15_000))
+    )
+    server = serve(max_duration_s=600, max_frames=15_000, max_upload_bytes=2**26)
+    process = psutil.Process(server.process.pid)
+
+    def memory(job: str) -> int:
+        most = 0
+        while client.get(f"/jobs/{job}").json()["state"] in ("queued", "running"):
+            most = max(most, *(one.memory_full_info().uss for one in (process, *server.decoders)))
+        return most
+
+    with server.client() as client:
+        short = max(memory(submit(client, films / "long.avi")) for _ in range(2))
+        job = submit(client, film)
+        long = memory(job)
+        result = client.get(f"/jobs/{job}").json()["result"]
+    assert result["video"]["duration_s"] == pytest.approx(600)
+    assert len(result["segments"]) > 2
+    # The 2400 frames that are sampled are 7 MB as the model takes them, and 88 MB as they are decoded.
+    assert long - short < 8e6
 
 
 def test_results_are_kept_for_a_limited_time(tmp_path: Path) -> None:
@@ -210,7 +235,7 @@ def test_after_a_crash_nothing_is_left_and_its_jobs_fail(serve: Serve, films: Pa
         first.process.wait()
     assert first.leftovers()
     decoder.resume()
-    decoder.wait(3)  # it ends when its pipe does
+    decoder.wait(patience(3))  # it ends when its pipe does
     second = serve(state_dir=first.state)
     assert second.leftovers() == []
     assert len(list((first.state / "workers").iterdir())) == 1

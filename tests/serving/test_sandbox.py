@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
+from serving.sandbox import Decoder, DecoderDiedError
 from serving.settings import Settings
 from tests.serving.conftest import Server, wait_for
 from tests.serving.test_jobs import ended, submit
@@ -72,3 +77,46 @@ def test_more_than_can_be_taken_on_is_429(narrow: Server, halted: psutil.Process
         halted.kill()
         assert [call.result().status_code for call in calls] == [200, 200]
         assert ask(client, films / "grey.avi").status_code == 200
+
+
+PLAN = {"say": "plan", "plan": {"clip_frames": 2, "hop": 1, "num_windows": 1}}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"no json\n",
+        b"{}\n",
+        b'{"say": "sing"}\n',
+        b'{"say": "plan"}\n',
+        json.dumps(PLAN | {"info": {"fps": "many"}}).encode() + b"\n",
+        b'{"say": "frames", "bytes": 11}\n' + bytes(11),
+        b'{"say": "frames", "bytes": -1}\n',
+        b'{"say": "frames"}\n',
+        b'{"say": "frames", "bytes": 120000000}\n' + bytes(120_000_000),
+        b'{"say": "thumbnail", "number": 8, "bytes": 1}\nx',
+        b'{"say": "thumbnail", "number": -1, "bytes": 1}\nx',
+        b'{"say": "done"}\n',
+        b'{"say": "' + b"x" * 2**21,
+        b'{"say": "frames", "bytes": 12}\nshort',
+    ],
+    ids=range(14),
+)
+def test_nothing_that_a_decoder_says_is_believed_unchecked(said: bytes, tmp_path: Path) -> None:
+    (tmp_path / "said").write_bytes(said)
+
+    async def listen() -> None:
+        process = await asyncio.create_subprocess_exec(
+            "cat", str(tmp_path / "said"), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        decoder = Decoder(process, (2, 2, 2, 3))
+        try:
+            async with aclosing(decoder.decode(tmp_path, 1, 8)) as messages:
+                async for _ in messages:
+                    pass
+        finally:
+            assert not decoder.reusable
+            await decoder.kill()
+
+    with pytest.raises(DecoderDiedError):
+        asyncio.run(listen())

@@ -1,186 +1,24 @@
-"""The page in a real Chromium, on the real service; YouTube is the double."""
+"""Asking and answering, on a page in a real Chromium."""
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import secrets
-import shutil
-import socket
 import sqlite3
-import threading
-import time
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import numpy as np
 import pytest
-import uvicorn
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from actreel import youtube
-from actreel.classifier import ActionClassifier
-from actreel.config import ClipSpec
 from actreel.feedback import DATABASE
-from serving.answers import Served
-from serving.api import create_app
-from serving.settings import Settings
 from tests import youtube_double
-from tests.conftest import grey_frames, write_model_folder, write_video_file
+from tests.serving.page.conftest import Site, answer, ask_link, seconds_played, serious, upload
 from tests.youtube_double import Uploaded, YouTubeDouble
 
-LABELS = ("BaseballPitch", "JumpRope", "TaiChi", "HorseRiding", "JumpingJack", "GolfSwing")
 HOSTILE = "<img src=x onerror=window.hacked=1><script>window.hacked=1</script>"
-ARGUMENTS = (
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-
-
-@dataclass
-class Site:
-    address: str
-    feedback: Path
-    video: Path
-    long_video: Path
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The application on a port of loopback; 4 s of video are a clip, so its videos have several segments."""
-    folder = tmp_path_factory.mktemp("site")
-    spec = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
-    model = write_model_folder(folder / "model", spec, LABELS)
-    card = json.loads((model / "classifier.json").read_text())
-    (model / "classifier.json").write_text(json.dumps({**card, "clip_duration_s": 2.0}))
-
-    levels = np.repeat([51, 102, 153], 100)  # 4 s each of JumpRope, TaiChi and HorseRiding
-    video = write_video_file(folder / "samples" / "JumpRope" / "rope.webm", grey_frames(levels), codec="VP80")
-    write_video_file(folder / "samples" / "TaiChi" / "tai-chi.avi", grey_frames(levels[:200]))
-    long_video = write_video_file(folder / "long.avi", grey_frames(np.resize(levels, 10_000), 120, 160))
-    settings = Settings(state_dir=folder / "state", feedback_dir=folder / "feedback")
-    app = create_app(settings)
-    labels = {
-        "registered_model": "actreel-grey",
-        "version": "3",
-        "accuracy": "0.8750",
-        "num_test_clips": "40",
-        "protocol": "group_holdout",
-    }
-    app.state.served = Served(ActionClassifier.load(model, threads=1), "actreel:test", labels, folder / "samples")
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(64)
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=2))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        deadline = time.monotonic() + 30
-        while not app.state.ready:
-            assert time.monotonic() < deadline, "the service did not get ready"
-            time.sleep(0.05)
-        port = listener.getsockname()[1]
-        yield Site(f"http://127.0.0.1:{port}", folder / "feedback", video, long_video)
-        server.should_exit = True
-        thread.join(20)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        if os.environ.get("CI"):
-            pytest.fail("the page must be tested. Received: no chromium. Install it: apt-get install chromium")
-        pytest.skip("chromium is not installed; apt-get install chromium")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=[*ARGUMENTS])
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def double(monkeypatch: pytest.MonkeyPatch, site: Site) -> Iterator[YouTubeDouble]:
-    with YouTubeDouble().running() as running:
-        monkeypatch.setattr(youtube, "DOWNLOADER", running.downloader)
-        yield running
-
-
-@pytest.fixture
-def name() -> str:
-    """A video's id; another for each test, because the service keeps what it downloaded."""
-    return secrets.token_urlsafe(8)
-
-
-@pytest.fixture
-def options() -> dict[str, Any]:
-    """Of the browser; tests ask for others by parametrizing it."""
-    return {}
-
-
-@pytest.fixture
-def context(browser: Browser, site: Site, options: dict[str, Any]) -> Iterator[BrowserContext]:
-    """Fails the test at its end if the page asked another host, broke its own security policy, or ran into an error."""
-    opened = browser.new_context(base_url=site.address, reduced_motion="reduce", **options)
-    opened.set_default_timeout(10_000)
-    opened.grant_permissions(["clipboard-read", "clipboard-write"], origin=site.address)
-    foreign: list[str] = []
-    errors: list[str] = []
-
-    def watch_request(request: Any) -> None:
-        parts = urlsplit(request.url)
-        if parts.scheme not in ("blob", "data") and f"{parts.scheme}://{parts.netloc}" != site.address:
-            foreign.append(request.url)
-
-    opened.on("request", watch_request)
-    opened.on("weberror", lambda error: errors.append(str(error.error)))
-    opened.on(
-        "console",
-        lambda message: (
-            errors.append(message.text)
-            if message.type == "error" and "Failed to load resource" not in message.text
-            else None
-        ),
-    )
-    yield opened
-    opened.close()
-    assert not foreign
-    assert not errors
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Page:
-    opened = context.new_page()
-    opened.goto("/")
-    expect(opened.get_by_role("button", name="Jump Rope", exact=True)).to_be_visible()  # the samples are here
-    return opened
-
-
-def ask_link(page: Page, link: str) -> None:
-    page.get_by_label("YouTube link").fill(link)
-    page.get_by_role("button", name="Name the action").click()
-
-
-def upload(page: Page, path: Path) -> None:
-    with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Choose a video", exact=True).click()
-    chooser.value.set_files(path)
-
-
-def answer(page: Page) -> Any:
-    heading = page.locator("#answer")
-    expect(heading).to_be_visible()
-    return heading
-
-
-def seconds_played(page: Page) -> float:
-    return float(page.locator("video").evaluate("player => player.currentTime"))
 
 
 def test_an_upload_is_answered_over_time(page: Page, site: Site) -> None:
@@ -195,11 +33,36 @@ def test_an_upload_is_answered_over_time(page: Page, site: Site) -> None:
     expect(page.locator(".frames li:visible")).to_have_count(8)
     assert page.locator(".frames img").evaluate_all("all => all.every(image => image.naturalWidth > 0)")
     expect(page.locator(".eyebrow")).to_have_text("rope.webm")
+    expect(page.get_by_role("button", name="Copy link")).to_be_hidden()  # nothing to share
     about = page.locator(".about")
     for fact in ("actreel-grey 3", "88 % on 40 clips held out of training", "group holdout", "6 actions"):
         expect(about).to_contain_text(fact)
     expect(page.get_by_role("link", name="All about the model")).to_have_attribute("href", "/model")
-    expect(page.get_by_role("button", name="Copy link")).to_be_hidden()  # nothing to share
+    page.get_by_role("link", name="Model card").click()
+    expect(page.get_by_role("heading", name="What it is for")).to_be_visible()
+
+
+def test_a_model_card_shows_and_does_nothing(browser: Browser, site: Site) -> None:
+    card = site.served.card
+    plain = card.read_text(encoding="utf-8")
+    card.write_text(
+        "<style>h1 { color: rgb(1, 2, 3); }</style><h1 style='margin: 7px'>A card</h1>"
+        "<script>document.title = 1</script>"
+        "<img src='data:image/gif;base64,R0lGODlhAQABAAAAACw=' onerror='document.title = 2'>"
+        "<img src='/static/icon.svg' id='other'>",
+        encoding="utf-8",
+    )
+    try:
+        page = browser.new_page(base_url=site.address)
+        page.goto("/model/card")
+        look = page.locator("h1").evaluate("e => { const s = getComputedStyle(e); return [s.color, s.marginTop]; }")
+        assert look[0] == "rgb(1, 2, 3)", "its own style applies"
+        assert look[1] != "7px"
+        assert page.title() == "", "no script runs"
+        assert page.locator("#other").evaluate("e => e.naturalWidth") == 0
+        page.close()
+    finally:
+        card.write_text(plain, encoding="utf-8")
 
 
 def test_the_timeline_seeks_in_the_local_preview(page: Page, site: Site) -> None:
@@ -391,15 +254,12 @@ def test_a_full_house_is_waited_out(page: Page, context: BrowserContext, site: S
     expect(answer(page)).to_have_text("Tai Chi")
 
 
-def test_an_action_that_the_model_does_not_know(page: Page, context: BrowserContext, site: Site) -> None:
-    def doubt(route: Any) -> None:
-        response = route.fetch()
-        route.fulfill(response=response, body=response.text().replace('"known":true', '"known":false'))
-
-    context.route("**/events", doubt)
-    upload(page, site.video)
+def test_an_action_that_the_model_does_not_know(page: Page, site: Site) -> None:
+    upload(page, site.odd_video)
     expect(answer(page)).to_have_text("Not an action I know")
-    expect(page.locator(".confidence")).to_contain_text("The closest would be Tai Chi")
+    expect(page.locator(".confidence")).to_contain_text("The closest would be")
+    page.reload()
+    expect(page.get_by_role("button", name="Not an action I know odd.avi")).to_be_visible()
 
 
 def test_feedback_is_stored(page: Page, site: Site) -> None:
@@ -519,13 +379,7 @@ def test_axe_finds_nothing_serious(
     page: Page, site: Site, options: dict[str, Any], double: YouTubeDouble, name: str
 ) -> None:
     def check(state: str) -> None:
-        violations = Axe().run(page).response["violations"]
-        serious = [
-            (found["id"], [node["html"] for node in found["nodes"]])
-            for found in violations
-            if found["impact"] in ("serious", "critical")
-        ]
-        assert not serious, state
+        assert not serious(page), state
 
     red, green, blue = map(
         int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor"))[:3]

@@ -1,0 +1,37 @@
+"""A Bento around a network that has learned nothing, which is as fast as one that has.
+
+python -m benchmarks.untrained ENCODER DIR    # makes DIR/bento
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+SIDES = {"small_cnn": 64, "efficientnet_lite0": 224}
+"""Pixels that each encoder is served with, square."""
+
+
+def main() -> None:
+    encoder, folder = sys.argv[1], Path(sys.argv[2])
+    os.environ["BENTOML_HOME"] = str(folder / "store")  # before BentoML is imported
+
+    from actreel.classifier import ONNX_FILE, ClassifierCard, Provenance
+    from actreel.config import ClipSpec, ModelParams
+    from actreel.models import build_model, export_onnx
+    from pipelines.package import build_bento
+
+    spec = ClipSpec(num_frames=20, height=SIDES[encoder], width=SIDES[encoder], sampling="uniform")
+    params = ModelParams(encoder=encoder, weights="imagenet", head="lstm", motion="none", units=32, dropout=0.0)
+    labels = tuple(f"Action{number}" for number in range(10))
+    model = folder / "model"
+    model.mkdir()
+    export_onnx(build_model(params, spec, len(labels)), model / ONNX_FILE)
+    provenance = Provenance(dataset="none", data_version="", run_id="", git_commit="", trained_at="")
+    ClassifierCard(labels=labels, clip=spec, clip_duration_s=7.0, provenance=provenance).save(model)
+    build_bento(model, "untrained", {}, {}, folder / "bento")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""The page in a real Chromium, on the real service; YouTube is the double."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from actreel import youtube
+from actreel.classifier import ActionClassifier
+from actreel.config import ClipSpec
+from serving.answers import Served
+from serving.api import create_app
+from serving.settings import Settings
+from tests.conftest import grey_frames, patience, write_model_folder, write_video_file
+from tests.youtube_double import YouTubeDouble
+
+LABELS = ("BaseballPitch", "JumpRope", "TaiChi", "HorseRiding", "JumpingJack", "GolfSwing")
+ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@dataclass
+class Site:
+    """A service that pages are opened on."""
+
+    address: str
+    served: Served
+    feedback: Path
+    video: Path
+    long_video: Path
+    odd_video: Path
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The application on a port of loopback; 4 s of video are a clip, so its videos have several segments."""
+    folder = tmp_path_factory.mktemp("site")
+    spec = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
+    model = write_model_folder(folder / "model", spec, LABELS, max_distance=0.05)
+    card = json.loads((model / "classifier.json").read_text())
+    (model / "classifier.json").write_text(json.dumps({**card, "clip_duration_s": 2.0}))
+
+    levels = np.repeat([51, 102, 153], 100)  # 4 s each of JumpRope, TaiChi and HorseRiding
+    video = write_video_file(model / "samples" / "JumpRope" / "rope.webm", grey_frames(levels), codec="VP80")
+    write_video_file(model / "samples" / "TaiChi" / "tai-chi.avi", grey_frames(levels[:200]))
+    (model / "model_card.html").write_text("<h1>What it is for</h1>", encoding="utf-8")
+    long_video = write_video_file(folder / "long.avi", grey_frames(np.resize(levels, 10_000), 120, 160))
+    odd_video = write_video_file(folder / "odd.avi", grey_frames([128] * 50))  # between TaiChi and HorseRiding
+    labels = {
+        "registered_model": "actreel-grey",
+        "version": "3",
+        "accuracy": "0.8750",
+        "num_test_clips": "40",
+        "protocol": "group_holdout",
+    }
+    served = Served(ActionClassifier.load(model, threads=1), "actreel:test", labels, model)
+    settings = Settings(state_dir=folder / "state", feedback_dir=folder / "feedback")
+    with running(served, settings) as address:
+        yield Site(address, served, settings.feedback_dir, video, long_video, odd_video)
+
+
+@contextmanager
+def running(served: Served, settings: Settings) -> Iterator[str]:
+    """The application on a port of loopback: its address."""
+    app = create_app(settings)
+    app.state.served = served
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=2))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        deadline = time.monotonic() + patience(30)
+        while not app.state.ready:
+            assert time.monotonic() < deadline, "the service did not get ready"
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join(20)
+
+
+# For the package only: as long as it is open, its thread has a running event loop.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        if os.environ.get("CI"):
+            pytest.fail("the page must be tested. Received: no chromium. Install it: apt-get install chromium")
+        pytest.skip("chromium is not installed; apt-get install chromium")
+    with sync_playwright() as playwright:
+        expect.set_options(timeout=patience(5_000))
+        launched = playwright.chromium.launch(executable_path=chromium, args=[*ARGUMENTS])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def double(monkeypatch: pytest.MonkeyPatch, site: Site) -> Iterator[YouTubeDouble]:
+    with YouTubeDouble().running() as running:
+        monkeypatch.setattr(youtube, "DOWNLOADER", running.downloader)
+        yield running
+
+
+@pytest.fixture
+def name() -> str:
+    """A video's id; another for each test, because the service keeps what it downloaded."""
+    return secrets.token_urlsafe(8)
+
+
+@pytest.fixture
+def options() -> dict[str, Any]:
+    """Of the browser; tests ask for others by parametrizing it."""
+    return {}
+
+
+@pytest.fixture
+def host(site: Site) -> Site:
+    """Where pages are opened; a module of tests may have its own."""
+    return site
+
+
+@pytest.fixture
+def context(browser: Browser, host: Site, options: dict[str, Any]) -> Iterator[BrowserContext]:
+    """Fails the test at its end if the page asked another host, broke its own security policy, or ran into an error."""
+    opened = browser.new_context(base_url=host.address, reduced_motion="reduce", **options)
+    opened.set_default_timeout(patience(10_000))
+    opened.grant_permissions(["clipboard-read", "clipboard-write"], origin=host.address)
+    foreign: list[str] = []
+    errors: list[str] = []
+
+    def watch_request(request: Any) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("blob", "data") and f"{parts.scheme}://{parts.netloc}" != host.address:
+            foreign.append(request.url)
+
+    opened.on("request", watch_request)
+    opened.on("weberror", lambda error: errors.append(str(error.error)))
+    opened.on(
+        "console",
+        lambda message: (
+            errors.append(message.text)
+            if message.type == "error" and "Failed to load resource" not in message.text
+            else None
+        ),
+    )
+    yield opened
+    opened.close()
+    assert not foreign
+    assert not errors
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    opened = context.new_page()
+    opened.goto("/")
+    expect(opened.get_by_role("button", name="Jump Rope", exact=True)).to_be_visible()  # the samples are here
+    return opened
+
+
+def ask_link(page: Page, link: str) -> None:
+    page.get_by_label("YouTube link").fill(link)
+    page.get_by_role("button", name="Name the action").click()
+
+
+def upload(page: Page, path: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a video", exact=True).click()
+    chooser.value.set_files(path)
+
+
+def answer(page: Page) -> Any:
+    heading = page.locator("#answer")
+    expect(heading).to_be_visible()
+    return heading
+
+
+def seconds_played(page: Page) -> float:
+    return float(page.locator("video").evaluate("player => player.currentTime"))
+
+
+def serious(page: Page) -> list[tuple[str, list[str]]]:
+    """What axe-core finds seriously wrong: rule and elements."""
+    return [
+        (found["id"], [node["html"] for node in found["nodes"]])
+        for found in Axe().run(page).response["violations"]
+        if found["impact"] in ("serious", "critical")
+    ]
