@@ -18,7 +18,7 @@ from actreel.errors import ConfigError
 from actreel.features import StoredFeatures
 from actreel.strategies import is_chief, open_strategy
 from actreel.training import train
-from tests.conftest import ROOT
+from tests.conftest import ROOT, patience
 
 SPEC = ClipSpec(num_frames=4, height=8, width=8, sampling="uniform")
 MODEL = ModelParams(encoder="efficientnet_lite0", weights="imagenet", head="mean", motion="none", units=4, dropout=0.0)
@@ -66,7 +66,7 @@ def test_two_workers_and_two_devices_end_with_the_model_of_one(features: Path) -
         processes.append(start(f"worker-{number}", "multi_worker", TF_CONFIG=json.dumps(task)))
     fitted, curve = train(MODEL, params_of(), StoredFeatures(features / "features"), ROWS, LABELS)
     try:
-        outputs = [process.communicate(timeout=180)[0] for process in processes]
+        outputs = [process.communicate(timeout=patience(90))[0] for process in processes]
     finally:
         for process in processes:
             process.kill()
