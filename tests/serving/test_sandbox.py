@@ -107,7 +107,12 @@ def test_nothing_that_a_decoder_says_is_believed_unchecked(said: bytes, tmp_path
 
     async def listen() -> None:
         process = await asyncio.create_subprocess_exec(
-            "cat", str(tmp_path / "said"), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            "sh",
+            "-c",
+            'read request; cat "$0"',
+            str(tmp_path / "said"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
         )
         decoder = Decoder(process, (2, 2, 2, 3))
         try:
@@ -116,7 +121,8 @@ def test_nothing_that_a_decoder_says_is_believed_unchecked(said: bytes, tmp_path
                     pytest.fail(f"believed: {message}"[:200])
         finally:
             assert not decoder.reusable
-            await decoder.kill()
+            async with asyncio.timeout(20):
+                await decoder.kill()
 
     with pytest.raises(DecoderDiedError):
         asyncio.run(listen())
