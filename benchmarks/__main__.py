@@ -6,6 +6,7 @@ import sys
 BENCHMARKS = {
     "training": "the paper's LRCN: layer by layer through TimeDistributed, against ours",
     "encoding": "a frozen encoder: the bare runtime against the stage, and a head trained anew on its features",
+    "heads": "every head on the demo: accuracy, and on the pairs that differ in order only; needs make repro",
     "index": "the index of as many clips as UCF50 has",
     "interruptions": "fetch, unpack, index and extract, killed again and again",
     "serving": "the service: start-up, latency, throughput",

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from actreel.backend import keras
+from actreel.batches import clip_batches
 from actreel.config import ClipSpec, ModelParams
 from actreel.dataset.store import StoredClips, write_store
 from actreel.models import build_model
-from actreel.training import clip_batches
 
 SPEC = ClipSpec(num_frames=20, height=64, width=64, sampling="uniform")
 PARAMS = ModelParams(encoder="small_cnn", weights="none", head="lstm", motion="none", units=32, dropout=0.25)
@@ -74,7 +74,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         places = dict(zip(rows["clip"], clips, strict=True))
         write_store(rows, Path(scratch), {"clip": SPEC.model_dump()}, lambda names: (places[name] for name in names))
-        batches = clip_batches(StoredClips(Path(scratch)), rows, LABELS, options.batch_size, shuffle_seed=0)
+        batches = clip_batches(StoredClips(Path(scratch)), rows, LABELS, options.batch_size)
         slow = seconds_an_epoch(
             theirs,
             lambda epochs: theirs.fit(scaled, targets, batch_size=options.batch_size, epochs=epochs, verbose=0),

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Map
     """Puts a model into BentoML's store, builds the Bento around it there, and exports both to a folder.
 
     Args:
-        folder: Holds `model.onnx`, `classifier.json` and perhaps `model_card.html`.
+        folder: Holds `model.onnx`, `classifier.json` and, as the registry gives it, `model_card.html`.
         name: The Bento's.
         labels: Which model it is; the service tells them.
         samples: A video of each of a few actions.
@@ -75,21 +76,26 @@ def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Map
     with bentoml.models.create(MODEL_NAME, labels=dict(labels)) as model:
         for file in (ONNX_FILE, CARD_FILE):
             shutil.copy(folder / file, model.path_of(file))
-        if (folder / MODEL_CARD_FILE).is_file():
+        if (folder / MODEL_CARD_FILE).exists():  # models were registered without one before
             shutil.copy(folder / MODEL_CARD_FILE, model.path_of(MODEL_CARD_FILE))
         for action, video in samples.items():
             sample = Path(model.path_of("samples")) / action / video.name
             sample.parent.mkdir(parents=True)
             shutil.copy(video, sample)
-    bento = bentoml.bentos.build(
-        "serving.service:Actreel",
-        name=name,
-        labels=dict(labels),
-        models=[str(model.tag)],
-        include=["serving/*.py", "serving/web/**", *(f"src/actreel/{module}.py" for module in SERVED)],
-        # The packages below src/ move to the Bento's own top, which is where its service finds them.
-        python={"requirements_txt": "serving/requirements.lock", "lock_packages": False, "is_src_layout": True},
-    )
+    # Not built where it lies: DVC's queue runs below .dvc/, and BentoML reads no requirements below a hidden folder.
+    with tempfile.TemporaryDirectory(prefix="actreel-bento-") as context:
+        for part in ("serving", "src"):
+            shutil.copytree(part, Path(context) / part)
+        bento = bentoml.bentos.build(
+            "serving.service:Actreel",
+            name=name,
+            labels=dict(labels),
+            models=[str(model.tag)],
+            include=["serving/*.py", "serving/web/**", *(f"src/actreel/{module}.py" for module in SERVED)],
+            # The packages below src/ move to the Bento's own top, which is where its service finds them.
+            python={"requirements_txt": "serving/requirements.lock", "lock_packages": False, "is_src_layout": True},
+            build_ctx=context,
+        )
     shutil.rmtree(target, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     bento.export(str(target.absolute()), output_format="folder")

@@ -1,5 +1,6 @@
 """train: artifacts/clips ▸ artifacts/model, its order-blind baseline, and one MLflow run."""
 
+import shutil
 from datetime import UTC, datetime
 
 from actreel import tracking
@@ -10,15 +11,20 @@ from actreel.dataset.store import StoredClips
 from actreel.errors import exit_cleanly
 from actreel.evaluation import fit_temperature
 from actreel.features import open_inputs
-from actreel.models import export_onnx, state_of, with_distance
+from actreel.models import embedding_of, export_onnx, with_distance
 from actreel.rejection import fit_familiar, threshold, unknown_halves
+from actreel.resume import resume_folder
 from actreel.segments import window_length
+from actreel.strategies import is_chief
 from actreel.training import complete, cool, predict, targets_of, train
 from pipelines.places import BASELINE, CLIPS, DATASET, FEATURES, INDEX, MODEL, TRAINING, VALIDATION
 
 
 def main() -> None:
-    """Trains the model, then the same network with the mean over time in place of its head."""
+    """Trains the model, then the same network with the mean over time in place of its head.
+
+    Of several workers, the first writes what comes of it.
+    """
     params = load_params()
     index = read_index(INDEX)
     clips = StoredClips(CLIPS)
@@ -26,17 +32,23 @@ def main() -> None:
     labels = labels_of(index)
     version = data_version(index)
     rows = {split: clips_of(index, split) for split in SPLITS if split != TEST}
-    for folder in (MODEL, BASELINE, TRAINING):
+    if not is_chief(params.train.strategy):
+        for network in (params.model, params.model.order_blind):
+            train(network, params.train, inputs, rows, labels)
+        return
+    for folder in (MODEL, BASELINE):
         folder.mkdir(parents=True, exist_ok=True)
+    # DVC keeps this output between runs, so a killed training leaves in it what the next goes on with.
+    state = resume_folder(TRAINING, params.model, params.train, inputs, index)
 
-    with tracking.training_run(params, params.split, index, version) as run_id:
+    with tracking.training_run(params, params.split, index, version, state / "run") as run_id:
         tracking.log_folder(DATASET, "dataset")
         tracking.log_folder(VALIDATION, "validation")
 
         print(f"training {params.model.encoder}+{params.model.head} on {len(rows['train'])} clips, MLflow run {run_id}")
         fitted, curve = train(
             params.model, params.train, inputs, rows, labels,
-            epoch_weights=TRAINING / "epochs", on_epoch=tracking.log_epoch,
+            epoch_weights=TRAINING / "epochs", resume=state / "model", on_epoch=tracking.log_epoch,
         )  # fmt: skip
         curve.to_csv(TRAINING / "curve.csv", index=False)
         temperature = 1.0
@@ -48,22 +60,22 @@ def main() -> None:
         print("training the order-blind baseline the same way")
         order_blind = params.model.order_blind
         blind, _ = train(
-            order_blind, params.train, inputs, rows, labels,
+            order_blind, params.train, inputs, rows, labels, resume=state / "baseline",
             on_epoch=lambda epoch, metrics: tracking.log_epoch(epoch, metrics, prefix="baseline_"),
         )  # fmt: skip
         complete(order_blind, clips.spec, blind).save(BASELINE / "model.keras")
 
         model = complete(params.model, clips.spec, fitted)
         model.save(MODEL / "model.keras")
-        states = state_of(fitted)
+        embedding = embedding_of(fitted)
         familiar = fit_familiar(
-            predict(states, inputs, rows[TRAIN], params.train.batch_size), targets_of(rows[TRAIN], labels)
+            predict(embedding, inputs, rows[TRAIN], params.train.batch_size), targets_of(rows[TRAIN], labels)
         )
-        export_onnx(with_distance(model, familiar.whitening, familiar.centres), MODEL / ONNX_FILE)
+        export_onnx(with_distance(model, familiar.whitening, familiar.offset, familiar.centres), MODEL / ONNX_FILE)
         max_distance = None
         unknown, _ = unknown_halves(index)
         if len(unknown):
-            distances = familiar.distances(predict(states, inputs, unknown, params.train.batch_size))
+            distances = familiar.distances(predict(embedding, inputs, unknown, params.train.batch_size))
             max_distance = threshold(distances, params.train.false_accept_rate)
         else:
             print(
@@ -90,6 +102,7 @@ def main() -> None:
         seen = sorted({digest for split in rows.values() for digest in split["sha256"]})
         (MODEL / tracking.SEEN_FILE).write_text("\n".join(seen) + "\n", encoding="utf-8")
         tracking.log_keras_model(model, clips.spec, len(labels))
+    shutil.rmtree(state)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actreel.clips import load_clip, load_clip_and_info, sample_indices
+from actreel.clips import load_clip, load_clip_and_info, load_views, sample_indices, view_indices
 from actreel.config import ClipSpec
 from tests.conftest import grey_frames, write_video_file
 
@@ -31,6 +31,25 @@ def test_indices_by_hand() -> None:
     assert sample_indices(10, clip_spec(5)).tolist() == [1, 3, 5, 7, 9]
     assert sample_indices(2, clip_spec(4)).tolist() == [0, 0, 1, 1]
     assert sample_indices(7, clip_spec(1)).tolist() == [3]
+
+
+@given(num_frames=st.integers(1, 100_000), wanted=st.integers(1, 256), views=st.integers(1, 9))
+def test_views_are_phases_of_one_sampling(num_frames: int, wanted: int, views: int) -> None:
+    indices = view_indices(num_frames, clip_spec(wanted), views)
+    assert indices.shape == (views, wanted)
+    assert (np.diff(indices.T.ravel()) >= 0).all(), "one pass over the video gives them all"
+    assert 0 <= indices.min() <= indices.max() < num_frames
+    if views % 2:
+        np.testing.assert_array_equal(indices[views // 2], sample_indices(num_frames, clip_spec(wanted)))
+
+
+def test_views_by_hand(video: Path) -> None:
+    assert view_indices(12, clip_spec(2), 3).tolist() == [[1, 7], [3, 9], [5, 11]]
+    frames = load_clip(video, clip_spec(30))
+    views = load_views(video, clip_spec(5), 3)
+    assert views.shape == (3, 5, 32, 40, 3)
+    np.testing.assert_array_equal(views, frames[view_indices(30, clip_spec(5), 3)])
+    np.testing.assert_array_equal(views[1], load_clip(video, clip_spec(5)))
 
 
 def test_no_frames_is_an_error() -> None:

@@ -85,13 +85,18 @@ def test_champion_is_registered_crowned_found_and_served(
 ) -> None:
     assert tracking.find_champion("actreel-grey") is None
     with tracking.training_run(params, params.split, index, "abc") as run_id:
-        version = tracking.register("actreel-grey", model_folder(project / "model", spec), {"accuracy": "0.9"})
+        page = project / "reports" / "model_card.html"
+        page.parent.mkdir()
+        page.write_text("a page", encoding="utf-8")
+        folder = model_folder(project / "model", spec)
+        version = tracking.register("actreel-grey", folder, {"accuracy": "0.9"}, model_card=page)
     assert tracking.find_champion("actreel-grey") is None  # registered, not crowned
     tracking.crown("actreel-grey", version)
     champion = tracking.find_champion("actreel-grey")
     assert champion == tracking.Champion("actreel-grey", version, run_id)
     with champion.folder() as folder:
-        assert {path.name for path in folder.iterdir()} == {"model.onnx", "classifier.json", tracking.SEEN_FILE}
+        files = {path.name for path in folder.iterdir()}
+        assert files == {"model.onnx", "classifier.json", tracking.SEEN_FILE, "model_card.html"}
 
     video = write_video_file(project / "video.avi", grey_frames([250] * 4))
     served = mlflow.pyfunc.load_model("models:/actreel-grey@champion")

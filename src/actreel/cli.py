@@ -1,10 +1,11 @@
-"""The command line: `actreel predict clip.avi https://youtu.be/…`, `actreel crossval`, `actreel leakage`."""
+"""The command line: `actreel predict clip.avi https://youtu.be/…`, `actreel crossval`, `actreel tune`."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import json
+import shlex
 import sys
 import tempfile
 from dataclasses import asdict
@@ -27,15 +28,32 @@ def main(arguments: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     predict = commands.add_parser("predict", help="name the action in videos")
     predict.add_argument("sources", nargs="+", metavar="SOURCE", help="a video file or a YouTube link")
-    predict.add_argument(
-        "--model", type=Path, default=Path("artifacts/model"), metavar="DIR", help="model folder (default: %(default)s)"
-    )
     predict.add_argument("--json", action="store_true", help="print one JSON object a line, one for each SOURCE")
     predict.set_defaults(run=lambda options: _predict(options.sources, options.model, options.json))
+
+    saliency = commands.add_parser("saliency", help="draw what the answers on videos lean on")
+    saliency.add_argument("clips", nargs="+", type=Path, metavar="CLIP", help="a video file")
+    saliency.add_argument("--out", required=True, type=_picture, metavar="FILE.png", help="the picture to write")
+    saliency.set_defaults(run=_saliency)
+
+    for command in (predict, saliency):
+        command.add_argument(
+            "--model",
+            type=Path,
+            default=Path("artifacts/model"),
+            metavar="DIR",
+            help="model folder (default: %(default)s)",
+        )
 
     crossval = commands.add_parser("crossval", help="test every clip once, by a model that has not seen its group")
     crossval.add_argument(
         "--folds", required=True, type=_folds, metavar="logo|K", help="leave one group out, or K parts of the groups"
+    )
+    crossval.add_argument(
+        "--choose", type=Path, metavar="FILE", help="let each fold's training groups choose among settings: a YAML list"
+    )
+    crossval.add_argument(
+        "--inner-folds", type=_parts, default=4, metavar="K", help="folds that the choice is made on (default: 4)"
     )
     crossval.set_defaults(run=_crossval)
 
@@ -43,11 +61,30 @@ def main(arguments: list[str] | None = None) -> None:
     leakage.add_argument("--repeats", type=_positive, default=3, metavar="N", help="pairs of models (default: 3)")
     leakage.set_defaults(run=_leakage)
 
-    for command in (crossval, leakage):
+    tune = commands.add_parser("tune", help="search for settings, on clips that the split does not test")
+    tune.add_argument("--trials", type=_positive, default=20, metavar="N", help="finished in all (default: 20)")
+    tune.add_argument("--sampler", choices=("tpe", "nsga2"), default="tpe", help="nsga2 weighs size against accuracy")
+    tune.add_argument("--space", type=Path, metavar="FILE", help="what is searched, as YAML (default: the head's)")
+    tune.add_argument(
+        "--folds", type=_parts, metavar="K", help="score trials on K inner folds (default: on the validation clips)"
+    )
+    tune.set_defaults(run=_tune)
+
+    for command in (crossval, leakage, tune):
         command.add_argument(
             "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="replaces a value of params.yaml"
         )
         command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    compare = commands.add_parser("compare", help="MLflow runs side by side, and a paired test on the same test clips")
+    compare.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="an id, the beginning of one, a name, or champion; the first is compared with",
+    )
+    compare.add_argument("--json", action="store_true", help="print the result as JSON")
+    compare.set_defaults(run=_compare)
 
     feedback = commands.add_parser("feedback", help="what visitors of the service said")
     verbs = feedback.add_subparsers(dest="verb", required=True)
@@ -68,6 +105,19 @@ def _folds(text: str) -> int | None:
     return int(text)
 
 
+def _picture(text: str) -> Path:
+    path = Path(text)
+    if path.suffix != ".png" or path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"must be a .png file in a folder that exists. Received: '{text}'")
+    return path
+
+
+def _parts(text: str) -> int:
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"must be a number from 2 on. Received: '{text}'")
+    return int(text)
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a number from 1 on. Received: '{text}'")
@@ -78,15 +128,20 @@ def _crossval(options: argparse.Namespace) -> None:
     # Imported here, since what trains takes seconds to load and `predict` needs none of it.
     from actreel.config import load_params, override
     from actreel.crossval import cross_validate
+    from actreel.selection import read_candidates
 
     with contextlib.redirect_stdout(sys.stderr):
-        result = cross_validate(override(load_params(), options.set), options.folds)
+        params = override(load_params(), options.set)
+        candidates = read_candidates(options.choose, params) if options.choose else []
+        result = cross_validate(params, options.folds, candidates=candidates, inner_folds=options.inner_folds)
     if options.json:
         print(json.dumps(result))
         return
     for fold in result["folds"]:
         groups = ", ".join(fold["groups"]) if len(fold["groups"]) <= MOST_NAMED else f"{len(fold['groups'])} groups"
         print(f"fold {fold['fold']:3d}  accuracy {fold['accuracy']:.3f}  {fold['num_test_clips']} clips of {groups}")
+        if "choice" in fold:
+            print(f"          chosen: {json.dumps(fold['choice']['settings'])}")
     print(f"mean accuracy {result['mean_accuracy']:.3f} ± {result['std_accuracy']:.3f} over the folds")
     print(f"balanced accuracy {result['balanced_accuracy']:.3f} over all {result['num_clips']} clips")
     if result["leaky"]:
@@ -105,6 +160,50 @@ def _leakage(options: argparse.Namespace) -> None:
     print(f"groups held out  {result['group_accuracy']:.3f}")
     print(f"random split     {result['random_accuracy']:.3f}")
     print(f"leakage          {result['difference']:+.3f} ± {result['std_difference']:.3f}, {options.repeats} repeats")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from actreel.compare import as_text, compare
+
+    result = compare(options.runs)
+    print(json.dumps(result) if options.json else as_text(result))
+
+
+def _saliency(options: argparse.Namespace) -> None:
+    from actreel import figures
+    from actreel.clips import load_clip
+    from actreel.saliency import load_network, saliency_of
+
+    card = ActionClassifier.load(options.model).card
+    network = load_network(options.model)
+    clips = {}
+    for path in options.clips:
+        frames = load_clip(path, card.clip)
+        found = saliency_of(network, frames)
+        heading = found.heading(str(path), card.labels)
+        clips[heading] = (frames, found.over_time, found.maps)
+        print(heading.replace("\n", ", "))
+    figures.saliency(clips).savefig(options.out)
+    print(f"drawn in {options.out}")
+
+
+def _tune(options: argparse.Namespace) -> None:
+    from actreel.config import load_params, override
+    from actreel.selection import flags
+    from actreel.tuning import default_space, read_space, tune
+
+    with contextlib.redirect_stdout(sys.stderr):
+        params = override(load_params(), options.set)
+        space = read_space(options.space, params) if options.space else default_space(params)
+        result = tune(params, options.trials, space, options.sampler, options.folds)
+    if options.json:
+        print(json.dumps(result))
+        return
+    pruned = sum(trial["state"] == "pruned" for trial in result["trials"])
+    print(f"{result['finished']} trials ({pruned} pruned) in {result['study']}, MLflow run {result['run_id']}")
+    print(f"best on clips inside the training groups: balanced accuracy {result['balanced_accuracy']:.3f}")
+    settings = [*options.set, *flags(result["best"])]
+    print("dvc exp run " + " ".join(shlex.quote(word) for setting in settings for word in ("-S", setting)))
 
 
 def _predict(sources: list[str], model: Path, as_json: bool) -> None:

@@ -63,6 +63,36 @@ def load_clip_and_info(path: Path, spec: ClipSpec) -> tuple[NDArray[np.uint8], V
     return sample_frames(path, lambda num_frames: sample_indices(num_frames, spec), partial(fit_frame, spec=spec))
 
 
+def load_views(path: Path, spec: ClipSpec, num_views: int) -> NDArray[np.uint8]:
+    """Reads several clips from one video, each at another phase of the uniform sampling, in one pass.
+
+    The middle frames of T x V equal parts are dealt out in turn, so each view spans the whole video too. Of an odd
+    number of views, the middle one is what `load_clip` gives.
+
+    Args:
+        path: As for `load_clip`.
+        spec: Clip settings.
+        num_views: V.
+
+    Returns:
+        uint8 (V, T, H, W, 3), RGB.
+
+    Raises:
+        VideoError: The file is missing, is no video, or no frame of it decodes.
+    """
+    frames, _ = sample_frames(
+        path,
+        lambda num_frames: view_indices(num_frames, spec, num_views).T.ravel(),
+        partial(fit_frame, spec=spec),
+    )
+    return frames.reshape(spec.num_frames, num_views, *spec.shape[1:]).swapaxes(0, 1)
+
+
+def view_indices(num_frames: int, spec: ClipSpec, num_views: int) -> NDArray[np.int64]:
+    """int64 (V, T): which of a video's frames make each view; see `load_views`."""
+    return middle_frames(num_frames, spec.num_frames * num_views).reshape(spec.num_frames, num_views).T
+
+
 def fit_frame(frame: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:
     """Resizes a decoded frame, uint8 (h, w, 3), to the spec's uint8 (H, W, 3)."""
     shrinks = frame.shape[0] >= spec.height and frame.shape[1] >= spec.width

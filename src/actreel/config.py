@@ -16,7 +16,7 @@ DEMO_PATH = "src/actreel/dataset/demo.py"
 IMAGENET = "imagenet"
 NO_WEIGHTS = "none"
 PretrainedEncoder = Literal["efficientnet_lite0", "mobilenet_v2", "efficientnet_v2_b0", "resnet50", "vgg16"]
-FrameHead = Literal["mean", "lstm", "bilstm", "gru", "attention_lstm", "temporal_conv", "transformer"]
+FrameHead = Literal["mean", "statistics", "lstm", "bilstm", "gru", "attention_lstm", "temporal_conv", "transformer"]
 ClipHead = Literal["convlstm", "cnn3d_attention_lstm"]
 PRETRAINED_ENCODERS: tuple[str, ...] = get_args(PretrainedEncoder)
 FRAME_HEADS: tuple[str, ...] = get_args(FrameHead)
@@ -186,8 +186,10 @@ class ModelParams(Section):
             that has learned ImageNet; or `pixels`, no encoder, for the heads that look at space and time at once.
         weights: Of an encoder that has learned ImageNet: `imagenet`, `none` (train it from scratch too) or the path of
             a .weights.h5 or .keras file. With weights it stays frozen, and frames are encoded once.
-        head: `mean` averages the frames and is blind to order; `lstm`, `bilstm`, `gru`, `attention_lstm`,
-            `temporal_conv` and `transformer` read them in order; `convlstm` and `cnn3d_attention_lstm` take `pixels`.
+        head: `mean` averages the frames and is blind to order; `statistics` takes each feature's level, spread and
+            trend, and what it learns from them is linear, which suits few clips; `lstm`, `bilstm`, `gru`,
+            `attention_lstm`, `temporal_conv` and `transformer` read them in order; `convlstm` and
+            `cnn3d_attention_lstm` take `pixels`.
         motion: `difference` sets beside each frame how much it differs from the one before: in pixels where the
             encoder is trained, in features where it is frozen.
         units: Width of the head.
@@ -230,24 +232,68 @@ class TrainParams(Section):
         epochs: At most this many passes over the training clips.
         batch_size: Clips a step.
         learning_rate: Adam's step size.
+        schedule: `constant`, or `cosine`: the step size falls to 0 over `epochs`, along half a wave.
+        warmup: Epochs in which the step size first rises to `learning_rate`.
         patience: Epochs without a better validation loss before training stops.
-        mirror: Shows half of the clips mirrored, anew in each epoch; not for actions that differ in left and right.
+        mirror: Shows half of the clips mirrored, anew in each epoch; see `mirror_as` for actions that differ in left
+            and right.
+        mirror_as: The action that a clip of an action shows in a mirror, where it is another; null keeps clips of the
+            action from being mirrored. As in `{TurnLeft: TurnRight, TurnRight: TurnLeft, Write: null}`.
+        crop: Cuts off up to this share of the height and width, and enlarges the rest. Frames only.
+        colour: Changes brightness, contrast and saturation by up to this share. Frames only.
+        speed: Plays a random part of the clip up to this much slower: 0.5 is two thirds of the clip, or more of it.
+        jitter: Moves each frame in time by up to so many frames of the clip, in their order.
+        mixup: Mixes clips by twos, and their actions, in shares from Beta(mixup, mixup); 0 mixes none.
+        label_smoothing: Share of each training target that is spread over all actions.
         balance: Weighs each clip by how rare its action is, in the loss of training and validation.
         refit: Once the best epoch is known, trains anew for as many epochs on the training and validation clips
             together; worth it where groups are few. A temperature fitted to the validation clips is then too hopeful.
         false_accept_rate: Share of the clips of no known action that may pass for one; the limit is set on such clips.
-        seed: Seed of the weights, the order of clips, mirroring and dropout.
+        fine_tune: Once its head is trained, so many of the frozen encoder's last blocks are trained with it, on
+            frames; 0 leaves it as it is. What it learned is kept only where the validation loss falls.
+        fine_tune_epochs: At most this many passes with the unfrozen blocks.
+        fine_tune_rate: The step size in them.
+        precision: Of the arithmetic in training; weights, and the model that comes out, are float32 in any case.
+        strategy: `one` device, `mirrored` over the machine's GPUs, or `multi_worker` over the machines in TF_CONFIG.
+        seed: Seed of the weights, the order of clips, augmentation and dropout.
     """
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: int = Field(default=0, ge=0)
     patience: int = Field(ge=1)
     mirror: bool
+    mirror_as: dict[str, str | None] = Field(default_factory=dict)
+    crop: float = Field(default=0, ge=0, lt=1)
+    colour: float = Field(default=0, ge=0, lt=1)
+    speed: float = Field(default=0, ge=0)
+    jitter: float = Field(default=0, ge=0)
+    mixup: float = Field(default=0, ge=0)
+    label_smoothing: float = Field(default=0, ge=0, lt=1)
     balance: bool
     refit: bool
     false_accept_rate: float = Field(ge=0, lt=1)
+    fine_tune: int = Field(default=0, ge=0)
+    fine_tune_epochs: int = Field(default=5, ge=1)
+    fine_tune_rate: float = Field(default=1e-5, gt=0)
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    strategy: Literal["one", "mirrored", "multi_worker"] = "one"
     seed: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _settings_go_together(self) -> TrainParams:
+        if self.refit and self.fine_tune:
+            raise ValueError(
+                "train.refit learns from the clips that tell when fine-tuning should stop. "
+                f"Received: train.refit true with train.fine_tune {self.fine_tune}. Set one of them to 0 or false."
+            )
+        if self.warmup >= self.epochs:
+            raise ValueError(
+                f"train.warmup must be below train.epochs. Received: {self.warmup} with {self.epochs} epochs."
+            )
+        return self
 
 
 class EvaluateParams(Section):
@@ -255,10 +301,12 @@ class EvaluateParams(Section):
 
     Attributes:
         batch_size: Clips a forward pass.
+        views: Samplings of each test video that are averaged for `multi_clip_accuracy`.
         parity_tolerance: The largest difference in probability allowed between Keras and ONNX.
     """
 
     batch_size: int = Field(ge=1)
+    views: int = Field(ge=1)
     parity_tolerance: float = Field(gt=0)
 
 
@@ -289,6 +337,22 @@ class Params(Section):
     train: TrainParams
     evaluate: EvaluateParams
     package: PackageParams
+
+    @model_validator(mode="after")
+    def _training_fits_the_network(self) -> Params:
+        if self.train.fine_tune and not self.model.frozen:
+            raise ValueError(
+                "train.fine_tune unfreezes blocks of an encoder that comes with weights. "
+                f"Received: {self.train.fine_tune} with encoder '{self.model.encoder}' and weights "
+                f"'{self.model.weights}'. Set train.fine_tune to 0."
+            )
+        if self.model.frozen and not self.train.fine_tune and (self.train.crop or self.train.colour):
+            raise ValueError(
+                "train.crop and train.colour change frames, and a frozen encoder has seen its frames once and for all. "
+                f"Received: {self.train.crop} and {self.train.colour} with encoder '{self.model.encoder}'. "
+                "Set both to 0, or train.fine_tune above 0."
+            )
+        return self
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:

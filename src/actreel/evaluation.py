@@ -38,12 +38,12 @@ def macro_scores(probabilities: NDArray[np.float32], targets: NDArray[np.int64])
 
 
 def interval_over_groups(
-    right: NDArray[np.bool_], groups: NDArray[np.str_], repeats: int = 2000, seed: int = 0
+    right: NDArray[np.bool_] | NDArray[np.float64], groups: NDArray[np.str_], repeats: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
     """95 % bootstrap interval of the accuracy, drawing whole groups: their clips are no independent witnesses.
 
     Args:
-        right: bool (N,), whether each clip was answered right.
+        right: bool (N,), whether each clip was answered right; or float64, any value of each whose mean is asked for.
         groups: str (N,), each clip's group.
         repeats: Samples drawn.
         seed: Of the draw.

@@ -9,9 +9,10 @@ import hashlib
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import onnxruntime
@@ -27,7 +28,8 @@ from actreel.errors import ModelError
 REVISION = 1
 """To be raised when an encoder gives other features for the same frames."""
 
-_PILOT_CLIPS = 4
+_PILOT_CLIPS = 8
+"""Clips a core after which the time for all of them is told."""
 
 
 def encode_clips(
@@ -67,9 +69,24 @@ def encode_clips(
 
 
 class StoredFeatures(Store):
-    """Reads a store of features: float32 (T, F) a clip."""
+    """Reads a store of features: float32 (T, F) a clip.
+
+    Attributes:
+        frames: The store of the frames that they were made from, if it is at hand.
+    """
 
     stage = "encode"
+
+    def __init__(self, path: Path, frames: StoredClips | None = None) -> None:
+        """Opens a store without reading its arrays; see `Store`."""
+        super().__init__(path)
+        self.frames = frames
+
+    def only(self, clips: Iterable[str]) -> Self:
+        """The same store without the other clips, nor their frames."""
+        kept = super().only(names := list(clips))
+        kept.frames = self.frames and self.frames.only(names)
+        return kept
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -104,7 +121,8 @@ def open_inputs(clips: Path, features: Path) -> Store:
         DatasetError: A store is missing.
     """
     stored = StoredFeatures(features)
-    return stored if stored.made_with["encoder"] else StoredClips(clips)
+    stored.frames = StoredClips(clips)
+    return stored if stored.made_with["encoder"] else stored.frames
 
 
 def _session(encoder: str, weights: str, spec: ClipSpec) -> onnxruntime.InferenceSession:
@@ -129,23 +147,23 @@ def _encode_on_cores(
         views = [clips.take([name], [mirrored])[0] for mirrored in ((False, True) if mirror else (False,))]
         return np.stack([session.run(None, {frames.name: view})[0] for view in views])
 
-    encode(names[0])  # the first run makes room in memory, and would spoil the estimate
+    # Every clip is queued at once, and no core ever waits for another: neither to warm up nor for the estimate.
+    warm = num_cores()  # a core's first run makes room in memory, and would spoil the estimate
+    judged = min(warm + _PILOT_CLIPS * num_cores(), len(names))
+    start = 0.0
     pool = ThreadPoolExecutor(num_cores())
     try:
-        pilot = names[: _PILOT_CLIPS * num_cores()]
-        start = time.perf_counter()
-        done = list(pool.map(encode, pilot))
-        rate = len(pilot) / (time.perf_counter() - start)
-        tqdm.write(
-            f"encode: {len(names)} clips at {rate:.1f} clips/s on {num_cores()} cores take about "
-            f"{_duration(len(names) / rate)}; a head is then trained on them without the encoder",
-            file=sys.stderr,
-        )
-        yield from done
-        rest = names[len(pilot) :]
-        bar = tqdm(total=len(names), initial=len(pilot), desc="encode", unit="clip", dynamic_ncols=True)
-        with bar:
-            for features in pool.map(encode, rest):
+        with tqdm(total=len(names), desc="encode", unit="clip", dynamic_ncols=True) as bar:
+            for done, features in enumerate(pool.map(encode, names), 1):
+                if done == warm:
+                    start = time.perf_counter()
+                elif done == judged:
+                    rate = (done - warm) / (time.perf_counter() - start)
+                    bar.write(
+                        f"encode: {len(names)} clips at {rate:.2f} clips/s on {num_cores()} cores take about "
+                        f"{_duration(len(names) / rate)}; a head is then trained on them without the encoder",
+                        file=sys.stderr,
+                    )
                 bar.update()
                 yield features
     finally:

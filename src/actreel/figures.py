@@ -6,9 +6,15 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib import rcParams
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
+
+from actreel.clips import middle_frames
+
+# An action may be called "$5 bill", which is no formula.
+rcParams["text.parse_math"] = False
 
 
 def contact_sheet(clips: Mapping[str, NDArray[np.uint8]], columns: int = 8) -> Figure:
@@ -26,6 +32,15 @@ def contact_sheet(clips: Mapping[str, NDArray[np.uint8]], columns: int = 8) -> F
             axes.imshow(frames[place])
             axes.set(xticks=[], yticks=[])
         row[0].set_ylabel(action, rotation=0, ha="right", va="center")
+    return figure
+
+
+def confused(clips: Mapping[str, NDArray[np.uint8]]) -> Figure:
+    """As `contact_sheet`, of clips that were taken for something else; says so where there are none."""
+    if clips:
+        return contact_sheet(clips)
+    figure = Figure(figsize=(7, 1))
+    figure.text(0.5, 0.5, "No test clip was answered wrong.", ha="center", va="center")
     return figure
 
 
@@ -108,4 +123,35 @@ def reliability(before: pd.DataFrame, after: pd.DataFrame) -> Figure:
         axes.plot(table["confidence"], table["accuracy"], marker="o", label=name)
     axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1.02), ylim=(0, 1.02))
     axes.legend(frameon=False)
+    return figure
+
+
+def saliency(
+    clips: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]], columns: int = 10
+) -> Figure:
+    """What weighed in the answers: bright in the frames, and as bars over time.
+
+    Args:
+        clips: By heading, frames uint8 (T, H, W, 3), weights over time (T,), and in the frames (T, H, W) in [0, 1].
+        columns: Frames shown of each clip, at most.
+    """
+    columns = min(columns, *(len(frames) for frames, _, _ in clips.values()))
+    figure = Figure(figsize=(1.1 * columns + 2.4, 1.7 * len(clips)), layout="constrained")
+    grid = figure.add_gridspec(2 * len(clips), columns, height_ratios=[3, 1] * len(clips))
+    for row, (heading, (frames, over_time, maps)) in enumerate(clips.items()):
+        shown = middle_frames(len(frames), columns)
+        for column, place in enumerate(shown):
+            axes = figure.add_subplot(grid[2 * row, column])
+            axes.imshow(frames[place])
+            axes.imshow(maps[place], cmap="inferno", alpha=0.8 * maps[place], vmin=0, vmax=1)
+            axes.set(xticks=[], yticks=[])
+            if column == 0:
+                axes.set_ylabel(heading, rotation=0, ha="right", va="center")
+        # Each bar stands below its frame.
+        axes = figure.add_subplot(grid[2 * row + 1, :])
+        axes.bar(
+            range(len(over_time)), over_time, color=["tab:red" if t in shown else "0.7" for t in range(len(frames))]
+        )
+        axes.set(xlim=(-0.5, len(over_time) - 0.5), xticks=[], ylim=(0, over_time.max() or 1))
+        axes.set_ylabel("weight", rotation=0, ha="right", va="center")
     return figure

@@ -14,8 +14,8 @@ import numpy as np
 
 from actreel import tracking
 from actreel.config import Params
-from actreel.crossval import WORK, fit_and_score, prepare
 from actreel.dataset.splits import assign_splits
+from actreel.holdout import WORK, fit_and_score, prepare
 
 
 def measure_leakage(params: Params, repeats: int, work: Path = WORK) -> dict[str, Any]:

@@ -21,10 +21,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from pydantic import BaseModel
 
-from actreel.classifier import ActionClassifier
+from actreel.classifier import MODEL_CARD_FILE, ActionClassifier
 from actreel.config import ClipSpec, DatasetParams, Params, SplitParams
 from actreel.dataset.records import TRAIN, VAL
 from actreel.errors import ModelError
@@ -46,6 +45,8 @@ EXPERIMENT = "actreel"
 CHAMPION = "champion"
 MODEL_FOLDER = "model"
 SEEN_FILE = "seen_clips.txt"
+MOST_NAMED = 8
+"""Runs that a message names."""
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -68,8 +69,17 @@ def connect() -> None:
 
 
 @contextmanager
-def training_run(params: Params, split: SplitParams, index: pd.DataFrame, data_version: str) -> Iterator[str]:
+def training_run(
+    params: Params, split: SplitParams, index: pd.DataFrame, data_version: str, kept: Path | None = None
+) -> Iterator[str]:
     """Opens the run of one model: parameters, dataset, code and machine are recorded from the start.
+
+    Args:
+        params: All of them.
+        split: How clips are held out.
+        index: Rows with `clip`, `action`, `group`, `split` and `sha256`.
+        data_version: Of the index.
+        kept: File with the run's id, see `parent_run`.
 
     Yields:
         The run's id.
@@ -77,7 +87,7 @@ def training_run(params: Params, split: SplitParams, index: pd.DataFrame, data_v
     connect()
     mlflow.set_system_metrics_sampling_interval(2)
     name = f"{params.dataset.label} {params.model.encoder}+{params.model.head}"
-    with mlflow.start_run(run_name=name, log_system_metrics=True) as run:
+    with _kept_run(name, kept, nested=False, log_system_metrics=True) as run_id:
         mlflow.log_params(_flat(params))
         mlflow.set_tags(
             {
@@ -92,7 +102,7 @@ def training_run(params: Params, split: SplitParams, index: pd.DataFrame, data_v
         _log_dataset(index, params.dataset, data_version)
         if Path("dvc.lock").exists():
             mlflow.log_artifact("dvc.lock")
-        yield run.info.run_id
+        yield run_id
 
 
 def _log_dataset(index: pd.DataFrame, params: DatasetParams, version: str) -> None:
@@ -157,14 +167,16 @@ def child_run(name: str, kept: Path | None) -> Iterator[str]:
 
 
 @contextmanager
-def _kept_run(name: str, kept: Path | None, *, nested: bool) -> Iterator[str]:
+def _kept_run(name: str, kept: Path | None, *, nested: bool, log_system_metrics: bool | None = None) -> Iterator[str]:
     known = kept.read_text(encoding="utf-8") if kept and kept.exists() else None
     if known:
         try:
             mlflow.get_run(known)
         except MlflowException:
             known = None  # the store was removed meanwhile
-    with mlflow.start_run(run_id=known, run_name=None if known else name, nested=nested) as run:
+    with mlflow.start_run(
+        run_id=known, run_name=None if known else name, nested=nested, log_system_metrics=log_system_metrics
+    ) as run:
         if kept:
             kept.write_text(run.info.run_id, encoding="utf-8")
         yield run.info.run_id
@@ -176,16 +188,16 @@ def log_epoch(epoch: int, metrics: Mapping[str, float], prefix: str = "") -> Non
     mlflow.log_metrics({f"{prefix}{name}": value for name, value in named.items()}, step=epoch)
 
 
+def log_settings(settings: Mapping[str, Any]) -> None:
+    """Adds what distinguishes the open run from its siblings."""
+    mlflow.log_params(dict(settings))
+
+
 def log_metrics(metrics: Mapping[str, Any]) -> None:
     """Adds final metrics to the open run; what is no number becomes a tag."""
     numbers = {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}
     mlflow.log_metrics(numbers)
     mlflow.set_tags({name: value for name, value in metrics.items() if name not in numbers})
-
-
-def log_figure(figure: Figure, name: str) -> None:
-    """Adds a picture to the open run."""
-    mlflow.log_figure(figure, name)
 
 
 def log_file(path: Path, folder: str) -> None:
@@ -240,8 +252,14 @@ class PathClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         return answers
 
 
-def register(name: str, folder: Path, tags: Mapping[str, str]) -> str:
+def register(name: str, folder: Path, tags: Mapping[str, str], model_card: Path | None = None) -> str:
     """Logs a model folder in the open run as a classifier of files, and registers it.
+
+    Args:
+        name: The registered model's.
+        folder: Holds `model.onnx` and `classifier.json`.
+        tags: What is said of this version.
+        model_card: A page that goes with it: `Champion.folder` gives it beside the model's own files.
 
     Returns:
         The version, as the registry numbers it.
@@ -249,7 +267,7 @@ def register(name: str, folder: Path, tags: Mapping[str, str]) -> str:
     info = mlflow.pyfunc.log_model(
         name="classifier",
         python_model=PathClassifier(),
-        artifacts={MODEL_FOLDER: str(folder)},
+        artifacts={MODEL_FOLDER: str(folder)} | ({MODEL_CARD_FILE: str(model_card)} if model_card else {}),
         code_paths=[str(Path(__file__).parent)],
         pip_requirements=_requirements(
             "mlflow", "pandas", "matplotlib", "numpy", "onnxruntime", "opencv-python-headless", "pydantic", "pyyaml"
@@ -297,7 +315,10 @@ class Champion:
                     f"a registered model must hold its model folder. Received: {uri} without {SEEN_FILE}. "
                     "Train again: dvc repro --force train"
                 )
-            yield found[0].parent
+            folder = found[0].parent
+            for page in local.glob(f"artifacts/{MODEL_CARD_FILE}"):
+                page.rename(folder / MODEL_CARD_FILE)
+            yield folder
 
 
 def registered_model(dataset: str) -> str:
@@ -322,6 +343,65 @@ def find_champion(name: str) -> Champion | None:
 def crown(name: str, version: str) -> None:
     """Moves the alias `champion` to a version."""
     mlflow.MlflowClient().set_registered_model_alias(name, CHAMPION, version)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the store holds of a run.
+
+    Attributes:
+        run_id: Its id.
+        name: As MLflow shows it.
+        params: Its parameters, `section.key`, as text.
+        metrics: The last value of each.
+        tags: Ours, and those that MLflow sets.
+    """
+
+    run_id: str
+    name: str
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+
+def find_run(wanted: str) -> Run:
+    """Finds a run by its name, its id, or the beginning of its id.
+
+    Raises:
+        ModelError: The store holds no such run, or several.
+    """
+    connect()
+    runs = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    named = [run for run in runs if run.info.run_name == wanted]
+    found = named or [run for run in runs if wanted and run.info.run_id.startswith(wanted)]
+    if not found:
+        raise ModelError(
+            f"a run must be in the store. Received: '{wanted}', unknown to {mlflow.get_tracking_uri()} among "
+            f"{len(runs)} runs. Take an id, its beginning or a name that MLflow's pages show, or: {CHAMPION}"
+        )
+    if len(found) > 1:
+        known = ", ".join(run.info.run_id[:8] for run in found[:MOST_NAMED])
+        raise ModelError(
+            f"a run's name or beginning must fit one run. Received: '{wanted}', which fits {len(found)}: {known}"
+            f"{' and more' if len(found) > MOST_NAMED else ''}. Take the beginning of an id."
+        )
+    (run,) = found
+    return Run(run.info.run_id, run.info.run_name, run.data.params, run.data.metrics, run.data.tags)
+
+
+def read_artifact(run: Run, path: str) -> str:
+    """The text of a file that was logged with a run.
+
+    Raises:
+        ModelError: The run has no such file.
+    """
+    try:
+        return str(mlflow.artifacts.load_text(f"runs:/{run.run_id}/{path}"))
+    except (MlflowException, OSError) as error:
+        raise ModelError(
+            f"a run must hold {path}, which the stage evaluate logs. Received: run {run.run_id} ('{run.name}') "
+            "without it. Evaluate it: dvc repro --force evaluate"
+        ) from error
 
 
 def git_commit() -> str:

@@ -17,8 +17,9 @@ from actreel.models import (
     build_frozen_encoder,
     build_head,
     build_model,
+    embedding_of,
     export_onnx,
-    state_of,
+    unfreeze_last_blocks,
     with_distance,
 )
 
@@ -31,6 +32,20 @@ PATCHES = np.random.default_rng(0).integers(0, 256, (3, SPEC.num_frames, 4, 5, 3
 ]
 CLIPS = np.kron(PATCHES, np.ones((1, 1, 8, 8, 1))).astype(np.uint8)
 PARITY = 1e-4
+
+
+LAST_BLOCKS = {
+    "efficientnet_lite0": {
+        "_blocks-15-_expand_conv", "_blocks-15-_depthwise_conv", "_blocks-15-_project_conv", "_conv_head",
+    },
+    "mobilenet_v2": {"block_16_expand", "block_16_depthwise", "block_16_project", "Conv_1"},
+    "efficientnet_v2_b0": {
+        "block6h_expand_conv", "block6h_dwconv2", "block6h_se_reduce", "block6h_se_expand", "block6h_project_conv",
+        "top_conv",
+    },
+    "resnet50": {"conv5_block3_1_conv", "conv5_block3_2_conv", "conv5_block3_3_conv"},
+    "vgg16": {"block5_conv1", "block5_conv2", "block5_conv3"},
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -79,18 +94,17 @@ def test_onnx_gives_what_keras_gives_for_every_head(head: str, motion: str, tmp_
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(CLIPS), keras_says)
 
 
-@pytest.mark.parametrize(("encoder", "head"), [("small_cnn", "attention_lstm"), ("pixels", "convlstm")])
-def test_the_distance_is_exported_beside_the_same_probabilities(encoder: str, head: str, tmp_path: Path) -> None:
-    model = build_model(params_of(encoder, head), SPEC, 4)
-    states = np.asarray(state_of(model)(CLIPS))
+def test_the_distance_is_exported_beside_the_same_probabilities(tmp_path: Path) -> None:
+    model = build_model(params_of("small_cnn", "attention_lstm"), SPEC, 4)
+    embeddings = np.asarray(embedding_of(model)(CLIPS))
     rng = np.random.default_rng(0)
-    whitening = rng.normal(0, 1, (states.shape[1],) * 2).astype(np.float32)
-    centres = rng.normal(0, 1, (4, states.shape[1])).astype(np.float32)
-    export_onnx(with_distance(model, whitening, centres), tmp_path / "model.onnx")
+    whitening = rng.normal(0, 1, (embeddings.shape[1],) * 2).astype(np.float32)
+    offset, *centres = rng.normal(0, 1, (5, embeddings.shape[1])).astype(np.float32)
+    export_onnx(with_distance(model, whitening, offset, np.stack(centres)), tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     probabilities, distances = session.run(None, {"clip": CLIPS})
     np.testing.assert_allclose(probabilities, model(CLIPS), atol=PARITY)
-    apart = np.linalg.norm((states @ whitening)[:, np.newaxis] - centres, axis=2)
+    apart = np.linalg.norm((embeddings @ whitening + offset)[:, np.newaxis] - centres, axis=2)
     np.testing.assert_allclose(distances, apart.min(axis=1), rtol=1e-4)
 
 
@@ -112,6 +126,8 @@ def test_onnx_gives_what_keras_gives_for_every_encoder(name: str, tmp_path: Path
     assert np.abs(features[0] - features[1]).max() > 1e-2
     np.testing.assert_array_equal(encoder(frames[:1])[0], encoder(frames[:1])[0])
     np.testing.assert_allclose(onnx_output(encoder, frames, tmp_path / "e.onnx"), features, rtol=1e-3, atol=PARITY)
+    unfreeze_last_blocks(encoder, 1)
+    assert {weight.path.split("/")[-2] for weight in encoder.trainable_weights} == LAST_BLOCKS[name]
 
 
 def test_a_whole_frozen_model_is_one_onnx_graph(tmp_path: Path) -> None:

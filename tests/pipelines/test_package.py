@@ -72,11 +72,14 @@ def bento(home: Path, environment: dict[str, str], video: Path) -> Path:
     model = write_model_folder(
         home / "model", ClipSpec(num_frames=8, height=32, width=32, sampling="uniform"), ("dark", "middle", "bright")
     )
-    (home / "model" / "model_card.html").write_text("<h1>About it</h1>", encoding="utf-8")
+    (model / "model_card.html").write_text("<h1>About it</h1>", encoding="utf-8")
     target = home / "artifacts" / "bento"
+    queued = home / ".dvc" / "tmp" / "exps" / "copy"  # where DVC's queue runs a pipeline
+    for part in ("pipelines", "serving", "src"):
+        shutil.copytree(ROOT / part, queued / part)
     subprocess.run(
         [sys.executable, "-c", BUILD, str(model), str(video), str(target)],
-        cwd=ROOT, env=environment, check=True, capture_output=True, timeout=120,
+        cwd=queued, env=environment, check=True, capture_output=True, timeout=120,
     )  # fmt: skip
     return target
 
@@ -136,6 +139,11 @@ def test_nothing_that_trains_is_in_the_bento(bento: Path) -> None:
     for name in ("tensorflow", "mlflow", "dvc", "great-expectations", "pandas"):
         assert f"\n{name}==" not in locked
     assert "\nonnxruntime==" in locked
+
+
+def test_the_model_card_is_in_the_bento(bento: Path) -> None:
+    (page,) = (bento / "models").rglob("model_card.html")
+    assert page.read_text(encoding="utf-8") == "<h1>About it</h1>"
 
 
 def test_the_exported_bento_serves_without_its_store(

@@ -2,12 +2,17 @@
 
 import json
 import os
+import re
 import shutil
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from actreel.classifier import ActionClassifier
@@ -64,11 +69,36 @@ def test_the_command_line_predicts_with_the_trained_model(trained: tuple[Project
     assert answer["confidence"] == pytest.approx(direct[0].confidence, abs=1e-6)
 
 
+def test_the_report_tells_people_and_goes_with_the_champion(trained: tuple[Project, str]) -> None:
+    project, _ = trained
+    pictures = {path.name for path in (project.root / "reports/figures").iterdir()}
+    assert pictures == {"curves.png", "confusion.png", "confused.png", "reliability.png", "saliency.png"}
+    page = (project.root / "reports/model_card.html").read_bytes()
+    assert b"small_cnn + lstm on fading" in page
+    (packaged,) = (project.root / "artifacts/bento/models").rglob("model_card.html")
+    assert packaged.read_bytes() == page
+    slices = pd.read_csv(project.root / "reports/slices.csv")
+    assert set(slices["slice"]) == {"duration", "frame_size", "group"}
+    metrics = metrics_but_time(project)
+    assert slices.loc[slices["slice"] == "frame_size", "clips"].sum() == metrics["num_test_clips"]
+    assert metrics["multi_clip_accuracy"] == 1.0
+    assert metrics["flops"] > metrics["parameters"] > 60_000
+    explained = project.run("actreel", "saliency", "artifacts/videos/Darken/v_Darken_g01_c01.avi", "--out", "why.png")
+    assert "v_Darken_g01_c01.avi, Darken (" in explained
+
+
+def metrics_but_time(project: Project) -> dict[str, Any]:
+    """The metrics that a second run repeats."""
+    metrics: dict[str, Any] = json.loads((project.root / "reports/metrics.json").read_text(encoding="utf-8"))
+    assert metrics.pop("ms_per_clip") > 0
+    return metrics
+
+
 def test_changed_epochs_rerun_training_and_what_follows_and_the_champion_must_be_beaten(
     trained: tuple[Project, str],
 ) -> None:
     project, _ = trained
-    before = (project.root / "reports/metrics.json").read_bytes()
+    before = metrics_but_time(project)
     output = project.run("dvc", "exp", "run", "-S", "train.epochs=1")
     assert stages_run(output) == ["train", "evaluate", "package"]
     assert "not champion: a champion must beat" in output
@@ -76,7 +106,7 @@ def test_changed_epochs_rerun_training_and_what_follows_and_the_champion_must_be
     output = project.run("dvc", "exp", "run", "-S", "train.epochs=40", "-S", "train.patience=50")
     assert "same test clips. Received: 1.0000 against 1.0000" in output
     # The same seed, and a patience that is never tried: the metrics are the same to the last digit.
-    assert (project.root / "reports/metrics.json").read_bytes() == before
+    assert metrics_but_time(project) == before
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +138,15 @@ def test_a_killed_extract_and_a_killed_train_are_made_good(project: Project) -> 
     assert len(store) == 32
     kill_when(project, ["dvc", "repro", "train"], "Epoch 3/")
     assert not (project.root / "artifacts/model/classifier.json").exists()
-    assert stages_run(project.repro("train")) == ["train"]
+    output = project.repro("train")
+    assert stages_run(output) == ["train"]
+    epochs = re.findall(r"Epoch (\d+)/40", output)
+    # The model's goes on, also in MLflow's run; the baseline's comes after it.
+    assert epochs == [*map(str, range(3, 41)), *map(str, range(1, 41))]
+    with closing(sqlite3.connect(project.root / "mlflow.db")) as mlflow_store:
+        assert mlflow_store.execute("select status from runs").fetchall() == [("FINISHED",)]
+        assert mlflow_store.execute("select count(*) from inputs where source_type = 'DATASET'").fetchall() == [(2,)]
+    assert len(list((project.root / "artifacts/training/epochs").iterdir())) == 40
     ActionClassifier.load(project.root / "artifacts/model")
 
 

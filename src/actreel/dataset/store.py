@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -115,6 +116,13 @@ class Store:
 
     def __len__(self) -> int:
         return len(self.clips)
+
+    def only(self, clips: Iterable[str]) -> Self:
+        """The same store without the other clips: whoever holds it cannot read them."""
+        kept = copy(self)
+        kept._places = {clip: self._places[clip] for clip in clips}
+        kept.clips = list(kept._places)
+        return kept
 
     def _rows(self, clips: Sequence[str]) -> list[NDArray[Any]]:
         """The clips' arrays, still in the memory map."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from actreel.backend import keras
 from actreel.config import ClipSpec, ModelParams
+from actreel.errors import ModelError
 from actreel.models.encoders import PRETRAINED, TRAINED
 from actreel.models.families import FAMILIES
 from actreel.models.heads import HEADS
@@ -20,6 +23,8 @@ PROBABILITIES = "probabilities"
 ENCODER = "encoder"
 HEAD = "head"
 NORMALISE = "normalise"
+# What the names of a block's layers begin with, in each of the pretrained encoders.
+_BLOCK = re.compile(r"_blocks-\d+|conv\d+_block\d+|block_?\d+[a-z]?(?=_)")
 
 
 def build_model(params: ModelParams, spec: ClipSpec, num_classes: int) -> Any:
@@ -91,7 +96,8 @@ def build_head(params: ModelParams, spec: ClipSpec, feature_shape: tuple[int, ..
             x = _with_differences(x)
         x = keras.layers.Dropout(params.dropout)(x)
     x = (FAMILIES | HEADS)[params.head](x, params)
-    output = keras.layers.Dense(num_classes, activation="softmax", name=PROBABILITIES)(x)
+    # In float32 whatever the policy: of a loss near 0, half precision leaves nothing.
+    output = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name=PROBABILITIES)(x)
     return keras.Model(features, output, name=HEAD)
 
 
@@ -115,8 +121,8 @@ def join(params: ModelParams, spec: ClipSpec, encoder: Any, head: Any) -> Any:
     return keras.Model(clip, head(features), name=f"{params.encoder}_{params.head}")
 
 
-def state_of(fitted: Any) -> Any:
-    """The head's last state, what its probabilities are made from.
+def embedding_of(fitted: Any) -> Any:
+    """What a clip looks like to the model: the head's last state, and the mean of the frames' features beside it.
 
     Args:
         fitted: A head, or a whole model.
@@ -124,33 +130,72 @@ def state_of(fitted: Any) -> Any:
     Returns:
         A `keras.Model` from what `fitted` takes to float32 (B, D).
     """
-    if fitted.name == HEAD:
-        return keras.Model(fitted.input, fitted.get_layer(PROBABILITIES).input)
-    return _upon_encoder(fitted, state_of(fitted.get_layer(HEAD)))
+    return _with_outputs(fitted, _embedding)
 
 
-def with_distance(model: Any, whitening: NDArray[np.float32], centres: NDArray[np.float32]) -> Any:
-    """Adds the state's distance to the nearest centre as a second output, so that it is exported with the model.
+def logits_of(fitted: Any) -> Any:
+    """What the softmax is taken of: a `keras.Model` from what `fitted` takes to float32 (B, num_classes)."""
+
+    def logits(head: Any) -> Any:
+        last = head.get_layer(PROBABILITIES)
+        return keras.ops.matmul(last.input, last.kernel) + last.bias
+
+    return _with_outputs(fitted, logits)
+
+
+def with_distance(
+    model: Any, whitening: NDArray[np.float32], offset: NDArray[np.float32], centres: NDArray[np.float32]
+) -> Any:
+    """Adds the embedding's distance to the nearest centre as a second output, so that it is exported with the model.
 
     Args:
         model: A whole model.
-        whitening: float32 (D, D), what states are multiplied by.
+        whitening: float32 (D, D), what embeddings are multiplied by.
+        offset: float32 (D,), what is added then.
         centres: float32 (K, D).
 
     Returns:
         A `keras.Model` from uint8 (B, T, H, W, 3) to float32 (B, num_classes) probabilities and float32 (B,) distances.
     """
-    head = model.get_layer(HEAD)
     layers = keras.layers
     # In dense layers: Keras would export constants as further inputs of the ONNX graph.
-    whiten = layers.Dense(len(whitening), use_bias=False, name="whiten")
+    whiten = layers.Dense(len(whitening), name="whiten")
     from_centres = layers.Dense(len(centres), name="from_centres")
-    state = whiten(head.get_layer(PROBABILITIES).input)
-    squared = from_centres(state) + keras.ops.sum(state * state, axis=1, keepdims=True)
-    whiten.set_weights([whitening])
+
+    def outputs(head: Any) -> list[Any]:
+        place = whiten(_embedding(head))
+        squared = from_centres(place) + keras.ops.sum(place * place, axis=1, keepdims=True)
+        return [head.output, keras.ops.sqrt(keras.ops.maximum(keras.ops.min(squared, axis=1), 0.0))]
+
+    measuring = _with_outputs(model, outputs)
+    whiten.set_weights([whitening, offset])
     from_centres.set_weights([-2 * centres.T, (centres**2).sum(axis=1)])
-    distance = keras.ops.sqrt(keras.ops.maximum(keras.ops.min(squared, axis=1), 0.0))
-    return _upon_encoder(model, keras.Model(head.input, [head.output, distance], name=HEAD))
+    return measuring
+
+
+def unfreeze_last_blocks(encoder: Any, count: int) -> None:
+    """Lets the last blocks of a frozen encoder learn, and what comes after them; batch norms keep their statistics.
+
+    Args:
+        encoder: From `build_frozen_encoder`.
+        count: How many blocks, as the network's paper counts them.
+
+    Raises:
+        ModelError: The encoder has fewer blocks.
+    """
+    network = max(
+        (layer for layer in encoder.layers if isinstance(layer, keras.Model)), key=lambda part: len(part.layers)
+    )
+    block_of = [_BLOCK.match(layer.name) for layer in network.layers]
+    blocks = list(dict.fromkeys(block[0] for block in block_of if block))
+    if count > len(blocks):
+        raise ModelError(f"train.fine_tune must be at most the encoder's {len(blocks)} blocks. Received: {count}.")
+    first = next(place for place, block in enumerate(block_of) if block and block[0] == blocks[-count])
+    encoder.trainable = True
+    for part in encoder.layers:
+        part.trainable = part is network
+    for place, layer in enumerate(network.layers):
+        layer.trainable = place >= first and not isinstance(layer, keras.layers.BatchNormalization)
 
 
 def export_onnx(model: Any, path: Path) -> None:
@@ -162,9 +207,17 @@ def export_onnx(model: Any, path: Path) -> None:
         model.export(path, format="onnx", verbose=False)
 
 
-def _upon_encoder(model: Any, head: Any) -> Any:
-    """A whole model with another head in place of its own, which is its last operation."""
-    return keras.Model(model.input, head(model.operations[-2].output), name=model.name)
+def _with_outputs(fitted: Any, outputs: Callable[[Any], Any]) -> Any:
+    """A head, or a whole model, with other outputs, made from its head."""
+    if fitted.name == HEAD:
+        return keras.Model(fitted.input, outputs(fitted), name=HEAD)
+    head = _with_outputs(fitted.get_layer(HEAD), outputs)
+    return keras.Model(fitted.input, head(fitted.operations[-2].output), name=fitted.name)  # the last one is the head
+
+
+def _embedding(head: Any) -> Any:
+    features = keras.ops.mean(head.input, axis=tuple(range(1, len(head.input.shape) - 1)))
+    return keras.ops.concatenate([head.get_layer(PROBABILITIES).input, features], axis=1)
 
 
 def _frame_input(params: ModelParams, spec: ClipSpec) -> Any:

@@ -20,6 +20,26 @@ def mean(features: Any, params: ModelParams) -> Any:
     return keras.layers.GlobalAveragePooling1D(name="mean")(x)
 
 
+def statistics(features: Any, params: ModelParams) -> Any:
+    """Each feature's mean, standard deviation and slope over time, and a linear layer: `units`.
+
+    Statistics pooling (Snyder et al., ICASSP 2018) and, since that is blind to order, how each feature goes with time
+    (after rank pooling, Fernando et al., CVPR 2015). On a frozen encoder all that is learned is linear, which a few
+    dozen clips suffice for; the layer keeps the clip's embedding narrow.
+    """
+    ops = keras.ops
+    level = ops.mean(features, axis=1, keepdims=True)
+    centred = features - level
+    # Counted from the input: Keras exports a constant as a further input of the ONNX graph.
+    steps = ops.cumsum(ops.ones_like(features[:, :, :1]), axis=1)
+    steps = steps - ops.mean(steps, axis=1, keepdims=True)
+    length = ops.sqrt(ops.mean(steps**2, axis=1) + 1e-6)
+    spread = ops.sqrt(ops.mean(centred**2, axis=1) + 1e-6)
+    slope = ops.mean(centred * steps, axis=1) / length
+    x = ops.concatenate([level[:, 0], spread, slope], axis=-1)
+    return keras.layers.Dense(params.units, name="clip_dense")(x)
+
+
 def lstm(features: Any, params: ModelParams) -> Any:
     """Reads the frames in order (Donahue et al., LRCN, CVPR 2015); gives its last state."""
     return keras.layers.LSTM(params.units, name="lstm")(features)
@@ -82,5 +102,5 @@ def attend(states: Any, units: int) -> Any:
 
 
 HEADS: dict[str, Callable[[Any, ModelParams], Any]] = {
-    head.__name__: head for head in (mean, lstm, bilstm, gru, attention_lstm, temporal_conv, transformer)
+    head.__name__: head for head in (mean, statistics, lstm, bilstm, gru, attention_lstm, temporal_conv, transformer)
 }

@@ -1,0 +1,63 @@
+"""What a packaged classifier, as it will be served, makes of many clips at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from actreel.classifier import ActionClassifier, Scores
+from actreel.clips import load_clip, load_views
+from actreel.dataset.cores import num_cores
+from actreel.dataset.store import StoredClips
+
+
+def score(classifier: ActionClassifier, store: StoredClips, rows: pd.DataFrame, videos: Path) -> Scores:
+    """The classifier's scores, with its own clip settings.
+
+    Args:
+        classifier: The classifier.
+        store: Frames, which serve it if they were made with its settings.
+        rows: Index rows with `clip`.
+        videos: The folder that `clip` is relative to.
+    """
+    clips = rows["clip"].tolist()
+    if classifier.card.clip == store.spec:
+        scores = [classifier.score(batch) for batch in store.batches(clips, 32)]
+    else:
+        loaded = (load_clip(videos / Path(clip), classifier.card.clip) for clip in clips)
+        scores = [classifier.score(clip[np.newaxis]) for clip in loaded]
+    return Scores(
+        np.concatenate([each.probabilities for each in scores]), np.concatenate([each.distances for each in scores])
+    )
+
+
+def score_views(model: Path, videos: Sequence[Path], num_views: int) -> NDArray[np.float32]:
+    """The mean of the classifier's probabilities over several samplings of each video, on all cores.
+
+    Args:
+        model: The model folder.
+        videos: Video files, at least one.
+        num_views: Samplings of each; see `load_views`.
+
+    Returns:
+        float32 (len(videos), K), rows that sum to 1.
+    """
+    classifier = ActionClassifier.load(model, threads=1)
+
+    def score_video(video: Path) -> NDArray[np.float32]:
+        views = load_views(video, classifier.card.clip, num_views)
+        return np.asarray(classifier.score(views).probabilities.mean(axis=0))
+
+    # Threads, since each process would load TensorFlow first; OpenCV and ONNX Runtime let them run side by side.
+    pool = ThreadPoolExecutor(num_cores())
+    try:
+        scores = pool.map(score_video, videos)
+        return np.stack(list(tqdm(scores, "multi-clip", len(videos), unit="clip", dynamic_ncols=True)))
+    finally:
+        pool.shutdown(cancel_futures=True)

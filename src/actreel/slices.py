@@ -1,0 +1,99 @@
+"""Where a model fails: accuracy by kind of clip, and the actions that it takes for one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+def accuracy_by_slice(clips: pd.DataFrame, right: NDArray[np.bool_]) -> pd.DataFrame:
+    """Accuracy on parts of the test clips, the lowest first.
+
+    Durations are cut at their terciles over these clips.
+
+    Args:
+        clips: Index rows with `duration_s`, `width`, `height` and `group`.
+        right: bool (N,), whether each was answered right.
+
+    Returns:
+        One row a slice that holds clips: `slice` (`duration`, `frame_size` or `group`), `value`, `clips`, `accuracy`.
+    """
+    sizes = clips["width"].astype(str) + "x" + clips["height"].astype(str)
+    values = {"duration": _terciles(clips["duration_s"]), "frame_size": sizes, "group": clips["group"]}
+    tables = [
+        pd.DataFrame({"slice": name, "value": value.to_numpy(), "right": right})
+        .groupby(["slice", "value"], as_index=False)
+        .agg(clips=("right", "size"), accuracy=("right", "mean"))
+        for name, value in values.items()
+    ]
+    # Of slices that are equally bad, the one of most clips tells most.
+    return pd.concat(tables).sort_values(
+        ["accuracy", "clips"], ascending=[True, False], kind="stable", ignore_index=True
+    )
+
+
+def _terciles(seconds: pd.Series) -> pd.Series:
+    low, high = seconds.quantile([1 / 3, 2 / 3])
+    names = (f"short, up to {low:.1f} s", "medium", f"long, over {high:.1f} s")
+    return pd.Series(np.select([seconds <= low, seconds <= high], names[:2], names[2]), index=seconds.index)
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """One action taken for another.
+
+    Attributes:
+        actual: The action.
+        predicted: What it was taken for.
+        count: Test clips of which this is so.
+        clips: Test clips of the action.
+        wrong: Row of the surest of these mistakes.
+        right: Row of the surest right answer of the predicted action; None if there is none.
+    """
+
+    actual: str
+    predicted: str
+    count: int
+    clips: int
+    wrong: int
+    right: int | None
+
+
+def most_confused(
+    probabilities: NDArray[np.float32], targets: NDArray[np.int64], labels: list[str], limit: int = 5
+) -> Iterator[Confusion]:
+    """The pairs of actual and predicted action with the most mistakes, the commonest first.
+
+    Args:
+        probabilities: float32 (N, K).
+        targets: int64 (N,), the right columns.
+        labels: Names of the columns.
+        limit: At most this many pairs.
+    """
+    answers, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    mistakes = np.flatnonzero(answers != targets)
+    pairs, counts = np.unique(np.stack([targets[mistakes], answers[mistakes]]), axis=1, return_counts=True)
+    for place in np.argsort(-counts, kind="stable")[:limit]:
+        actual, predicted = pairs[:, place]
+        wrong = np.flatnonzero((targets == actual) & (answers == predicted))
+        right = np.flatnonzero((targets == predicted) & (answers == predicted))
+        yield Confusion(
+            actual=labels[actual],
+            predicted=labels[predicted],
+            count=int(counts[place]),
+            clips=int((targets == actual).sum()),
+            wrong=int(wrong[confidence[wrong].argmax()]),
+            right=int(right[confidence[right].argmax()]) if len(right) else None,
+        )
+
+
+def sample_rows(confusions: Iterable[Confusion]) -> Iterator[tuple[str, int]]:
+    """Which test clips show the confusions: a heading and a row for a wrong one, then for a right one beside it."""
+    for found in confusions:
+        yield f"{found.actual}\ntaken for {found.predicted}\n({found.count} of {found.clips} clips)", found.wrong
+        if found.right is not None:
+            yield f"{found.predicted}\nanswered right\n(beside {found.actual})", found.right

@@ -1,0 +1,159 @@
+import base64
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from actreel.card import Facts, as_html, as_markdown, write_card
+from actreel.classifier import ClassifierCard, Provenance
+from actreel.config import ClipSpec, ModelParams
+from actreel.slices import Confusion
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "![x](https://example.org/x.png)",
+    "[click](javascript:alert(1))",
+    "a | b `c` **d** &lt;",
+    "$5 bill\n\n# 1. -",
+    "1. ~~one~~",
+    "# two",
+    "- ***three***",
+]
+PICTURES = ("confusion", "confused", "reliability", "saliency")
+METRICS: dict[str, Any] = {
+    "accuracy": 0.875,
+    "accuracy_low": 0.75,
+    "accuracy_high": 1.0,
+    "multi_clip_accuracy": 0.9,
+    "top5_accuracy": 1.0,
+    "macro_precision": 0.9,
+    "macro_recall": 0.8,
+    "macro_f1": 0.85,
+    "chance": 0.2,
+    "mean_pool_accuracy": 0.5,
+    "calibration_error": 0.04,
+    "uncalibrated_error": 0.12,
+    "parameters": 62875,
+    "flops": 12_000_000_000,
+    "ms_per_clip": 2.5,
+    "machine": "a <fast> one",
+    "protocol": "group_holdout",
+    "num_test_clips": 16,
+    "num_test_groups": 2,
+    "num_classes": 5,
+}
+
+
+@pytest.fixture
+def facts(spec: ClipSpec) -> Facts:
+    provenance = Provenance(
+        dataset="my-clips",
+        data_version="abc123",
+        run_id="f" * 32,
+        git_commit="c" * 40,
+        trained_at="2026-01-01T00:00:00",
+    )
+    network = {"encoder": "small_cnn", "head": "lstm", "weights": "imagenet", "motion": "none", "units": 8}
+    return Facts(
+        classifier=ClassifierCard(labels=tuple(HOSTILE), clip=spec, provenance=provenance, temperature=1.25),
+        model=ModelParams.model_validate(network | {"dropout": 0.0}),
+        dataset="folder",
+        metrics=METRICS,
+        per_class=pd.DataFrame(
+            {
+                "action": HOSTILE,
+                "clips": 3,
+                "precision": 0.5,
+                "recall": 0.625,
+                "f1": 0.55,
+                "mean_pool_recall": 0.1,
+                "most_confused_with": HOSTILE[::-1],
+            }
+        ),
+        slices=pd.DataFrame({"slice": ["group"], "value": HOSTILE[:1], "clips": [4], "accuracy": [0.25]}),
+        confusions=[
+            Confusion(actual, HOSTILE[2], count=2, clips=3, wrong=0, right=None)
+            for actual in (HOSTILE[0], *HOSTILE[5:])
+        ],
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "figures").mkdir()
+    for name in PICTURES:
+        (tmp_path / "figures" / f"{name}.png").write_bytes(b"picture of " + name.encode())
+    return tmp_path
+
+
+def text_of(page: str) -> str:
+    return re.sub(r"<[^>]*>", "", page.partition("<body>")[2])
+
+
+def test_the_page_says_what_the_figures_say(facts: Facts, folder: Path) -> None:
+    write_card(facts, folder)
+    text = text_of((folder / "model_card.html").read_text(encoding="utf-8")).replace("\N{NO-BREAK SPACE}", " ")
+    for said in (
+        "small_cnn + lstm on my-clips",
+        "names 87.5 % right (95 % interval 75.0 % to 100.0 %)",
+        "62,875 parameters",
+        "version abc123",
+        "12 GFLOP",
+        "2.5 ms",
+        "it was 12.0 % before a temperature of 1.25",
+        "groups drawn at random are held out",
+        "nothing is recorded of their licence",
+        "2 of 3 clips",
+        "It cannot tell them",
+    ):
+        assert said in text
+    assert "87.5\N{NO-BREAK SPACE}%" in (folder / "model_card.html").read_text(encoding="utf-8")
+    assert "## How it was judged" in (folder / "model_card.md").read_text(encoding="utf-8")
+
+
+def test_names_stay_text_and_nothing_is_fetched(facts: Facts, folder: Path) -> None:
+    page = as_html(as_markdown(facts), folder)
+    for label in HOSTILE:
+        shown = " ".join(label.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        assert page.count(shown) >= 3, "among the actions, and in two columns of the table"
+    assert "<script" not in page
+    assert page.count("<li>") == 4
+    assert page.count("<ol") + page.count("<em>") + page.count("<s>") + page.count("<h1>") == 1
+    assert "<a " not in page
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    pictures = [b"picture of " + name.encode() for name in PICTURES]
+    assert [base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in sources] == pictures
+    columns = {len(re.findall("<t[hd]", row)) for row in re.findall("<tr>(.*?)</tr>", page, re.S) if "62.5" in row}
+    assert columns == {7}, "a bar in a name ends no cell"
+
+
+def test_rejection_is_told_where_it_was_judged(facts: Facts, folder: Path) -> None:
+    rejection = {
+        "num_unknown_clips": 12,
+        "rejection_auroc": 0.9312,
+        "rejection_tar_at_5_far": 0.7,
+        "true_accept_rate": 0.66,
+        "false_accept_rate": 0.04,
+    }
+    text = as_markdown(replace(facts, metrics={**METRICS, **rejection}))
+    assert "12 clips that show none of its actions" in text
+    for figure in ("0.931", "70.0", "66.0", "4.0"):
+        assert figure in text
+    assert "It cannot tell them" not in text
+
+
+def test_a_leaky_figure_is_called_so_and_nothing_confused_is_said(facts: Facts) -> None:
+    assert "flatters" not in as_markdown(facts)
+    text = as_markdown(replace(facts, metrics={**METRICS, "protocol": "random"}, confusions=[]))
+    assert "flatters the model" in text
+    assert "No test clip was answered wrong." in text
+    assert "confused.png" not in text
+
+
+def test_weights_from_imagenet_are_told(facts: Facts) -> None:
+    assert "ImageNet" not in as_markdown(facts)
+    pretrained = facts.model.model_copy(update={"encoder": "efficientnet_lite0"})
+    assert "ImageNet" in as_markdown(replace(facts, model=pretrained))

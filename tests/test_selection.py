@@ -1,0 +1,156 @@
+"""Nested cross-validation: who chooses has never seen the clips that the choice is judged by."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from actreel import selection
+from actreel.config import Params, load_params, override
+from actreel.crossval import cross_validate
+from actreel.dataset.records import clips_of
+from actreel.dataset.splits import assign_folds, hold_out_fold
+from actreel.dataset.store import Store
+from actreel.errors import ActreelError, ConfigError, DatasetError
+from actreel.holdout import WORK, Score, prepare
+from actreel.selection import choose, inner_splits, pooled, read_candidates
+from tests.conftest import ROOT, write_fading_dataset
+
+SMALL = [
+    "clip.num_frames=4", "clip.height=16", "clip.width=16", "model.head=mean", "model.units=4", "model.dropout=0",
+    "train.epochs=1", "train.learning_rate=0.01", "dataset.name=folder",
+]  # fmt: skip
+CANDIDATES = [{"train.learning_rate": 1e-6}, {"model.units": 8, "train.epochs": 2}]
+
+
+@pytest.fixture(scope="module")
+def params(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Params]:
+    folder = tmp_path_factory.mktemp("selection")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.chdir(folder)
+        clips = write_fading_dataset(folder / "clips", groups=8, clips=1)
+        yield override(load_params(ROOT / "params.yaml"), [*SMALL, f"dataset.path={clips}"])
+
+
+def test_each_fold_chooses_its_own_and_goes_on_where_it_was(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    class KilledError(Exception):
+        pass
+
+    trained = []
+    fit_and_score = selection.fit_and_score
+
+    def dies_in_the_second_candidate(*arguments: object, **named: object) -> Score:
+        trained.append(arguments[0])
+        if len(trained) == 3:
+            raise KilledError
+        return fit_and_score(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(selection, "fit_and_score", dies_in_the_second_candidate)
+    with pytest.raises(KilledError):
+        cross_validate(params, 2, candidates=CANDIDATES, inner_folds=2)
+    result = cross_validate(params, 2, candidates=CANDIDATES, inner_folds=2)
+    assert len(trained) == 3 + 2 + 4  # the candidate that was done is not done again
+    assert result["protocol"] == "group_2fold"
+    for fold in result["folds"]:
+        scores = [(score["balanced_accuracy"], -score["log_loss"]) for score in fold["choice"]["candidates"]]
+        assert fold["choice"]["settings"] == CANDIDATES[scores.index(max(scores))]
+        assert fold["epochs"] <= fold["choice"]["settings"].get("train.epochs", 1)
+    runs = mlflow.search_runs(experiment_names=["actreel"])
+    assert len(runs) == 1 + 2 + 4  # none twice
+    assert set(runs["status"]) == {"FINISHED"}
+    folds = set(runs.loc[runs["tags.mlflow.parentRunId"] == result["run_id"], "run_id"])
+    assert (runs["tags.mlflow.parentRunId"].isin(folds)).sum() == 4
+    assert cross_validate(params, 2, candidates=CANDIDATES, inner_folds=2) == result
+
+
+def poisoned(store: Store, clips: list[str]) -> Store:
+    """The store with noise in place of some clips."""
+    take = store.take
+    rng = np.random.default_rng(0)
+
+    def take_poison(names: list[str], mirrored: list[bool] | None = None) -> np.ndarray:
+        frames = take(names, mirrored)
+        for place, name in enumerate(names):
+            if name in clips:
+                frames[place] = rng.integers(0, 256, frames[place].shape)
+        return frames
+
+    store.take = take_poison  # type: ignore[method-assign, assignment]
+    return store
+
+
+def test_the_clips_to_be_tested_have_no_part_in_the_choice(params: Params, tmp_path: Path) -> None:
+    index, inputs = prepare(params, WORK)
+    folds = assign_folds(index, 2, 0)
+    index["split"] = hold_out_fold(index, folds, 0, params.split)
+    inside = index[index["split"] != "test"]
+    tested = clips_of(index, "test")["clip"].tolist()
+
+    _, clean = choose(params, CANDIDATES[1:], inside, inputs, 2, tmp_path / "clean")
+    relabelled = index.assign(action=index["action"].where(index["split"] != "test", "Nonsense"))
+    _, store = prepare(params, WORK)
+    _, untouched = choose(
+        params, CANDIDATES[1:], relabelled[index["split"] != "test"], poisoned(store, tested), 2, tmp_path / "poisoned"
+    )
+    assert untouched == clean
+    _, store = prepare(params, WORK)
+    _, touched = choose(
+        params, CANDIDATES[1:], inside, poisoned(store, inside["clip"].tolist()), 2, tmp_path / "poisoned inside"
+    )
+    assert touched != clean  # poison that is read shows
+
+    with pytest.raises(KeyError):
+        inputs.only(inside["clip"]).take(tested)
+    with pytest.raises(ConfigError, match=r"on training and validation clips\. Received: test"):
+        choose(params, CANDIDATES[1:], index, inputs, 2, tmp_path / "refused")
+
+
+def test_inner_folds_test_every_training_clip_once_and_share_no_group() -> None:
+    split_of = {0: "val"}
+    rows = pd.DataFrame(
+        [
+            (f"{action}{group}", action, f"g{group}", split_of.get(group, "train"))
+            for action in "ab"
+            for group in range(6)
+        ],
+        columns=["clip", "action", "group", "split"],
+    )
+    params = load_params(ROOT / "params.yaml").split
+    with pytest.raises(DatasetError, match="none to validate on in inner fold 1"):
+        inner_splits(rows[rows["group"] < "g2"], 2, params)
+    splits = inner_splits(rows, 3, params)
+    assert sorted(clip for split in splits for clip in clips_of(split, "test")["clip"]) == sorted(rows["clip"])
+    for split in splits:
+        assert set(split["split"]) == {"train", "val", "test"}
+        assert (split.groupby("group")["split"].nunique() == 1).all()
+    (split,) = inner_splits(rows, None, params)
+    assert clips_of(split, "test")["clip"].tolist() == clips_of(rows, "val")["clip"].tolist()
+
+
+def test_actions_weigh_the_same_in_a_score() -> None:
+    answers = [("1", "a", "a", 0.5), ("2", "a", "a", 0.5), ("3", "a", "b", 0.25), ("4", "b", "b", 1.0)]
+    score = Score(groups=[], num_test_clips=4, accuracy=0, balanced_accuracy=0, epochs=1, parameters=1, answers=answers)
+    inner = pooled([score])
+    assert inner.balanced_accuracy == pytest.approx((2 / 3 + 1) / 2)
+    assert inner.log_loss == pytest.approx(np.log([2, 2, 4]).mean() / 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model.head: gru", "must be a list of candidates. Received: dict"),
+        ("- {model.encoder: pixels}", "must be a setting of the head or of its training. Received: 'model.encoder'"),
+        ("- {train.seed: 3}", "Received: 'train.seed'"),
+        ("- {split.test: 0.1}", "Received: 'split.test'"),
+        ("- {model.units: 0}", "'model.units'"),
+        ("- {", "must be YAML that can be read"),
+    ],
+)
+def test_a_wrong_file_is_a_message(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "candidates.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ActreelError, match=message):
+        read_candidates(tmp_path / "candidates.yaml", load_params(ROOT / "params.yaml"))

@@ -1,0 +1,158 @@
+"""Sweeps on real training, killed and gone on with."""
+
+import json
+import shlex
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+
+from actreel import selection
+from actreel.cli import main
+from actreel.config import Params, load_params, override
+from actreel.dataset.splits import assign_splits
+from actreel.dataset.store import Store
+from actreel.errors import ActreelError
+from actreel.holdout import WORK, Score, prepare
+from actreel.tuning import SWEEPS, default_space, read_space, tune
+from tests.conftest import ROOT, write_fading_dataset
+
+SMALL = [
+    "clip.num_frames=4", "clip.height=16", "clip.width=16", "train.epochs=2", "dataset.name=folder", "model.head=mean",
+]  # fmt: skip
+SPACE = """
+model.units: {choices: [2, 4, 8]}
+model.dropout: {low: 0.0, high: 0.5}
+train.learning_rate: {low: 1e-4, high: 1e-2, log: true}
+train.batch_size: {low: 2, high: 8}
+"""
+
+
+@pytest.fixture(scope="module")
+def arguments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    folder = tmp_path_factory.mktemp("tuning")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.chdir(folder)
+        clips = write_fading_dataset(folder / "clips", groups=6, clips=1)
+        (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+        (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
+        yield ["tune", "--space", "space.yaml", *(f"--set={each}" for each in (*SMALL, f"dataset.path={clips}"))]
+
+
+@pytest.fixture(scope="module")
+def params(arguments: list[str]) -> Params:
+    return override(load_params(), [each.removeprefix("--set=") for each in arguments if each.startswith("--set=")])
+
+
+def states() -> list[str]:
+    """Of the trials of the one sweep that there is."""
+    try:
+        (file,) = SWEEPS.glob("*/study.db")
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as study:
+            return [state for (state,) in study.execute("select state from trials order by number")]
+    except (ValueError, sqlite3.Error):  # not there yet
+        return []
+
+
+def test_a_sweep_that_is_killed_goes_on_as_if_nothing_had_happened(
+    arguments: list[str], params: Params, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    space = read_space(Path("space.yaml"), params)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from actreel.cli import main; main()", *arguments, "--trials", "100"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while states()[1:] != ["RUNNING"] and process.poll() is None:
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+
+    main([*arguments, "--trials", "4", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert result["finished"] == len(result["trials"]) == 4
+    assert states() == ["COMPLETE", "FAIL", *["COMPLETE"] * 3]  # the second ran when the process died
+    runs = mlflow.search_runs(experiment_names=["actreel"])
+    assert (runs["tags.mlflow.parentRunId"] == result["run_id"]).sum() == 4
+    assert set(runs["status"]) == {"FINISHED"}
+
+    undisturbed = tune(params, 4, space, sweeps=tmp_path)
+    assert undisturbed["trials"] == result["trials"]
+    best = max(result["trials"], key=lambda trial: (trial["balanced_accuracy"], -trial["log_loss"]))
+    assert result["best"] == best["settings"]
+
+    main([*arguments, "--trials", "2"])  # more are finished already: none is added
+    *_, command = capsys.readouterr().out.splitlines()
+    assert states().count("COMPLETE") == 4
+    words = shlex.split(command)
+    assert words[:4] == ["dvc", "exp", "run", "-S"]
+    again = override(load_params(), [word for word in words[3:] if word != "-S"])
+    assert again.train.learning_rate == best["settings"]["train.learning_rate"]
+    assert again.dataset == params.dataset
+
+
+def test_no_trial_can_read_a_clip_that_is_tested(
+    params: Params, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    index, _ = prepare(params, WORK)
+    tested = set(index.loc[assign_splits(index, params.split) == "test", "clip"])
+    seen: list[tuple[pd.DataFrame, Store]] = []
+    fit_and_score = selection.fit_and_score
+
+    def watched(params: Params, rows: pd.DataFrame, inputs: Store, **named: object) -> Score:
+        seen.append((rows, inputs))
+        return fit_and_score(params, rows, inputs, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(selection, "fit_and_score", watched)
+    space = {"model.units": default_space(params)["model.units"]}
+    result = tune(params, 1, space, "nsga2", folds=2, sweeps=tmp_path)
+    assert len(seen) == 2  # inner folds of one trial
+    assert result["front"] == [1]
+    assert result["parameters"] > 0
+    assert tested
+    for rows, inputs in seen:
+        assert not tested & set(rows["clip"])
+        assert not tested & set(inputs.clips)
+        for clip in tested:
+            with pytest.raises(KeyError):
+                inputs.take([clip])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model.unit: {choices: [1]}", "Received: 'model.unit'"),
+        ("model.encoder: {choices: [pixels]}", "setting of the head or of its training. Received: 'model.encoder'"),
+        ("model.units: {choices: [0]}", "'model.units'"),
+        ("model.head: {choices: [convlstm]}", "take encoder 'pixels'"),
+        ("model.units: [16, 32]", r"must map each section.key to \{choices"),
+        ("train.batch_size: {low: 8, high: 2}", "must have low below high"),
+        ("train.learning_rate: {low: 0, high: 2, log: true}", "both above 0 with log"),
+        ("{}", "must name a setting at least"),
+    ],
+)
+def test_a_wrong_space_is_a_message(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "space.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ActreelError, match=message):
+        read_space(tmp_path / "space.yaml", load_params(ROOT / "params.yaml"))
+
+
+def test_every_setting_of_the_default_space_can_be_taken(tmp_path: Path) -> None:
+    for encoder, head in (("efficientnet_lite0", "lstm"), ("pixels", "convlstm")):
+        params = override(load_params(ROOT / "params.yaml"), [f"model.encoder={encoder}", f"model.head={head}"])
+        space = {name: values.model_dump() for name, values in default_space(params).items()}
+        file = tmp_path / "space.yaml"
+        file.write_text(json.dumps(space), encoding="utf-8")
+        assert read_space(file, params) == default_space(params)

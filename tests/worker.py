@@ -1,0 +1,19 @@
+"""Trains with a strategy, in a process of its own: `python -m tests.worker FOLDER STRATEGY NAME`."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from actreel.backend import tf
+from actreel.features import StoredFeatures
+from actreel.training import train
+from tests.test_strategies import LABELS, MODEL, ROWS, params_of
+
+if __name__ == "__main__":
+    folder, strategy, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    if strategy == "mirrored":
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    fitted, curve = train(MODEL, params_of(strategy=strategy), StoredFeatures(folder / "features"), ROWS, LABELS)
+    np.savez(folder / f"{name}.npz", *fitted.get_weights(), val_loss=curve["val_loss"])
