@@ -354,7 +354,8 @@ def create_app(settings: Settings) -> FastAPI:
             card="/model/card" if served.card.is_file() else None,
         )
 
-    @app.get("/model/card", response_class=HTMLResponse)
+    # Not HTMLResponse: FastAPI would then announce refusals as HTML too.
+    @app.get("/model/card", response_class=Response, responses={200: {"content": {"text/html": {}}}})
     async def model_card() -> HTMLResponse:
         """The model card: what the model is for, how good it is, and where it fails."""
         served: Served = app.state.served

@@ -215,6 +215,9 @@ class Decoder:
         """Ends the process at once."""
         with suppress(ProcessLookupError):
             self._process.kill()
+        # asyncio stops reading from one that says too much, and would then never see it end.
+        while self._process.stdout is not None and await self._process.stdout.read(2**16):
+            pass
         await self._process.wait()
 
 

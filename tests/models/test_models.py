@@ -108,6 +108,15 @@ def test_the_distance_is_exported_beside_the_same_probabilities(tmp_path: Path) 
     np.testing.assert_allclose(distances, apart.min(axis=1), rtol=1e-4)
 
 
+def test_every_head_has_an_embedding() -> None:
+    features = np.random.default_rng(0).normal(0, 1, (3, SPEC.num_frames, 24)).astype(np.float32)
+    for head in FRAME_HEADS:
+        embeddings = np.asarray(
+            embedding_of(build_head(params_of("efficientnet_lite0", head), SPEC, (24,), 4))(features)
+        )
+        np.testing.assert_allclose(embeddings[:, -24:], features.mean(axis=1), rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("head", FRAME_HEADS)
 def test_onnx_gives_what_keras_gives_for_every_head_on_frozen_features(head: str, tmp_path: Path) -> None:
     features = np.random.default_rng(0).normal(0, 1, (3, SPEC.num_frames, 24)).astype(np.float32)

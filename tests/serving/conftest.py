@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -26,6 +27,9 @@ from tests.conftest import ROOT, children_running, grey_frames, patience, write_
 
 LABELS = ("dark", "middle", "bright")
 CLIP_DURATION_S = 2.0
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""There is no TLS on loopback, and to load all certificates takes longer than most calls."""
+
 MAX_UPLOAD_BYTES = 3 * 2**20
 MAX_DURATION_S = 60
 MAX_FRAMES = 2000
@@ -42,7 +46,7 @@ class Server:
     log_file: Path
 
     def client(self, **options: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.address, timeout=30, **options)
+        return httpx.Client(base_url=self.address, timeout=30, verify=NO_CERTIFICATES, **options)
 
     @property
     def log(self) -> str:
@@ -118,7 +122,7 @@ def serve(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             if process.poll() is not None:
                 raise RuntimeError(server.log)
             try:
-                return httpx.get(f"{server.address}/model").status_code == 200
+                return httpx.get(f"{server.address}/model", verify=NO_CERTIFICATES).status_code == 200
             except httpx.TransportError:
                 return False
 

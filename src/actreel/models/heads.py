@@ -17,7 +17,7 @@ def mean(features: Any, params: ModelParams) -> Any:
     A dense layer as wide as the LSTM stands before the mean, so that the two differ in order and in little else.
     """
     x = keras.layers.Dense(params.units, activation="tanh", name="frame_dense")(features)
-    return keras.layers.GlobalAveragePooling1D(name="mean")(x)
+    return keras.layers.GlobalAveragePooling1D(name="mean_over_time")(x)
 
 
 def statistics(features: Any, params: ModelParams) -> Any:
