@@ -122,3 +122,8 @@ def test_a_wrong_call_is_a_message(
 def test_more_folds_than_groups_is_an_error(params: Params) -> None:
     with pytest.raises(ActreelError, match="Received: 5 groups for 9 folds"):
         cross_validate(params, 9)
+
+
+def test_folds_are_trained_on_one_machine(params: Params) -> None:
+    with pytest.raises(ConfigError, match=r"on one machine\. Received: train\.strategy 'multi_worker'"):
+        cross_validate(override(params, ["train.strategy=multi_worker"]), None)

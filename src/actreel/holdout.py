@@ -22,7 +22,9 @@ from actreel.config import Params
 from actreel.dataset.records import SPLITS, TEST, clips_of, index_videos, labels_of
 from actreel.dataset.sources import ingest
 from actreel.dataset.store import Store, StoredClips, extract_clips
+from actreel.errors import ConfigError
 from actreel.features import encode_clips, open_inputs
+from actreel.strategies import MULTI_WORKER
 from actreel.training import predict, targets_of, train
 
 log = logging.getLogger(__name__)
@@ -68,8 +70,13 @@ def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.Dat
         The index without splits, and what a network is fitted to.
 
     Raises:
-        ActreelError: The source or a clip cannot be used.
+        ActreelError: The source or a clip cannot be used, or training is told to take several machines.
     """
+    if params.train.strategy == MULTI_WORKER:
+        raise ConfigError(
+            "folds and trials must be trained on one machine. Received: train.strategy 'multi_worker', under which "
+            "each worker would write. Try: --set train.strategy=mirrored"
+        )
     mirror = mirror or params.train.mirror
     data = work / digest(params.dataset.model_dump(), params.clip.model_dump())
     videos, clips = data / "videos", data / "clips"
