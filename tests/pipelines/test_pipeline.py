@@ -1,14 +1,6 @@
 """The whole line on real videos, in a DVC repository of its own."""
 
 import json
-import os
-import re
-import shutil
-import signal
-import sqlite3
-import time
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +10,7 @@ import pytest
 from actreel.classifier import ActionClassifier
 from actreel.clips import load_clip
 from actreel.dataset.store import StoredClips
-from tests.conftest import ROOT, write_fading_dataset
-from tests.pipelines.conftest import SMALL, Project, make_project, stages_run
+from tests.pipelines.conftest import Project, stages_run
 
 STAGES = ["ingest", "index", "validate", "extract", "encode", "train", "evaluate", "package"]
 CONTRACT = {
@@ -107,95 +98,3 @@ def test_changed_epochs_rerun_training_and_what_follows_and_the_champion_must_be
     assert "same test clips. Received: 1.0000 against 1.0000" in output
     # The same seed, and a patience that is never tried: the metrics are the same to the last digit.
     assert metrics_but_time(project) == before
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, fading_dataset: Path) -> Project:
-    project = make_project(tmp_path_factory.mktemp("killed"))
-    project.set(dataset={"name": "folder", "path": str(fading_dataset)}, **SMALL)
-    return project
-
-
-def kill_when(project: Project, command: list[str], seen: Path | str) -> None:
-    """Starts a command, and kills it and all its children once a file is there or a line is printed."""
-    process = project.start(*command)
-    assert process.stdout is not None
-    deadline = time.monotonic() + 120
-    for line in process.stdout:
-        if (isinstance(seen, str) and seen in line) or (isinstance(seen, Path) and any(seen.parent.glob(seen.name))):
-            break
-        assert time.monotonic() < deadline
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert process.returncode == -signal.SIGKILL
-    process.stdout.close()
-
-
-def test_a_killed_extract_and_a_killed_train_are_made_good(project: Project) -> None:
-    kill_when(project, ["dvc", "repro", "extract"], "pipelines.extract")
-    assert "extract" in stages_run(project.repro("extract"))
-    store = StoredClips(project.root / "artifacts/clips")
-    assert len(store) == 32
-    kill_when(project, ["dvc", "repro", "train"], "Epoch 3/")
-    assert not (project.root / "artifacts/model/classifier.json").exists()
-    output = project.repro("train")
-    assert stages_run(output) == ["train"]
-    epochs = re.findall(r"Epoch (\d+)/40", output)
-    # The model's goes on, also in MLflow's run; the baseline's comes after it.
-    assert epochs == [*map(str, range(3, 41)), *map(str, range(1, 41))]
-    with closing(sqlite3.connect(project.root / "mlflow.db")) as mlflow_store:
-        assert mlflow_store.execute("select status from runs").fetchall() == [("FINISHED",)]
-        assert mlflow_store.execute("select count(*) from inputs where source_type = 'DATASET'").fetchall() == [(2,)]
-    assert len(list((project.root / "artifacts/training/epochs").iterdir())) == 40
-    ActionClassifier.load(project.root / "artifacts/model")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return write_fading_dataset(tmp_path / "clips", groups=4, clips=1)
-
-
-def test_a_corrupt_clip_stops_the_pipeline_and_is_named(project: Project, folder: Path) -> None:
-    (folder / "Darken" / "v_Darken_g03_c09.avi").write_bytes(b"RIFF but no more")
-    project.set(dataset={"path": str(folder)})
-    output = project.repro("extract", fails=True)
-    assert "**FAILED**: every clip can be read" in output
-    assert "Darken/v_Darken_g03_c09.avi" in output
-    assert "error: all" in output
-    assert "Traceback" not in output
-
-
-def test_one_action_is_a_message(project: Project, folder: Path) -> None:
-    shutil.rmtree(folder / "Darken")
-    project.set(dataset={"path": str(folder)})
-    output = project.repro("extract", fails=True)
-    assert "error: a dataset must hold clips of at least 2 actions" in output
-    assert "Traceback" not in output
-
-
-def test_an_action_in_one_group_is_a_message(project: Project, folder: Path) -> None:
-    for group in (2, 3, 4):
-        (folder / "Darken" / f"v_Darken_g{group:02d}_c01.avi").unlink()
-    project.set(dataset={"path": str(folder)})
-    output = project.repro("extract", fails=True)
-    assert "too few groups: 'Darken' in 1" in output
-    assert "Traceback" not in output
-
-
-def test_an_unknown_parameter_is_a_message(project: Project, fading_dataset: Path) -> None:
-    project.set(dataset={"path": str(fading_dataset)}, train={"epoch": 3})
-    output = project.repro("train", fails=True)
-    assert "Received: 'train.epoch'. Did you mean 'epochs'?" in output
-    assert "Traceback" not in output
-
-
-REAL = ROOT.parent / "shared" / "real-clips"
-
-
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real clips are not beside the repository")
-def test_real_clips_reach_the_store(project: Project) -> None:
-    values = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    (project.root / "params.yaml").write_text(values, encoding="utf-8")
-    project.set(dataset={"name": "folder", "path": str(REAL / "weizmann")})
-    project.repro("extract")
-    assert len(StoredClips(project.root / "artifacts/clips")) == 36
