@@ -224,7 +224,7 @@ feedback.addEventListener("submit", async (event) => {
 function recall() {
   try {
     const remembered = JSON.parse(localStorage.getItem(MEMORY) ?? "[]");
-    return Array.isArray(remembered) ? remembered.filter((entry) => entry?.prediction?.video) : [];
+    return Array.isArray(remembered) ? remembered.filter((entry) => entry?.prediction?.video && entry.prediction.label) : [];
   } catch {
     return [];
   }
