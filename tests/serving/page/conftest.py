@@ -171,6 +171,8 @@ def context(browser: Browser, host: Site, options: dict[str, Any]) -> Iterator[B
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
     opened = context.new_page()
+    # Playwright takes the browser's dialog over once someone listens, but does not wait until it has: a key is faster.
+    opened.on("filechooser", lambda chooser: None)
     opened.goto("/")
     expect(opened.get_by_role("button", name="Jump Rope", exact=True)).to_be_visible()  # the samples are here
     return opened
