@@ -56,6 +56,11 @@ class Server:
     def decoders(self) -> list[psutil.Process]:
         return children_running(self.process.pid, "serving.decoder")
 
+    def only_decoder(self) -> psutil.Process:
+        """Its decoder, once that of earlier jobs has gone, and any that was killed."""
+        (decoder,) = wait_for(lambda: len(found := self.decoders) == 1 and found)
+        return decoder
+
     def leftovers(self) -> list[Path]:
         """Files of requests that are over."""
         return [path for path in (self.state / "workers").glob("*/*") if path.name != "lock"]
@@ -157,7 +162,7 @@ def halted(narrow: Server, films: Path) -> Iterator[psutil.Process]:
     """The decoder of `narrow`, standing still: it stands for a video that takes long."""
     with narrow.client() as client:  # one that has answered is there and ready
         client.post("/predict_file", files={"video": (films / "grey.avi").read_bytes()}).raise_for_status()
-    (decoder,) = wait_for(lambda: narrow.decoders)
+    decoder = narrow.only_decoder()
     decoder.suspend()
     yield decoder
     with suppress(psutil.NoSuchProcess):

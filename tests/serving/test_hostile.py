@@ -181,7 +181,7 @@ def test_playlists_open_nothing(server: Server, spy: Spy, films: Path) -> None:
 def test_a_decoder_opens_no_address_even_if_it_is_asked_to(server: Server, spy: Spy) -> None:
     address = f"http://127.0.0.1:{spy.port}/film.avi"
     ask = f"import cv2; print(cv2.VideoCapture({address!r}, cv2.CAP_FFMPEG).isOpened())"
-    (decoder,) = server.decoders
+    decoder = server.only_decoder()
     told = subprocess.run([sys.executable, "-c", ask], env=decoder.environ(), capture_output=True, text=True)
     assert told.stdout == "False\n"
     assert spy.calls == []
@@ -259,7 +259,7 @@ def test_forms_that_are_none(server: Server, kind: str, body: bytes) -> None:
 
 def test_a_client_that_leaves_stops_its_work(server: Server, films: Path) -> None:
     host, port = server.address.removeprefix("http://").split(":")
-    (decoder,) = wait_for(lambda: server.decoders)
+    decoder = server.only_decoder()
     decoder.suspend()  # so that the work takes as long as it may, 30 s
     video = (films / "grey.avi").read_bytes()
     head = b'--b\r\nContent-Disposition: form-data; name="video"; filename="x"\r\n\r\n'

@@ -220,7 +220,7 @@ def check_expiry(store: JobStore, owner: str) -> None:
 
 def test_after_a_crash_nothing_is_left_and_its_jobs_fail(serve: Serve, films: Path) -> None:
     first = serve()
-    (decoder,) = first.decoders
+    decoder = first.only_decoder()
     decoder.suspend()
     host, port = first.address.removeprefix("http://").split(":")
     with first.client() as client, socket.create_connection((host, int(port))) as connection:

@@ -41,7 +41,7 @@ def test_a_decoder_killed_in_the_middle_is_tried_once_more(narrow: Server, halte
 
 
 def test_a_decoder_knows_no_secret_and_has_limits(locked: Server) -> None:
-    (decoder,) = locked.decoders
+    decoder = locked.only_decoder()
     environment = decoder.environ()
     assert not [name for name in environment if name.startswith("ACTREEL")]
     assert "sesame" not in str(environment)
