@@ -191,8 +191,9 @@ def test_ten_minutes_take_no_more_memory_than_seconds(serve: Serve, films: Path,
         result = client.get(f"/jobs/{job}").json()["result"]
     assert result["video"]["duration_s"] == pytest.approx(600)
     assert len(result["segments"]) > 2
-    # The 2400 frames that are sampled are 7 MB as the model takes them, and 88 MB as they are decoded.
-    assert long - short < 8e6
+    # The 2400 frames that are sampled are 88 MB as they are decoded. Those of the short film are seen in a few looks
+    # only, between which a worker's memory differs by up to 8 MB; as the model takes them, all 2400 would be 7 MB.
+    assert long - short < 20e6
 
 
 def test_results_are_kept_for_a_limited_time(tmp_path: Path) -> None:
