@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from actreel.classifier import ClassifierCard, Provenance
-from actreel.config import ClipSpec
+from actreel.config import ClipSpec, TrainParams, load_params
 
 # A busy machine is no reason to fail.
 settings.register_profile("actreel", deadline=None)
@@ -50,6 +50,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def patience(seconds: float) -> float:
     """A limit for an idle machine, in wall-clock seconds here and now: longer where others want the processor too."""
     return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def train_params(**changes: Any) -> TrainParams:
+    """The training of params.yaml, with some of it changed."""
+    return TrainParams.model_validate(load_params(ROOT / "params.yaml").train.model_dump() | changes)
 
 
 WriteVideo = Callable[..., Path]

@@ -12,6 +12,7 @@ from actreel.config import ClipSpec, TrainParams
 from actreel.dataset.store import Store, StoredClips, write_store
 from actreel.errors import ConfigError
 from actreel.features import StoredFeatures
+from tests.conftest import train_params
 
 SPEC = ClipSpec(num_frames=4, height=8, width=8, sampling="uniform")
 LABELS = ["Left", "Right", "Jump"]
@@ -21,11 +22,8 @@ ROWS["sha256"] = ROWS["clip"]
 
 
 def params_of(**changes: Any) -> TrainParams:
-    values = {
-        "epochs": 3, "batch_size": 5, "learning_rate": 0.01, "patience": 3, "mirror": False, "balance": False,
-        "refit": False, "false_accept_rate": 0.05, "seed": 0,
-    }  # fmt: skip
-    return TrainParams.model_validate(values | changes)
+    small = {"epochs": 3, "batch_size": 5, "learning_rate": 0.01, "patience": 3}
+    return train_params(**small | changes)
 
 
 @pytest.fixture(scope="module")

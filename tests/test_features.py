@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 
 from actreel import features
-from actreel.config import ClipSpec, ModelParams, TrainParams
+from actreel.config import ClipSpec, ModelParams
 from actreel.dataset.records import clips_of, index_videos
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.errors import DatasetError, ModelError
 from actreel.features import StoredFeatures, encode_clips, open_inputs
 from actreel.models import build_encoder
 from actreel.training import complete, fitted_part, predict, train
-from tests.conftest import write_fading_dataset
+from tests.conftest import train_params, write_fading_dataset
 
 SPEC = ClipSpec(num_frames=3, height=32, width=48, sampling="uniform")
 FROZEN = ModelParams(
@@ -115,17 +115,7 @@ def test_a_head_is_fitted_to_features_and_then_joined_to_its_encoder(
     inputs = open_inputs(folder / "clips", folder / "features")
     assert isinstance(inputs, StoredFeatures)
     rows = {split: clips_of(index, split) for split in ("train", "val", "test")}
-    params = TrainParams(
-        epochs=2,
-        batch_size=2,
-        learning_rate=0.01,
-        patience=2,
-        mirror=True,
-        balance=False,
-        refit=False,
-        false_accept_rate=0.05,
-        seed=0,
-    )
+    params = train_params(epochs=2, batch_size=2, learning_rate=0.01, patience=2, mirror=True)
     fitted, _ = train(FROZEN, params, inputs, rows, LABELS)
     mean, variance = fitted.get_layer("normalise").get_weights()
     learned = inputs.take(rows["train"]["clip"].tolist()).reshape(-1, 1280)

@@ -13,19 +13,26 @@ import pandas as pd
 import pytest
 
 from actreel.backend import keras
-from actreel.config import ClipSpec, ModelParams, TrainParams
+from actreel.config import ClipSpec, ModelParams
 from actreel.dataset.store import StoredClips, write_store
 from actreel.errors import ModelError
 from actreel.features import StoredFeatures, encode_clips, open_inputs
 from actreel.models import ENCODER, HEAD, PRETRAINED, build_encoder, export_onnx
 from actreel.training import complete, epoch_models, fitted_part, predict, train
+from tests.conftest import train_params
 
 SPEC = ClipSpec(num_frames=2, height=16, width=16, sampling="uniform")
 MODEL = ModelParams(encoder="efficientnet_lite0", weights="imagenet", head="mean", motion="none", units=4, dropout=0.1)
-PARAMS = TrainParams(
-    epochs=2, batch_size=4, learning_rate=0.01, patience=5, mirror=False, balance=False, refit=False,
-    false_accept_rate=0.05, fine_tune=1, fine_tune_epochs=2, fine_tune_rate=0.01, crop=0.1, seed=0,
-)  # fmt: skip
+PARAMS = train_params(
+    epochs=2,
+    batch_size=4,
+    learning_rate=0.01,
+    patience=5,
+    fine_tune=1,
+    fine_tune_epochs=2,
+    fine_tune_rate=0.01,
+    crop=0.1,
+)
 LABELS = ["Dark", "Light"]
 INDEX = pd.DataFrame({"clip": [f"{place:02d}" for place in range(12)]})
 INDEX["action"] = [LABELS[place % 2] for place in range(12)]

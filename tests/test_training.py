@@ -19,25 +19,15 @@ from actreel.evaluation import sharpened
 from actreel.fitting import learning_rate
 from actreel.models import export_onnx
 from actreel.training import cool, epoch_models, predict, targets_of, train
-from tests.conftest import ROOT
+from tests.conftest import ROOT, train_params
 
 SPEC = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
 LSTM = ModelParams(encoder="small_cnn", weights="none", head="lstm", motion="none", units=16, dropout=0.0)
 
 
-def train_params(**changes: Any) -> TrainParams:
-    values = {
-        "epochs": 2,
-        "batch_size": 8,
-        "learning_rate": 0.01,
-        "patience": 30,
-        "mirror": False,
-        "balance": False,
-        "refit": False,
-        "false_accept_rate": 0.05,
-        "seed": 0,
-    }
-    return TrainParams.model_validate(values | changes)
+def params_of(**changes: Any) -> TrainParams:
+    small = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "patience": 30}
+    return train_params(**small | changes)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +55,7 @@ def test_an_lstm_learns_order_and_the_mean_cannot(store: StoredClips, rows: dict
     accuracy = {}
     for head in ("lstm", "mean"):
         params = LSTM.model_copy(update={"head": head})
-        model, curve = train(params, train_params(epochs=40), store, rows, labels)
+        model, curve = train(params, params_of(epochs=40), store, rows, labels)
         assert curve["epoch"].tolist() == list(range(1, len(curve) + 1))
         answers = predict(model, store, rows["test"], 8).argmax(axis=1)
         accuracy[head] = (np.array(labels)[answers] == rows["test"]["action"]).mean()
@@ -75,9 +65,9 @@ def test_an_lstm_learns_order_and_the_mean_cannot(store: StoredClips, rows: dict
 
 def test_a_refit_learns_from_the_validation_clips_too(store: StoredClips, rows: dict[str, pd.DataFrame]) -> None:
     labels = ["Brighten", "Darken"]
-    refitted, curve = train(LSTM, train_params(epochs=1, refit=True), store, rows, labels)
+    refitted, curve = train(LSTM, params_of(epochs=1, refit=True), store, rows, labels)
     both = pd.concat([rows["train"], rows["val"]], ignore_index=True)
-    at_once, _ = train(LSTM, train_params(epochs=1), store, {"train": both, "val": rows["val"]}, labels)
+    at_once, _ = train(LSTM, params_of(epochs=1), store, {"train": both, "val": rows["val"]}, labels)
     assert len(curve) == 1
     for weights, expected in zip(refitted.get_weights(), at_once.get_weights(), strict=True):
         np.testing.assert_array_equal(weights, expected)
@@ -87,9 +77,7 @@ def test_the_same_seed_gives_the_same_weights(store: StoredClips, rows: dict[str
     labels = ["Brighten", "Darken"]
     params = LSTM.model_copy(update={"dropout": 0.2})
     first, second, other = (
-        np.concatenate(
-            [w.ravel() for w in train(params, train_params(seed=seed), store, rows, labels)[0].get_weights()]
-        )
+        np.concatenate([w.ravel() for w in train(params, params_of(seed=seed), store, rows, labels)[0].get_weights()])
         for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, second)
@@ -100,7 +88,7 @@ def test_what_is_learned_from_mixed_and_varied_clips_is_judged_on_plain_ones(
     store: StoredClips, rows: dict[str, pd.DataFrame], tmp_path: Path
 ) -> None:
     labels = ["Brighten", "Darken"]
-    params = train_params(
+    params = params_of(
         epochs=40, mixup=0.2, label_smoothing=0.1, crop=0.2, colour=0.1, speed=0.2, jitter=0.5, schedule="cosine",
         warmup=2, precision="mixed_bfloat16",
     )  # fmt: skip
@@ -128,7 +116,7 @@ def test_what_is_learned_from_mixed_and_varied_clips_is_judged_on_plain_ones(
     ],
 )
 def test_the_learning_rate_rises_and_falls(changes: dict[str, Any], rates: list[float]) -> None:
-    schedule = learning_rate(train_params(epochs=10, **changes), 10)
+    schedule = learning_rate(params_of(epochs=10, **changes), 10)
     steps = (0, 10 if "warmup" in changes else 50, 100)
     shown = [schedule if isinstance(schedule, float) else float(schedule(step)) for step in steps]
     assert shown == pytest.approx(rates, abs=1e-7)
@@ -136,14 +124,14 @@ def test_the_learning_rate_rises_and_falls(changes: dict[str, Any], rates: list[
 
 def test_a_temperature_ends_up_in_the_weights(store: StoredClips, rows: dict[str, pd.DataFrame]) -> None:
     labels = ["Brighten", "Darken"]
-    model, _ = train(LSTM, train_params(), store, rows, labels)
+    model, _ = train(LSTM, params_of(), store, rows, labels)
     before = predict(model, store, rows["test"], 8)
     cool(model, 2.0)
     np.testing.assert_allclose(predict(model, store, rows["test"], 8), sharpened(before, 0.5), atol=1e-5)
 
 
 def test_weights_of_every_epoch_are_kept(store: StoredClips, rows: dict[str, pd.DataFrame], tmp_path: Path) -> None:
-    model, curve = train(LSTM, train_params(epochs=3), store, rows, ["Brighten", "Darken"], epoch_weights=tmp_path)
+    model, curve = train(LSTM, params_of(epochs=3), store, rows, ["Brighten", "Darken"], epoch_weights=tmp_path)
     last = [weights.copy() for weights in model.get_weights()]
     losses = [
         float(np.mean([then.test_on_batch(clips, targets)[0] for clips, targets in clip_batches(
@@ -157,12 +145,12 @@ def test_weights_of_every_epoch_are_kept(store: StoredClips, rows: dict[str, pd.
 
 def test_a_loss_that_is_no_number_is_a_message(store: StoredClips, rows: dict[str, pd.DataFrame]) -> None:
     with pytest.raises(ModelError, match=r"Lower train\.learning_rate \(now 1e\+38\)"):
-        train(LSTM, train_params(learning_rate=1e38, epochs=4), store, rows, ["Brighten", "Darken"])
+        train(LSTM, params_of(learning_rate=1e38, epochs=4), store, rows, ["Brighten", "Darken"])
 
 
 def test_onnx_gives_keras_s_probabilities(store: StoredClips, rows: dict[str, pd.DataFrame], tmp_path: Path) -> None:
     labels = ["Brighten", "Darken"]
-    model, _ = train(LSTM, train_params(), store, rows, labels)
+    model, _ = train(LSTM, params_of(), store, rows, labels)
     export_onnx(model, tmp_path / "model.onnx")
     provenance = Provenance(dataset="x", data_version="x", run_id="x", git_commit="x", trained_at="x")
     ClassifierCard(labels=tuple(labels), clip=SPEC, provenance=provenance).save(tmp_path)
