@@ -17,9 +17,9 @@ def main() -> None:
     encoder, folder = sys.argv[1], Path(sys.argv[2])
     os.environ["BENTOML_HOME"] = str(folder / "store")  # before BentoML is imported
 
-    from actreel.classifier import ONNX_FILE, ClassifierCard, Provenance
+    from actreel.classifier import ENCODER_FILE, HEAD_FILE, ClassifierCard, Provenance
     from actreel.config import ClipSpec, ModelParams
-    from actreel.models import build_model, export_onnx
+    from actreel.models import build_model, export_parts
     from pipelines.package import build_bento
 
     spec = ClipSpec(num_frames=20, height=SIDES[encoder], width=SIDES[encoder], sampling="uniform")
@@ -27,7 +27,7 @@ def main() -> None:
     labels = tuple(f"Action{number}" for number in range(10))
     model = folder / "model"
     model.mkdir()
-    export_onnx(build_model(params, spec, len(labels)), model / ONNX_FILE)
+    export_parts(build_model(params, spec, len(labels)), model / ENCODER_FILE, model / HEAD_FILE)
     provenance = Provenance(dataset="none", data_version="", run_id="", git_commit="", trained_at="")
     ClassifierCard(labels=labels, clip=spec, clip_duration_s=7.0, provenance=provenance).save(model)
     build_bento(model, "untrained", {}, {}, folder / "bento")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from actreel import tracking
-from actreel.classifier import CARD_FILE, MODEL_CARD_FILE, ONNX_FILE, ActionClassifier
+from actreel.classifier import CARD_FILE, ENCODER_FILE, HEAD_FILE, MODEL_CARD_FILE, ONNX_FILE, ActionClassifier
 from actreel.config import load_params
 from actreel.dataset.records import TEST, clips_of, read_index
 from actreel.errors import exit_cleanly
@@ -64,7 +64,7 @@ def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Map
     """Puts a model into BentoML's store, builds the Bento around it there, and exports both to a folder.
 
     Args:
-        folder: Holds `model.onnx`, `classifier.json` and, as the registry gives it, `model_card.html`.
+        folder: A model folder and, as the registry gives it, `model_card.html` in it.
         name: The Bento's.
         labels: Which model it is; the service tells them.
         samples: A video of each of a few actions.
@@ -74,10 +74,10 @@ def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Map
         The Bento's tag.
     """
     with bentoml.models.create(MODEL_NAME, labels=dict(labels)) as model:
-        for file in (ONNX_FILE, CARD_FILE):
+        network = [ENCODER_FILE, HEAD_FILE] if (folder / HEAD_FILE).exists() else [ONNX_FILE]
+        page = [MODEL_CARD_FILE] if (folder / MODEL_CARD_FILE).exists() else []  # models were registered without before
+        for file in (CARD_FILE, *network, *page):
             shutil.copy(folder / file, model.path_of(file))
-        if (folder / MODEL_CARD_FILE).exists():  # models were registered without one before
-            shutil.copy(folder / MODEL_CARD_FILE, model.path_of(MODEL_CARD_FILE))
         for action, video in samples.items():
             sample = Path(model.path_of("samples")) / action / video.name
             sample.parent.mkdir(parents=True)

@@ -4,14 +4,14 @@ import shutil
 from datetime import UTC, datetime
 
 from actreel import tracking
-from actreel.classifier import ONNX_FILE, ClassifierCard, Provenance
+from actreel.classifier import ENCODER_FILE, HEAD_FILE, ONNX_FILE, ClassifierCard, Provenance
 from actreel.config import load_params
 from actreel.dataset.records import SPLITS, TEST, TRAIN, VAL, clips_of, data_version, labels_of, read_index, usable
 from actreel.dataset.store import StoredClips
 from actreel.errors import exit_cleanly
 from actreel.evaluation import fit_temperature
 from actreel.features import open_inputs
-from actreel.models import embedding_of, export_onnx, with_distance
+from actreel.models import embedding_of, export_onnx, export_parts, with_distance
 from actreel.rejection import fit_familiar, threshold, unknown_halves
 from actreel.resume import resume_folder
 from actreel.segments import window_length
@@ -71,7 +71,9 @@ def main() -> None:
         familiar = fit_familiar(
             predict(embedding, inputs, rows[TRAIN], params.train.batch_size), targets_of(rows[TRAIN], labels)
         )
-        export_onnx(with_distance(model, familiar.whitening, familiar.offset, familiar.centres), MODEL / ONNX_FILE)
+        measuring = with_distance(model, familiar.whitening, familiar.offset, familiar.centres)
+        export_onnx(measuring, MODEL / ONNX_FILE)
+        export_parts(measuring, MODEL / ENCODER_FILE, MODEL / HEAD_FILE)
         max_distance = None
         unknown, _ = unknown_halves(index)
         if len(unknown):

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actreel.classifier import ActionClassifier
+from actreel.classifier import ActionClassifier, Scores
 from actreel.segments import WindowBuffer, WindowPlan, segments_of
 from actreel.video import VideoInfo
 from serving.answers import (
@@ -163,23 +163,20 @@ class Recogniser:
             async for message in messages:
                 match message:
                     case Plan(plan, info):
-                        watched, buffer = Watched(plan, info), WindowBuffer(plan)
+                        watched, buffer = Watched(plan, info), WindowBuffer(plan, self.classifier.encode)
                     case Thumbnail(number, jpeg) if thumbnails is not None:
                         (thumbnails / f"{number}.jpg").write_bytes(jpeg)
                     case Frames(pixels) if watched is not None and buffer is not None:
-                        for frame in np.frombuffer(pixels, dtype=np.uint8).reshape(-1, *shape):
-                            clip = buffer.push(frame)
-                            if clip is None:
-                                continue
-                            arrived = time.perf_counter()
-                            decode_s += arrived - since
-                            scores = await asyncio.to_thread(self.classifier.score, clip[np.newaxis])
-                            since = time.perf_counter()
-                            model_s += since - arrived
+                        arrived = time.perf_counter()
+                        decode_s += arrived - since
+                        frames = np.frombuffer(pixels, dtype=np.uint8).reshape(-1, *shape)
+                        for scores in await asyncio.to_thread(self._score, buffer, frames):
                             watched.windows.append(scores.probabilities[0])
                             watched.distances.append(float(scores.distances[0]))
                             if on_progress is not None:
                                 on_progress(*self._so_far(watched))
+                        since = time.perf_counter()
+                        model_s += since - arrived
                     case Done(info) if watched is not None and len(watched.windows) == watched.plan.num_windows:
                         watched.info = info
                         watched.decode_s = decode_s + time.perf_counter() - since
@@ -188,6 +185,9 @@ class Recogniser:
                     case _:
                         raise DecoderDiedError("a message out of turn")
         raise DecoderDiedError("no end")
+
+    def _score(self, buffer: WindowBuffer, frames: NDArray[np.uint8]) -> list[Scores]:
+        return [self.classifier.score_encoded(window) for window in buffer.push(frames)]
 
     def _so_far(self, watched: Watched) -> tuple[float, list[Segment]]:
         seen = segments_of(np.stack(watched.windows), watched.plan, watched.info.duration_s)

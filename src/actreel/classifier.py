@@ -1,7 +1,9 @@
 """The trained recogniser as everyone uses it: ONNX Runtime, no TensorFlow.
 
 A model folder holds `model.onnx` and `classifier.json`. The labels and the clip settings travel with the weights, so
-nothing that predicts reads params.yaml.
+nothing that predicts reads params.yaml. Where the network sees each frame by itself before it sees the clip, the folder
+also holds these two parts of it, `encoder.onnx` and `head.onnx`: over a long video, overlapping windows then share
+frames that are encoded once.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -20,6 +23,8 @@ from actreel.errors import ModelError
 from actreel.segments import Recognition, recognise
 
 ONNX_FILE = "model.onnx"
+ENCODER_FILE = "encoder.onnx"
+HEAD_FILE = "head.onnx"
 CARD_FILE = "classifier.json"
 MODEL_CARD_FILE = "model_card.html"
 TOP_K = 5
@@ -107,20 +112,27 @@ class ActionClassifier:
         card: Labels, clip settings and provenance.
     """
 
-    def __init__(self, card: ClassifierCard, session: onnxruntime.InferenceSession) -> None:
+    def __init__(
+        self, card: ClassifierCard, network: onnxruntime.InferenceSession, encoder: onnxruntime.InferenceSession | None
+    ) -> None:
         self.card = card
-        self._session = session
-        self._input = session.get_inputs()[0].name
-        shape = tuple(session.get_inputs()[0].shape[1:])
-        outputs = session.get_outputs()[0].shape[1]
-        if card.max_distance is not None and len(session.get_outputs()) < 2:
+        self._network = network
+        self._encoder = encoder
+        # Of clips; or of a clip's features, if frames have an encoder of their own.
+        self._window_shape = tuple(network.get_inputs()[0].shape[1:])
+        if card.max_distance is not None and len(network.get_outputs()) < 2:
             raise ModelError(
                 f"with max_distance in {CARD_FILE}, {ONNX_FILE} must have a second output, the distance. "
                 "Received: one output. Make both anew with: dvc repro"
             )
-        if shape != card.clip.shape or outputs != len(card.labels):
+        shape, fits = self._window_shape, True
+        if encoder is not None:
+            shape = (shape[0], *encoder.get_inputs()[0].shape[1:])
+            fits = tuple(encoder.get_outputs()[0].shape[1:]) == self._window_shape[1:]
+        outputs = network.get_outputs()[0].shape[1]
+        if not fits or shape != card.clip.shape or outputs != len(card.labels):
             raise ModelError(
-                f"{ONNX_FILE} and {CARD_FILE} must belong together. Received: {shape} to {outputs}, "
+                f"the network and {CARD_FILE} must belong together. Received: {shape} to {outputs}, "
                 f"for clips of {card.clip.shape} and {len(card.labels)} labels."
             )
 
@@ -129,13 +141,15 @@ class ActionClassifier:
         """Opens a model folder.
 
         Args:
-            folder: Holds `model.onnx` and `classifier.json`.
+            folder: Holds `classifier.json`, and `model.onnx` or its parts `encoder.onnx` and `head.onnx`; the parts are
+                taken where there are both.
             threads: Threads for one prediction; 0 takes all cores.
 
         Raises:
             ModelError: A file is missing or damaged, or the two do not belong together.
         """
-        for name in (CARD_FILE, ONNX_FILE):
+        in_parts = all((folder / part).is_file() for part in (ENCODER_FILE, HEAD_FILE))
+        for name in (CARD_FILE, *([] if in_parts else [ONNX_FILE])):
             if not (folder / name).is_file():
                 raise ModelError(
                     f"a model folder must hold {ONNX_FILE} and {CARD_FILE}. Received: '{folder}' without {name}. "
@@ -145,17 +159,37 @@ class ActionClassifier:
             card = ClassifierCard.model_validate_json((folder / CARD_FILE).read_text(encoding="utf-8"))
         except (ValidationError, UnicodeDecodeError) as error:
             raise ModelError(f"'{folder / CARD_FILE}' must be a classifier's card. {error}") from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        # Planned memory comes on top of what the first run took: 150 MB for EfficientNet-Lite0, and no faster.
-        options.enable_mem_pattern = False
-        # Threads that wait for work without sleeping take the processor from the decoder.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            session = onnxruntime.InferenceSession(str(folder / ONNX_FILE), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's own errors share no other base
-            raise ModelError(f"'{folder / ONNX_FILE}' must be an ONNX model. {error}") from error
-        return cls(card, session)
+        if in_parts:
+            return cls(card, _open(folder / HEAD_FILE, threads), _open(folder / ENCODER_FILE, threads))
+        return cls(card, _open(folder / ONNX_FILE, threads), None)
+
+    def encode(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
+        """What windows are made of, for frames one by one.
+
+        Args:
+            frames: uint8 (n, H, W, 3), RGB, as `fit_frame` gives them.
+
+        Returns:
+            float32 (n, F), or the frames as they are, if the network has no part that sees one frame.
+
+        Raises:
+            ModelError: The frames have another shape or dtype.
+        """
+        if frames.dtype != np.uint8 or frames.shape[1:] != self.card.clip.shape[1:]:
+            raise ModelError(
+                f"frames must be uint8 (n, {', '.join(map(str, self.card.clip.shape[1:]))}). "
+                f"Received: {frames.dtype} {frames.shape}"
+            )
+        return frames if self._encoder is None else _run(self._encoder, frames)[0]
+
+    def score_encoded(self, encoded: NDArray[Any]) -> Scores:
+        """Scores clips of encoded frames.
+
+        Args:
+            encoded: What `encode` gave for the N x T frames of N clips, in any shape that keeps their order.
+        """
+        probabilities, *distances = _run(self._network, encoded.reshape(-1, *self._window_shape))
+        return Scores(probabilities, distances[0] if distances else np.zeros(len(probabilities), dtype=np.float32))
 
     def score(self, clips: NDArray[np.uint8]) -> Scores:
         """Scores clips.
@@ -171,8 +205,7 @@ class ActionClassifier:
                 f"clips must be uint8 (N, {', '.join(map(str, self.card.clip.shape))}). "
                 f"Received: {clips.dtype} {clips.shape}"
             )
-        probabilities, *distances = self._session.run(None, {self._input: clips})
-        return Scores(probabilities, distances[0] if distances else np.zeros(len(clips), dtype=np.float32))
+        return self.score_encoded(self.encode(clips.reshape(-1, *self.card.clip.shape[1:])))
 
     def knows(self, distances: NDArray[np.float32]) -> bool:
         """Whether a video shows one of the actions at all, by the middle one of its windows' distances."""
@@ -184,10 +217,10 @@ class ActionClassifier:
         Raises:
             VideoError: The file cannot be decoded.
         """
-        return recognise(path, self.card.clip, self.card.clip_duration_s, self._score_window)
+        return recognise(path, self.card.clip, self.card.clip_duration_s, self.encode, self._score_window)
 
-    def _score_window(self, clip: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
-        scores = self.score(clip[np.newaxis])
+    def _score_window(self, window: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
+        scores = self.score_encoded(window)
         return scores.probabilities[0], float(scores.distances[0])
 
     def predict(self, path: Path) -> tuple[Scored, ...]:
@@ -205,3 +238,21 @@ class ActionClassifier:
         """The surest actions of one clip's probabilities, float32 (K,); at most 5."""
         order = np.argsort(-probabilities, kind="stable")[:TOP_K]
         return tuple(Scored(self.card.labels[place], float(probabilities[place])) for place in order)
+
+
+def _open(file: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # Planned memory comes on top of what the first run took: 150 MB for EfficientNet-Lite0, and no faster.
+    options.enable_mem_pattern = False
+    # Threads that wait for work without sleeping take the processor from the decoder.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own errors share no other base
+        raise ModelError(f"'{file}' must be an ONNX model. {error}") from error
+
+
+def _run(session: onnxruntime.InferenceSession, batch: NDArray[Any]) -> list[NDArray[np.float32]]:
+    outputs: list[NDArray[np.float32]] = session.run(None, {session.get_inputs()[0].name: batch})
+    return outputs

@@ -1,8 +1,8 @@
 """Long videos: overlapping windows as long as the training clips, and their answers as segments over time.
 
 A video is cut into equal parts, and the middle frame of each is decoded and resized once. A window is T parts in a
-row, and windows overlap by half, so each frame serves two of them. A video not much longer than one training clip has
-one window, which is exactly `load_clip`'s clip.
+row, and windows overlap by half, so each frame serves two of them, and is encoded for both at once. A video not much
+longer than one training clip has one window, which is exactly `load_clip`'s clip.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,20 +162,26 @@ def stream_parts(
 
 
 class WindowBuffer:
-    """Turns sampled frames, as they come, into the clips of their windows, holding no more than one window."""
+    """Turns sampled frames, as they come, into windows of encoded frames, holding no more than one window.
 
-    def __init__(self, plan: WindowPlan) -> None:
+    Args:
+        plan: The video's windows.
+        encode: The part of the model that sees one frame: uint8 (n, H, W, 3) to an array of n rows.
+    """
+
+    def __init__(self, plan: WindowPlan, encode: Callable[[NDArray[np.uint8]], NDArray[Any]]) -> None:
         self._plan = plan
-        self._frames: list[NDArray[np.uint8]] = []
+        self._encode = encode
+        self._encoded: list[NDArray[Any]] = []
 
-    def push(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-        """Takes the next frame, uint8 (H, W, 3); gives the window that it completes, uint8 (T, H, W, 3), or None."""
-        self._frames.append(frame)
-        if len(self._frames) < self._plan.clip_frames:
-            return None
-        clip = np.stack(self._frames)
-        del self._frames[: self._plan.hop]
-        return clip
+    def push(self, frames: NDArray[np.uint8]) -> list[NDArray[Any]]:
+        """Takes the next frames, uint8 (n, H, W, 3); gives the windows that they complete, T encoded frames each."""
+        self._encoded.extend(self._encode(frames))
+        windows = []
+        while len(self._encoded) >= self._plan.clip_frames:
+            windows.append(np.stack(self._encoded[: self._plan.clip_frames]))
+            del self._encoded[: self._plan.hop]
+        return windows
 
 
 @dataclass(frozen=True)
@@ -248,7 +255,8 @@ def recognise(
     path: Path,
     spec: ClipSpec,
     clip_duration_s: float | None,
-    score: Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], float]],
+    encode: Callable[[NDArray[np.uint8]], NDArray[Any]],
+    score: Callable[[NDArray[Any]], tuple[NDArray[np.float32], float]],
 ) -> Recognition:
     """Watches a video from start to end.
 
@@ -256,29 +264,38 @@ def recognise(
         path: The video.
         spec: Clip settings, the same as in training.
         clip_duration_s: As for `plan_windows`.
-        score: The model: uint8 (T, H, W, 3) to probabilities, float32 (K,), and distance.
+        encode: As for `WindowBuffer`.
+        score: The rest of the model: a window of encoded frames to probabilities, float32 (K,), and distance.
 
     Raises:
         VideoError: The file is missing, is no video, or no frame of it decodes.
     """
     plan = WindowPlan(spec.num_frames, 1, 1)
-    buffer = WindowBuffer(plan)
+    buffer = WindowBuffer(plan, encode)
+    frames: list[NDArray[np.uint8]] = []
     windows: list[tuple[NDArray[np.float32], float]] = []
 
     def begin(new: WindowPlan, info: VideoInfo) -> None:
         nonlocal plan, buffer
-        plan, buffer = new, WindowBuffer(new)
+        plan, buffer = new, WindowBuffer(new, encode)
+        frames.clear()
         windows.clear()
+
+    def watch() -> None:
+        windows.extend(score(window) for window in buffer.push(np.stack(frames)))
+        frames.clear()
 
     stream = stream_parts(path, spec, clip_duration_s, on_plan=begin)
     while True:
         try:
             _, frame = next(stream)
         except StopIteration as end:
+            if frames:
+                watch()
             scores = np.stack([probabilities for probabilities, _ in windows])
             distances = np.array([distance for _, distance in windows], dtype=np.float32)
             info: VideoInfo = end.value
             return Recognition(scores.mean(axis=0), distances, segments_of(scores, plan, info.duration_s), info)
-        clip = buffer.push(frame)
-        if clip is not None:
-            windows.append(score(clip))
+        frames.append(frame)
+        if len(frames) == plan.hop:
+            watch()

@@ -207,6 +207,17 @@ def export_onnx(model: Any, path: Path) -> None:
         model.export(path, format="onnx", verbose=False)
 
 
+def export_parts(model: Any, encoder: Path, head: Path) -> None:
+    """Writes the two parts of a whole model as ONNX, if the first one sees each frame of a video by itself.
+
+    It does not where it is given how the frame differs from the one before, or where it only passes frames on.
+    """
+    frames, features = model.get_layer(ENCODER).input.shape, model.get_layer(ENCODER).output.shape
+    if frames[1:] == model.input.shape[2:] and len(features) == 2:
+        export_onnx(model.get_layer(ENCODER), encoder)
+        export_onnx(model.get_layer(HEAD), head)
+
+
 def _with_outputs(fitted: Any, outputs: Callable[[Any], Any]) -> Any:
     """A head, or a whole model, with other outputs, made from its head."""
     if fitted.name == HEAD:
