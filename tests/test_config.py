@@ -114,6 +114,11 @@ def test_ucf50_needs_its_archive(values: dict[str, Any]) -> None:
         ({"warmup": 30}, r"train\.warmup must be below train\.epochs. Received: 30 with 30 epochs"),
         ({"fine_tune": 1}, r"train\.fine_tune unfreezes .* Received: 1 with encoder 'small_cnn'"),
         ({"encoder": "efficientnet_lite0", "colour": 0.2}, r"train\.colour change frames.* Received: 0.0 and 0.2"),
+        ({"head": "mean_probe"}, r"mean_probe and statistics_probe .* Received: 'mean_probe' with encoder 'small_cnn'"),
+        (
+            {"encoder": "efficientnet_lite0", "head": "mean_probe", "mixup": 0.2},
+            r"a probe is solved for the clips as they are\. Received: train\.mixup 0.2 with head 'mean_probe'",
+        ),
     ],
 )
 def test_training_settings_must_go_together(values: dict[str, Any], changes: dict[str, Any], rule: str) -> None:

@@ -41,7 +41,7 @@ def clip_batches(
         Targets are int64 (B,), or float32 (B, K) if soft.
     """
     read, targets = _reader(store, rows), targets_of(rows, labels)
-    weights = _weights(targets, len(labels))
+    weights = class_weights(targets, len(labels))
 
     def load(positions: Any) -> tuple[Any, ...]:
         aims = tf.gather(targets, positions)
@@ -80,9 +80,9 @@ def training_batches(
         ConfigError: `train.mirror_as` names an action that is none of the labels.
     """
     read, targets = _reader(store, rows), targets_of(rows, labels)
-    weights = _weights(targets, len(labels))
+    weights = class_weights(targets, len(labels))
     dtype = store.take(rows["clip"].tolist()[:1]).dtype
-    mirrored_as = _mirror_targets(params, labels)
+    mirrored_as = mirror_targets(params, labels)
     varied = params.speed or params.jitter or params.crop or params.colour
 
     def load(number: Any, positions: Any) -> tuple[Any, ...]:
@@ -152,13 +152,13 @@ def _reader(store: Store, rows: pd.DataFrame) -> Callable[[Any, Any], Any]:
     return read
 
 
-def _weights(targets: NDArray[np.int64], num_classes: int) -> NDArray[np.float32]:
+def class_weights(targets: NDArray[np.int64], num_classes: int) -> NDArray[np.float32]:
     """float32 (K,): what a clip of each action weighs, so that all actions weigh the same."""
     counts = np.bincount(targets, minlength=num_classes)
     return (len(targets) / (np.count_nonzero(counts) * counts.clip(1))).astype(np.float32)
 
 
-def _mirror_targets(params: TrainParams, labels: list[str]) -> NDArray[np.int64]:
+def mirror_targets(params: TrainParams, labels: list[str]) -> NDArray[np.int64]:
     """int64 (K,): the action that a clip of each shows in a mirror, or -1 where it is not to be mirrored."""
     if unknown := sorted(({*params.mirror_as} | {*params.mirror_as.values()}) - {*labels, None}, key=str):
         raise ConfigError(

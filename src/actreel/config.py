@@ -18,9 +18,14 @@ NO_WEIGHTS = "none"
 PretrainedEncoder = Literal["efficientnet_lite0", "mobilenet_v2", "efficientnet_v2_b0", "resnet50", "vgg16"]
 FrameHead = Literal["mean", "statistics", "lstm", "bilstm", "gru", "attention_lstm", "temporal_conv", "transformer"]
 ClipHead = Literal["convlstm", "cnn3d_attention_lstm"]
+Probe = Literal["mean_probe", "statistics_probe"]
 PRETRAINED_ENCODERS: tuple[str, ...] = get_args(PretrainedEncoder)
 FRAME_HEADS: tuple[str, ...] = get_args(FrameHead)
 CLIP_HEADS: tuple[str, ...] = get_args(ClipHead)
+PROBES: tuple[str, ...] = get_args(Probe)
+
+# What changes training clips or targets from epoch to epoch.
+_VARYING = ("speed", "jitter", "mixup", "label_smoothing")
 
 
 class Section(BaseModel):
@@ -187,9 +192,11 @@ class ModelParams(Section):
         weights: Of an encoder that has learned ImageNet: `imagenet`, `none` (train it from scratch too) or the path of
             a .weights.h5 or .keras file. With weights it stays frozen, and frames are encoded once.
         head: `mean` averages the frames and is blind to order; `statistics` takes each feature's level, spread and
-            trend, and what it learns from them is linear, which suits few clips; `lstm`, `bilstm`, `gru`,
-            `attention_lstm`, `temporal_conv` and `transformer` read them in order; `convlstm` and
-            `cnn3d_attention_lstm` take `pixels`.
+            trend, and what it learns from them is linear; `lstm`, `bilstm`, `gru`, `attention_lstm`, `temporal_conv`
+            and `transformer` read them in order; `convlstm` and `cnn3d_attention_lstm` take `pixels`. `mean_probe` and
+            `statistics_probe` take a frozen encoder and are solved for rather than trained (logistic regression), which
+            suits few clips: an epoch is a weaker penalty on the weights, and of `train` they heed `mirror`,
+            `mirror_as`, `balance`, `refit`, `fine_tune` and `false_accept_rate`.
         motion: `difference` sets beside each frame how much it differs from the one before: in pixels where the
             encoder is trained, in features where it is frozen.
         units: Width of the head.
@@ -198,7 +205,7 @@ class ModelParams(Section):
 
     encoder: Literal["pixels", "small_cnn", PretrainedEncoder]
     weights: str
-    head: Literal[FrameHead, ClipHead]
+    head: Literal[FrameHead, ClipHead, Probe]
     motion: Literal["none", "difference"]
     units: int = Field(ge=1)
     dropout: float = Field(ge=0, lt=1)
@@ -212,6 +219,11 @@ class ModelParams(Section):
                 "Try: dvc exp run -S model.encoder=small_cnn -S model.head=lstm"
             )
         return self
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether the head is solved for rather than trained."""
+        return self.head in PROBES
 
     @property
     def frozen(self) -> bool:
@@ -340,6 +352,18 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _training_fits_the_network(self) -> Params:
+        if self.model.is_probe and not self.model.frozen:
+            raise ValueError(
+                f"the heads {' and '.join(PROBES)} are solved for the features of an encoder that comes with weights. "
+                f"Received: '{self.model.head}' with encoder '{self.model.encoder}' and weights "
+                f"'{self.model.weights}'. Try: dvc exp run -S model.encoder=efficientnet_lite0"
+            )
+        varied = [name for name in _VARYING if getattr(self.train, name)]
+        if self.model.is_probe and varied:
+            raise ValueError(
+                f"a probe is solved for the clips as they are. Received: train.{varied[0]} "
+                f"{getattr(self.train, varied[0])} with head '{self.model.head}'. Set train.{varied[0]} to 0."
+            )
         if self.train.fine_tune and not self.model.frozen:
             raise ValueError(
                 "train.fine_tune unfreezes blocks of an encoder that comes with weights. "

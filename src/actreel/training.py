@@ -27,8 +27,12 @@ from actreel.models import (
     join,
     unfreeze_last_blocks,
 )
+from actreel.probing import fit_probe
 
 _FINE_TUNED = "fine_tuned"
+
+Logs = list[dict[str, float]]
+"""The metrics of each epoch."""
 
 
 def train(
@@ -65,18 +69,18 @@ def train(
         ConfigError: `train.mirror_as` or `train.batch_size` does not fit the clips or devices.
         ModelError: The loss is no number any more, or fine-tuning has no frames.
     """
-    fitted, logs = fit_network(
-        _network(model_params, store, rows["train"], labels),
-        params, store, rows["train"], rows["val"], labels,
-        state=resume and resume / "fit.npz", epoch_weights=epoch_weights, on_epoch=on_epoch,
-    )  # fmt: skip
+
+    def fit(name: str, rows: pd.DataFrame, val: pd.DataFrame | None, **options: Any) -> tuple[Any, Logs]:
+        build = _network(model_params, store, rows, labels)
+        if model_params.is_probe:  # done in less time than a state would take
+            return fit_probe(build, params, store, rows, val, labels, **options)
+        return fit_network(build, params, store, rows, val, labels, state=resume and resume / f"{name}.npz", **options)
+
+    fitted, logs = fit("fit", rows["train"], rows["val"], epoch_weights=epoch_weights, on_epoch=on_epoch)
     if params.refit:
         best = int(np.argmin([epoch["val_loss"] for epoch in logs])) + 1
         both = pd.concat([rows["train"], rows["val"]], ignore_index=True)
-        fitted, _ = fit_network(
-            _network(model_params, store, both, labels), params, store, both, None, labels,
-            state=resume and resume / "refit.npz", epochs=best,
-        )  # fmt: skip
+        fitted, _ = fit("refit", both, None, epochs=best)
     if params.fine_tune:
         fitted, more = _fine_tune(
             model_params, params, store, rows, labels, fitted, len(logs), epoch_weights, resume, on_epoch
@@ -112,7 +116,7 @@ def _fine_tune(
     epoch_weights: Path | None,
     resume: Path | None,
     on_epoch: OnEpoch,
-) -> tuple[Any, list[dict[str, float]]]:
+) -> tuple[Any, Logs]:
     """Trains the encoder's last blocks with the head upon it; keeps what was, where that lowers no validation loss."""
     frames = store.frames if isinstance(store, StoredFeatures) else None
     if frames is None:

@@ -16,6 +16,7 @@ from actreel.config import ClipSpec, ModelParams
 from actreel.errors import ModelError
 from actreel.models.encoders import PRETRAINED, TRAINED
 from actreel.models.families import FAMILIES
+from actreel.models.heads import CLIP_NORMALISE as CLIP_NORMALISE  # from here for those who fit it
 from actreel.models.heads import HEADS
 
 CLIP_INPUT = "clip"
@@ -124,6 +125,8 @@ def join(params: ModelParams, spec: ClipSpec, encoder: Any, head: Any) -> Any:
 def embedding_of(fitted: Any) -> Any:
     """What a clip looks like to the model: the head's last state, and the mean of the frames' features beside it.
 
+    Of a probe it is the mean alone: its state says the same again, and is too wide for a covariance of few clips.
+
     Args:
         fitted: A head, or a whole model.
 
@@ -228,6 +231,8 @@ def _with_outputs(fitted: Any, outputs: Callable[[Any], Any]) -> Any:
 
 def _embedding(head: Any) -> Any:
     features = keras.ops.mean(head.input, axis=tuple(range(1, len(head.input.shape) - 1)))
+    if any(layer.name == CLIP_NORMALISE for layer in head.layers):
+        return features
     return keras.ops.concatenate([head.get_layer(PROBABILITIES).input, features], axis=1)
 
 

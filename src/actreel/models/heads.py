@@ -8,6 +8,8 @@ from typing import Any
 from actreel.backend import keras
 from actreel.config import ModelParams
 
+CLIP_NORMALISE = "normalise_clip"
+
 # Each takes float32 (B, T, F) and gives float32 (B, D); `params.units` is its width, `params.dropout` its dropout.
 
 
@@ -23,9 +25,27 @@ def mean(features: Any, params: ModelParams) -> Any:
 def statistics(features: Any, params: ModelParams) -> Any:
     """Each feature's mean, standard deviation and slope over time, and a linear layer: `units`.
 
-    Statistics pooling (Snyder et al., ICASSP 2018) and, since that is blind to order, how each feature goes with time
-    (after rank pooling, Fernando et al., CVPR 2015). On a frozen encoder all that is learned is linear, which a few
-    dozen clips suffice for; the layer keeps the clip's embedding narrow.
+    On a frozen encoder all that is learned is linear, which a few dozen clips suffice for; the layer keeps the clip's
+    embedding narrow.
+    """
+    return keras.layers.Dense(params.units, name="clip_dense")(_statistics_over_time(features))
+
+
+def mean_probe(features: Any, params: ModelParams) -> Any:
+    """The features' mean over time as it is, for a linear classifier: blind to order."""
+    return _normalise_clip(keras.ops.mean(features, axis=1))
+
+
+def statistics_probe(features: Any, params: ModelParams) -> Any:
+    """Each feature's mean, standard deviation and slope over time as they are, for a linear classifier."""
+    return _normalise_clip(_statistics_over_time(features))
+
+
+def _statistics_over_time(features: Any) -> Any:
+    """float32 (B, T, F) to (B, 3 F): statistics pooling (Snyder et al., ICASSP 2018).
+
+    Beside mean and deviation, since these are blind to order, how each feature goes with time (after rank pooling,
+    Fernando et al., CVPR 2015).
     """
     ops = keras.ops
     level = ops.mean(features, axis=1, keepdims=True)
@@ -36,8 +56,12 @@ def statistics(features: Any, params: ModelParams) -> Any:
     length = ops.sqrt(ops.mean(steps**2, axis=1) + 1e-6)
     spread = ops.sqrt(ops.mean(centred**2, axis=1) + 1e-6)
     slope = ops.mean(centred * steps, axis=1) / length
-    x = ops.concatenate([level[:, 0], spread, slope], axis=-1)
-    return keras.layers.Dense(params.units, name="clip_dense")(x)
+    return ops.concatenate([level[:, 0], spread, slope], axis=-1)
+
+
+def _normalise_clip(x: Any) -> Any:
+    """To mean 0 and variance 1 over the training clips, once the layer is told them; it never learns by itself."""
+    return keras.layers.BatchNormalization(center=False, scale=False, trainable=False, name=CLIP_NORMALISE)(x)
 
 
 def lstm(features: Any, params: ModelParams) -> Any:
@@ -102,5 +126,8 @@ def attend(states: Any, units: int) -> Any:
 
 
 HEADS: dict[str, Callable[[Any, ModelParams], Any]] = {
-    head.__name__: head for head in (mean, statistics, lstm, bilstm, gru, attention_lstm, temporal_conv, transformer)
-}
+    head.__name__: head
+    for head in (
+        mean, statistics, lstm, bilstm, gru, attention_lstm, temporal_conv, transformer, mean_probe, statistics_probe
+    )
+}  # fmt: skip
