@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from actreel.classifier import ActionClassifier
 from actreel.clips import load_clip
@@ -20,6 +21,7 @@ from actreel.segments import (
     WindowBuffer,
     WindowPlan,
     plan_windows,
+    recognise,
     segments_of,
     stream_parts,
     window_length,
@@ -75,13 +77,62 @@ def test_each_window_is_the_clip_of_its_stretch_of_the_video(tmp_path: Path) -> 
     parts = list(stream_parts(path, spec_of(8), 1.28, on_plan=lambda plan, info: plans.append(plan)))
     (plan,) = plans
     assert (plan.num_windows, plan.hop, plan.num_parts) == (5, 4, 24)
-    buffer = WindowBuffer(plan)
-    clips = [clip for _, frame in parts if (clip := buffer.push(frame)) is not None]
+    clips = WindowBuffer(plan, encode=lambda frames: frames).push(np.stack([frame for _, frame in parts]))
     assert len(clips) == plan.num_windows
     for number, clip in enumerate(clips):
         start = number * plan.hop * 4
         expected = [start + 4 * place + 2 for place in range(8)]  # the middle of each part of 4 frames
         np.testing.assert_allclose(clip[:, 8, 8, 0], expected, atol=1)
+
+
+@given(st.data(), st.integers(1, 9), st.integers(1, 9))
+def test_in_whatever_portions_frames_come_the_windows_are_slices_of_the_whole(
+    data: st.DataObject, clip_frames: int, num_windows: int
+) -> None:
+    plan = WindowPlan(clip_frames, data.draw(st.integers(1, clip_frames)), num_windows)
+    frames = np.arange(plan.num_parts, dtype=np.uint8)[:, np.newaxis] * np.ones(3, dtype=np.uint8)
+    borders = sorted(data.draw(st.sets(st.integers(1, plan.num_parts - 1)))) if plan.num_parts > 1 else []
+    encoded: list[int] = []
+
+    def encode(portion: NDArray[np.uint8]) -> NDArray[np.float32]:
+        encoded.extend(portion[:, 0].tolist())
+        return portion[:, :1] * np.float32(0.5)
+
+    buffer = WindowBuffer(plan, encode)
+    windows: list[NDArray[np.float32]] = []
+    for portion in np.split(frames, borders):
+        windows += buffer.push(portion)
+        seen = len(encoded)
+        assert len(windows) == max(0, (seen - clip_frames) // plan.hop + 1), "each is given as soon as it is complete"
+    assert encoded == list(range(plan.num_parts)), "each frame is encoded once, in order"
+    assert len(windows) == num_windows
+    for number, window in enumerate(windows):
+        start = number * plan.hop
+        np.testing.assert_array_equal(window, frames[start : start + clip_frames, :1] * 0.5)
+
+
+@pytest.mark.parametrize("num_frames", [7, 8])
+def test_each_frame_of_a_long_video_is_encoded_once(tmp_path: Path, num_frames: int) -> None:
+    path = write_video_file(tmp_path / "video.avi", grey_frames(range(240)))
+    parts = [frame for _, frame in stream_parts(path, spec_of(num_frames), 1.2)]
+    encoded: list[NDArray[np.uint8]] = []
+    windows: list[NDArray[np.float32]] = []
+
+    def encode(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        encoded.extend(frames)
+        return frames.mean(axis=(1, 2, 3), dtype=np.float32)
+
+    def score(window: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+        windows.append(window)
+        return np.array([0.5, 0.5], dtype=np.float32), 0.0
+
+    recognise(path, spec_of(num_frames), 1.2, encode, score)
+    np.testing.assert_array_equal(encoded, parts)
+    light = np.stack(parts).mean(axis=(1, 2, 3), dtype=np.float32)
+    plan = plan_windows(info_of(240), spec_of(num_frames), 1.2)
+    assert len(windows) == plan.num_windows > 10
+    for number, window in enumerate(windows):
+        np.testing.assert_array_equal(window, light[number * plan.hop :][:num_frames])
 
 
 def test_a_wrong_frame_count_in_the_header_voids_the_first_pass(tmp_path: Path) -> None:
@@ -98,6 +149,16 @@ def test_a_wrong_frame_count_in_the_header_voids_the_first_pass(tmp_path: Path) 
         plan_windows(info_of(n), spec_of(8), 1.2).num_parts for n in (60, 120)
     ]
     assert places[-plans[1].num_parts :] == list(range(plans[1].num_parts))
+    scored: list[NDArray[np.uint8]] = []
+
+    def score(window: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
+        scored.append(window)
+        return np.array([window[0, 0, 0, 0], window[-1, 0, 0, 0]], dtype=np.float32), 0.0
+
+    seen = recognise(path, spec_of(8), 1.2, lambda frames: frames, score)
+    assert len(seen.distances) == plans[1].num_windows
+    second = [[window[0, 0, 0, 0], window[-1, 0, 0, 0]] for window in scored[-plans[1].num_windows :]]
+    np.testing.assert_allclose(seen.probabilities, np.mean(second, axis=0))
 
 
 def test_two_actions_are_two_segments_with_the_border_where_it_is(tmp_path: Path) -> None:
