@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from actreel import tracking
-from actreel.classifier import CARD_FILE, ENCODER_FILE, HEAD_FILE, MODEL_CARD_FILE, ONNX_FILE, ActionClassifier
+from actreel.classifier import CARD_FILE, MODEL_CARD_FILE, ActionClassifier, files_of_network
 from actreel.config import load_params
 from actreel.dataset.records import TEST, clips_of, read_index
 from actreel.errors import exit_cleanly
@@ -74,9 +74,8 @@ def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Map
         The Bento's tag.
     """
     with bentoml.models.create(MODEL_NAME, labels=dict(labels)) as model:
-        network = [ENCODER_FILE, HEAD_FILE] if (folder / HEAD_FILE).exists() else [ONNX_FILE]
         page = [MODEL_CARD_FILE] if (folder / MODEL_CARD_FILE).exists() else []  # models were registered without before
-        for file in (CARD_FILE, *network, *page):
+        for file in (CARD_FILE, *files_of_network(folder), *page):
             shutil.copy(folder / file, model.path_of(file))
         for action, video in samples.items():
             sample = Path(model.path_of("samples")) / action / video.name

@@ -127,43 +127,57 @@ def fading_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_model_folder(
-    folder: Path, spec: ClipSpec, labels: tuple[str, ...], max_distance: float | None = None
+    folder: Path, spec: ClipSpec, labels: tuple[str, ...], max_distance: float | None = None, *, in_parts: bool = False
 ) -> Path:
     """A model folder made by hand: the label at place i of K is the surest for clips of mean brightness i/(K-1).
 
-    A clip's distance is that from the nearest such brightness.
+    A clip's distance is that from the nearest such brightness. In parts, beside the whole, the encoder tells each
+    frame's brightness, and the head takes the mean of them.
     """
     folder.mkdir(parents=True)
+    clip = helper.make_tensor_value_info("clip", TensorProto.UINT8, ["N", *spec.shape])
+    brightness = [
+        helper.make_node("Cast", ["clip"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["pixels", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Div", ["mean", "scale"], ["level"]),
+        helper.make_node("Unsqueeze", ["level", "last"], ["column"]),
+    ]
+    scale = helper.make_tensor("scale", TensorProto.FLOAT, [], [255.0])
+    last = helper.make_tensor("last", TensorProto.INT64, [1], [1])
+    answer = [
+        helper.make_node("Sub", ["column", "centres"], ["apart"]),
+        helper.make_node("Abs", ["apart"], ["gaps"]),
+        helper.make_node("ReduceMin", ["gaps", "last"], ["distance"], keepdims=0),
+        helper.make_node("Mul", ["apart", "apart"], ["square"]),
+        helper.make_node("Mul", ["square", "sharpness"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    outputs = [
+        helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(labels)]),
+        helper.make_tensor_value_info("distance", TensorProto.FLOAT, ["N"]),
+    ]
     centres = np.linspace(0, 1, len(labels), dtype=np.float32)
-    graph = helper.make_graph(
-        [
-            helper.make_node("Cast", ["clip"], ["pixels"], to=TensorProto.FLOAT),
-            helper.make_node("ReduceMean", ["pixels", "axes"], ["mean"], keepdims=0),
-            helper.make_node("Div", ["mean", "scale"], ["level"]),
-            helper.make_node("Unsqueeze", ["level", "last"], ["column"]),
-            helper.make_node("Sub", ["column", "centres"], ["apart"]),
-            helper.make_node("Abs", ["apart"], ["gaps"]),
-            helper.make_node("ReduceMin", ["gaps", "last"], ["distance"], keepdims=0),
-            helper.make_node("Mul", ["apart", "apart"], ["square"]),
-            helper.make_node("Mul", ["square", "sharpness"], ["logits"]),
-            helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
-        ],
-        "brightness",
-        [helper.make_tensor_value_info("clip", TensorProto.UINT8, ["N", *spec.shape])],
-        [
-            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(labels)]),
-            helper.make_tensor_value_info("distance", TensorProto.FLOAT, ["N"]),
-        ],
-        [
-            helper.make_tensor("axes", TensorProto.INT64, [4], [1, 2, 3, 4]),
-            helper.make_tensor("scale", TensorProto.FLOAT, [], [255.0]),
-            helper.make_tensor("last", TensorProto.INT64, [1], [1]),
-            helper.make_tensor("centres", TensorProto.FLOAT, [1, len(labels)], centres),
-            helper.make_tensor("sharpness", TensorProto.FLOAT, [], [-40.0]),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    constants = [
+        last,
+        helper.make_tensor("centres", TensorProto.FLOAT, [1, len(labels)], centres),
+        helper.make_tensor("sharpness", TensorProto.FLOAT, [], [-40.0]),
+    ]
+
+    def write(name: str, *graph: Any) -> None:
+        opset = [helper.make_opsetid("", 18)]
+        model = helper.make_model(helper.make_graph(*graph), opset_imports=opset, ir_version=10)
+        (folder / name).write_bytes(model.SerializeToString())
+
+    axes = helper.make_tensor("axes", TensorProto.INT64, [4], [1, 2, 3, 4])
+    write("model.onnx", [*brightness, *answer], "whole", [clip], outputs, [axes, scale, *constants])
+    if in_parts:
+        frame = helper.make_tensor_value_info("clip", TensorProto.UINT8, ["N", *spec.shape[1:]])
+        column = helper.make_tensor_value_info("column", TensorProto.FLOAT, ["N", 1])
+        axes = helper.make_tensor("axes", TensorProto.INT64, [3], [1, 2, 3])
+        write("encoder.onnx", brightness, "encoder", [frame], [column], [axes, scale, last])
+        features = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", spec.num_frames, 1])
+        mean = helper.make_node("ReduceMean", ["features", "last"], ["column"], keepdims=0)
+        write("head.onnx", [mean, *answer], "head", [features], outputs, constants)
     provenance = Provenance(dataset="grey", data_version="0", run_id="none", git_commit="none", trained_at="never")
     ClassifierCard(labels=labels, clip=spec, max_distance=max_distance, provenance=provenance).save(folder)
     return folder

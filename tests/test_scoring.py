@@ -1,36 +1,89 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from onnx import helper
 
+from actreel import scoring
 from actreel.classifier import ActionClassifier
 from actreel.clips import load_clip, load_views
 from actreel.config import ClipSpec
 from actreel.dataset.store import StoredClips, write_store
-from actreel.scoring import score, score_views
+from actreel.errors import ModelError
+from actreel.scoring import check_parity, score, score_views
 from tests.conftest import grey_frames, write_model_folder, write_video_file
 
+LEVELS = {"a.avi": range(85, 165, 4), "b.avi": range(175, 95, -4)}
+ROWS = pd.DataFrame({"clip": list(LEVELS), "action": "x", "sha256": ["0", "1"]})
 
-def test_stored_frames_and_videos_give_the_same_scores(tmp_path: Path, spec: ClipSpec) -> None:
-    levels = {"a.avi": range(85, 165, 4), "b.avi": range(175, 95, -4)}
-    for name, light in levels.items():
-        write_video_file(tmp_path / "videos" / name, grey_frames(light))
-    rows = pd.DataFrame({"clip": list(levels), "action": "x", "sha256": ["0", "1"]})
-    frames = [load_clip(tmp_path / "videos" / name, spec) for name in levels]
-    write_store(rows, tmp_path / "clips", {"clip": spec.model_dump()}, lambda _: iter(frames))
-    store = StoredClips(tmp_path / "clips")
+
+@pytest.fixture
+def store(tmp_path: Path, spec: ClipSpec) -> StoredClips:
+    """Two clips, whose videos lie beside it in the folder `videos`."""
+    videos = [write_video_file(tmp_path / "videos" / name, grey_frames(light)) for name, light in LEVELS.items()]
+    frames = [load_clip(video, spec) for video in videos]
+    write_store(ROWS, tmp_path / "clips", {"clip": spec.model_dump()}, lambda _: iter(frames))
+    return StoredClips(tmp_path / "clips")
+
+
+def test_stored_frames_and_videos_give_the_same_scores(tmp_path: Path, spec: ClipSpec, store: StoredClips) -> None:
     model = write_model_folder(tmp_path / "model", spec, ("dark", "bright"))
-    stored = score(ActionClassifier.load(model), store, rows, tmp_path / "videos").probabilities
+    stored = score(ActionClassifier.load(model), store, ROWS, tmp_path / "videos").probabilities
     assert stored.argmax(axis=1).tolist() == [0, 1]
 
     # Another size, so that the store does not serve; grey frames are the same in any size.
     larger = write_model_folder(tmp_path / "larger", spec.model_copy(update={"height": 40}), ("dark", "bright"))
-    decoded = score(ActionClassifier.load(larger), store, rows, tmp_path / "videos").probabilities
+    decoded = score(ActionClassifier.load(larger), store, ROWS, tmp_path / "videos").probabilities
     np.testing.assert_allclose(decoded, stored, atol=1e-3)
 
-    videos = [tmp_path / "videos" / name for name in levels]
+    videos = [tmp_path / "videos" / name for name in LEVELS]
     np.testing.assert_allclose(score_views(model, videos, 1), stored, atol=1e-6)
     classifier = ActionClassifier.load(model)
     expected = [classifier.score(load_views(video, spec, 3)).probabilities.mean(axis=0) for video in videos]
     np.testing.assert_allclose(score_views(model, videos, 3), expected, atol=1e-6)
     assert not np.allclose(expected, stored, atol=1e-5)
+
+
+def tamper(network: Path, sharpness: float) -> None:
+    """Makes a network of `write_model_folder` surer, or less sure, of its answers than it was."""
+    model = onnx.load(network)
+    (place,) = (place for place, tensor in enumerate(model.graph.initializer) if tensor.name == "sharpness")
+    model.graph.initializer[place].CopyFrom(helper.make_tensor("sharpness", onnx.TensorProto.FLOAT, [], [sharpness]))
+    onnx.save(model, network)
+
+
+@pytest.mark.parametrize("sharpness", [-41.0, float("nan")])
+@pytest.mark.parametrize(("name", "words"), [("model.onnx", r"in model\.onnx"), ("head.onnx", "as it is served")])
+def test_every_exported_network_must_be_keras_s(
+    tmp_path: Path, spec: ClipSpec, store: StoredClips, name: str, words: str, sharpness: float
+) -> None:
+    model = write_model_folder(tmp_path / "model", spec, ("dark", "bright"), in_parts=True)
+
+    def check(expected: NDArray[np.float32]) -> float:
+        served = score(ActionClassifier.load(model), store, ROWS, tmp_path / "videos").probabilities
+        return check_parity(model, store, ROWS, tmp_path / "videos", served=served, expected=expected, tolerance=1e-4)
+
+    expected = score(ActionClassifier.load(model, whole=True), store, ROWS, tmp_path / "videos").probabilities
+    assert check(expected) < 1e-6
+    assert check(expected + np.float32(5e-5)) == pytest.approx(5e-5, rel=0.01)
+    tamper(model / name, sharpness)
+    with pytest.raises(ModelError, match=rf"to 0\.0001\. Received: .* by the network {words}"):
+        check(expected)
+
+
+def test_the_whole_network_is_asked_about_the_first_clips_only(
+    tmp_path: Path, spec: ClipSpec, store: StoredClips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = write_model_folder(tmp_path / "model", spec, ("dark", "bright"), in_parts=True)
+    rows, videos = ROWS[::-1], tmp_path / "videos"
+    expected = score(ActionClassifier.load(model), store, rows, videos).probabilities
+    tamper(model / "model.onnx", -41.0)
+    whole = score(ActionClassifier.load(model, whole=True), store, rows, videos).probabilities
+    first, second = np.abs(whole - expected).max(axis=1)
+    assert 0 < first < 0.99 * second
+    monkeypatch.setattr(scoring, "WHOLE_CLIPS", 1)
+    parity = check_parity(model, store, rows, videos, served=expected, expected=expected, tolerance=1.0)
+    assert parity == pytest.approx(first)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from actreel.classifier import ActionClassifier
 from actreel.clips import load_clip
@@ -20,6 +21,7 @@ from actreel.segments import (
     WindowBuffer,
     WindowPlan,
     plan_windows,
+    recognise,
     segments_of,
     stream_parts,
     window_length,
@@ -75,8 +77,7 @@ def test_each_window_is_the_clip_of_its_stretch_of_the_video(tmp_path: Path) -> 
     parts = list(stream_parts(path, spec_of(8), 1.28, on_plan=lambda plan, info: plans.append(plan)))
     (plan,) = plans
     assert (plan.num_windows, plan.hop, plan.num_parts) == (5, 4, 24)
-    buffer = WindowBuffer(plan)
-    clips = [clip for _, frame in parts if (clip := buffer.push(frame)) is not None]
+    clips = WindowBuffer(plan, encode=lambda frames: frames).push(np.stack([frame for _, frame in parts]))
     assert len(clips) == plan.num_windows
     for number, clip in enumerate(clips):
         start = number * plan.hop * 4
@@ -84,20 +85,94 @@ def test_each_window_is_the_clip_of_its_stretch_of_the_video(tmp_path: Path) -> 
         np.testing.assert_allclose(clip[:, 8, 8, 0], expected, atol=1)
 
 
-def test_a_wrong_frame_count_in_the_header_voids_the_first_pass(tmp_path: Path) -> None:
-    path = write_video_file(tmp_path / "video.avi", grey_frames(range(0, 240, 2)))
+@given(st.data(), st.integers(1, 9), st.integers(1, 9))
+def test_in_whatever_portions_frames_come_the_windows_are_slices_of_the_whole(
+    data: st.DataObject, clip_frames: int, num_windows: int
+) -> None:
+    plan = WindowPlan(clip_frames, data.draw(st.integers(1, clip_frames)), num_windows)
+    frames = np.arange(plan.num_parts, dtype=np.uint8)[:, np.newaxis] * np.ones(3, dtype=np.uint8)
+    borders = sorted(data.draw(st.sets(st.integers(1, plan.num_parts - 1)))) if plan.num_parts > 1 else []
+    encoded: list[int] = []
+
+    def encode(portion: NDArray[np.uint8]) -> NDArray[np.float32]:
+        encoded.extend(portion[:, 0].tolist())
+        return portion[:, :1] * np.float32(0.5)
+
+    buffer = WindowBuffer(plan, encode)
+    windows: list[NDArray[np.float32]] = []
+    for portion in np.split(frames, borders):
+        windows += buffer.push(portion)
+        seen = len(encoded)
+        assert len(windows) == max(0, (seen - clip_frames) // plan.hop + 1), "each is given as soon as it is complete"
+    assert encoded == list(range(plan.num_parts)), "each frame is encoded once, in order"
+    assert len(windows) == num_windows
+    for number, window in enumerate(windows):
+        start = number * plan.hop
+        np.testing.assert_array_equal(window, frames[start : start + clip_frames, :1] * 0.5)
+
+
+@pytest.mark.parametrize("num_frames", [7, 8])
+def test_each_frame_of_a_long_video_is_encoded_once(tmp_path: Path, num_frames: int) -> None:
+    path = write_video_file(tmp_path / "video.avi", grey_frames(range(240)))
+    parts = [frame for _, frame in stream_parts(path, spec_of(num_frames), 1.2)]
+    encoded: list[NDArray[np.uint8]] = []
+    windows: list[NDArray[np.float32]] = []
+
+    def encode(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        encoded.extend(frames)
+        return frames.mean(axis=(1, 2, 3), dtype=np.float32)
+
+    def score(window: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+        windows.append(window)
+        return np.array([0.5, 0.5], dtype=np.float32), 0.0
+
+    recognise(path, spec_of(num_frames), 1.2, encode, score)
+    np.testing.assert_array_equal(encoded, parts)
+    light = np.stack(parts).mean(axis=(1, 2, 3), dtype=np.float32)
+    plan = plan_windows(info_of(240), spec_of(num_frames), 1.2)
+    assert len(windows) == plan.num_windows > 10
+    for number, window in enumerate(windows):
+        np.testing.assert_array_equal(window, light[number * plan.hop :][:num_frames])
+
+
+def halve_frame_count(path: Path) -> None:
+    """Makes the header of 120 frames speak of 60."""
     data = bytearray(path.read_bytes())
     for field in (data.index(b"avih") + 8 + 16, data.index(b"strh") + 8 + 32):
-        data[field : field + 4] = (60).to_bytes(4, "little")  # half of the 120 frames
+        data[field : field + 4] = (60).to_bytes(4, "little")
     data[data.index(b"idx1") : data.index(b"idx1") + 4] = b"JUNK"
     path.write_bytes(data)
     assert int(cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)) == 60
+
+
+def test_a_wrong_frame_count_in_the_header_voids_the_first_pass(tmp_path: Path) -> None:
+    path = write_video_file(tmp_path / "video.avi", grey_frames(range(0, 240, 2)))
+    halve_frame_count(path)
     plans: list[WindowPlan] = []
     places = [place for place, _ in stream_parts(path, spec_of(8), 1.2, on_plan=lambda plan, info: plans.append(plan))]
     assert [plan.num_parts for plan in plans] == [
         plan_windows(info_of(n), spec_of(8), 1.2).num_parts for n in (60, 120)
     ]
     assert places[-plans[1].num_parts :] == list(range(plans[1].num_parts))
+
+
+def test_frames_of_a_void_pass_are_in_no_window(tmp_path: Path) -> None:
+    path = write_video_file(tmp_path / "video.avi", grey_frames(range(0, 240, 2)))
+    halve_frame_count(path)
+    windows: list[NDArray[np.uint8]] = []
+
+    def score(window: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
+        windows.append(window)
+        return np.array([0.5, 0.5], dtype=np.float32), 0.0
+
+    # With 7 frames a window, some are left over where the first pass ends.
+    seen = recognise(path, spec_of(7), 1.2, lambda frames: frames, score)
+    plan = plan_windows(info_of(120), spec_of(7), 1.2)
+    first = plan_windows(info_of(60), spec_of(7), 1.2)
+    parts = [frame for _, frame in stream_parts(path, spec_of(7), 1.2)][first.num_parts :]
+    expected = [parts[number * plan.hop :][:7] for number in range(plan.num_windows)]
+    np.testing.assert_array_equal(windows[-plan.num_windows :], expected)
+    assert len(seen.distances) == plan.num_windows
 
 
 def test_two_actions_are_two_segments_with_the_border_where_it_is(tmp_path: Path) -> None:

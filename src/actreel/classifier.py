@@ -113,43 +113,61 @@ class ActionClassifier:
     """
 
     def __init__(
-        self, card: ClassifierCard, network: onnxruntime.InferenceSession, encoder: onnxruntime.InferenceSession | None
+        self,
+        card: ClassifierCard,
+        network: onnxruntime.InferenceSession,
+        encoder: onnxruntime.InferenceSession | None = None,
     ) -> None:
+        """Joins what `load` has opened.
+
+        Args:
+            card: What belongs to the weights.
+            network: From uint8 (N, T, H, W, 3), or from float32 (N, T, F) if there is an encoder.
+            encoder: From uint8 (n, H, W, 3) to float32 (n, F).
+
+        Raises:
+            ModelError: They do not belong together.
+        """
         self.card = card
         self._network = network
         self._encoder = encoder
-        # Of clips; or of a clip's features, if frames have an encoder of their own.
-        self._window_shape = tuple(network.get_inputs()[0].shape[1:])
+        self._window_shape = clip = _shape(network.get_inputs()[0])
+        files = ONNX_FILE if encoder is None else f"{ENCODER_FILE}, {HEAD_FILE}"
+        if encoder is not None:
+            features = _shape(encoder.get_outputs()[0])
+            if features != self._window_shape[1:]:
+                raise ModelError(
+                    f"{ENCODER_FILE} and {HEAD_FILE} must belong together. Received: features of {features} for a head "
+                    f"of {self._window_shape[1:]}. Make both anew with: dvc repro"
+                )
+            clip = (self._window_shape[0], *_shape(encoder.get_inputs()[0]))
+        answers = _shape(network.get_outputs()[0])
+        if (clip, answers) != (card.clip.shape, (len(card.labels),)):
+            raise ModelError(
+                f"{files} and {CARD_FILE} must belong together. Received: {clip} to {answers}, "
+                f"for clips of {card.clip.shape} and {len(card.labels)} labels."
+            )
         if card.max_distance is not None and len(network.get_outputs()) < 2:
             raise ModelError(
-                f"with max_distance in {CARD_FILE}, {ONNX_FILE} must have a second output, the distance. "
-                "Received: one output. Make both anew with: dvc repro"
-            )
-        shape, fits = self._window_shape, True
-        if encoder is not None:
-            shape = (shape[0], *encoder.get_inputs()[0].shape[1:])
-            fits = tuple(encoder.get_outputs()[0].shape[1:]) == self._window_shape[1:]
-        outputs = network.get_outputs()[0].shape[1]
-        if not fits or shape != card.clip.shape or outputs != len(card.labels):
-            raise ModelError(
-                f"the network and {CARD_FILE} must belong together. Received: {shape} to {outputs}, "
-                f"for clips of {card.clip.shape} and {len(card.labels)} labels."
+                f"with max_distance in {CARD_FILE}, the network must have a second output, the distance. "
+                f"Received: one output, from {files}. Make them anew with: dvc repro"
             )
 
     @classmethod
-    def load(cls, folder: Path, threads: int = 0) -> ActionClassifier:
+    def load(cls, folder: Path, threads: int = 0, *, whole: bool = False) -> ActionClassifier:
         """Opens a model folder.
 
         Args:
             folder: Holds `classifier.json`, and `model.onnx` or its parts `encoder.onnx` and `head.onnx`; the parts are
                 taken where there are both.
             threads: Threads for one prediction; 0 takes all cores.
+            whole: Takes `model.onnx` even so.
 
         Raises:
-            ModelError: A file is missing or damaged, or the two do not belong together.
+            ModelError: A file is missing or damaged, or they do not belong together.
         """
-        in_parts = all((folder / part).is_file() for part in (ENCODER_FILE, HEAD_FILE))
-        for name in (CARD_FILE, *([] if in_parts else [ONNX_FILE])):
+        network_files = (ONNX_FILE,) if whole else files_of_network(folder)
+        for name in (CARD_FILE, *network_files):
             if not (folder / name).is_file():
                 raise ModelError(
                     f"a model folder must hold {ONNX_FILE} and {CARD_FILE}. Received: '{folder}' without {name}. "
@@ -159,9 +177,8 @@ class ActionClassifier:
             card = ClassifierCard.model_validate_json((folder / CARD_FILE).read_text(encoding="utf-8"))
         except (ValidationError, UnicodeDecodeError) as error:
             raise ModelError(f"'{folder / CARD_FILE}' must be a classifier's card. {error}") from error
-        if in_parts:
-            return cls(card, _open(folder / HEAD_FILE, threads), _open(folder / ENCODER_FILE, threads))
-        return cls(card, _open(folder / ONNX_FILE, threads), None)
+        *encoder, network = (_open(folder / name, threads) for name in network_files)
+        return cls(card, network, *encoder)
 
     def encode(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
         """What windows are made of, for frames one by one.
@@ -240,6 +257,12 @@ class ActionClassifier:
         return tuple(Scored(self.card.labels[place], float(probabilities[place])) for place in order)
 
 
+def files_of_network(folder: Path) -> tuple[str, ...]:
+    """The files of a model folder that the network is run from: its parts, if it has both, or else the whole."""
+    parts = (ENCODER_FILE, HEAD_FILE)
+    return parts if all((folder / part).is_file() for part in parts) else (ONNX_FILE,)
+
+
 def _open(file: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -251,6 +274,11 @@ def _open(file: Path, threads: int) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own errors share no other base
         raise ModelError(f"'{file}' must be an ONNX model. {error}") from error
+
+
+def _shape(tensor: onnxruntime.NodeArg) -> tuple[int, ...]:
+    """Of one element of the batch."""
+    return tuple(tensor.shape[1:])
 
 
 def _run(session: onnxruntime.InferenceSession, batch: NDArray[Any]) -> list[NDArray[np.float32]]:

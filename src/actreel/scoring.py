@@ -11,10 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from actreel.classifier import ActionClassifier, Scores
+from actreel.classifier import ONNX_FILE, ActionClassifier, Scores
 from actreel.clips import load_clip, load_views
 from actreel.dataset.cores import num_cores
 from actreel.dataset.store import StoredClips
+from actreel.errors import ModelError
+
+WHOLE_CLIPS = 32
+"""Clips that `model.onnx` is asked about beside its parts."""
 
 
 def score(classifier: ActionClassifier, store: StoredClips, rows: pd.DataFrame, videos: Path) -> Scores:
@@ -35,6 +39,49 @@ def score(classifier: ActionClassifier, store: StoredClips, rows: pd.DataFrame, 
     return Scores(
         np.concatenate([each.probabilities for each in scores]), np.concatenate([each.distances for each in scores])
     )
+
+
+def check_parity(
+    model: Path,
+    store: StoredClips,
+    rows: pd.DataFrame,
+    videos: Path,
+    *,
+    served: NDArray[np.float32],
+    expected: NDArray[np.float32],
+    tolerance: float,
+) -> float:
+    """Holds the network as it is served, and `model.onnx`, which users load, against Keras.
+
+    `model.onnx` is asked about the first clips only: what is wrong in an export is wrong for every clip.
+
+    Args:
+        model: The model folder.
+        store: As for `score`.
+        rows: As for `score`.
+        videos: As for `score`.
+        served: float32 (N, K), the classifier's probabilities.
+        expected: float32 (N, K), Keras's.
+        tolerance: The largest difference that is allowed.
+
+    Returns:
+        The largest difference.
+
+    Raises:
+        ModelError: It is larger than allowed, or no number.
+    """
+    whole = score(ActionClassifier.load(model, whole=True), store, rows.head(WHOLE_CLIPS), videos).probabilities
+    apart = {
+        "as it is served": np.abs(served - expected).max(),
+        f"in {ONNX_FILE}": np.abs(whole - expected[: len(whole)]).max(),
+    }
+    for network, difference in apart.items():
+        if not difference <= tolerance:
+            raise ModelError(
+                f"ONNX must give Keras's probabilities to {tolerance:g}. "
+                f"Received: a difference of {difference:.2g}, by the network {network}."
+            )
+    return float(max(apart.values()))
 
 
 def score_views(model: Path, videos: Sequence[Path], num_views: int) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ import httpx
 import psutil
 import pytest
 
+from actreel.classifier import ActionClassifier, ClassifierCard
 from actreel.config import ClipSpec
 from pipelines.package import SERVED
 from tests.conftest import ROOT, children_running, grey_frames, patience, write_model_folder, write_video_file
@@ -69,9 +70,10 @@ def video(home: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def bento(home: Path, environment: dict[str, str], video: Path) -> Path:
-    model = write_model_folder(
-        home / "model", ClipSpec(num_frames=8, height=32, width=32, sampling="uniform"), ("dark", "middle", "bright")
-    )
+    spec = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
+    model = write_model_folder(home / "model", spec, ("dark", "middle", "bright"), in_parts=True)
+    card = ClassifierCard.model_validate_json((model / "classifier.json").read_text(encoding="utf-8"))
+    card.model_copy(update={"clip_duration_s": 1.0}).save(model)
     (model / "model_card.html").write_text("<h1>About it</h1>", encoding="utf-8")
     target = home / "artifacts" / "bento"
     queued = home / ".dvc" / "tmp" / "exps" / "copy"  # where DVC's queue runs a pipeline
@@ -142,6 +144,11 @@ def test_nothing_that_trains_is_in_the_bento(bento: Path) -> None:
     assert "\nonnxruntime==" in locked
 
 
+def test_the_network_is_in_the_bento_once(bento: Path) -> None:
+    (card,) = (bento / "models").rglob("classifier.json")
+    assert {path.name for path in card.parent.glob("*.onnx")} == {"encoder.onnx", "head.onnx"}
+
+
 def test_the_model_card_is_in_the_bento(bento: Path) -> None:
     (page,) = (bento / "models").rglob("model_card.html")
     assert page.read_text(encoding="utf-8") == "<h1>About it</h1>"
@@ -163,6 +170,16 @@ def test_the_exported_bento_serves_without_its_store(
         assert answer["label"] == "middle"
         assert (answer["model"]["name"], answer["model"]["version"]) == ("actreel-grey", "3")
         assert answer["model"]["bento"].startswith("grey-bento:")
+        film = write_video_file(home / "film.avi", grey_frames([5] * 70 + [128] * 30))
+        answer = client.post("/predict_file", files={"video": film.read_bytes()}).json()
+        classifier = ActionClassifier.load(home / "model", whole=True)
+        seen = classifier.recognise(film)
+        assert len(seen.segments) > 1
+        for got, segment in zip(answer["segments"], seen.segments, strict=True):
+            assert got["label"] == classifier.card.labels[segment.place]
+            assert got["confidence"] == pytest.approx(segment.confidence, abs=1e-5)
+        for got, scored in zip(answer["top"], classifier.ranked(seen.probabilities), strict=True):
+            assert (got["label"], got["confidence"]) == (scored.label, pytest.approx(scored.confidence, abs=1e-5))
         card = client.get("/model").json()
         assert client.get(card["card"]).text == "<h1>About it</h1>"
         assert (card["metrics"], card["labels"]) == ({"accuracy": 0.875}, ["dark", "middle", "bright"])
@@ -292,7 +309,7 @@ def test_a_new_champion_takes_over_while_visitors_ask(
         with visitors.asking():
             visitors.hear("middle")
             renamed(bento, packaged)
-            (broken,) = packaged.rglob("model.onnx")
+            (broken,) = packaged.rglob("head.onnx")
             whole = broken.read_bytes()
             broken.write_bytes(b"no model")
             refused = subprocess.run(renew, cwd=ROOT, env=live, capture_output=True, text=True, timeout=patience(60))

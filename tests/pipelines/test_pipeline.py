@@ -32,8 +32,10 @@ def test_raw_video_becomes_a_packaged_champion(trained: tuple[Project, str]) -> 
     card = json.loads((project.root / "artifacts/model/classifier.json").read_text(encoding="utf-8"))
     assert card["max_distance"] > 0
     assert {path.name for path in (project.root / "artifacts/model").iterdir()} >= {
-        "model.keras", "model.onnx", "classifier.json",
+        "model.keras", "model.onnx", "encoder.onnx", "head.onnx", "classifier.json",
     }  # fmt: skip
+    served = {path.name for path in (project.root / "artifacts/bento/models").rglob("*.onnx")}
+    assert served == {"encoder.onnx", "head.onnx"}
     assert (project.root / "artifacts/bento/bento.yaml").is_file()
     assert "Traceback" not in output
 

@@ -83,7 +83,8 @@ def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Names a clip by its brightness, if that is near enough to an action's; trained, it says, on clips of 2 s."""
     spec = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
-    folder = write_model_folder(tmp_path_factory.mktemp("served") / "model", spec, LABELS, max_distance=0.2)
+    folder = tmp_path_factory.mktemp("served") / "model"
+    write_model_folder(folder, spec, LABELS, max_distance=0.2, in_parts=True)
     card = ClassifierCard.model_validate_json((folder / "classifier.json").read_text(encoding="utf-8"))
     card.model_copy(update={"clip_duration_s": CLIP_DURATION_S}).save(folder)
     return folder

@@ -213,8 +213,11 @@ def export_onnx(model: Any, path: Path) -> None:
 def export_parts(model: Any, encoder: Path, head: Path) -> None:
     """Writes the two parts of a whole model as ONNX, if the first one sees each frame of a video by itself.
 
-    It does not where it is given how the frame differs from the one before, or where it only passes frames on.
+    It does not where it is given how the frame differs from the one before, or where it only passes frames on: then
+    there are no such files, nor stay those of another model.
     """
+    for file in (encoder, head):
+        file.unlink(missing_ok=True)
     frames, features = model.get_layer(ENCODER).input.shape, model.get_layer(ENCODER).output.shape
     if frames[1:] == model.input.shape[2:] and len(features) == 2:
         export_onnx(model.get_layer(ENCODER), encoder)
