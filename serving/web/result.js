@@ -93,7 +93,7 @@ export class Result {
     const whole = actions > 1 ? ` for the whole video, which shows ${actions} actions in turn` : "";
     this.#at(".confidence").textContent = prediction.known
       ? `${percent(prediction.confidence)} sure${whole}`
-      : `The closest would be ${inWords(prediction.label)}, but I am only ${percent(prediction.confidence)} sure.`;
+      : `The closest would be ${inWords(prediction.label)}, but the video is unlike all that I learned from.`;
     this.#showTop(prediction.top);
     this.#showTimeline(prediction, video);
     this.#showFrames();

@@ -49,7 +49,8 @@ def cnn3d_attention_lstm(clips: Any, params: ModelParams) -> Any:
     x = clips
     for filters in (16, 32, 64):
         x = layers.Conv3D(filters, 3, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
+        # At Keras's 0.99, a few hundred steps are over before what it normalises by is known: 0.325 on the demo.
+        x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.ReLU()(x)
         x = layers.MaxPooling3D((1, 2, 2), padding="same")(x)
     x = keras.ops.mean(x, axis=(2, 3))
