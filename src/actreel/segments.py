@@ -176,7 +176,9 @@ class WindowBuffer:
 
     def push(self, frames: NDArray[np.uint8]) -> list[NDArray[Any]]:
         """Takes the next frames, uint8 (n, H, W, 3); gives the windows that they complete, T encoded frames each."""
-        self._encoded.extend(self._encode(frames))
+        # A hop at a time, since the encoder's memory grows with the frames that it is given at once.
+        for start in range(0, len(frames), self._plan.hop):
+            self._encoded.extend(self._encode(frames[start : start + self._plan.hop]))
         windows = []
         while len(self._encoded) >= self._plan.clip_frames:
             windows.append(np.stack(self._encoded[: self._plan.clip_frames]))
