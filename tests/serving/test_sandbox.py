@@ -12,8 +12,11 @@ import httpx
 import psutil
 import pytest
 
-from serving.sandbox import Decoder, DecoderDiedError
+from actreel.classifier import ClassifierCard, Provenance
+from actreel.config import ClipSpec
+from serving.sandbox import Decoder, DecoderDiedError, Done, Frames, Plan, Thumbnail
 from serving.settings import Settings
+from tests.conftest import grey_frames, write_video_file
 from tests.serving.conftest import Server, wait_for
 from tests.serving.test_jobs import ended, submit
 
@@ -51,6 +54,28 @@ def test_a_decoder_knows_no_secret_and_has_limits(locked: Server) -> None:
     assert decoder.rlimit(psutil.RLIMIT_CORE) == (0, 0)
     assert decoder.rlimit(psutil.RLIMIT_NOFILE)[0] <= 64
     assert 0 < decoder.rlimit(psutil.RLIMIT_CPU)[0] < 120
+
+
+@pytest.mark.parametrize(("side", "messages"), [(32, 1), (160, 6)])
+def test_small_frames_come_together_and_large_ones_hop_by_hop(tmp_path: Path, side: int, messages: int) -> None:
+    spec = ClipSpec(num_frames=20, height=side, width=side, sampling="uniform")
+    provenance = Provenance(dataset="", data_version="", run_id="", git_commit="", trained_at="")
+    card = ClassifierCard(labels=("a", "b"), clip=spec, clip_duration_s=2, provenance=provenance)
+    film = write_video_file(tmp_path / "film.avi", grey_frames([90] * 150))
+
+    async def watch() -> list[Plan | Frames | Thumbnail | Done]:
+        decoder = await Decoder.start(card, Settings())
+        async with aclosing(decoder.decode(film, 20, 0)) as said:
+            heard = [message async for message in said]
+        await decoder.kill()
+        return heard
+
+    begun, *sent, end = asyncio.run(watch())
+    assert isinstance(begun, Plan)
+    assert isinstance(end, Done)
+    frames = [message.pixels for message in sent if isinstance(message, Frames)]
+    assert (begun.windows.num_parts, len(frames)) == (60, messages)
+    assert sum(map(len, frames)) == 60 * side * side * 3
 
 
 def test_calls_and_jobs_have_a_decoder_each_and_no_more(server: Server, films: Path) -> None:
