@@ -55,6 +55,22 @@ def test_unknown_clips_that_set_the_limit_do_not_judge_it() -> None:
     assert judged["clip"].tolist() == ["u3", "u7", "u9"]
 
 
+@pytest.mark.parametrize("learned", ["train", "test"])
+def test_unknown_groups_take_turns_where_all_are_on_one_side(learned: str) -> None:
+    index = pd.DataFrame(
+        [("k1", "g1", learned), ("k2", "g2", learned), ("k3", "g3", learned)]
+        + [(f"u{place}", f"g{place // 2}", "_unknown") for place in range(2, 8)],
+        columns=["clip", "group", "split"],
+    )
+    set_on, judged = unknown_halves(index)
+    assert set_on["clip"].tolist() == ["u2", "u3", "u6", "u7"]
+    assert judged["clip"].tolist() == ["u4", "u5"]
+    set_on, judged = unknown_halves(index[index["clip"].isin(["k1", "u2", "u3"])])
+    assert set_on["clip"].tolist() == ["u2", "u3"]
+    assert judged.empty
+    assert list(map(len, unknown_halves(index[:3]))) == [0, 0]
+
+
 def test_scores_are_compared_by_how_well_they_tell_known_from_unknown() -> None:
     sure = np.eye(4, dtype=np.float32)[RNG.integers(4, size=50)] * 9
     unsure = RNG.normal(0, 1, (40, 4)).astype(np.float32)
