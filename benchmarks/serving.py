@@ -31,6 +31,7 @@ from benchmarks.untrained import SIDES
 
 CLIENTS = 64
 MIX = {"video": 0.35, "job": 0.1, "damaged": 0.15, "no form": 0.1, "link": 0.1, "page": 0.1, "nowhere": 0.1}
+MEMORY_EVERY_S = 15
 NOT_YOUTUBE = {"url": "http://127.0.0.1/"}
 
 
@@ -202,8 +203,12 @@ def load(server: Server, video: bytes, seconds: float) -> None:
     threads = [threading.Thread(target=visit, args=(server, video, end, tally, place)) for place in range(CLIENTS)]
     for thread in threads:
         thread.start()
+    during = []
     for thread in threads:
-        thread.join()
+        while thread.is_alive():
+            thread.join(timeout=MEMORY_EVERY_S)
+            if thread.is_alive():
+                during.append(f"{memory_mb(server):.0f}")
     statuses: Counter[int] = Counter()
     for (what, status), count in sorted(tally.answers.items()):
         statuses[status] += count
@@ -212,7 +217,10 @@ def load(server: Server, video: bytes, seconds: float) -> None:
     print(f"  lost answers: {dict(tally.lost) or 'none'}; slowest answer {tally.slowest_s:.1f} s")
     time.sleep(3)
     left = [path for path in server.state.glob("workers/*/*") if path.name != "lock"]
-    print(f"  memory {before:.0f} MB before, {memory_mb(server):.0f} MB after; request folders left: {len(left)}")
+    print(
+        f"  memory {before:.0f} MB before, {' '.join(during)} every {MEMORY_EVERY_S} s, {memory_mb(server):.0f} MB "
+        f"after; request folders left: {len(left)}"
+    )
 
 
 def visit(server: Server, video: bytes, end: float, tally: Tally, place: int) -> None:
