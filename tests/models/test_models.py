@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from actreel.backend import keras
 from actreel.classifier import ActionClassifier, ClassifierCard, Provenance
-from actreel.config import CLIP_HEADS, FRAME_HEADS, PRETRAINED_ENCODERS, ClipSpec, ModelParams
+from actreel.config import CLIP_HEADS, FRAME_HEADS, PRETRAINED_ENCODERS, PROBES, ClipSpec, ModelParams
 from actreel.errors import ModelError
 from actreel.models import (
     ENCODER,
@@ -23,6 +23,7 @@ from actreel.models import (
     export_onnx,
     export_parts,
     join,
+    logits_of,
     unfreeze_last_blocks,
     with_distance,
 )
@@ -150,6 +151,24 @@ def test_a_network_that_does_not_see_frames_one_by_one_has_no_parts(
         file.write_bytes(b"of the model before")
     export_parts(build_model(params_of(encoder, head, motion), SPEC, 4), *files)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [*FRAME_HEADS, *PROBES])
+def test_a_head_from_a_file_gives_logits_embedding_and_distance(name: str, tmp_path: Path) -> None:
+    features = np.random.default_rng(0).normal(0, 1, (3, SPEC.num_frames, 24)).astype(np.float32)
+    # As in two processes: the names that Keras gives begin anew, and must not meet those in the file.
+    keras.utils.clear_session()
+    build_head(params_of("efficientnet_lite0", name, weights="imagenet"), SPEC, (24,), 4).save(tmp_path / "head.keras")
+    keras.utils.clear_session()
+    head = keras.models.load_model(tmp_path / "head.keras")
+    logits = np.asarray(logits_of(head)(features))
+    expected = np.asarray(head(features))
+    np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), expected, atol=1e-5)
+    width = np.asarray(embedding_of(head)(features)).shape[1]
+    whitening, centres = np.eye(width, dtype=np.float32), np.zeros((4, width), dtype=np.float32)
+    same, distances = with_distance(head, whitening, centres[0], centres)(features)
+    np.testing.assert_allclose(same, expected, atol=1e-6)
+    np.testing.assert_allclose(distances, np.linalg.norm(embedding_of(head)(features), axis=1), rtol=1e-3)
 
 
 def test_every_head_has_an_embedding() -> None:

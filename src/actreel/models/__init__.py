@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,17 +134,15 @@ def embedding_of(fitted: Any) -> Any:
     Returns:
         A `keras.Model` from what `fitted` takes to float32 (B, D).
     """
-    return _with_outputs(fitted, _embedding)
+    return _with_outputs(fitted, partial(_embedding, _head_of(fitted)))
 
 
 def logits_of(fitted: Any) -> Any:
     """What the softmax is taken of: a `keras.Model` from what `fitted` takes to float32 (B, num_classes)."""
-
-    def logits(head: Any) -> Any:
-        last = head.get_layer(PROBABILITIES)
-        return keras.ops.matmul(last.input, last.kernel) + last.bias
-
-    return _with_outputs(fitted, logits)
+    last = _head_of(fitted).get_layer(PROBABILITIES)
+    return _with_outputs(
+        fitted, lambda features, state, probabilities: keras.ops.matmul(state, last.kernel) + last.bias
+    )
 
 
 def with_distance(
@@ -165,10 +164,10 @@ def with_distance(
     whiten = layers.Dense(len(whitening), name="whiten")
     from_centres = layers.Dense(len(centres), name="from_centres")
 
-    def outputs(head: Any) -> list[Any]:
-        place = whiten(_embedding(head))
+    def outputs(features: Any, state: Any, probabilities: Any) -> list[Any]:
+        place = whiten(_embedding(_head_of(model), features, state, probabilities))
         squared = from_centres(place) + keras.ops.sum(place * place, axis=1, keepdims=True)
-        return [head.output, keras.ops.sqrt(keras.ops.maximum(keras.ops.min(squared, axis=1), 0.0))]
+        return [probabilities, keras.ops.sqrt(keras.ops.maximum(keras.ops.min(squared, axis=1), 0.0))]
 
     measuring = _with_outputs(model, outputs)
     whiten.set_weights([whitening, offset])
@@ -224,19 +223,27 @@ def export_parts(model: Any, encoder: Path, head: Path) -> None:
         export_onnx(model.get_layer(HEAD), head)
 
 
-def _with_outputs(fitted: Any, outputs: Callable[[Any], Any]) -> Any:
-    """A head, or a whole model, with other outputs, made from its head."""
-    if fitted.name == HEAD:
-        return keras.Model(fitted.input, outputs(fitted), name=HEAD)
-    head = _with_outputs(fitted.get_layer(HEAD), outputs)
-    return keras.Model(fitted.input, head(fitted.operations[-2].output), name=fitted.name)  # the last one is the head
+def _head_of(fitted: Any) -> Any:
+    return fitted if fitted.name == HEAD else fitted.get_layer(HEAD)
 
 
-def _embedding(head: Any) -> Any:
-    features = keras.ops.mean(head.input, axis=tuple(range(1, len(head.input.shape) - 1)))
+def _with_outputs(fitted: Any, outputs: Callable[[Any, Any, Any], Any]) -> Any:
+    """A head, or a whole model, with other outputs, made of the head's features, last state and probabilities."""
+    if fitted.name != HEAD:
+        head = _with_outputs(fitted.get_layer(HEAD), outputs)
+        return keras.Model(fitted.input, head(fitted.operations[-2].output), name=fitted.name)  # the last is the head
+    # The head as one layer of the new one: Keras names operations anew in each process, and what is added to a head
+    # from a file would meet its own name there.
+    inside = keras.Model(fitted.input, [fitted.get_layer(PROBABILITIES).input, fitted.output], name="fitted")
+    features = keras.Input(fitted.input.shape[1:], name="features")
+    return keras.Model(features, outputs(features, *inside(features)), name=HEAD)
+
+
+def _embedding(head: Any, features: Any, state: Any, probabilities: Any) -> Any:
+    mean = keras.ops.mean(features, axis=tuple(range(1, len(features.shape) - 1)))
     if any(layer.name == CLIP_NORMALISE for layer in head.layers):
-        return features
-    return keras.ops.concatenate([head.get_layer(PROBABILITIES).input, features], axis=1)
+        return mean
+    return keras.ops.concatenate([state, mean], axis=1)
 
 
 def _frame_input(params: ModelParams, spec: ClipSpec) -> Any:
