@@ -49,25 +49,29 @@ def test_unknown_clips_that_set_the_limit_do_not_judge_it() -> None:
         [("a1", "g1", "train"), ("a2", "g2", "val"), ("a3", "g3", "test")]
         + [(f"u{group}", f"g{group}", "_unknown") for group in (1, 2, 3, 7, 8, 9)],
         columns=["clip", "group", "split"],
-    )
+    ).assign(action="Jump")
     set_on, judged = unknown_halves(index)
     assert set_on["clip"].tolist() == ["u1", "u2", "u8"]
     assert judged["clip"].tolist() == ["u3", "u7", "u9"]
 
 
 @pytest.mark.parametrize("learned", ["train", "test"])
-def test_unknown_groups_take_turns_where_all_are_on_one_side(learned: str) -> None:
+def test_unknown_actions_or_groups_take_turns_where_all_clips_are_on_one_side(learned: str) -> None:
     index = pd.DataFrame(
         [("k1", "g1", learned), ("k2", "g2", learned), ("k3", "g3", learned)]
         + [(f"u{place}", f"g{place // 2}", "_unknown") for place in range(2, 8)],
         columns=["clip", "group", "split"],
-    )
+    ).assign(action="Jump")
     set_on, judged = unknown_halves(index)
     assert set_on["clip"].tolist() == ["u2", "u3", "u6", "u7"]
     assert judged["clip"].tolist() == ["u4", "u5"]
     set_on, judged = unknown_halves(index[index["clip"].isin(["k1", "u2", "u3"])])
     assert set_on["clip"].tolist() == ["u2", "u3"]
     assert judged.empty
+    index["action"] = ["Run", "Run", "Jump", "Climb", "Dive", "Sit", "Climb", "Dive", "Sit"]
+    set_on, judged = unknown_halves(index)
+    assert set_on["clip"].tolist() == ["u2", "u4", "u5", "u7"]
+    assert judged["clip"].tolist() == ["u3", "u6"]
     assert list(map(len, unknown_halves(index[:3]))) == [0, 0]
 
 

@@ -66,7 +66,7 @@ def unknown_halves(index: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The clips of no known action: those that the threshold is set on, and those that it is judged on.
 
     Clips of test groups are judged on, clips of other learned groups are set on; groups of their own take turns. Where
-    that leaves nothing to judge on, or nothing to set on, all groups take turns.
+    that leaves nothing to judge on, or nothing to set on, their actions take turns, or of one action the groups.
     """
     unknown = clips_of(index, UNKNOWN)
     learned = index[index["split"] != UNKNOWN]
@@ -74,7 +74,8 @@ def unknown_halves(index: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     held_out = set(learned.loc[learned["split"] == TEST, "group"]) | set(strangers[::2])
     judged = unknown["group"].isin(held_out)
     if judged.all() or not judged.any():
-        judged = unknown["group"].isin(sorted(set(unknown["group"]))[1::2])
+        kind = "action" if unknown["action"].nunique() > 1 else "group"
+        judged = unknown[kind].isin(sorted(set(unknown[kind]))[1::2])
     return unknown[~judged].reset_index(drop=True), unknown[judged].reset_index(drop=True)
 
 
