@@ -24,6 +24,7 @@ from actreel.classifier import ActionClassifier, ClassifierCard
 from actreel.config import ClipSpec
 from pipelines.package import SERVED
 from tests.conftest import ROOT, children_running, grey_frames, patience, write_model_folder, write_video_file
+from tests.serving.conftest import wait_for
 
 LABELS = {"registered_model": "actreel-grey", "version": "3", "run_id": "none", "accuracy": "0.8750"}
 NUM_VISITORS = 4
