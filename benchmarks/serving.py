@@ -18,7 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,7 +120,11 @@ def served(bento: Path, scratch: Path, workers: int) -> Iterator[Server]:
 def memory_mb(server: Server) -> float:
     """Proportional set size of the whole tree: what would be free again if it ended."""
     root = psutil.Process(server.process.pid)
-    return sum(one.memory_full_info().pss for one in [root, *root.children(recursive=True)]) / 1e6
+    total = 0
+    for one in [root, *root.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):  # decoders come and go
+            total += one.memory_full_info().pss
+    return total / 1e6
 
 
 def latency(server: Server, video: bytes, calls: int) -> None:
