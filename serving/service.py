@@ -10,11 +10,22 @@ import logging
 from pathlib import Path
 
 import bentoml
+from bentoml._internal.server.http.traffic import TimeoutMiddleware
+from starlette.types import Receive, Scope, Send
 
 from actreel.classifier import ActionClassifier
 from serving.answers import Served
 from serving.api import create_app
 from serving.settings import Settings
+
+
+async def _without_timer(self: TimeoutMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
+    await self.app(scope, receive, send)
+
+
+# BentoML keeps 4 KB of every request until its timeout is over, however early it was answered: at 15 requests a second
+# 4 MB a minute. It takes no timeout for none, and an upload may rightly take hours; ours has deadlines at each step.
+TimeoutMiddleware.__call__ = _without_timer
 
 settings = Settings.from_environment()
 app = create_app(settings)
@@ -23,8 +34,6 @@ app = create_app(settings)
 @bentoml.service(
     name="actreel",
     workers=settings.workers,
-    # Each call has deadlines of its own, and an event stream lasts as long as its job.
-    traffic={"timeout": 24 * 3600},
     # BentoML's metrics make a series of every path that anyone asks for, and its access log fails on a header that
     # is not UTF-8. The application has its own, at the same address.
     metrics={"enabled": False},

@@ -282,6 +282,21 @@ def test_a_killed_worker_comes_back_while_the_other_answers(
             decoder.wait(patience(3))
 
 
+def test_nothing_is_kept_of_a_request_that_is_answered(
+    home: Path, bento: Path, environment: dict[str, str], video: Path
+) -> None:
+    state = {**environment, "ACTREEL_STATE_DIR": str(home / "kept")}
+    with served(["bentoml", "serve", str(bento)], home, state, home / "kept.log") as server:
+        (worker,) = server.workers.values()
+        with httpx.Client(base_url=server.address, timeout=30) as client:
+            used = []
+            for requests in (1000, 2500):
+                for _ in range(requests):
+                    assert client.get("/nowhere").status_code == 404
+                used.append(worker.memory_full_info().uss / 1e6)
+    assert used[1] - used[0] < 5
+
+
 def renamed(bento: Path, target: Path) -> Path:
     """The Bento, as if made anew at `target` around a champion with other words for its actions."""
     shutil.rmtree(target, ignore_errors=True)
