@@ -2,8 +2,8 @@
 
     python -m benchmarks.training [--clips 64] [--epochs 8]
 
-Both train the same network on the same clips in batches of one size; equal weights must give equal outputs first. Keras
-pauses at the end of about every second epoch that is fed from numpy, for as long as the epoch took: hence several.
+Both train the same network on the same clips in batches of one size; equal weights must give equal outputs first. On
+the machine of its first runs, both sides wait idly at the end of some epochs, so the ratio swings: run it a few times.
 """
 
 import argparse

@@ -18,6 +18,8 @@ from actreel.resume import Progress
 from actreel.strategies import MULTI_WORKER, fit, judge, open_strategy, precision
 
 OnEpoch = Callable[[int, Mapping[str, float]], None]
+Logs = list[dict[str, float]]
+"""The metrics of each epoch."""
 
 
 def fit_network(
@@ -34,7 +36,7 @@ def fit_network(
     name: str = "",
     improve: bool = False,
     on_epoch: OnEpoch = lambda epoch, metrics: None,
-) -> tuple[Any, list[dict[str, float]]]:
+) -> tuple[Any, Logs]:
     """Fits what `build` makes.
 
     Args:

@@ -21,7 +21,7 @@ from actreel.config import TrainParams
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.features import StoredFeatures
-from actreel.fitting import OnEpoch
+from actreel.fitting import Logs, OnEpoch
 from actreel.models import CLIP_NORMALISE, PROBABILITIES
 
 PATH = tuple(float(strength) for strength in np.logspace(-4, 1, 11))
@@ -42,7 +42,7 @@ def fit_probe(
     epochs: int = len(PATH),
     epoch_weights: Path | None = None,
     on_epoch: OnEpoch = lambda epoch, metrics: None,
-) -> tuple[Any, list[dict[str, float]]]:
+) -> tuple[Any, Logs]:
     """Solves the last layer of what `build` makes, for one penalty after the other.
 
     A clip that may be mirrored is learned from in both views.
@@ -80,10 +80,10 @@ def fit_probe(
     known = _run(standard, store, names, mirrored)
     judged = None
     if val is not None:
-        judged = _run(standard, store, val["clip"].tolist(), [False] * len(val)), targets_of(val, labels)
+        judged = _run(standard, store, val["clip"].tolist()), targets_of(val, labels)
 
     solver = LogisticRegression(warm_start=True, max_iter=_MOST_STEPS)
-    logs: list[dict[str, float]] = []
+    logs: Logs = []
     kept: list[NDArray[np.float32]] = []
     for epoch, strength in enumerate(PATH[:epochs], 1):
         solver.set_params(C=strength).fit(known, targets, sample_weight=weights[targets])
@@ -113,11 +113,11 @@ def _views(
     return [*names, *names[both]], np.r_[targets, images[both]], flags
 
 
-def _run(model: Any, store: StoredFeatures, names: list[str], mirrored: list[bool]) -> NDArray[np.float32]:
-    batches = (slice(start, start + _BATCH) for start in range(0, len(names), _BATCH))
-    return np.concatenate(
-        [np.asarray(model(store.take(names[batch], mirrored[batch]), training=False)) for batch in batches]
-    )
+def _run(
+    model: Any, store: StoredFeatures, names: list[str], mirrored: list[bool] | None = None
+) -> NDArray[np.float32]:
+    batches = store.batches(names, _BATCH, mirrored)
+    return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
 
 
 def _as_dense(solver: LogisticRegression, num_classes: int) -> list[NDArray[np.float32]]:

@@ -162,7 +162,9 @@ def stream_parts(
 
 
 class WindowBuffer:
-    """Turns sampled frames, as they come, into windows of encoded frames, holding no more than one window.
+    """Turns sampled frames, as they come, into windows of encoded frames.
+
+    From one push to the next it holds less than one window.
 
     Args:
         plan: The video's windows.

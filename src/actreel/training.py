@@ -15,7 +15,7 @@ from actreel.config import ClipSpec, ModelParams, TrainParams
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.features import StoredFeatures
-from actreel.fitting import OnEpoch, fit_network
+from actreel.fitting import Logs, OnEpoch, fit_network
 from actreel.models import (
     ENCODER,
     HEAD,
@@ -30,9 +30,6 @@ from actreel.models import (
 from actreel.probing import fit_probe
 
 _FINE_TUNED = "fine_tuned"
-
-Logs = list[dict[str, float]]
-"""The metrics of each epoch."""
 
 
 def train(

@@ -137,10 +137,13 @@ class Store:
         """Reads clips by name, those told as seen in a mirror: (len(clips), *input_shape)."""
         raise NotImplementedError
 
-    def batches(self, clips: Sequence[str], size: int) -> Iterator[NDArray[Any]]:
-        """Reads clips by name, `size` at a time: (B, *input_shape) each."""
+    def batches(
+        self, clips: Sequence[str], size: int, mirrored: Sequence[bool] | None = None
+    ) -> Iterator[NDArray[Any]]:
+        """Reads clips by name, `size` at a time, as `take` does: (B, *input_shape) each."""
         for start in range(0, len(clips), size):
-            yield self.take(clips[start : start + size])
+            batch = slice(start, start + size)
+            yield self.take(clips[batch], None if mirrored is None else mirrored[batch])
 
 
 class StoredClips(Store):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +133,8 @@ def embedding_of(fitted: Any) -> Any:
     Returns:
         A `keras.Model` from what `fitted` takes to float32 (B, D).
     """
-    return _with_outputs(fitted, partial(_embedding, _head_of(fitted)))
+    head = _head_of(fitted)
+    return _with_outputs(fitted, lambda features, state, probabilities: _embedding(head, features, state))
 
 
 def logits_of(fitted: Any) -> Any:
@@ -165,7 +165,7 @@ def with_distance(
     from_centres = layers.Dense(len(centres), name="from_centres")
 
     def outputs(features: Any, state: Any, probabilities: Any) -> list[Any]:
-        place = whiten(_embedding(_head_of(model), features, state, probabilities))
+        place = whiten(_embedding(_head_of(model), features, state))
         squared = from_centres(place) + keras.ops.sum(place * place, axis=1, keepdims=True)
         return [probabilities, keras.ops.sqrt(keras.ops.maximum(keras.ops.min(squared, axis=1), 0.0))]
 
@@ -239,7 +239,7 @@ def _with_outputs(fitted: Any, outputs: Callable[[Any, Any, Any], Any]) -> Any:
     return keras.Model(features, outputs(features, *inside(features)), name=HEAD)
 
 
-def _embedding(head: Any, features: Any, state: Any, probabilities: Any) -> Any:
+def _embedding(head: Any, features: Any, state: Any) -> Any:
     mean = keras.ops.mean(features, axis=tuple(range(1, len(features.shape) - 1)))
     if any(layer.name == CLIP_NORMALISE for layer in head.layers):
         return mean

@@ -34,7 +34,7 @@ def small_cnn(frames: Any, dropout: float) -> Any:
     for stage, (filters, pool) in enumerate(((16, 4), (32, 4), (64, 2), (64, 2))):
         x = layers.Conv2D(filters, 3, padding="same", name=f"conv{stage + 1}")(x)
         x = layers.MaxPooling2D((min(pool, x.shape[1]), min(pool, x.shape[2])))(x)
-        x = layers.ReLU()(x)  # not before the pooling: the same numbers, bit for bit, from a sixteenth of them
+        x = layers.ReLU()(x)  # not before the pooling: the same numbers, bit for bit, from up to 16 times fewer of them
         if stage < 3:
             x = layers.Dropout(dropout)(x)
     return layers.Flatten()(x)
