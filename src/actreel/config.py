@@ -232,9 +232,13 @@ class ModelParams(Section):
 
     @property
     def order_blind(self) -> ModelParams:
-        """The same network with the mean over time in place of its head: the baseline that it has to beat."""
+        """The same network with the mean over time in place of its head: the baseline that it has to beat.
+
+        It is fitted as the network is: that of a probe is a probe.
+        """
         encoder = "small_cnn" if self.encoder == "pixels" else self.encoder
-        return self.model_copy(update={"encoder": encoder, "head": "mean", "motion": "none"})
+        head = "mean_probe" if self.is_probe else "mean"
+        return self.model_copy(update={"encoder": encoder, "head": head, "motion": "none"})
 
 
 class TrainParams(Section):

@@ -164,7 +164,11 @@ def judge(
     own = scores["accuracy"]
     for rival, name in (("chance", "chance"), ("mean_pool_accuracy", "the order-blind mean-pool baseline")):
         if own <= scores[rival]:
-            return Verdict(False, f"a champion must beat {name}. Received: {own:.4f} against {scores[rival]:.4f}.")
+            return Verdict(
+                False,
+                f"a champion must beat {name}. Received: {own:.4f} against {scores[rival]:.4f}. Try another head, or "
+                "hold out more groups (split.test), which tell the two better apart.",
+            )
     beaten = f"{own:.4f} beats chance ({scores['chance']:.4f}) and mean-pool ({scores['mean_pool_accuracy']:.4f})"
     if not has_champion:
         return Verdict(True, f"{beaten}; there was no champion before.")

@@ -229,6 +229,12 @@ def test_only_the_mean_is_blind_to_order() -> None:
         assert same == (head == "mean"), head
 
 
+def test_the_baseline_of_a_probe_is_a_probe() -> None:
+    params = params_of("efficientnet_lite0", "statistics_probe", "difference", weights="imagenet")
+    assert (params.order_blind.head, params.order_blind.motion) == ("mean_probe", "none")
+    assert params.model_copy(update={"head": "lstm"}).order_blind.head == "mean"
+
+
 def test_the_order_blind_baseline_is_blind_to_order_for_every_pair() -> None:
     for params in (params_of("small_cnn", "lstm", "difference"), params_of("pixels", "convlstm", "difference")):
         model = build_model(params.order_blind, SPEC, 3)
