@@ -43,7 +43,7 @@ def main() -> None:
     facts = Facts(card, params.model, params.dataset.name, scores, tables["per_class"], tables["slices"], confusions)
     write_card(facts, REPORTS)
     print_reports(scores, tables)
-    verdict = log_reports(exam, scores, list(tables), params.split.leaky)
+    verdict = log_reports(exam, scores, list(tables), params)
     VERDICT.write_text(json.dumps(verdict, indent=2) + "\n", encoding="utf-8")
     print(f"\n{'new champion' if verdict['promoted'] else 'not champion'}: {verdict['reason']}")
 
@@ -103,7 +103,7 @@ def print_reports(scores: Mapping[str, Any], tables: Mapping[str, pd.DataFrame])
     print("\n".join(f"{name}: {value}" for name, value in scores.items()))
 
 
-def log_reports(exam: Exam, scores: dict[str, Any], tables: Iterable[str], leaky: bool) -> dict[str, Any]:
+def log_reports(exam: Exam, scores: dict[str, Any], tables: Iterable[str], params: Params) -> dict[str, Any]:
     """Logs figures and reports in the model's MLflow run, and the verdict of `contest`, which is given back."""
     card = exam.classifier.card
     with tracking.reopened_run(card.provenance.run_id):
@@ -111,12 +111,12 @@ def log_reports(exam: Exam, scores: dict[str, Any], tables: Iterable[str], leaky
         for report in (METRICS, *REPORTS.glob("model_card.*"), *(REPORTS / f"{name}.csv" for name in tables)):
             tracking.log_file(report, "reports")
         tracking.log_folder(REPORTS / "figures", "reports/figures")
-        verdict = contest(exam, scores, leaky)
+        verdict = contest(exam, scores, params)
         tracking.log_verdict(verdict)
     return verdict
 
 
-def contest(exam: Exam, scores: dict[str, Any], leaky: bool) -> dict[str, Any]:
+def contest(exam: Exam, scores: dict[str, Any], params: Params) -> dict[str, Any]:
     """Registers the model as a version, and moves the alias `champion` to it if it beats every rival."""
     provenance = exam.classifier.card.provenance
     name = tracking.registered_model(provenance.dataset)
@@ -124,7 +124,14 @@ def contest(exam: Exam, scores: dict[str, Any], leaky: bool) -> dict[str, Any]:
     if champion is not None and champion.run_id == provenance.run_id:
         return {"promoted": True, "reason": "it is the champion already.", "champion": champion.version}
     rival, fair = (None, None) if champion is None else fair_accuracies(exam, champion)
-    verdict = evaluation.judge(scores, champion is not None, rival, fair, leaky=leaky)
+    verdict = evaluation.judge(
+        scores,
+        champion is not None,
+        rival,
+        fair,
+        leaky=params.split.leaky,
+        may_tie_baseline=params.evaluate.may_tie_baseline,
+    )
     # The service tells these to its visitors.
     tags = {key: f"{scores[key]:.6g}" for key in ("accuracy", "chance", "num_test_clips")}
     page = REPORTS / MODEL_CARD_FILE

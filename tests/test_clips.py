@@ -1,11 +1,12 @@
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actreel.clips import load_clip, load_clip_and_info, load_views, sample_indices, view_indices
+from actreel.clips import fit_frame, load_clip, load_clip_and_info, load_views, sample_indices, view_indices
 from actreel.config import ClipSpec
 from tests.conftest import grey_frames, write_video_file
 
@@ -75,6 +76,41 @@ def test_shrinking_averages_so_that_no_pixel_is_lost(tmp_path: Path) -> None:
 def test_small_frames_are_enlarged(tmp_path: Path) -> None:
     path = write_video_file(tmp_path / "small.avi", grey_frames([50, 200], height=16, width=16))
     assert load_clip(path, clip_spec(2)).shape == (2, 32, 40, 3)
+
+
+def square(fit: Literal["stretch", "center_crop"]) -> ClipSpec:
+    return ClipSpec(num_frames=1, height=32, width=32, sampling="uniform", fit=fit)
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_centre_crop_keeps_proportions_and_the_middle(upright: bool) -> None:
+    frame = np.zeros((60, 100, 3), dtype=np.uint8)
+    frame[:, :20] = frame[:, -20:] = 255  # what sticks out of the square of 60 pixels in the middle
+    frame[29:31, 48:52] = 200  # twice as wide as it is high
+    if upright:
+        frame = frame.swapaxes(0, 1)
+    stretched, cut = (fit_frame(frame, square(fit)) for fit in ("stretch", "center_crop"))
+    assert stretched.max() == 255
+    assert cut.max() <= 200
+    assert cut.shape == (32, 32, 3)
+    rows, columns = np.nonzero(cut[..., 0])
+    spread = [np.ptp(rows) + 1, np.ptp(columns) + 1]
+    assert spread == ([4, 2] if upright else [2, 4])
+    assert {int(rows.mean()), int(columns.mean())} <= {15, 16}
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(8, 64), st.integers(8, 64))
+def test_frames_of_any_proportions_are_cut(height: int, width: int, rows: int, columns: int) -> None:
+    spec = ClipSpec(num_frames=1, height=rows, width=columns, sampling="uniform", fit="center_crop")
+    frame = np.full((height, width, 3), 7, dtype=np.uint8)
+    fitted = fit_frame(frame, spec)
+    assert fitted.shape == (rows, columns, 3)
+    assert (fitted == 7).all()
+
+
+def test_there_is_nothing_to_cut_from_frames_of_the_clip_s_proportions() -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(fit_frame(frame, square("center_crop")), fit_frame(frame, square("stretch")))
 
 
 def test_info_comes_from_the_same_pass(video: Path) -> None:

@@ -68,6 +68,20 @@ def test_the_rule_that_stops_a_model_is_named(
     assert rule in verdict.reason
 
 
+def test_a_tie_with_the_baseline_is_enough_only_where_the_user_says_so() -> None:
+    tied = SCORES | {"mean_pool_accuracy": SCORES["accuracy"]}
+    refused = judge(tied, has_champion=False, champion_accuracy=None, fair_accuracy=None)
+    assert not refused.promoted
+    assert "evaluate.may_tie_baseline=true" in refused.reason
+    admitted = judge(tied, has_champion=False, champion_accuracy=None, fair_accuracy=None, may_tie_baseline=True)
+    assert admitted.promoted
+    assert "ties with mean-pool (0.9000)" in admitted.reason
+    behind = SCORES | {"mean_pool_accuracy": SCORES["accuracy"] + 0.01}
+    worse = judge(behind, has_champion=False, champion_accuracy=None, fair_accuracy=None, may_tie_baseline=True)
+    assert not worse.promoted
+    assert "may_tie" not in worse.reason
+
+
 def test_a_better_model_replaces_the_champion() -> None:
     verdict = judge(SCORES, has_champion=True, champion_accuracy=0.8, fair_accuracy=0.85)
     assert verdict.promoted

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actreel import selection
+from actreel import crossval, selection
 from actreel.config import Params, load_params, override
 from actreel.crossval import cross_validate
 from actreel.dataset.records import clips_of
 from actreel.dataset.splits import assign_folds, hold_out_fold
 from actreel.dataset.store import Store
 from actreel.errors import ActreelError, ConfigError, DatasetError
-from actreel.holdout import WORK, Score, prepare
+from actreel.holdout import WORK, Inputs, Score, fit_and_score, prepare
 from actreel.selection import choose, inner_splits, pooled, read_candidates
 from tests.conftest import ROOT, write_fading_dataset
 
@@ -67,8 +67,25 @@ def test_each_fold_chooses_its_own_and_goes_on_where_it_was(params: Params, monk
     assert cross_validate(params, 2, candidates=CANDIDATES, inner_folds=2) == result
 
 
-def poisoned(store: Store, clips: list[str]) -> Store:
-    """The store with noise in place of some clips."""
+def test_clips_are_cut_as_the_choice_has_it(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: dict[str, list[tuple[int, int]]] = {"inner": [], "outer": []}
+    for where, module in (("inner", selection), ("outer", crossval)):
+
+        def watched(params: Params, rows: pd.DataFrame, store: Store, where: str = where, **named: object) -> Score:
+            fitted[where].append((params.clip.num_frames, store.input_shape[0]))
+            return fit_and_score(params, rows, store, **named)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(module, "fit_and_score", watched)
+    result = cross_validate(params, 2, candidates=[{"clip.num_frames": 2}, {"clip.num_frames": 6}], inner_folds=2)
+    assert fitted["inner"] == [(2, 2), (2, 2), (6, 6), (6, 6)] * 2
+    chosen = [fold["choice"]["settings"]["clip.num_frames"] for fold in result["folds"]]
+    assert fitted["outer"] == [(frames, frames) for frames in chosen]
+
+
+def poisoned(params: Params, clips: list[str]) -> Inputs:
+    """A store with noise in place of some clips, whatever the clip settings."""
+    _, inputs = prepare(params, WORK)
+    store = inputs(params.clip)
     take = store.take
     rng = np.random.default_rng(0)
 
@@ -80,11 +97,12 @@ def poisoned(store: Store, clips: list[str]) -> Store:
         return frames
 
     store.take = take_poison  # type: ignore[method-assign, assignment]
-    return store
+    return lambda clip: store
 
 
 def test_the_clips_to_be_tested_have_no_part_in_the_choice(params: Params, tmp_path: Path) -> None:
     index, inputs = prepare(params, WORK)
+    store = inputs(params.clip)
     folds = assign_folds(index, 2, 0)
     index["split"] = hold_out_fold(index, folds, 0, params.split)
     inside = index[index["split"] != "test"]
@@ -92,19 +110,17 @@ def test_the_clips_to_be_tested_have_no_part_in_the_choice(params: Params, tmp_p
 
     _, clean = choose(params, CANDIDATES[1:], inside, inputs, 2, tmp_path / "clean")
     relabelled = index.assign(action=index["action"].where(index["split"] != "test", "Nonsense"))
-    _, store = prepare(params, WORK)
     _, untouched = choose(
-        params, CANDIDATES[1:], relabelled[index["split"] != "test"], poisoned(store, tested), 2, tmp_path / "poisoned"
+        params, CANDIDATES[1:], relabelled[index["split"] != "test"], poisoned(params, tested), 2, tmp_path / "poisoned"
     )
     assert untouched == clean
-    _, store = prepare(params, WORK)
     _, touched = choose(
-        params, CANDIDATES[1:], inside, poisoned(store, inside["clip"].tolist()), 2, tmp_path / "poisoned inside"
+        params, CANDIDATES[1:], inside, poisoned(params, inside["clip"].tolist()), 2, tmp_path / "poisoned inside"
     )
     assert touched != clean  # poison that is read shows
 
     with pytest.raises(KeyError):
-        inputs.only(inside["clip"]).take(tested)
+        store.only(inside["clip"]).take(tested)
     with pytest.raises(ConfigError, match=r"on training and validation clips\. Received: test"):
         choose(params, CANDIDATES[1:], index, inputs, 2, tmp_path / "refused")
 
@@ -143,7 +159,7 @@ def test_actions_weigh_the_same_in_a_score() -> None:
     ("text", "message"),
     [
         ("model.head: gru", "must be a list of candidates. Received: dict"),
-        ("- {model.encoder: pixels}", "must be a setting of the head or of its training. Received: 'model.encoder'"),
+        ("- {model.encoder: pixels}", "must be a setting of the clips, of the head or .* Received: 'model.encoder'"),
         ("- {train.seed: 3}", "Received: 'train.seed'"),
         ("- {split.test: 0.1}", "Received: 'split.test'"),
         ("- {model.units: 0}", "'model.units'"),

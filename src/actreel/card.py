@@ -99,6 +99,7 @@ def as_markdown(facts: Facts) -> str:
     """The card; labels and other names are escaped, since a folder may be called `<script>` or `[x](y)`."""
     card, scores = facts.classifier, facts.metrics
     origin, spec = card.provenance, card.clip
+    size = f"{spec.width}x{spec.height} px {'from the middle' if spec.fit == 'center_crop' else '(stretched)'}"
     network = f"{facts.model.encoder} + {facts.model.head}"
     motion = ", with the differences between frames" if facts.model.motion != "none" else ""
     leaky = scores["protocol"] == "random"
@@ -117,7 +118,7 @@ def as_markdown(facts: Facts) -> str:
             ("Property", "Value"),
             [
                 ("Network", f"{network}{motion}, {scores['parameters']:,} parameters"),
-                ("Input", f"{spec.num_frames} frames spread evenly over the clip, {spec.width}x{spec.height} px, RGB"),
+                ("Input", f"{spec.num_frames} frames spread evenly over the clip, {size}, RGB"),
                 ("Clip", f"about {card.clip_duration_s:.1f} s" if card.clip_duration_s else "the whole video"),
                 ("Trained", f"{origin.trained_at}, code {origin.git_commit[:12]}, MLflow run {origin.run_id}"),
                 ("Data", f"{origin.dataset}, version {origin.data_version}"),

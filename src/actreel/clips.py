@@ -43,7 +43,7 @@ def middle_frames(num_frames: int, num_parts: int) -> NDArray[np.int64]:
 def load_clip(path: Path, spec: ClipSpec) -> NDArray[np.uint8]:
     """Reads a video file as the model sees it.
 
-    Frames are stretched to the spec's size (the LRCN project's choice; area interpolation when shrinking).
+    Frames are brought to the spec's size by `fit_frame`.
 
     Args:
         path: Any video that OpenCV's FFmpeg reads.
@@ -94,7 +94,16 @@ def view_indices(num_frames: int, spec: ClipSpec, num_views: int) -> NDArray[np.
 
 
 def fit_frame(frame: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:
-    """Resizes a decoded frame, uint8 (h, w, 3), to the spec's uint8 (H, W, 3)."""
+    """Resizes a decoded frame, uint8 (h, w, 3), to the spec's uint8 (H, W, 3).
+
+    Area interpolation where it shrinks; `spec.fit` says what becomes of other proportions.
+    """
+    if spec.fit == "center_crop":
+        height, width = frame.shape[:2]
+        rows = max(1, min(height, round(width * spec.height / spec.width)))
+        columns = max(1, min(width, round(height * spec.width / spec.height)))
+        top, left = (height - rows) // 2, (width - columns) // 2
+        frame = frame[top : top + rows, left : left + columns]
     shrinks = frame.shape[0] >= spec.height and frame.shape[1] >= spec.width
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(frame, (spec.width, spec.height), interpolation=how), dtype=np.uint8)

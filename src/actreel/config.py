@@ -97,12 +97,15 @@ class ClipSpec(Section):
         height: Rows, in pixels, after resizing.
         width: Columns, in pixels, after resizing.
         sampling: `uniform` takes the middle frame of each of T equal parts of the clip.
+        fit: `stretch` brings a frame's whole picture to this size, whatever its proportions (the LRCN project's way);
+            `center_crop` keeps them, and cuts off what sticks out on two sides.
     """
 
     num_frames: int = Field(ge=1, le=1024)
     height: int = Field(ge=8, le=1024)
     width: int = Field(ge=8, le=1024)
     sampling: Literal["uniform"]
+    fit: Literal["stretch", "center_crop"] = "stretch"  # the default is for models saved before there was a choice
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -319,11 +322,14 @@ class EvaluateParams(Section):
         batch_size: Clips a forward pass.
         views: Samplings of each test video that are averaged for `multi_clip_accuracy`.
         parity_tolerance: The largest difference in probability allowed between Keras and ONNX.
+        may_tie_baseline: Whether a model that is only as accurate as its order-blind baseline may become champion: for
+            actions that what is in the picture tells apart, and the order of frames does not.
     """
 
     batch_size: int = Field(ge=1)
     views: int = Field(ge=1)
     parity_tolerance: float = Field(gt=0)
+    may_tie_baseline: bool = False
 
 
 def _bento_name(name: str) -> str:

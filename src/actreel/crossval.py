@@ -89,7 +89,7 @@ def cross_validate(
                     fold_params = apply(params, candidates[best])
                     choice = {"settings": candidates[best], "candidates": [asdict(score) for score in inner]}
                     tracking.log_settings({"chosen": best + 1, **candidates[best]})
-                score = fit_and_score(fold_params, index, inputs)
+                score = fit_and_score(fold_params, index, inputs(fold_params.clip))
                 tracking.log_metrics({"accuracy": score.accuracy, "balanced_accuracy": score.balanced_accuracy})
             write_aside(file, {**asdict(score), "choice": choice})
             scores.append(score)

@@ -149,6 +149,7 @@ def judge(
     fair_accuracy: float | None,
     *,
     leaky: bool = False,
+    may_tie_baseline: bool = False,
 ) -> Verdict:
     """Applies the rules a champion has to meet, in order.
 
@@ -158,18 +159,24 @@ def judge(
         champion_accuracy: Its accuracy on the test clips that it has not learned from; None if there is no such clip.
         fair_accuracy: The candidate's on the same clips.
         leaky: Whether clips of one group stood on both sides of the split.
+        may_tie_baseline: Whether it may be as accurate as the baseline, and no more.
     """
     if leaky:
         return Verdict(False, "a champion's groups must not cross splits. Received: split.protocol 'random'.")
-    own = scores["accuracy"]
-    for rival, name in (("chance", "chance"), ("mean_pool_accuracy", "the order-blind mean-pool baseline")):
-        if own <= scores[rival]:
-            return Verdict(
-                False,
-                f"a champion must beat {name}. Received: {own:.4f} against {scores[rival]:.4f}. Try another head, or "
-                "hold out more groups (split.test), which tell the two better apart.",
-            )
-    beaten = f"{own:.4f} beats chance ({scores['chance']:.4f}) and mean-pool ({scores['mean_pool_accuracy']:.4f})"
+    own, chance, blind = scores["accuracy"], scores["chance"], scores["mean_pool_accuracy"]
+    advice = "Try another head, or hold out more groups (split.test), which tell the two better apart."
+    if own <= chance:
+        return Verdict(False, f"a champion must beat chance. Received: {own:.4f} against {chance:.4f}. {advice}")
+    tie = own == blind
+    if tie and not may_tie_baseline:
+        advice += " If the order of frames is not what tells your actions apart: evaluate.may_tie_baseline=true."
+    if own < blind or (tie and not may_tie_baseline):
+        return Verdict(
+            False,
+            f"a champion must beat the order-blind mean-pool baseline. Received: {own:.4f} against {blind:.4f}. "
+            f"{advice}",
+        )
+    beaten = f"{own:.4f} beats chance ({chance:.4f}) and {'ties with' if tie else 'beats'} mean-pool ({blind:.4f})"
     if not has_champion:
         return Verdict(True, f"{beaten}; there was no champion before.")
     if champion_accuracy is None or fair_accuracy is None:

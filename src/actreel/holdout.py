@@ -11,6 +11,7 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from actreel import evaluation, tracking
-from actreel.config import Params
+from actreel.config import ClipSpec, Params
 from actreel.dataset.records import SPLITS, TEST, clips_of, index_videos, labels_of
 from actreel.dataset.sources import ingest
 from actreel.dataset.store import Store, StoredClips, extract_clips
@@ -28,6 +29,9 @@ from actreel.strategies import MULTI_WORKER
 from actreel.training import predict, targets_of, train
 
 log = logging.getLogger(__name__)
+
+Inputs = Callable[[ClipSpec], Store]
+"""What a network is fitted to, by how its clips are made; made at the first call, if it is not there yet."""
 
 WORK = Path("artifacts") / "crossval"
 UNPACKED = Path("data") / "unpacked"
@@ -56,8 +60,8 @@ class Score:
     answers: list[tuple[str, str, str, float]]
 
 
-def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.DataFrame, Store]:
-    """Brings clips in, indexes and extracts them, and encodes them where the encoder is frozen.
+def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.DataFrame, Inputs]:
+    """Brings clips in and indexes them, to be extracted, and encoded where the encoder is frozen, when they are needed.
 
     What is done already is kept.
 
@@ -67,7 +71,7 @@ def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.Dat
         mirror: Whether mirrored features are needed even if `train.mirror` is off.
 
     Returns:
-        The index without splits, and what a network is fitted to.
+        The index without splits, and what a network is fitted to: for the parameters' own clip settings or for others.
 
     Raises:
         ActreelError: The source or a clip cannot be used, or training is told to take several machines.
@@ -78,8 +82,8 @@ def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.Dat
             "each worker would write. Try: --set train.strategy=mirrored"
         )
     mirror = mirror or params.train.mirror
-    data = work / digest(params.dataset.model_dump(), params.clip.model_dump())
-    videos, clips = data / "videos", data / "clips"
+    data = work / digest(params.dataset.model_dump())
+    videos = data / "videos"
     if params.dataset.name == "folder":
         shutil.rmtree(videos, ignore_errors=True)  # links: made anew, so that a clip that is gone is gone here too
     ingest(params.dataset, videos, UNPACKED)
@@ -87,17 +91,24 @@ def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.Dat
     readable = index[index["error"] == ""]
     for row in index[index["error"] != ""].itertuples():
         log.warning(f"left out: {row.error}")
-    extract_clips(readable, videos, clips, params.clip)
-    features = data / f"features-{digest(params.model.encoder, params.model.weights, mirror)}"
-    encode_clips(
-        readable,
-        StoredClips(clips),
-        features,
-        encoder=params.model.encoder,
-        weights=params.model.weights,
-        mirror=mirror,
-    )
-    return index, open_inputs(clips, features)
+
+    @cache
+    def inputs(clip: ClipSpec) -> Store:
+        cut = data / digest(clip.model_dump())
+        clips = cut / "clips"
+        extract_clips(readable, videos, clips, clip)
+        features = cut / f"features-{digest(params.model.encoder, params.model.weights, mirror)}"
+        encode_clips(
+            readable,
+            StoredClips(clips),
+            features,
+            encoder=params.model.encoder,
+            weights=params.model.weights,
+            mirror=mirror,
+        )
+        return open_inputs(clips, features)
+
+    return index, inputs
 
 
 def fit_and_score(
@@ -111,7 +122,7 @@ def fit_and_score(
     Args:
         params: The network and its training.
         index: Rows with `split`.
-        inputs: From `prepare`.
+        inputs: Store with the clips of these splits.
         on_epoch: Called after each epoch with its number, from 1, and its metrics.
     """
     rows = {split: clips_of(index, split) for split in SPLITS}

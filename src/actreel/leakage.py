@@ -34,6 +34,7 @@ def measure_leakage(params: Params, repeats: int, work: Path = WORK) -> dict[str
         ActreelError: The parameters or the clips do not fit.
     """
     index, inputs = prepare(params, work)
+    store = inputs(params.clip)
     pairs = []
     clips = 0
     with tracking.parent_run(params, f"{params.dataset.label} leakage", "leakage", True, None):
@@ -43,7 +44,7 @@ def measure_leakage(params: Params, repeats: int, work: Path = WORK) -> dict[str
                 split = params.split.model_copy(update={"protocol": protocol, "seed": params.split.seed + repeat})
                 index["split"] = assign_splits(index, split)
                 with tracking.child_run(f"{protocol} {repeat + 1}", None):
-                    score = fit_and_score(params, index, inputs)
+                    score = fit_and_score(params, index, store)
                     tracking.log_metrics({"accuracy": score.accuracy, "protocol": protocol})
                 pair[protocol] = score.accuracy
                 clips = score.num_test_clips

@@ -20,12 +20,11 @@ import pandas as pd
 import yaml
 
 from actreel import tracking
-from actreel.config import ModelParams, Params, SplitParams, TrainParams, override
+from actreel.config import ClipSpec, ModelParams, Params, SplitParams, TrainParams, override
 from actreel.dataset.records import TEST, TRAIN, VAL
 from actreel.dataset.splits import assign_folds, hold_out_fold
-from actreel.dataset.store import Store
 from actreel.errors import ConfigError, DatasetError
-from actreel.holdout import Score, fit_and_score, write_aside
+from actreel.holdout import Inputs, Score, fit_and_score, write_aside
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +33,16 @@ INNER_FOLDS = 4
 Settings = Mapping[str, Any]
 """Values by `section.key`."""
 
-# An encoder's features are made before any choice; the best of many seeds is luck; how clips are mirrored and which
+# One encoder makes the features before any choice; the best of many seeds is luck; how clips are mirrored and which
 # devices there are is no matter of taste; and rejection is not what is scored.
 _GIVEN = frozenset({"encoder", "weights", "seed", "mirror_as", "precision", "strategy", "false_accept_rate"})
 CHOOSABLE = frozenset(
     f"{section}.{key}"
-    for section, fields in (("model", ModelParams.model_fields), ("train", TrainParams.model_fields))
+    for section, fields in (
+        ("clip", ClipSpec.model_fields),
+        ("model", ModelParams.model_fields),
+        ("train", TrainParams.model_fields),
+    )
     for key in fields.keys() - _GIVEN
 )
 
@@ -101,7 +104,7 @@ def apply(params: Params, settings: Settings) -> Params:
     for name in settings:
         if name not in CHOOSABLE:
             raise ConfigError(
-                f"what is chosen must be a setting of the head or of its training. Received: '{name}'. "
+                f"what is chosen must be a setting of the clips, of the head or of its training. Received: '{name}'. "
                 f"Known here: {', '.join(sorted(CHOOSABLE))}. Set the others with --set."
             )
     return override(params, flags(settings))
@@ -153,7 +156,7 @@ def inner_splits(rows: pd.DataFrame, folds: int | None, split: SplitParams) -> l
 def inner_scores(
     params: Params,
     rows: pd.DataFrame,
-    inputs: Store,
+    inputs: Inputs,
     folds: int | None,
     on_epoch: Callable[[int, Mapping[str, float]], None] = lambda epoch, metrics: None,
 ) -> Iterator[Score]:
@@ -162,15 +165,15 @@ def inner_scores(
     Args:
         params: The network and its training; without its `refit` where the validation clips are what is scored.
         rows: As for `inner_splits`.
-        inputs: Store; of it, only these rows' clips are read, and can be.
+        inputs: Stores; of them, only these rows' clips are read, and can be.
         folds: As for `inner_splits`.
         on_epoch: As for `train`.
     """
     if folds is None:
         params = override(params, ["train.refit=false"])
-    inputs = inputs.only(rows["clip"])
+    store = inputs(params.clip).only(rows["clip"])
     for split in inner_splits(rows, folds, params.split):
-        yield fit_and_score(params, split, inputs, on_epoch=on_epoch)
+        yield fit_and_score(params, split, store, on_epoch=on_epoch)
 
 
 def pooled(scores: Sequence[Score]) -> InnerScore:
@@ -185,7 +188,7 @@ def pooled(scores: Sequence[Score]) -> InnerScore:
 
 
 def choose(
-    params: Params, candidates: Sequence[Settings], rows: pd.DataFrame, inputs: Store, folds: int, kept: Path
+    params: Params, candidates: Sequence[Settings], rows: pd.DataFrame, inputs: Inputs, folds: int, kept: Path
 ) -> tuple[int, list[InnerScore]]:
     """Compares candidates on inner folds, each as a child of the open MLflow run.
 
@@ -193,7 +196,7 @@ def choose(
         params: What the candidates share.
         candidates: Settings.
         rows: Index rows of the splits `train` and `val`, and of no other.
-        inputs: Store; only these rows' clips are read.
+        inputs: Stores; only these rows' clips are read.
         folds: Inner folds.
         kept: Folder for the candidates that are done, so that an interrupted choice is gone on with.
 

@@ -137,7 +137,6 @@ def tune(
     index["split"] = assign_splits(index, params.split)
     # No trial can read, or so much as name, a clip outside these two splits.
     rows = index[index["split"].isin((TRAIN, VAL))]
-    inputs = inputs.only(rows["clip"])
     described = {name: values.model_dump() for name, values in space.items()}
     kept = sweeps / digest(params.model_dump(by_alias=True), described, sampler, folds, data_version(rows))
     file = kept / "study.db"
