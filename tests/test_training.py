@@ -8,7 +8,7 @@ import onnxruntime
 import pandas as pd
 import pytest
 
-from actreel.batches import clip_batches
+from actreel import fitting
 from actreel.classifier import ActionClassifier, ClassifierCard, Provenance
 from actreel.config import ClipSpec, ModelParams, TrainParams, load_params
 from actreel.dataset.records import clips_of, index_videos, labels_of
@@ -16,7 +16,7 @@ from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.errors import ModelError
 from actreel.evaluation import sharpened
-from actreel.fitting import learning_rate
+from actreel.fitting import learning_rate, steps_at_once
 from actreel.models import export_onnx
 from actreel.training import cool, epoch_models, predict, targets_of, train
 from tests.conftest import ROOT, train_params
@@ -133,14 +133,30 @@ def test_a_temperature_ends_up_in_the_weights(store: StoredClips, rows: dict[str
 def test_weights_of_every_epoch_are_kept(store: StoredClips, rows: dict[str, pd.DataFrame], tmp_path: Path) -> None:
     model, curve = train(LSTM, params_of(epochs=3), store, rows, ["Brighten", "Darken"], epoch_weights=tmp_path)
     last = [weights.copy() for weights in model.get_weights()]
+    places = np.arange(len(rows["val"])), targets_of(rows["val"], ["Brighten", "Darken"])
     losses = [
-        float(np.mean([then.test_on_batch(clips, targets)[0] for clips, targets in clip_batches(
-            store, rows["val"], ["Brighten", "Darken"], len(rows["val"]))]))
-        for then in epoch_models(model, tmp_path)
-    ]  # fmt: skip
+        float(-np.log(predict(then, store, rows["val"], 8)[places]).mean()) for then in epoch_models(model, tmp_path)
+    ]
     np.testing.assert_allclose(losses, curve["val_loss"], rtol=1e-4)
     assert len(losses) == 3
     assert last[0].shape == model.get_weights()[0].shape
+
+
+def test_taking_steps_at_once_takes_the_same_steps(
+    store: StoredClips, rows: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = [steps_at_once(steps) for steps in (1, 16, 23, 24, 48, 50)]
+    assert at_once == [1, 16, 1, 12, 16, 10]
+    params = params_of(epochs=2, batch_size=5)
+    assert steps_at_once(len(rows["train"]) // 5) > 1
+
+    def weights() -> list[np.ndarray]:
+        return train(LSTM, params, store, rows, ["Brighten", "Darken"])[0].get_weights()
+
+    together = weights()
+    monkeypatch.setattr(fitting, "MOST_STEPS_AT_ONCE", 1)
+    for ours, theirs in zip(weights(), together, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_loss_that_is_no_number_is_a_message(store: StoredClips, rows: dict[str, pd.DataFrame]) -> None:

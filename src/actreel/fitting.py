@@ -14,8 +14,11 @@ from actreel.batches import clip_batches, soft_targets, steps_an_epoch, training
 from actreel.config import TrainParams
 from actreel.dataset.store import Store
 from actreel.errors import ConfigError, ModelError
+from actreel.models.layout import quick_to_fit
 from actreel.resume import Progress
 from actreel.strategies import MULTI_WORKER, fit, judge, open_strategy, precision
+
+MOST_STEPS_AT_ONCE = 16
 
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 Logs = list[dict[str, float]]
@@ -61,7 +64,7 @@ def fit_network(
         ModelError: The loss is no number any more.
     """
     epochs = epochs or params.epochs
-    model = _compiled(build, params, len(rows))
+    model, plain = _compiled(build, params, len(rows), one_by_one=improve)
     replicas = model.distribute_strategy.num_replicas_in_sync
     validation = stopping = None
     if val is not None:
@@ -81,8 +84,12 @@ def fit_network(
     ]
     if epoch_weights is not None:
         epoch_weights.mkdir(parents=True, exist_ok=True)
-        file = str(epoch_weights / f"{name}{{epoch:03d}}.weights.h5")
-        callbacks.append(keras.callbacks.ModelCheckpoint(file, save_weights_only=True))
+
+        def keep(epoch: int, logs: Mapping[str, float]) -> None:
+            plain.set_weights(model.get_weights())
+            plain.save_weights(epoch_weights / f"{name}{epoch + 1:03d}.weights.h5")
+
+        callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=keep))
     if behind < epochs:
         fit(
             model,
@@ -102,15 +109,15 @@ def fit_network(
             f"the loss must stay a number. Received: {losses[-1]} in epoch {len(losses)}. "
             f"Lower train.{rate} (now {params.learning_rate:g})."
         )
-    if params.strategy == "one" and params.precision == "float32":
-        return model, progress.logs
-    plain = build()
     plain.set_weights(model.get_weights())
     return plain, progress.logs
 
 
-def _compiled(build: Callable[[], Any], params: TrainParams, num_clips: int) -> Any:
-    """A new network on the devices and in the precision that it is trained with, ready to be fitted."""
+def _compiled(build: Callable[[], Any], params: TrainParams, num_clips: int, *, one_by_one: bool) -> tuple[Any, Any]:
+    """A new network on the devices, in the precision and the layout that it is trained with, ready to be fitted.
+
+    And the same on one device, in float32 and as `build` makes it, for what is learned to be put into.
+    """
     strategy = open_strategy(params.strategy)
     replicas = strategy.num_replicas_in_sync
     if replicas > 1 and (params.batch_size % replicas or params.batch_size > num_clips):
@@ -122,11 +129,23 @@ def _compiled(build: Callable[[], Any], params: TrainParams, num_clips: int) -> 
     loss = "categorical_crossentropy" if soft_targets(params) else "sparse_categorical_crossentropy"
     keras.utils.set_random_seed(params.seed)
     with precision(params.precision), strategy.scope():
-        model = build()
+        plain = build()
+        model = quick_to_fit(plain)
         # Unclipped, an LSTM's first steps at a rate of 0.002 can end in a network that always answers the same.
         optimizer = keras.optimizers.Adam(learning_rate(params, steps), clipnorm=1.0)
-        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
-    return model
+        at_once = 1 if one_by_one or replicas > 1 else steps_at_once(steps)
+        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"], steps_per_execution=at_once)
+    if params.strategy != "one" or params.precision != "float32":
+        plain = build()
+    return model, plain
+
+
+def steps_at_once(steps: int) -> int:
+    """How many steps Keras may take without a return to Python, which hears Ctrl-C.
+
+    A divisor of an epoch's steps: Keras would go on into the next epoch otherwise.
+    """
+    return max(number for number in range(1, MOST_STEPS_AT_ONCE + 1) if steps % number == 0)
 
 
 def learning_rate(params: TrainParams, steps: int) -> Any:

@@ -11,6 +11,10 @@ from actreel.config import IMAGENET, NO_WEIGHTS
 from actreel.errors import ModelError
 from actreel.models import efficientnet_lite
 
+# What the names of small_cnn's layers begin with.
+CONVOLUTION = "conv"
+POOLING = "pool"
+
 
 def pixels(frames: Any, dropout: float) -> Any:
     """The frames as they are, for the heads that look at maps: float32 (N, H, W, C) in [0, 1]."""
@@ -32,8 +36,9 @@ def small_cnn(frames: Any, dropout: float) -> Any:
     layers = keras.layers
     x = layers.Rescaling(1 / 255)(frames)
     for stage, (filters, pool) in enumerate(((16, 4), (32, 4), (64, 2), (64, 2))):
-        x = layers.Conv2D(filters, 3, padding="same", name=f"conv{stage + 1}")(x)
-        x = layers.MaxPooling2D((min(pool, x.shape[1]), min(pool, x.shape[2])))(x)
+        x = layers.Conv2D(filters, 3, padding="same", name=f"{CONVOLUTION}{stage + 1}")(x)
+        sides = (min(pool, x.shape[1]), min(pool, x.shape[2]))
+        x = layers.MaxPooling2D(sides, name=f"{POOLING}{stage + 1}")(x)
         x = layers.ReLU()(x)  # not before the pooling: the same numbers, bit for bit, from up to 16 times fewer of them
         if stage < 3:
             x = layers.Dropout(dropout)(x)

@@ -1,0 +1,65 @@
+"""The same network, laid out so that a training step takes less time on CPUs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actreel.backend import keras, tf
+from actreel.models.encoders import CONVOLUTION, POOLING
+
+MOST_STEPS = 64
+"""Frames up to which a recurrent layer is unrolled: the longer, the longer it takes to build."""
+
+
+def quick_to_fit(model: Any) -> Any:
+    """Copies a network whose encoder is `small_cnn` for fitting on CPUs.
+
+    The copy has the same weights in the same order and gives the same numbers, bit for bit from the encoder, so that
+    what is learned can be put back with `set_weights`. Biases are added behind the pooling, to a sixteenth of the
+    numbers, and each LSTM or GRU is a chain of steps rather than a loop. It is made of layers that only exist here:
+    what is saved is the network itself.
+
+    Args:
+        model: A `keras.Model`, not compiled.
+
+    Returns:
+        The copy; the model itself if it has another encoder, or if there is a GPU.
+    """
+    if tf.config.list_physical_devices("GPU") or not any(_is(layer, CONVOLUTION) for layer in _layers(model)):
+        return model
+    copy = keras.models.clone_model(model, clone_function=_laid_out, recursive=True)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+class _MaxPoolingThenBias(keras.layers.MaxPooling2D):  # type: ignore[misc]
+    """Max-pooling, and what the convolution before it would have added."""
+
+    def build(self, input_shape: Any) -> None:
+        self.bias = self.add_weight(shape=input_shape[-1:], initializer="zeros", name="bias")
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        return super().call(inputs) + self.bias
+
+
+def _laid_out(layer: Any) -> Any:
+    config = layer.get_config()
+    if _is(layer, CONVOLUTION):
+        return type(layer).from_config(config | {"use_bias": False})
+    if _is(layer, POOLING):
+        return _MaxPoolingThenBias.from_config(config)
+    if isinstance(layer, keras.layers.LSTM | keras.layers.GRU) and layer.input.shape[1] <= MOST_STEPS:
+        return type(layer).from_config(config | {"unroll": True})
+    return type(layer).from_config(config)
+
+
+def _is(layer: Any, kind: str) -> bool:
+    return str(layer.name)[:-1] == kind  # they are numbered
+
+
+def _layers(model: Any) -> Any:
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
