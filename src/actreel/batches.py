@@ -141,10 +141,8 @@ def targets_of(rows: pd.DataFrame, labels: list[str]) -> NDArray[np.int64]:
 
 def _orders(num_clips: int, seed: int, epochs: int) -> NDArray[np.int64]:
     """int64 (epochs, num_clips): the order of the clips in each epoch."""
-    shuffled = _untuned(tf.data.Dataset.range(num_clips).shuffle(num_clips, seed=seed).batch(num_clips))
-    # Every second: Keras took two iterators an epoch when the published results were made, and their order is kept.
-    orders = [next(iter(shuffled)).numpy() for _ in range(2 * epochs)][::2]
-    return np.stack(orders)
+    rng = np.random.default_rng(seed)
+    return np.stack([rng.permutation(num_clips) for _ in range(epochs)])
 
 
 def _reader(store: Store, rows: pd.DataFrame) -> Callable[[Any, Any], Any]:
