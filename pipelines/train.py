@@ -79,11 +79,13 @@ def main() -> None:
         if len(unknown):
             distances = familiar.distances(predict(embedding, inputs, unknown, params.train.batch_size))
             max_distance = threshold(distances, params.train.false_accept_rate)
-            ours = familiar.distances(predict(embedding, inputs, rows[VAL], params.train.batch_size))
-            print(
-                f"{(ours <= max_distance).mean():.0%} of the validation clips count as known, with the limit that "
-                f"{len(unknown)} unknown clips set. If that is too few: train.false_accept_rate, or more unknown clips."
-            )
+            if not params.train.refit:
+                known = familiar.distances(predict(embedding, inputs, rows[VAL], params.train.batch_size))
+                print(
+                    f"{(known <= max_distance).mean():.0%} of the validation clips count as known, with the limit that "
+                    f"{len(unknown)} unknown clips set. If that is too few, add unknown clips, or raise "
+                    "train.false_accept_rate."
+                )
         else:
             print(
                 "No clip shows none of the actions, so the model cannot learn to say that it knows none. "

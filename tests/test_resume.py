@@ -43,6 +43,7 @@ def params_of(**changes: Any) -> TrainParams:
         "mixup": 0.2,
         "balance": True,
         "refit": True,
+        "seed": 2,  # which stops early: the clips are noise
     }
     return train_params(**small | changes)
 

@@ -168,9 +168,9 @@ def judge(
     if own <= chance:
         return Verdict(False, f"a champion must beat chance. Received: {own:.4f} against {chance:.4f}. {advice}")
     tie = own == blind
-    if tie and not may_tie_baseline:
-        advice += " If the order of frames is not what tells your actions apart: evaluate.may_tie_baseline=true."
     if own < blind or (tie and not may_tie_baseline):
+        if tie:
+            advice += " If the order of frames is not what tells your actions apart: evaluate.may_tie_baseline=true."
         return Verdict(
             False,
             f"a champion must beat the order-blind mean-pool baseline. Received: {own:.4f} against {blind:.4f}. "
