@@ -15,8 +15,8 @@ def quick_to_fit(model: Any) -> Any:
     """Copies a network whose encoder is `small_cnn` for fitting on CPUs.
 
     The copy has the same weights in the same order and gives the same numbers, so that what is learned can be put back
-    with `set_weights`. Biases are added behind the pooling, where there are up to 16 times fewer numbers, and an LSTM or
-    GRU is a chain of steps rather than a loop. It has layers that only exist here: the network itself is what is saved.
+    with `set_weights`. Biases are added behind the pooling, where there are up to 16 times fewer numbers, and an LSTM
+    or GRU is a chain of steps rather than a loop. It has layers that only exist here: what is saved is the network.
 
     Args:
         model: A `keras.Model`, not compiled.
