@@ -149,3 +149,8 @@ def test_balancing_gives_every_action_the_same_weight(store: StoredClips) -> Non
         assert weights.mean() == pytest.approx(1)
         for target in range(3):
             assert weights[targets == target].sum() == pytest.approx(len(ROWS) / 3)
+
+
+def test_no_tuner_holds_up_the_end_of_an_epoch(store: StoredClips) -> None:
+    for batches in (clip_batches(store, ROWS, LABELS, 5), training_batches(params_of(), store, ROWS, LABELS)):
+        assert batches.options().autotune.enabled is False
