@@ -20,7 +20,7 @@ from actreel.cli import main
 from actreel.config import Params, load_params, override
 from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import Store
-from actreel.errors import ActreelError
+from actreel.errors import ActreelError, ModelError
 from actreel.holdout import WORK, Score, prepare
 from actreel.tuning import SWEEPS, default_space, read_space, tune
 from tests.conftest import ROOT, write_fading_dataset
@@ -101,6 +101,14 @@ def test_a_sweep_that_is_killed_goes_on_as_if_nothing_had_happened(
     again = override(load_params(), [word for word in words[3:] if word != "-S"])
     assert again.train.learning_rate == best["settings"]["train.learning_rate"]
     assert again.dataset == params.dataset
+
+
+def test_an_encoder_that_cannot_be_had_is_told_before_the_first_trial(params: Params, tmp_path: Path) -> None:
+    missing = override(params, ["model.encoder=efficientnet_lite0", "model.weights=nowhere.weights.h5"])
+    space = {"model.units": default_space(params)["model.units"]}
+    with pytest.raises(ModelError, match=r"model\.weights must be .* Received: 'nowhere\.weights\.h5'"):
+        tune(missing, 1, space, sweeps=tmp_path)
+    assert not list(tmp_path.iterdir()), "no study was begun"
 
 
 def test_no_trial_can_read_a_clip_that_is_tested(

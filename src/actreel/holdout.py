@@ -31,7 +31,7 @@ from actreel.training import predict, targets_of, train
 log = logging.getLogger(__name__)
 
 Inputs = Callable[[ClipSpec], Store]
-"""What a network is fitted to, by how its clips are made; made at the first call, if it is not there yet."""
+"""What a network is fitted to, by how its clips are made."""
 
 WORK = Path("artifacts") / "crossval"
 UNPACKED = Path("data") / "unpacked"
@@ -61,7 +61,7 @@ class Score:
 
 
 def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.DataFrame, Inputs]:
-    """Brings clips in and indexes them, to be extracted, and encoded where the encoder is frozen, when they are needed.
+    """Brings clips in, indexes and extracts them, and encodes them where the encoder is frozen.
 
     What is done already is kept.
 
@@ -71,7 +71,8 @@ def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.Dat
         mirror: Whether mirrored features are needed even if `train.mirror` is off.
 
     Returns:
-        The index without splits, and what a network is fitted to: for the parameters' own clip settings or for others.
+        The index without splits, and what a network is fitted to: made already for the parameters' own clip settings,
+        and at the first call for others.
 
     Raises:
         ActreelError: The source or a clip cannot be used, or training is told to take several machines.
@@ -108,6 +109,7 @@ def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.Dat
         )
         return open_inputs(clips, features)
 
+    inputs(params.clip)  # what is wrong with the clips or the encoder is told before a run or a trial begins
     return index, inputs
 
 

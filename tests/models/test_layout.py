@@ -44,7 +44,7 @@ def test_steps_of_a_long_clip_stay_a_loop(monkeypatch: pytest.MonkeyPatch) -> No
         return bool(quick_to_fit(model).get_layer("head").get_layer("lstm").unroll)
 
     assert unrolled()
-    monkeypatch.setattr(layouts, "MOST_STEPS", SPEC.num_frames - 1)
+    monkeypatch.setattr(layouts, "MOST_FRAMES", SPEC.num_frames - 1)
     assert not unrolled()
 
 

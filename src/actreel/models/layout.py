@@ -7,7 +7,7 @@ from typing import Any
 from actreel.backend import keras, tf
 from actreel.models.encoders import CONVOLUTION, POOLING
 
-MOST_STEPS = 64
+MOST_FRAMES = 64
 """Frames up to which a recurrent layer is unrolled: the longer, the longer it takes to build."""
 
 
@@ -48,7 +48,7 @@ def _laid_out(layer: Any) -> Any:
         return type(layer).from_config(config | {"use_bias": False})
     if _is(layer, POOLING):
         return _MaxPoolingThenBias.from_config(config)
-    if isinstance(layer, keras.layers.LSTM | keras.layers.GRU) and layer.input.shape[1] <= MOST_STEPS:
+    if isinstance(layer, keras.layers.LSTM | keras.layers.GRU) and layer.input.shape[1] <= MOST_FRAMES:
         return type(layer).from_config(config | {"unroll": True})
     return type(layer).from_config(config)
 
