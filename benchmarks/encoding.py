@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from actreel import features
 from actreel.config import ClipSpec, ModelParams, TrainParams
-from actreel.dataset.cores import num_cores
+from actreel.dataset.parallel import num_cores
 from actreel.dataset.store import StoredClips, write_store
-from actreel.features import StoredFeatures, encode_clips
-from actreel.training import train
+from actreel.training import features
+from actreel.training.features import StoredFeatures, encode_clips
+from actreel.training.train import train
 
 SPEC = ClipSpec(num_frames=20, height=224, width=224, sampling="uniform")
 ENCODER = {"encoder": "efficientnet_lite0", "weights": "imagenet"}

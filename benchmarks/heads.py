@@ -14,7 +14,7 @@ from actreel.config import CLIP_HEADS, FRAME_HEADS, load_params, override
 from actreel.dataset.demo import ORDERED_PAIRS
 from actreel.dataset.records import SPLITS, TEST, clips_of, labels_of, read_index
 from actreel.dataset.store import StoredClips
-from actreel.training import predict, targets_of, train
+from actreel.training.train import predict, targets_of, train
 
 ORDERED = [action for pair in ORDERED_PAIRS for action in pair]
 

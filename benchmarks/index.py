@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import psutil
 
-from actreel.dataset.cores import map_on_cores, num_cores
+from actreel.dataset.parallel import map_on_cores, num_cores
 
 ROOT = Path(__file__).parents[1]
 ACTIONS, GROUPS = 50, 25

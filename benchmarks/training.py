@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from actreel.backend import keras
-from actreel.batches import steps_an_epoch, training_batches
 from actreel.config import ClipSpec, ModelParams, load_params, override
 from actreel.dataset.store import StoredClips, write_store
-from actreel.fitting import steps_at_once
 from actreel.models import build_model
 from actreel.models.layout import quick_to_fit
+from actreel.quiet_keras import keras
+from actreel.training.batches import steps_an_epoch, training_batches
+from actreel.training.fitting import steps_at_once
 
 SPEC = ClipSpec(num_frames=20, height=64, width=64, sampling="uniform")
 PARAMS = ModelParams(encoder="small_cnn", weights="none", head="lstm", motion="none", units=32, dropout=0.25)

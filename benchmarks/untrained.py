@@ -17,8 +17,8 @@ def main() -> None:
     encoder, folder = sys.argv[1], Path(sys.argv[2])
     os.environ["BENTOML_HOME"] = str(folder / "store")  # before BentoML is imported
 
-    from actreel.classifier import ENCODER_FILE, HEAD_FILE, ClassifierCard, Provenance
     from actreel.config import ClipSpec, ModelParams
+    from actreel.inference.classifier import ENCODER_FILE, HEAD_FILE, ClassifierCard, Provenance
     from actreel.models import build_model, export_parts
     from pipelines.package import build_bento
 

@@ -4,7 +4,7 @@ from actreel.config import load_params
 from actreel.dataset.records import read_index, usable
 from actreel.dataset.store import StoredClips
 from actreel.errors import exit_cleanly
-from actreel.features import encode_clips
+from actreel.training.features import encode_clips
 from pipelines.places import CLIPS, FEATURES, INDEX
 
 

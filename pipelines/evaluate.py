@@ -9,19 +9,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from actreel import evaluation, slices, tracking
-from actreel.backend import keras
-from actreel.card import Facts, write_card
-from actreel.classifier import MODEL_CARD_FILE, ActionClassifier
+from actreel import tracking
 from actreel.config import Params, load_params
 from actreel.dataset.records import TEST, TRAIN, clips_of, read_index
 from actreel.dataset.store import StoredClips
 from actreel.errors import exit_cleanly
-from actreel.exam import Exam, figures_of_merit, judge_rejection, learning_curve, pictures_of, tables_of
-from actreel.features import open_inputs
-from actreel.rejection import unknown_halves
-from actreel.scoring import check_parity, score
-from actreel.training import fitted_part, predict, targets_of
+from actreel.evaluation import metrics, slices
+from actreel.evaluation.model_card import Facts, write_card
+from actreel.evaluation.rejection import unknown_halves
+from actreel.evaluation.report import Exam, figures_of_merit, judge_rejection, learning_curve, pictures_of, tables_of
+from actreel.evaluation.served import check_parity, score
+from actreel.inference.classifier import MODEL_CARD_FILE, ActionClassifier
+from actreel.quiet_keras import keras
+from actreel.training.features import open_inputs
+from actreel.training.train import fitted_part, predict, targets_of
 from pipelines.places import BASELINE, CLIPS, FEATURES, INDEX, METRICS, MODEL, REPORTS, TRAINING, VERDICT, VIDEOS
 
 
@@ -124,7 +125,7 @@ def contest(exam: Exam, scores: dict[str, Any], params: Params) -> dict[str, Any
     if champion is not None and champion.run_id == provenance.run_id:
         return {"promoted": True, "reason": "it is the champion already.", "champion": champion.version}
     rival, fair = (None, None) if champion is None else fair_accuracies(exam, champion)
-    verdict = evaluation.judge(
+    verdict = metrics.judge(
         scores,
         champion is not None,
         rival,
@@ -153,7 +154,7 @@ def fair_accuracies(exam: Exam, champion: tracking.Champion) -> tuple[float | No
         answers = score(present, exam.store, exam.test[unseen], VIDEOS).probabilities.argmax(axis=1)
     actual = exam.test.loc[unseen, "action"].to_numpy()
     rival = float((np.asarray(present.card.labels)[answers] == actual).mean())
-    return rival, evaluation.accuracy(exam.probabilities[unseen], exam.targets[unseen])
+    return rival, metrics.accuracy(exam.probabilities[unseen], exam.targets[unseen])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import yaml
 from dvc.repo import Repo
 from dvc.utils.serialize import modify_yaml
 
-from actreel.dataset.download import adopt, download
+from actreel.dataset.fetch.download import adopt, download
 from actreel.errors import ConfigError, exit_cleanly
 
 IMPORT = Path("data.dvc")

@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from actreel import figures
-from actreel.clips import load_clip
 from actreel.config import ClipSpec, load_params
+from actreel.dataset import plots
 from actreel.dataset.describe import by_action, by_group
 from actreel.dataset.records import index_videos, write_index
 from actreel.dataset.splits import assign_splits
 from actreel.errors import exit_cleanly
+from actreel.video.clips import load_clip
 from pipelines.places import DATASET, INDEX, VIDEOS
 
 SAMPLE = ClipSpec(num_frames=8, height=96, width=128, sampling="uniform")
@@ -30,10 +30,10 @@ def describe(index: pd.DataFrame) -> None:
     actions.to_csv(DATASET / "actions.csv", index=False)
     by_group(index).to_csv(DATASET / "groups.csv", index=False)
     readable = index[index["error"] == ""]
-    figures.durations(readable).savefig(DATASET / "durations.png")
+    plots.durations(readable).savefig(DATASET / "durations.png")
     firsts = readable.groupby("action")["clip"].first()
     samples = {str(action): load_clip(VIDEOS / clip, SAMPLE) for action, clip in firsts.items()}
-    figures.contact_sheet(samples).savefig(DATASET / "samples.png")
+    plots.contact_sheet(samples).savefig(DATASET / "samples.png")
     print(actions[["action", "clips", "groups", "train", "val", "test", "median_s"]].to_string(index=False))
 
 

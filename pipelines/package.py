@@ -8,30 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from actreel import tracking
-from actreel.classifier import CARD_FILE, MODEL_CARD_FILE, ActionClassifier, files_of_network
 from actreel.config import load_params
 from actreel.dataset.records import TEST, clips_of, read_index
 from actreel.errors import exit_cleanly
+from actreel.inference.classifier import CARD_FILE, MODEL_CARD_FILE, ActionClassifier, files_of_network
 from pipelines.places import BENTO, INDEX, VERDICT, VIDEOS
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
 import bentoml
 
-SERVED = (
-    "__init__",
-    "classifier",
-    "clips",
-    "config",
-    "errors",
-    "feedback",
-    "segments",
-    "video",
-    "youtube",
-    "youtube_cache",
-    "youtube_download",
-)
-"""What the service imports, and nothing that trains: a test holds this list against the import graph."""
+SERVED = ("__init__.py", "config.py", "errors.py", "feedback.py", "inference", "video", "youtube")
+"""What the service imports of `actreel`, and nothing that trains: a test holds this list against the import graph."""
 
 MODEL_NAME = "actreel"
 """The model's name in BentoML's store: the one that the service asks for."""
@@ -90,7 +78,7 @@ def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Map
             name=name,
             labels=dict(labels),
             models=[str(model.tag)],
-            include=["serving/*.py", "serving/web/**", *(f"src/actreel/{module}.py" for module in SERVED)],
+            include=["serving/**", *(f"src/actreel/{part}" for part in SERVED)],
             # The packages below src/ move to the Bento's own top, which is where its service finds them.
             python={"requirements_txt": "serving/requirements.lock", "lock_packages": False, "is_src_layout": True},
             build_ctx=context,

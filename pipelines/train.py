@@ -4,19 +4,19 @@ import shutil
 from datetime import UTC, datetime
 
 from actreel import tracking
-from actreel.classifier import ENCODER_FILE, HEAD_FILE, ONNX_FILE, ClassifierCard, Provenance
 from actreel.config import load_params
 from actreel.dataset.records import SPLITS, TEST, TRAIN, VAL, clips_of, data_version, labels_of, read_index, usable
 from actreel.dataset.store import StoredClips
 from actreel.errors import exit_cleanly
-from actreel.evaluation import fit_temperature
-from actreel.features import open_inputs
+from actreel.evaluation.metrics import fit_temperature
+from actreel.evaluation.rejection import fit_familiar, threshold, unknown_halves
+from actreel.inference.classifier import ENCODER_FILE, HEAD_FILE, ONNX_FILE, ClassifierCard, Provenance
+from actreel.inference.windows import window_length
 from actreel.models import embedding_of, export_onnx, export_parts, with_distance
-from actreel.rejection import fit_familiar, threshold, unknown_halves
-from actreel.resume import resume_folder
-from actreel.segments import window_length
-from actreel.strategies import is_chief
-from actreel.training import complete, cool, predict, targets_of, train
+from actreel.training.features import open_inputs
+from actreel.training.resume import resume_folder
+from actreel.training.strategies import is_chief
+from actreel.training.train import complete, cool, predict, targets_of, train
 from pipelines.places import BASELINE, CLIPS, DATASET, FEATURES, INDEX, MODEL, TRAINING, VALIDATION
 
 

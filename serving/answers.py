@@ -10,10 +10,10 @@ from typing import Literal
 from fastapi import HTTPException
 from pydantic import BaseModel
 
-from actreel.classifier import MODEL_CARD_FILE, ActionClassifier, Scored
 from actreel.config import ClipSpec
-from actreel.segments import Segment as SeenSegment
-from actreel.video import VideoInfo
+from actreel.inference.classifier import MODEL_CARD_FILE, ActionClassifier, Scored
+from actreel.inference.windows import Segment as SeenSegment
+from actreel.video.decode import VideoInfo
 
 METRICS = ("accuracy", "chance", "num_test_clips")
 

@@ -23,8 +23,8 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from actreel.feedback import Feedback, FeedbackStore, is_label
-from actreel.youtube import FetchedVideo, FetchLimits, YouTubeError, fetch, video_id
-from actreel.youtube_cache import VideoCache
+from actreel.youtube.cache import VideoCache
+from actreel.youtube.fetch import FetchedVideo, FetchLimits, YouTubeError, fetch, video_id
 from serving.answers import (
     METRICS,
     Job,

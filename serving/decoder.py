@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actreel.clips import middle_frames
 from actreel.config import ClipSpec
 from actreel.errors import VideoError, VideoLimitError
-from actreel.segments import VideoLimits, WindowPlan, stream_parts
-from actreel.video import VideoInfo
+from actreel.inference.windows import VideoLimits, WindowPlan, stream_parts
+from actreel.video.clips import middle_frames
+from actreel.video.decode import VideoInfo
 
 THUMBNAIL_SIDE = 320
 MESSAGE_BYTES = 2**20

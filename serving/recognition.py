@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actreel.classifier import ActionClassifier, Scores
-from actreel.segments import WindowBuffer, WindowPlan, segments_of
-from actreel.video import VideoInfo
+from actreel.inference.classifier import ActionClassifier, Scores
+from actreel.inference.windows import WindowBuffer, WindowPlan, segments_of
+from actreel.video.decode import VideoInfo
 from serving.answers import (
     Prediction,
     RefusalError,

@@ -16,9 +16,9 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from actreel.classifier import ClassifierCard
-from actreel.segments import WindowPlan
-from actreel.video import VideoInfo
+from actreel.inference.classifier import ClassifierCard
+from actreel.inference.windows import WindowPlan
+from actreel.video.decode import VideoInfo
 from serving.settings import Settings
 
 log = logging.getLogger(__name__)

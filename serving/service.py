@@ -13,7 +13,7 @@ import bentoml
 from bentoml._internal.server.http.traffic import TimeoutMiddleware
 from starlette.types import Receive, Scope, Send
 
-from actreel.classifier import ActionClassifier
+from actreel.inference.classifier import ActionClassifier
 from serving.answers import Served
 from serving.api import create_app
 from serving.settings import Settings

@@ -16,8 +16,8 @@ from hypothesis import settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from actreel.classifier import ClassifierCard, Provenance
 from actreel.config import ClipSpec, TrainParams, load_params
+from actreel.inference.classifier import ClassifierCard, Provenance
 
 # A busy machine is no reason to fail.
 settings.register_profile("actreel", deadline=None)

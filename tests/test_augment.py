@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actreel import augment
-from actreel.backend import tf
+from actreel.quiet_keras import tf
+from actreel.training import augment
 
 SEED = tf.constant([1, 2])
 RNG = np.random.default_rng(0)

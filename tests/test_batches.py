@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from actreel.batches import clip_batches, steps_an_epoch, training_batches
 from actreel.config import ClipSpec, TrainParams
 from actreel.dataset.store import Store, StoredClips, write_store
 from actreel.errors import ConfigError
-from actreel.features import StoredFeatures
+from actreel.training.batches import clip_batches, steps_an_epoch, training_batches
+from actreel.training.features import StoredFeatures
 from tests.conftest import train_params
 
 SPEC = ClipSpec(num_frames=4, height=8, width=8, sampling="uniform")

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from actreel.card import Facts, as_html, as_markdown, write_card
-from actreel.classifier import ClassifierCard, Provenance
 from actreel.config import ClipSpec, ModelParams
-from actreel.slices import Confusion
+from actreel.evaluation.model_card import Facts, as_html, as_markdown, write_card
+from actreel.evaluation.slices import Confusion
+from actreel.inference.classifier import ClassifierCard, Provenance
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 import pytest
 
-from actreel.classifier import ActionClassifier, ClassifierCard
-from actreel.clips import load_clip
 from actreel.config import ClipSpec
 from actreel.errors import ModelError, VideoError
+from actreel.inference.classifier import ActionClassifier, ClassifierCard
+from actreel.video.clips import load_clip
 from tests.conftest import grey_frames, write_model_folder, write_video_file
 
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from actreel import youtube
 from actreel.cli import main
 from actreel.config import ClipSpec
+from actreel.youtube import fetch
 from tests.conftest import grey_frames, write_model_folder, write_video_file
 from tests.youtube_double import Uploaded, YouTubeDouble
 
@@ -66,7 +66,7 @@ def test_a_youtube_link_is_as_good_as_its_file(
 ) -> None:
     link = "https://youtu.be/dQw4w9WgXcQ"
     with YouTubeDouble().running() as double:
-        monkeypatch.setattr(youtube, "DOWNLOADER", double.downloader)
+        monkeypatch.setattr(fetch, "DOWNLOADER", double.downloader)
         double.videos["dQw4w9WgXcQ"] = Uploaded(video.read_bytes())
         main(["predict", link, str(video), "--model", model, "--json"])
         from_youtube, from_file = map(json.loads, capsys.readouterr().out.splitlines())

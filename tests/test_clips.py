@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actreel.clips import fit_frame, load_clip, load_clip_and_info, load_views, sample_indices, view_indices
 from actreel.config import ClipSpec
+from actreel.video.clips import fit_frame, load_clip, load_clip_and_info, load_views, sample_indices, view_indices
 from tests.conftest import grey_frames, write_video_file
 
 

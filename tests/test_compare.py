@@ -7,9 +7,9 @@ import pytest
 
 from actreel import tracking
 from actreel.cli import main
-from actreel.compare import compare
 from actreel.config import ClipSpec
 from actreel.errors import ModelError
+from actreel.experiments.compare import compare
 from tests.conftest import write_model_folder
 
 HEADER = "clip,sha256,group,actual,predicted,confidence"

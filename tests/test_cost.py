@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actreel.backend import keras
 from actreel.config import ClipSpec, ModelParams
-from actreel.cost import count_flops, machine, time_clip
+from actreel.evaluation.cost import count_flops, machine, time_clip
 from actreel.models import build_model, export_onnx
+from actreel.quiet_keras import keras
 from tests.conftest import write_model_folder
 
 T, SIDE, UNITS, CLASSES = 4, 16, 5, 3

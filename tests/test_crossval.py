@@ -6,12 +6,12 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from actreel import crossval
 from actreel.cli import main
 from actreel.config import Params, load_params, override
-from actreel.crossval import cross_validate
 from actreel.errors import ActreelError, ConfigError
-from actreel.leakage import measure_leakage
+from actreel.experiments import crossval
+from actreel.experiments.crossval import cross_validate
+from actreel.experiments.leakage import measure_leakage
 from tests.conftest import ROOT, write_fading_dataset
 
 SMALL = [

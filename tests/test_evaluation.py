@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from actreel.evaluation import (
+from actreel.evaluation.metrics import (
     accuracy,
     balanced_accuracy,
     calibration_error,

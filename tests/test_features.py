@@ -5,14 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actreel import features
 from actreel.config import ClipSpec, ModelParams
 from actreel.dataset.records import clips_of, index_videos
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.errors import DatasetError, ModelError
-from actreel.features import StoredFeatures, encode_clips, open_inputs
 from actreel.models import build_encoder
-from actreel.training import complete, fitted_part, predict, train
+from actreel.training import features
+from actreel.training.features import StoredFeatures, encode_clips, open_inputs
+from actreel.training.train import complete, fitted_part, predict, train
 from tests.conftest import train_params, write_fading_dataset
 
 SPEC = ClipSpec(num_frames=3, height=32, width=48, sampling="uniform")

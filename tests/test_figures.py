@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
-from actreel import figures
+from actreel.evaluation import plots
 
 CLIP = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3)).astype(np.uint8)
 
@@ -18,12 +18,12 @@ def drawn(figure: Figure) -> np.ndarray:
 
 def test_a_name_that_looks_like_a_formula_is_drawn_as_it_stands() -> None:
     labels = ["$\\frac{1$", "$5 bill"]
-    assert drawn(figures.confusion(np.array([0, 1]), np.array([0, 0]), labels)).size
-    assert drawn(figures.confused(dict.fromkeys(labels, CLIP))).size
+    assert drawn(plots.confusion(np.array([0, 1]), np.array([0, 0]), labels)).size
+    assert drawn(plots.confused(dict.fromkeys(labels, CLIP))).size
 
 
 def test_nothing_confused_is_a_sentence() -> None:
-    (text,) = figures.confused({}).texts
+    (text,) = plots.confused({}).texts
     assert text.get_text() == "No test clip was answered wrong."
 
 
@@ -31,7 +31,7 @@ def test_saliency_has_a_frame_above_its_bar() -> None:
     over_time = np.linspace(0, 1, 12, dtype=np.float32)
     maps = np.zeros((12, 16, 16), dtype=np.float32)
     maps[:, 4:8, 4:8] = 1
-    figure = figures.saliency({"a": (CLIP, over_time, maps), "b": (CLIP[:6], over_time[:6], maps[:6])}, columns=5)
+    figure = plots.saliency({"a": (CLIP, over_time, maps), "b": (CLIP[:6], over_time[:6], maps[:6])}, columns=5)
     *frames, bars = figure.axes[:6]
     assert [axes.get_ylabel() for axes in (frames[0], bars)] == ["a", "weight"]
     shown = [frame.images[0].get_array() for frame in frames]

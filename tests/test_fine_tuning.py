@@ -12,13 +12,13 @@ import onnxruntime
 import pandas as pd
 import pytest
 
-from actreel.backend import keras
 from actreel.config import ClipSpec, ModelParams
 from actreel.dataset.store import StoredClips, write_store
 from actreel.errors import ModelError
-from actreel.features import StoredFeatures, encode_clips, open_inputs
 from actreel.models import ENCODER, HEAD, PRETRAINED, build_encoder, export_onnx
-from actreel.training import complete, epoch_models, fitted_part, predict, train
+from actreel.quiet_keras import keras
+from actreel.training.features import StoredFeatures, encode_clips, open_inputs
+from actreel.training.train import complete, epoch_models, fitted_part, predict, train
 from tests.conftest import train_params
 
 SPEC = ClipSpec(num_frames=2, height=16, width=16, sampling="uniform")

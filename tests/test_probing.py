@@ -8,15 +8,15 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from actreel.backend import keras
-from actreel.batches import targets_of
 from actreel.config import ClipSpec, ModelParams
 from actreel.dataset.store import StoredClips, write_store
 from actreel.errors import ConfigError, ModelError
-from actreel.features import StoredFeatures
 from actreel.models import CLIP_NORMALISE, PROBABILITIES, embedding_of, export_onnx
-from actreel.probing import PATH
-from actreel.training import epoch_models, predict, train
+from actreel.quiet_keras import keras
+from actreel.training.batches import targets_of
+from actreel.training.features import StoredFeatures
+from actreel.training.probes import PATH
+from actreel.training.train import epoch_models, predict, train
 from tests.conftest import train_params
 
 SPEC = ClipSpec(num_frames=6, height=8, width=8, sampling="uniform")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from actreel.rejection import (
+from actreel.evaluation.rejection import (
     compare_scores,
     fit_familiar,
     rejection_scores,

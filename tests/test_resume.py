@@ -9,9 +9,9 @@ import pytest
 
 from actreel.config import ClipSpec, ModelParams, TrainParams
 from actreel.dataset.store import write_store
-from actreel.features import StoredFeatures
-from actreel.resume import resume_folder
-from actreel.training import train
+from actreel.training.features import StoredFeatures
+from actreel.training.resume import resume_folder
+from actreel.training.train import train
 from tests.conftest import train_params
 
 SPEC = ClipSpec(num_frames=4, height=8, width=8, sampling="uniform")

@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actreel.backend import keras
 from actreel.cli import main
 from actreel.config import ClipSpec, ModelParams
 from actreel.errors import ModelError
+from actreel.evaluation.saliency import grad_cam, load_network, saliency_of
 from actreel.models import PROBABILITIES, build_model
-from actreel.saliency import grad_cam, load_network, saliency_of
+from actreel.quiet_keras import keras
 from tests.conftest import grey_frames, write_model_folder, write_video_file
 
 SPEC = ClipSpec(num_frames=6, height=16, width=16, sampling="uniform")

@@ -7,13 +7,13 @@ import pytest
 from numpy.typing import NDArray
 from onnx import helper
 
-from actreel import scoring
-from actreel.classifier import ActionClassifier
-from actreel.clips import load_clip, load_views
 from actreel.config import ClipSpec
 from actreel.dataset.store import StoredClips, write_store
 from actreel.errors import ModelError
-from actreel.scoring import check_parity, score, score_views
+from actreel.evaluation import served as served_scores
+from actreel.evaluation.served import check_parity, score, score_views
+from actreel.inference.classifier import ActionClassifier
+from actreel.video.clips import load_clip, load_views
 from tests.conftest import grey_frames, write_model_folder, write_video_file
 
 LEVELS = {"a.avi": range(85, 165, 4), "b.avi": range(175, 95, -4)}
@@ -84,6 +84,6 @@ def test_the_whole_network_is_asked_about_the_first_clips_only(
     whole = score(ActionClassifier.load(model, whole=True), store, rows, videos).probabilities
     first, second = np.abs(whole - expected).max(axis=1)
     assert 0 < first < 0.99 * second
-    monkeypatch.setattr(scoring, "WHOLE_CLIPS", 1)
+    monkeypatch.setattr(served_scores, "WHOLE_CLIPS", 1)
     parity = check_parity(model, store, rows, videos, served=expected, expected=expected, tolerance=1.0)
     assert parity == pytest.approx(first)

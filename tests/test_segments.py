@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from actreel.classifier import ActionClassifier
-from actreel.clips import load_clip
 from actreel.config import ClipSpec
 from actreel.errors import VideoLimitError
-from actreel.segments import (
+from actreel.inference.classifier import ActionClassifier
+from actreel.inference.windows import (
     LONGEST_SINGLE,
     Segment,
     VideoLimits,
@@ -26,7 +25,8 @@ from actreel.segments import (
     stream_parts,
     window_length,
 )
-from actreel.video import VideoInfo
+from actreel.video.clips import load_clip
+from actreel.video.decode import VideoInfo
 from tests.conftest import grey_frames, write_model_folder, write_video_file
 
 NO_LIMITS = VideoLimits(max_pixels=10**9, max_frames=10**9, max_duration_s=1e9)

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actreel import crossval, selection
 from actreel.config import Params, load_params, override
-from actreel.crossval import cross_validate
 from actreel.dataset.records import clips_of
 from actreel.dataset.splits import assign_folds, hold_out_fold
 from actreel.dataset.store import Store
 from actreel.errors import ActreelError, ConfigError, DatasetError
-from actreel.holdout import WORK, Inputs, Score, fit_and_score, prepare
-from actreel.selection import choose, inner_splits, pooled, read_candidates
+from actreel.experiments import crossval, nested
+from actreel.experiments.crossval import cross_validate
+from actreel.experiments.heldout import WORK, Inputs, Score, fit_and_score, prepare
+from actreel.experiments.nested import choose, inner_splits, pooled, read_candidates
 from tests.conftest import ROOT, write_fading_dataset
 
 SMALL = [
@@ -41,7 +41,7 @@ def test_each_fold_chooses_its_own_and_goes_on_where_it_was(params: Params, monk
         pass
 
     trained = []
-    fit_and_score = selection.fit_and_score
+    fit_and_score = nested.fit_and_score
 
     def dies_in_the_second_candidate(*arguments: object, **named: object) -> Score:
         trained.append(arguments[0])
@@ -49,7 +49,7 @@ def test_each_fold_chooses_its_own_and_goes_on_where_it_was(params: Params, monk
             raise KilledError
         return fit_and_score(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(selection, "fit_and_score", dies_in_the_second_candidate)
+    monkeypatch.setattr(nested, "fit_and_score", dies_in_the_second_candidate)
     with pytest.raises(KilledError):
         cross_validate(params, 2, candidates=CANDIDATES, inner_folds=2)
     result = cross_validate(params, 2, candidates=CANDIDATES, inner_folds=2)
@@ -69,7 +69,7 @@ def test_each_fold_chooses_its_own_and_goes_on_where_it_was(params: Params, monk
 
 def test_clips_are_cut_as_the_choice_has_it(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted: dict[str, list[tuple[int, int]]] = {"inner": [], "outer": []}
-    for where, module in (("inner", selection), ("outer", crossval)):
+    for where, module in (("inner", nested), ("outer", crossval)):
 
         def watched(params: Params, rows: pd.DataFrame, store: Store, where: str = where, **named: object) -> Score:
             fitted[where].append((params.clip.num_frames, store.input_shape[0]))

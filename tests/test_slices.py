@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from actreel.slices import Confusion, accuracy_by_slice, most_confused
+from actreel.evaluation.slices import Confusion, accuracy_by_slice, most_confused
 
 
 def test_slices_by_hand() -> None:

@@ -15,9 +15,9 @@ import pytest
 from actreel.config import ClipSpec, ModelParams, TrainParams
 from actreel.dataset.store import write_store
 from actreel.errors import ConfigError
-from actreel.features import StoredFeatures
-from actreel.strategies import is_chief, open_strategy
-from actreel.training import train
+from actreel.training.features import StoredFeatures
+from actreel.training.strategies import is_chief, open_strategy
+from actreel.training.train import train
 from tests.conftest import ROOT, patience, train_params
 
 SPEC = ClipSpec(num_frames=4, height=8, width=8, sampling="uniform")

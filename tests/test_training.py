@@ -8,17 +8,17 @@ import onnxruntime
 import pandas as pd
 import pytest
 
-from actreel import fitting
-from actreel.classifier import ActionClassifier, ClassifierCard, Provenance
 from actreel.config import ClipSpec, ModelParams, TrainParams, load_params
 from actreel.dataset.records import clips_of, index_videos, labels_of
 from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.errors import ModelError
-from actreel.evaluation import sharpened
-from actreel.fitting import learning_rate, steps_at_once
+from actreel.evaluation.metrics import sharpened
+from actreel.inference.classifier import ActionClassifier, ClassifierCard, Provenance
 from actreel.models import export_onnx
-from actreel.training import cool, epoch_models, predict, targets_of, train
+from actreel.training import fitting
+from actreel.training.fitting import learning_rate, steps_at_once
+from actreel.training.train import cool, epoch_models, predict, targets_of, train
 from tests.conftest import ROOT, train_params
 
 SPEC = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
@@ -176,7 +176,7 @@ def test_onnx_gives_keras_s_probabilities(store: StoredClips, rows: dict[str, pd
 
 def test_tensorflow_starts_in_silence() -> None:
     answer = subprocess.run(
-        [sys.executable, "-c", "from actreel.backend import tf; tf.constant(1) + 1"],
+        [sys.executable, "-c", "from actreel.quiet_keras import tf; tf.constant(1) + 1"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert (answer.stdout, answer.stderr) == ("", "")

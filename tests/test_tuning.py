@@ -15,14 +15,14 @@ import mlflow
 import pandas as pd
 import pytest
 
-from actreel import selection
 from actreel.cli import main
 from actreel.config import Params, load_params, override
 from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import Store
 from actreel.errors import ActreelError, ModelError
-from actreel.holdout import WORK, Score, prepare
-from actreel.tuning import SWEEPS, default_space, read_space, tune
+from actreel.experiments import nested
+from actreel.experiments.heldout import WORK, Score, prepare
+from actreel.experiments.tuning import SWEEPS, default_space, read_space, tune
 from tests.conftest import ROOT, write_fading_dataset
 
 SMALL = [
@@ -117,13 +117,13 @@ def test_no_trial_can_read_a_clip_that_is_tested(
     index, _ = prepare(params, WORK)
     tested = set(index.loc[assign_splits(index, params.split) == "test", "clip"])
     seen: list[tuple[pd.DataFrame, Store]] = []
-    fit_and_score = selection.fit_and_score
+    fit_and_score = nested.fit_and_score
 
     def watched(params: Params, rows: pd.DataFrame, inputs: Store, **named: object) -> Score:
         seen.append((rows, inputs))
         return fit_and_score(params, rows, inputs, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(selection, "fit_and_score", watched)
+    monkeypatch.setattr(nested, "fit_and_score", watched)
     space = {"model.units": default_space(params)["model.units"]}
     result = tune(params, 1, space, "nsga2", folds=2, sweeps=tmp_path)
     assert len(seen) == 2  # inner folds of one trial

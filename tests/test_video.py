@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from actreel.errors import VideoError, VideoLimitError
-from actreel.video import probe, sample_frames, stream_frames
+from actreel.video.decode import probe, sample_frames, stream_frames
 from tests.conftest import grey_frames, write_video_file
 
 

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from actreel import youtube
 from actreel.video import probe
-from actreel.youtube import FetchedVideo, FetchLimits, YouTubeError, fetch, video_id
-from actreel.youtube_cache import VideoCache
+from actreel.youtube import fetch as youtube
+from actreel.youtube.cache import VideoCache
+from actreel.youtube.fetch import FetchedVideo, FetchLimits, YouTubeError, fetch, video_id
 from tests import youtube_double
 from tests.conftest import grey_frames, patience, write_video_file
 from tests.youtube_double import Uploaded, YouTubeDouble
@@ -397,7 +397,7 @@ def test_a_download_dies_with_the_process_that_wanted_it(double: YouTubeDouble, 
     double.videos[ID] = Uploaded(bytes(10_000), send=youtube_double.send_and_hang)
     program = textwrap.dedent(f"""
         from pathlib import Path
-        from actreel import youtube
+        from actreel.youtube import fetch as youtube
         youtube.DOWNLOADER = {double.downloader}
         youtube.fetch("https://youtu.be/{ID}", Path({str(tmp_path)!r}), limits=youtube.FetchLimits(), min_side=64,
                       on_progress=lambda share: print("arriving", flush=True))
@@ -481,5 +481,5 @@ def test_ids_that_differ_in_case_are_kept_apart(tmp_path: Path) -> None:
 
 
 def test_the_service_does_not_load_yt_dlp() -> None:
-    code = "import sys, actreel.youtube; sys.exit('yt_dlp' in sys.modules)"
+    code = "import sys, actreel.youtube.fetch; sys.exit('yt_dlp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from actreel.backend import tf
-from actreel.features import StoredFeatures
-from actreel.training import train
+from actreel.quiet_keras import tf
+from actreel.training.features import StoredFeatures
+from actreel.training.train import train
 from tests.test_strategies import LABELS, MODEL, ROWS, params_of
 
 if __name__ == "__main__":

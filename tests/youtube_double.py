@@ -1,6 +1,6 @@
 """YouTube on loopback. All of yt-dlp is real but for one seam: `YoutubeDL.urlopen` asks this machine instead.
 
-As a module: `YouTubeDouble` is the server. As a program: `actreel.youtube_download` with the seam set.
+As a module: `YouTubeDouble` is the server. As a program: `actreel.youtube.download` with the seam set.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def _download_from(port: str, without_deno: bool) -> None:
     from yt_dlp.networking import Request
     from yt_dlp.utils import _jsruntime
 
-    from actreel import youtube_download
+    from actreel.youtube import download
 
     real = YoutubeDL.urlopen
 
@@ -203,7 +203,7 @@ def _download_from(port: str, without_deno: bool) -> None:
     YoutubeDL.urlopen = urlopen
     if without_deno:
         _jsruntime._find_exe = lambda name: f"no-such-{name}"
-    youtube_download.main()
+    download.main()
 
 
 if __name__ == "__main__":

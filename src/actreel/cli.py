@@ -11,12 +11,12 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from actreel.classifier import ActionClassifier, Scored
 from actreel.errors import FetchError, VideoError, exit_cleanly
 from actreel.feedback import default_folder, export_dataset
-from actreel.segments import Recognition
-from actreel.video import VideoInfo
-from actreel.youtube import FetchLimits, fetch
+from actreel.inference.classifier import ActionClassifier, Scored
+from actreel.inference.windows import Recognition
+from actreel.video.decode import VideoInfo
+from actreel.youtube.fetch import FetchLimits, fetch
 
 BAR_WIDTH = 24
 MOST_NAMED = 4
@@ -127,8 +127,8 @@ def _positive(text: str) -> int:
 def _crossval(options: argparse.Namespace) -> None:
     # Imported here, since what trains takes seconds to load and `predict` needs none of it.
     from actreel.config import load_params, override
-    from actreel.crossval import cross_validate
-    from actreel.selection import read_candidates
+    from actreel.experiments.crossval import cross_validate
+    from actreel.experiments.nested import read_candidates
 
     with contextlib.redirect_stdout(sys.stderr):
         params = override(load_params(), options.set)
@@ -150,7 +150,7 @@ def _crossval(options: argparse.Namespace) -> None:
 
 def _leakage(options: argparse.Namespace) -> None:
     from actreel.config import load_params, override
-    from actreel.leakage import measure_leakage
+    from actreel.experiments.leakage import measure_leakage
 
     with contextlib.redirect_stdout(sys.stderr):
         result = measure_leakage(override(load_params(), options.set), options.repeats)
@@ -163,16 +163,16 @@ def _leakage(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from actreel.compare import as_text, compare
+    from actreel.experiments.compare import as_text, compare
 
     result = compare(options.runs)
     print(json.dumps(result) if options.json else as_text(result))
 
 
 def _saliency(options: argparse.Namespace) -> None:
-    from actreel import figures
-    from actreel.clips import load_clip
-    from actreel.saliency import load_network, saliency_of
+    from actreel.evaluation import plots
+    from actreel.evaluation.saliency import load_network, saliency_of
+    from actreel.video.clips import load_clip
 
     card = ActionClassifier.load(options.model).card
     network = load_network(options.model)
@@ -183,14 +183,14 @@ def _saliency(options: argparse.Namespace) -> None:
         heading = found.heading(str(path), card.labels)
         clips[heading] = (frames, found.over_time, found.maps)
         print(heading.replace("\n", ", "))
-    figures.saliency(clips).savefig(options.out)
+    plots.saliency(clips).savefig(options.out)
     print(f"drawn in {options.out}")
 
 
 def _tune(options: argparse.Namespace) -> None:
     from actreel.config import load_params, override
-    from actreel.selection import flags
-    from actreel.tuning import default_space, read_space, tune
+    from actreel.experiments.nested import flags
+    from actreel.experiments.tuning import default_space, read_space, tune
 
     with contextlib.redirect_stdout(sys.stderr):
         params = override(load_params(), options.set)

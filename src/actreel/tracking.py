@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from actreel.classifier import MODEL_CARD_FILE, ActionClassifier
 from actreel.config import ClipSpec, DatasetParams, Params, SplitParams
 from actreel.dataset.records import TRAIN, VAL
 from actreel.errors import ModelError
+from actreel.inference.classifier import MODEL_CARD_FILE, ActionClassifier
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from actreel.dataset.archive import list_members, unpack
+from actreel.dataset.fetch.archive import list_members, unpack
 from actreel.errors import DatasetError
 from tests.dataset.rar import LINK_MODE, write_rar
 
@@ -127,7 +127,7 @@ def test_a_full_disk_is_told_before_unpacking(archive: Path, tmp_path: Path, mon
 
 def kill_while_unpacking(archive: Path, target: Path, *, orphan: bool) -> None:
     """Kills an unpacking process when its first file is there; 7zz with it, or not."""
-    code = "import sys; from pathlib import Path; from actreel.dataset.archive import unpack; " + (
+    code = "import sys; from pathlib import Path; from actreel.dataset.fetch.archive import unpack; " + (
         "unpack(Path(sys.argv[1]), Path(sys.argv[2]))"
     )
     command = [sys.executable, "-c", code, archive, target]

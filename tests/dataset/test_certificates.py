@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
-from actreel.dataset.certificates import verifying_context
-from actreel.dataset.download import download
+from actreel.dataset.fetch.certificates import verifying_context
+from actreel.dataset.fetch.download import download
 from actreel.errors import FetchError
 from tests.loopback import Loopback, serving
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actreel.dataset.cores import IN_FLIGHT, map_on_cores
+from actreel.dataset.parallel import IN_FLIGHT, map_on_cores
 from actreel.errors import DatasetError
 
 

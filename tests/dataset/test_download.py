@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actreel.dataset.download import MOST_FAILURES, adopt, download
+from actreel.dataset.fetch.download import MOST_FAILURES, adopt, download
 from actreel.errors import FetchError
 from tests.loopback import Loopback, serving
 
@@ -237,7 +237,7 @@ def test_a_full_disk_is_told_before_the_transfer(
 
 def test_killed_at_random_moments_it_goes_on_from_the_last_byte(server: Loopback, target: Path) -> None:
     server.pause_s = 0.004  # 1 MB/s
-    code = "import sys; from pathlib import Path; from actreel.dataset.download import download; " + (
+    code = "import sys; from pathlib import Path; from actreel.dataset.fetch.download import download; " + (
         "download(sys.argv[1], Path(sys.argv[2]), size=int(sys.argv[3]), first_pause_s=0.01)"
     )
     rng = np.random.default_rng(1)

@@ -7,7 +7,7 @@ import pytest
 
 from actreel.dataset.duplicates import near_duplicates
 from actreel.dataset.fingerprints import frame_hash, probe_with_fingerprint
-from actreel.video import probe
+from actreel.video.decode import probe
 from tests.conftest import write_video_file
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from actreel.clips import load_clip, load_clip_and_info
 from actreel.config import ClipSpec
 from actreel.dataset import records
 from actreel.dataset.records import index_videos
 from actreel.dataset.sources import adopt_folder
 from actreel.errors import DatasetError
-from actreel.video import probe
+from actreel.video.clips import load_clip, load_clip_and_info
+from actreel.video.decode import probe
 from tests.conftest import grey_frames, write_video_file
 from tests.dataset.containers import claim_frames, show_frames_at, show_frames_for, turn
 

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actreel.clips import load_clip
 from actreel.config import ClipSpec
 from actreel.dataset import store
 from actreel.dataset.records import index_videos
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.errors import DatasetError, VideoError
+from actreel.video.clips import load_clip
 from tests.conftest import write_fading_dataset
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from actreel.backend import keras
 from actreel.config import ClipSpec, ModelParams
 from actreel.models import build_head, build_model
 from actreel.models import layout as layouts
 from actreel.models.layout import quick_to_fit
+from actreel.quiet_keras import keras
 
 SPEC = ClipSpec(num_frames=5, height=32, width=40, sampling="uniform")
 CLIPS = np.random.default_rng(0).integers(0, 256, (6, *SPEC.shape), dtype=np.uint8)

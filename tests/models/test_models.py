@@ -8,10 +8,9 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from actreel.backend import keras
-from actreel.classifier import ActionClassifier, ClassifierCard, Provenance
 from actreel.config import CLIP_HEADS, FRAME_HEADS, PRETRAINED_ENCODERS, PROBES, ClipSpec, ModelParams
 from actreel.errors import ModelError
+from actreel.inference.classifier import ActionClassifier, ClassifierCard, Provenance
 from actreel.models import (
     ENCODER,
     HEAD,
@@ -27,6 +26,7 @@ from actreel.models import (
     unfreeze_last_blocks,
     with_distance,
 )
+from actreel.quiet_keras import keras
 
 SPEC = ClipSpec(num_frames=5, height=32, width=40, sampling="uniform")
 # Coarse patches, each clip in another light: plain noise looks much the same to a fresh network.

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actreel.classifier import ActionClassifier
-from actreel.clips import load_clip
 from actreel.dataset.store import StoredClips
+from actreel.inference.classifier import ActionClassifier
+from actreel.video.clips import load_clip
 from tests.pipelines.conftest import Project, stages_run
 
 STAGES = ["ingest", "index", "validate", "extract", "encode", "train", "evaluate", "package"]

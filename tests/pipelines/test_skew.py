@@ -8,9 +8,9 @@ import mlflow
 import numpy as np
 import pytest
 
-from actreel.backend import keras
-from actreel.classifier import ActionClassifier
-from actreel.clips import load_clip
+from actreel.inference.classifier import ActionClassifier
+from actreel.quiet_keras import keras
+from actreel.video.clips import load_clip
 from tests.pipelines.conftest import Project
 from tests.pipelines.test_package import served
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from actreel.classifier import ActionClassifier
 from actreel.dataset.store import StoredClips
+from actreel.inference.classifier import ActionClassifier
 from tests.conftest import ROOT, write_fading_dataset
 from tests.pipelines.conftest import SMALL, Project, make_project, stages_run
 

@@ -21,8 +21,8 @@ import numpy as np
 import psutil
 import pytest
 
-from actreel.classifier import ClassifierCard
 from actreel.config import ClipSpec
+from actreel.inference.classifier import ClassifierCard
 from tests.conftest import ROOT, children_running, grey_frames, patience, write_model_folder, write_video_file
 
 LABELS = ("dark", "middle", "bright")

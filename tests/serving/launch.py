@@ -6,7 +6,7 @@ from pathlib import Path
 
 import uvicorn
 
-from actreel.classifier import ActionClassifier
+from actreel.inference.classifier import ActionClassifier
 from serving.answers import Served
 from serving.api import create_app
 from serving.settings import Settings

@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
-from actreel.classifier import ActionClassifier
+from actreel.inference.classifier import ActionClassifier
 from serving.uploads import LONGEST_TITLE, title_of
 from tests.serving.conftest import LABELS, Server
 

@@ -12,8 +12,8 @@ import httpx
 import psutil
 import pytest
 
-from actreel.classifier import ClassifierCard, Provenance
 from actreel.config import ClipSpec
+from actreel.inference.classifier import ClassifierCard, Provenance
 from serving.sandbox import Decoder, DecoderDiedError, Done, Frames, Plan, Thumbnail
 from serving.settings import Settings
 from tests.conftest import grey_frames, write_video_file

@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actreel.dataset.cores import map_on_cores
+from actreel.dataset.parallel import map_on_cores
 from actreel.errors import DatasetError
 
 Image = NDArray[np.uint8]

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actreel.video import VideoInfo, sample_frames
+from actreel.video.decode import VideoInfo, sample_frames
 
 FRAMES = 3
 

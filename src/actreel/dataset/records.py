@@ -16,11 +16,11 @@ from typing import Any
 
 import pandas as pd
 
-from actreel.dataset.cores import map_on_cores
 from actreel.dataset.fingerprints import probe_with_fingerprint
 from actreel.dataset.groups import groups_of
+from actreel.dataset.parallel import map_on_cores
 from actreel.errors import DatasetError, VideoError
-from actreel.video import VideoInfo
+from actreel.video.decode import VideoInfo
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 

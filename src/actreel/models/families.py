@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from actreel.backend import keras
 from actreel.config import ModelParams
 from actreel.models.heads import attend
+from actreel.quiet_keras import keras
 
 
 def convlstm(clips: Any, params: ModelParams) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from actreel.backend import keras
 from actreel.config import ModelParams
+from actreel.quiet_keras import keras
 
 CLIP_NORMALISE = "normalise_clip"
 

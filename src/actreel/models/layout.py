@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from actreel.backend import keras, tf
 from actreel.models.encoders import CONVOLUTION, POOLING
+from actreel.quiet_keras import keras, tf
 
 MOST_FRAMES = 64
 """Frames up to which a recurrent layer is unrolled: the longer, the longer it takes to build."""

@@ -22,9 +22,9 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from actreel import youtube
-from actreel.classifier import ActionClassifier
 from actreel.config import ClipSpec
+from actreel.inference.classifier import ActionClassifier
+from actreel.youtube import fetch
 from serving.answers import Served
 from serving.api import create_app
 from serving.settings import Settings
@@ -116,7 +116,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def double(monkeypatch: pytest.MonkeyPatch, site: Site) -> Iterator[YouTubeDouble]:
     with YouTubeDouble().running() as running:
-        monkeypatch.setattr(youtube, "DOWNLOADER", running.downloader)
+        monkeypatch.setattr(fetch, "DOWNLOADER", running.downloader)
         yield running
 
 

@@ -1,0 +1,1 @@
+"""UCF50 from its page to unpacked class folders."""

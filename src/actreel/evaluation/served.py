@@ -1,0 +1,110 @@
+"""What a packaged classifier, as it will be served, makes of many clips at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from actreel.dataset.parallel import num_cores
+from actreel.dataset.store import StoredClips
+from actreel.errors import ModelError
+from actreel.inference.classifier import ONNX_FILE, ActionClassifier, Scores
+from actreel.video.clips import load_clip, load_views
+
+WHOLE_CLIPS = 32
+"""Clips that `model.onnx` is asked about beside its parts."""
+
+
+def score(classifier: ActionClassifier, store: StoredClips, rows: pd.DataFrame, videos: Path) -> Scores:
+    """The classifier's scores, with its own clip settings.
+
+    Args:
+        classifier: The classifier.
+        store: Frames, which serve it if they were made with its settings.
+        rows: Index rows with `clip`.
+        videos: The folder that `clip` is relative to.
+    """
+    clips = rows["clip"].tolist()
+    if classifier.card.clip == store.spec:
+        scores = [classifier.score(batch) for batch in store.batches(clips, 32)]
+    else:
+        loaded = (load_clip(videos / Path(clip), classifier.card.clip) for clip in clips)
+        scores = [classifier.score(clip[np.newaxis]) for clip in loaded]
+    return Scores(
+        np.concatenate([each.probabilities for each in scores]), np.concatenate([each.distances for each in scores])
+    )
+
+
+def check_parity(
+    model: Path,
+    store: StoredClips,
+    rows: pd.DataFrame,
+    videos: Path,
+    *,
+    served: NDArray[np.float32],
+    expected: NDArray[np.float32],
+    tolerance: float,
+) -> float:
+    """Holds the network as it is served, and `model.onnx`, which users load, against Keras.
+
+    `model.onnx` is asked about the first clips only: what is wrong in an export is wrong for every clip.
+
+    Args:
+        model: The model folder.
+        store: As for `score`.
+        rows: As for `score`.
+        videos: As for `score`.
+        served: float32 (N, K), the classifier's probabilities.
+        expected: float32 (N, K), Keras's.
+        tolerance: The largest difference that is allowed.
+
+    Returns:
+        The largest difference.
+
+    Raises:
+        ModelError: It is larger than allowed, or no number.
+    """
+    whole = score(ActionClassifier.load(model, whole=True), store, rows.head(WHOLE_CLIPS), videos).probabilities
+    apart = {
+        "as it is served": np.abs(served - expected).max(),
+        f"in {ONNX_FILE}": np.abs(whole - expected[: len(whole)]).max(),
+    }
+    for network, difference in apart.items():
+        if not difference <= tolerance:
+            raise ModelError(
+                f"ONNX must give Keras's probabilities to {tolerance:g}. "
+                f"Received: a difference of {difference:.2g}, by the network {network}."
+            )
+    return float(max(apart.values()))
+
+
+def score_views(model: Path, videos: Sequence[Path], num_views: int) -> NDArray[np.float32]:
+    """The mean of the classifier's probabilities over several samplings of each video, on all cores.
+
+    Args:
+        model: The model folder.
+        videos: Video files, at least one.
+        num_views: Samplings of each; see `load_views`.
+
+    Returns:
+        float32 (len(videos), K), rows that sum to 1.
+    """
+    classifier = ActionClassifier.load(model, threads=1)
+
+    def score_video(video: Path) -> NDArray[np.float32]:
+        views = load_views(video, classifier.card.clip, num_views)
+        return np.asarray(classifier.score(views).probabilities.mean(axis=0))
+
+    # Threads, since each process would load TensorFlow first; OpenCV and ONNX Runtime let them run side by side.
+    pool = ThreadPoolExecutor(num_cores())
+    try:
+        scores = pool.map(score_video, videos)
+        return np.stack(list(tqdm(scores, "multi-clip", len(videos), unit="clip", dynamic_ncols=True)))
+    finally:
+        pool.shutdown(cancel_futures=True)

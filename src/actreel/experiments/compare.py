@@ -1,0 +1,209 @@
+"""Runs side by side: what differs in their settings, their figures, and whether the difference can be chance.
+
+Every run's answers on its test clips lie in MLflow, so two runs can be compared on exactly the clips that both were
+tested on, though their splits differ.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from actreel import tracking
+from actreel.errors import ModelError
+from actreel.evaluation import metrics
+
+ANSWERS = "reports/answers.csv"
+COLUMNS = ("sha256", "group", "actual", "predicted")
+FEW_GROUPS = 10
+"""Below this, resampling groups understates how much another set of groups would change."""
+KEY_METRICS = (
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "multi_clip_accuracy",
+    "top5_accuracy",
+    "macro_f1",
+    "chance",
+    "mean_pool_accuracy",
+    "calibration_error",
+    "rejection_auroc",
+    "rejection_tar_at_5_far",
+    "true_accept_rate",
+    "false_accept_rate",
+    "num_test_clips",
+    "num_test_groups",
+    "parameters",
+    "flops",
+    "ms_per_clip",
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs on the test clips that both answered.
+
+    Attributes:
+        first: Id of the run that the other is compared with.
+        second: Id of the other.
+        clips: Test clips that they share.
+        groups: Groups of these clips.
+        first_accuracy: Of the first, on these clips.
+        second_accuracy: Of the second, on these clips.
+        difference: Second minus first.
+        low: Lower end of its 95 % interval, drawing whole groups.
+        high: Upper end.
+        only_first_right: Clips that only the first answered right.
+        only_second_right: Clips that only the second answered right.
+        p_value: McNemar's exact test, two-sided: how likely so uneven a split of these two counts, or a more uneven
+            one, would be if the runs were equally good and the clips independent.
+    """
+
+    first: str
+    second: str
+    clips: int
+    groups: int
+    first_accuracy: float
+    second_accuracy: float
+    difference: float
+    low: float
+    high: float
+    only_first_right: int
+    only_second_right: int
+    p_value: float
+
+
+def compare(wanted: Sequence[str]) -> dict[str, Any]:
+    """Sets runs side by side, and tests each against the first.
+
+    Args:
+        wanted: At least two runs: ids, their beginnings, names, or `champion` (of the dataset of the other runs).
+
+    Returns:
+        `runs` (a dictionary each: `run_id`, `name`, `params`, `metrics`), `differing_params` (names) and `pairs`
+        (a `Pair` each, as a dictionary).
+
+    Raises:
+        ModelError: There are fewer than two runs, one is not in the store or was not evaluated, or two share no clip.
+    """
+    runs = _find(wanted)
+    answers = [_answers(run) for run in runs]
+    pairs = [_test(runs[0], answers[0], run, own) for run, own in zip(runs[1:], answers[1:], strict=True)]
+    names = sorted({name for run in runs for name in run.params})
+    return {
+        "runs": [
+            {
+                "run_id": run.run_id,
+                "name": run.name,
+                "params": dict(run.params),
+                "metrics": {name: run.metrics[name] for name in KEY_METRICS if name in run.metrics},
+            }
+            for run in runs
+        ],
+        "differing_params": [name for name in names if len({run.params.get(name) for run in runs}) > 1],
+        "pairs": [asdict(pair) for pair in pairs],
+    }
+
+
+def _find(wanted: Sequence[str]) -> list[tracking.Run]:
+    found = {name: tracking.find_run(name) for name in wanted if name != tracking.CHAMPION}
+    if tracking.CHAMPION in wanted:
+        if not found:
+            raise ModelError(f"'{tracking.CHAMPION}' must be compared with a run. Received: no other run. Name one.")
+        dataset = next(iter(found.values())).tags.get("dataset", "")
+        champion = tracking.find_champion(tracking.registered_model(dataset))
+        if champion is None:
+            raise ModelError(
+                f"'{tracking.CHAMPION}' needs a champion of the runs' dataset. Received: none of '{dataset}'. "
+                "Make one: dvc repro"
+            )
+        found[tracking.CHAMPION] = tracking.find_run(champion.run_id)
+    runs = [found[name] for name in wanted]
+    if len({run.run_id for run in runs}) < max(2, len(runs)):
+        raise ModelError(
+            "at least 2 different runs must be compared, each named once. "
+            f"Received: {', '.join(run.run_id[:8] for run in runs)}."
+        )
+    return runs
+
+
+def _answers(run: tracking.Run) -> pd.DataFrame:
+    """A run's answers, by the content of the clip."""
+    text = tracking.read_artifact(run, ANSWERS)
+    # An action may be called "nan" or "1".
+    table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    missing = [name for name in COLUMNS if name not in table]
+    if missing:
+        raise ModelError(
+            f"{ANSWERS} must have the columns {', '.join(COLUMNS)}. Received: run {run.run_id} ('{run.name}') without "
+            f"{', '.join(missing)}: it was evaluated before they were kept. Evaluate it: dvc repro --force evaluate"
+        )
+    return table.drop_duplicates("sha256")
+
+
+def _test(first: tracking.Run, first_answers: pd.DataFrame, second: tracking.Run, second_answers: pd.DataFrame) -> Pair:
+    # A clip that changed its folder meanwhile is another question.
+    shared = first_answers.merge(second_answers, on=["sha256", "actual"], suffixes=("", "_second"))
+    if shared.empty:
+        raise ModelError(
+            f"runs must share test clips. Received: {first.run_id[:8]} ('{first.name}') with {len(first_answers)} and "
+            f"{second.run_id[:8]} ('{second.name}') with {len(second_answers)}, none of them the same. "
+            "Compare runs of one dataset, with one split."
+        )
+    one = (shared["predicted"] == shared["actual"]).to_numpy()
+    two = (shared["predicted_second"] == shared["actual"]).to_numpy()
+    gain = two.astype(np.float64) - one
+    low, high = metrics.interval_over_groups(gain, shared["group"].to_numpy(str))
+    only_first, only_second = int((gain < 0).sum()), int((gain > 0).sum())
+    disagreed = only_first + only_second
+    return Pair(
+        first=first.run_id,
+        second=second.run_id,
+        clips=len(shared),
+        groups=int(shared["group"].nunique()),
+        first_accuracy=float(one.mean()),
+        second_accuracy=float(two.mean()),
+        difference=float(gain.mean()),
+        low=low,
+        high=high,
+        only_first_right=only_first,
+        only_second_right=only_second,
+        p_value=float(binomtest(only_second, disagreed).pvalue) if disagreed else 1.0,
+    )
+
+
+def as_text(comparison: dict[str, Any]) -> str:
+    """What `compare` gives, for people: one column a run, then one paragraph a pair."""
+    runs = comparison["runs"]
+    present = [name for name in KEY_METRICS if any(name in run["metrics"] for run in runs)]
+    rows = [["", *(run["run_id"][:8] for run in runs)], ["", *(run["name"] for run in runs)]]
+    rows += [[name, *(run["params"].get(name, "-") for run in runs)] for name in comparison["differing_params"]]
+    rows += [[name, *(_figure(run["metrics"].get(name)) for run in runs)] for name in present]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, *(_paragraph(Pair(**pair)) for pair in comparison["pairs"])])
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 1000 or (value.is_integer() and value > 1) else f"{value:.4g}"
+
+
+def _paragraph(pair: Pair) -> str:
+    first, second = pair.first[:8], pair.second[:8]
+    told = "leaves no room for" if pair.low > 0 or pair.high < 0 else "leaves room for"
+    warning = "; so few groups make it too narrow" if pair.groups < FEW_GROUPS else ""
+    return (
+        f"\n{second} against {first}, on the {pair.clips} test clips of {pair.groups} groups that both answered:\n"
+        f"  accuracy {pair.second_accuracy:.4f} against {pair.first_accuracy:.4f}: {pair.difference:+.4f}\n"
+        f"  95 % interval over groups {pair.low:+.4f} to {pair.high:+.4f}, which {told} no difference at all{warning}\n"
+        f"  right alone: {pair.only_second_right} against {pair.only_first_right} clips, "
+        f"McNemar's exact p = {pair.p_value:.3g} (as if clips of a group were independent)"
+    )

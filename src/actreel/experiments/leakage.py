@@ -1,0 +1,60 @@
+"""Leakage: what a random split of clips adds to the accuracy, for the same model and the same sizes.
+
+Papers on UCF50 often split clips at random, so that clips of one person before one background stand on both sides.
+How much of their accuracy is that? The same model is trained on group hold-out and on the same split with the clips of
+each action shuffled: as many clips of each action in train, val and test, only the groups leak.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actreel import tracking
+from actreel.config import Params
+from actreel.dataset.splits import assign_splits
+from actreel.experiments.heldout import WORK, fit_and_score, prepare
+
+
+def measure_leakage(params: Params, repeats: int, work: Path = WORK) -> dict[str, Any]:
+    """Trains the model under both splits, several times with other groups held out.
+
+    Args:
+        params: Dataset, clip, model and training; shares and first seed of the split.
+        repeats: How many pairs of models.
+        work: As for cross-validation, and shared with it.
+
+    Returns:
+        `group_accuracy`, `random_accuracy` and `difference`, means over the repeats; `std_difference`; `repeats`, with
+        both accuracies of each; `num_test_clips` of one repeat.
+
+    Raises:
+        ActreelError: The parameters or the clips do not fit.
+    """
+    index, inputs = prepare(params, work)
+    store = inputs(params.clip)
+    pairs = []
+    clips = 0
+    with tracking.parent_run(params, f"{params.dataset.label} leakage", "leakage", True, None):
+        for repeat in range(repeats):
+            pair = {}
+            for protocol in ("group_holdout", "random"):
+                split = params.split.model_copy(update={"protocol": protocol, "seed": params.split.seed + repeat})
+                index["split"] = assign_splits(index, split)
+                with tracking.child_run(f"{protocol} {repeat + 1}", None):
+                    score = fit_and_score(params, index, store)
+                    tracking.log_metrics({"accuracy": score.accuracy, "protocol": protocol})
+                pair[protocol] = score.accuracy
+                clips = score.num_test_clips
+            pairs.append(pair)
+        group, random = (np.array([pair[name] for pair in pairs]) for name in ("group_holdout", "random"))
+        summary = {
+            "group_accuracy": float(group.mean()),
+            "random_accuracy": float(random.mean()),
+            "difference": float((random - group).mean()),
+            "std_difference": float((random - group).std()),
+        }
+        tracking.log_metrics(summary)
+    return {**summary, "repeats": pairs, "num_test_clips": clips}

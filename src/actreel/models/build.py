@@ -1,0 +1,93 @@
+"""Builds networks: a frame encoder and a temporal head, with the arithmetic on pixels inside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actreel.config import ClipSpec, ModelParams
+from actreel.models.encoders import PRETRAINED, TRAINED
+from actreel.models.families import FAMILIES
+from actreel.models.heads import HEADS
+from actreel.models.join import join
+from actreel.models.parts import ENCODER, HEAD, NORMALISE, PROBABILITIES, with_differences
+from actreel.quiet_keras import keras
+
+
+def build_model(params: ModelParams, spec: ClipSpec, num_classes: int) -> Any:
+    """Builds a classifier of clips.
+
+    Args:
+        params: Which encoder and head, and their sizes.
+        spec: Clip settings, for the input's shape.
+        num_classes: Actions.
+
+    Returns:
+        What `join` gives.
+
+    Raises:
+        ModelError: The encoder's weights cannot be had.
+    """
+    encoder = build_encoder(params, spec)
+    return join(params, spec, encoder, build_head(params, spec, encoder.output_shape[1:], num_classes))
+
+
+def build_encoder(params: ModelParams, spec: ClipSpec) -> Any:
+    """Builds the part that sees one frame.
+
+    Returns:
+        A `keras.Model` from uint8 or float32 (N, H, W, C) in [0, 255] to float32 features, (N, F), or (N, H, W, C) for
+        `pixels`. C is 3, or 6 where the encoder is trained with `motion`.
+
+    Raises:
+        ModelError: The weights cannot be had.
+    """
+    if params.encoder in PRETRAINED:
+        if params.frozen:
+            return build_frozen_encoder(params.encoder, params.weights, spec)
+        frames = _frame_input(params, spec)
+        return keras.Model(frames, PRETRAINED[params.encoder](frames, params.weights), name=ENCODER)
+    frames = _frame_input(params, spec)
+    return keras.Model(frames, TRAINED[params.encoder](frames, params.dropout), name=ENCODER)
+
+
+def build_frozen_encoder(name: str, weights: str, spec: ClipSpec) -> Any:
+    """As `build_encoder`, for an encoder that keeps the weights it comes with."""
+    frames = keras.Input(spec.shape[1:], dtype="uint8", name="frames")
+    encoder = keras.Model(frames, PRETRAINED[name](frames, weights), name=ENCODER)
+    encoder.trainable = False
+    return encoder
+
+
+def build_head(params: ModelParams, spec: ClipSpec, feature_shape: tuple[int, ...], num_classes: int) -> Any:
+    """Builds the part that sees all of a clip.
+
+    Features of a frozen encoder are first brought to mean 0 and variance 1 by the layer `normalise`, which never
+    learns by itself: its weights are the mean and the variance of the training clips' features.
+
+    Args:
+        params: Which head, and its size.
+        spec: Clip settings, for the number of frames.
+        feature_shape: Shape of one frame's features.
+        num_classes: Actions.
+
+    Returns:
+        A `keras.Model` from float32 (B, T, *feature_shape) to float32 (B, num_classes) probabilities.
+    """
+    features = keras.Input((spec.num_frames, *feature_shape), name="features")
+    x = features
+    if params.frozen:
+        # No layers.Normalization: Keras exports its constants as further inputs of the ONNX graph.
+        x = keras.layers.BatchNormalization(center=False, scale=False, trainable=False, name=NORMALISE)(x)
+        if params.motion == "difference":
+            x = with_differences(x)
+        x = keras.layers.Dropout(params.dropout)(x)
+    x = (FAMILIES | HEADS)[params.head](x, params)
+    # In float32 whatever the policy: of a loss near 0, half precision leaves nothing.
+    output = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name=PROBABILITIES)(x)
+    return keras.Model(features, output, name=HEAD)
+
+
+def _frame_input(params: ModelParams, spec: ClipSpec) -> Any:
+    if params.motion == "difference":
+        return keras.Input((spec.height, spec.width, 6), name="frames")
+    return keras.Input(spec.shape[1:], dtype="uint8", name="frames")

@@ -1,0 +1,1 @@
+"""From stored clips to a fitted model, exported as it is served."""

@@ -1,0 +1,182 @@
+"""Stored clips ▸ tf.data: batches to learn from, and batches to judge by, read while the model works."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from actreel.config import TrainParams
+from actreel.dataset.store import Store
+from actreel.errors import ConfigError
+from actreel.quiet_keras import tf
+from actreel.training import augment
+
+
+def clip_batches(
+    store: Store,
+    rows: pd.DataFrame,
+    labels: list[str],
+    batch_size: int,
+    *,
+    balance: bool = False,
+    soft: bool = False,
+) -> Any:
+    """Batches of stored clips or their features, as they are and in the order of the rows.
+
+    Args:
+        store: Frames or features.
+        rows: Index rows with `clip` and `action`.
+        labels: Actions in the order of the model's outputs.
+        batch_size: Clips a batch; the last may be smaller.
+        balance: Adds each clip's weight: 1 on average, and the same in sum for every action.
+        soft: Gives targets as probabilities.
+
+    Returns:
+        A `tf.data.Dataset` of (uint8 (B, T, H, W, 3) or float32 (B, T, F), targets), and float32 (B,) if balanced.
+        Targets are int64 (B,), or float32 (B, K) if soft.
+    """
+    read, targets = _reader(store, rows), targets_of(rows, labels)
+    weights = class_weights(targets, len(labels))
+
+    def load(positions: Any) -> tuple[Any, ...]:
+        aims = tf.gather(targets, positions)
+        clips = read(positions, tf.zeros_like(positions, tf.bool))
+        shown = tf.one_hot(aims, len(labels)) if soft else aims
+        return (clips, shown, tf.gather(weights, aims)) if balance else (clips, shown)
+
+    return _untuned(tf.data.Dataset.range(len(rows)).batch(batch_size).map(load).prefetch(2))
+
+
+def training_batches(
+    params: TrainParams,
+    store: Store,
+    rows: pd.DataFrame,
+    labels: list[str],
+    *,
+    first_epoch: int = 0,
+    drop_remainder: bool = False,
+) -> Any:
+    """Batches of all epochs, one after the other: shuffled anew for each, mirrored, varied and mixed.
+
+    What a batch holds depends on the parameters and its place alone, so a training may go on in the middle.
+
+    Args:
+        params: Seed, number of epochs, batch size and augmentation.
+        store: Frames or features.
+        rows: Index rows with `clip` and `action`.
+        labels: Actions in the order of the model's outputs.
+        first_epoch: Epochs to leave out.
+        drop_remainder: Leaves the last clips of an epoch out where they do not fill a batch.
+
+    Returns:
+        A `tf.data.Dataset` as that of `clip_batches`; targets are probabilities if `soft_targets` says so.
+
+    Raises:
+        ConfigError: `train.mirror_as` names an action that is none of the labels.
+    """
+    read, targets = _reader(store, rows), targets_of(rows, labels)
+    weights = class_weights(targets, len(labels))
+    dtype = store.take(rows["clip"].tolist()[:1]).dtype
+    mirrored_as = mirror_targets(params, labels)
+    varied = params.speed or params.jitter or params.crop or params.colour
+
+    def load(number: Any, positions: Any) -> tuple[Any, ...]:
+        flip, change, mixture = tf.unstack(tf.random.split(tf.stack([tf.cast(params.seed, tf.int64), number]), 3))
+        aims = tf.gather(targets, positions)
+        images = tf.gather(mirrored_as, aims)
+        mirrored = (tf.random.stateless_uniform(tf.shape(positions), flip) < 0.5) & (images >= 0)
+        clips = read(positions, mirrored)
+        aims = tf.where(mirrored, images, aims)
+        balance: tuple[Any, ...] = (tf.gather(weights, aims),) if params.balance else ()
+        if not soft_targets(params):
+            clips = _as_stored(augment.vary(tf.cast(clips, tf.float32), params, change), dtype) if varied else clips
+            return clips, aims, *balance
+        shown = tf.one_hot(aims, len(labels))
+        shown = shown * (1.0 - params.label_smoothing) + params.label_smoothing / len(labels)
+        beside = (shown, *balance)
+        clips = augment.vary(tf.cast(clips, tf.float32), params, change)
+        if params.mixup:
+            clips, beside = augment.mix_up(clips, beside, params.mixup, mixture)
+        return _as_stored(clips, dtype), *beside
+
+    def batches(order: Any) -> Any:
+        return tf.data.Dataset.from_tensor_slices(order).batch(params.batch_size, drop_remainder)
+
+    orders = _orders(len(rows), params.seed, params.epochs)[first_epoch:]
+    start = first_epoch * steps_an_epoch(params, len(rows), drop_remainder)
+    return _untuned(tf.data.Dataset.from_tensor_slices(orders).flat_map(batches).enumerate(start).map(load).prefetch(2))
+
+
+def _untuned(dataset: Any) -> Any:
+    """Without tf.data's tuner, which has nothing to tune here: asleep, it holds up the end of an iterator.
+
+    It looks after 10 ms, and then after twice as long each time: an iterator of 3 s ended 2 s late.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
+
+
+def steps_an_epoch(params: TrainParams, num_clips: int, drop_remainder: bool = False) -> int:
+    """Batches that `training_batches` gives in an epoch."""
+    steps = num_clips / params.batch_size
+    return math.floor(steps) if drop_remainder else math.ceil(steps)
+
+
+def soft_targets(params: TrainParams) -> bool:
+    """Whether targets are probabilities, since they are smoothed or mixed, rather than one action each."""
+    return bool(params.mixup or params.label_smoothing)
+
+
+def targets_of(rows: pd.DataFrame, labels: list[str]) -> NDArray[np.int64]:
+    """int64 (N,): each row's action as a position in `labels`."""
+    places = {label: place for place, label in enumerate(labels)}
+    return np.array([places[action] for action in rows["action"]], dtype=np.int64)
+
+
+def _orders(num_clips: int, seed: int, epochs: int) -> NDArray[np.int64]:
+    """int64 (epochs, num_clips): the order of the clips in each epoch."""
+    rng = np.random.default_rng(seed)
+    return np.stack([rng.permutation(num_clips) for _ in range(epochs)])
+
+
+def _reader(store: Store, rows: pd.DataFrame) -> Callable[[Any, Any], Any]:
+    """Reads clips by their positions in the rows, inside a TensorFlow graph."""
+    names = rows["clip"].to_numpy()
+    dtype = store.take(names[:1].tolist()).dtype
+
+    def take(positions: NDArray[np.int64], mirrored: NDArray[np.bool_]) -> NDArray[Any]:
+        return store.take(names[positions].tolist(), mirrored.tolist())
+
+    def read(positions: Any, mirrored: Any) -> Any:
+        clips = tf.numpy_function(take, [positions, mirrored], dtype, stateful=False)
+        return tf.ensure_shape(clips, (*positions.shape, *store.input_shape))
+
+    return read
+
+
+def class_weights(targets: NDArray[np.int64], num_classes: int) -> NDArray[np.float32]:
+    """float32 (K,): what a clip of each action weighs, so that all actions weigh the same."""
+    counts = np.bincount(targets, minlength=num_classes)
+    return (len(targets) / (np.count_nonzero(counts) * counts.clip(1))).astype(np.float32)
+
+
+def mirror_targets(params: TrainParams, labels: list[str]) -> NDArray[np.int64]:
+    """int64 (K,): the action that a clip of each shows in a mirror, or -1 where it is not to be mirrored."""
+    if unknown := sorted(({*params.mirror_as} | {*params.mirror_as.values()}) - {*labels, None}, key=str):
+        raise ConfigError(
+            f"train.mirror_as must name actions of the dataset. Received: {', '.join(map(repr, unknown))}. "
+            f"Known here: {', '.join(labels)}."
+        )
+    images = [params.mirror_as.get(label, label) if params.mirror else None for label in labels]
+    return np.array([-1 if image is None else labels.index(image) for image in images], dtype=np.int64)
+
+
+def _as_stored(clips: Any, dtype: np.dtype[Any]) -> Any:
+    """Frames go back to whole numbers, as the network meets them everywhere else; features stay as they are."""
+    return tf.saturate_cast(tf.round(clips), dtype) if dtype == np.uint8 else clips

@@ -1,0 +1,142 @@
+"""Linear probes: heads upon stored features that are solved for, and not trained step by step.
+
+Alain and Bengio, "Understanding intermediate layers using linear classifier probes", 2016. With a few dozen clips, how
+far gradient descent went would decide more than the clips do; the loss with a penalty on the weights has one minimum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from actreel.config import TrainParams
+from actreel.dataset.store import Store
+from actreel.errors import ModelError
+from actreel.models import CLIP_NORMALISE, PROBABILITIES
+from actreel.quiet_keras import keras
+from actreel.training.batches import class_weights, mirror_targets, targets_of
+from actreel.training.features import StoredFeatures
+from actreel.training.fitting import Logs, OnEpoch
+
+PATH = tuple(float(strength) for strength in np.logspace(-4, 1, 11))
+"""scikit-learn's C, from the strongest penalty to the weakest: each counts as an epoch."""
+
+_MOST_STEPS = 2000
+_BATCH = 64
+
+
+def fit_probe(
+    build: Callable[[], Any],
+    params: TrainParams,
+    store: Store,
+    rows: pd.DataFrame,
+    val: pd.DataFrame | None,
+    labels: list[str],
+    *,
+    epochs: int = len(PATH),
+    epoch_weights: Path | None = None,
+    on_epoch: OnEpoch = lambda epoch, metrics: None,
+) -> tuple[Any, Logs]:
+    """Solves the last layer of what `build` makes, for one penalty after the other.
+
+    A clip that may be mirrored is learned from in both views.
+
+    Args:
+        build: Makes a probe, the same each time.
+        params: Of these, `mirror`, `mirror_as` and `balance` count.
+        store: Features of a frozen encoder.
+        rows: Clips to learn from.
+        val: Clips that tell which penalty to keep; None keeps the last.
+        labels: Actions in the order of the probe's outputs.
+        epochs: How many penalties of `PATH` are tried.
+        epoch_weights: Folder for the weights with each penalty, `001.weights.h5` and so on.
+        on_epoch: Called for each penalty with its number, from 1, and its metrics.
+
+    Returns:
+        The fitted probe, and each penalty's `loss` and `accuracy`, and the same of the validation clips as `val_loss`
+        and `val_accuracy`. Losses leave the penalty out.
+
+    Raises:
+        ConfigError: `train.mirror_as` does not fit the labels.
+        ModelError: There are no features, or clips of one action only.
+    """
+    if not isinstance(store, StoredFeatures):
+        raise ModelError("a probe is solved for the features of a frozen encoder. Received: a store without them.")
+    names, targets, mirrored = _views(rows, params, labels)
+    if len(set(targets.tolist())) < 2:
+        raise ModelError(f"a probe must tell at least 2 actions apart. Received: {labels[targets[0]]} only.")
+    weights = class_weights(targets, len(labels)) if params.balance else np.ones(len(labels), dtype=np.float32)
+    model = build()
+    normalise, last = model.get_layer(CLIP_NORMALISE), model.get_layer(PROBABILITIES)
+    pooled = _run(keras.Model(model.input, normalise.input), store, names, mirrored)
+    normalise.set_weights([pooled.mean(axis=0), pooled.var(axis=0)])
+    standard = keras.Model(model.input, last.input)
+    known = _run(standard, store, names, mirrored)
+    judged = None
+    if val is not None:
+        judged = _run(standard, store, val["clip"].tolist()), targets_of(val, labels)
+
+    solver = LogisticRegression(warm_start=True, max_iter=_MOST_STEPS)
+    logs: Logs = []
+    kept: list[NDArray[np.float32]] = []
+    for epoch, strength in enumerate(PATH[:epochs], 1):
+        solver.set_params(C=strength).fit(known, targets, sample_weight=weights[targets])
+        last.set_weights(_as_dense(solver, len(labels)))
+        metrics = _metrics(last, known, targets, weights)
+        if judged is not None:
+            metrics |= {f"val_{name}": value for name, value in _metrics(last, *judged, weights).items()}
+        if epoch_weights is not None:
+            epoch_weights.mkdir(parents=True, exist_ok=True)
+            model.save_weights(epoch_weights / f"{epoch:03d}.weights.h5")
+        if judged is None or all(metrics["val_loss"] < before["val_loss"] for before in logs):
+            kept = last.get_weights()
+        logs.append(metrics)
+        on_epoch(epoch, metrics)
+    last.set_weights(kept)
+    return model, logs
+
+
+def _views(
+    rows: pd.DataFrame, params: TrainParams, labels: list[str]
+) -> tuple[list[str], NDArray[np.int64], list[bool]]:
+    """Clips as they are and, where they may be, in a mirror: names, what they show, and which of the two it is."""
+    names, targets = rows["clip"].to_numpy(), targets_of(rows, labels)
+    images = mirror_targets(params, labels)[targets]
+    both = images >= 0
+    flags = [False] * len(names) + [True] * int(both.sum())
+    return [*names, *names[both]], np.r_[targets, images[both]], flags
+
+
+def _run(
+    model: Any, store: StoredFeatures, names: list[str], mirrored: list[bool] | None = None
+) -> NDArray[np.float32]:
+    batches = store.batches(names, _BATCH, mirrored)
+    return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
+
+
+def _as_dense(solver: LogisticRegression, num_classes: int) -> list[NDArray[np.float32]]:
+    """The solution as weights of a dense layer with a softmax."""
+    kernel, bias = solver.coef_.T, solver.intercept_
+    if len(solver.classes_) == 2:  # scikit-learn then solves for one action against the other
+        kernel, bias = np.hstack([-kernel, kernel]) / 2, np.r_[-bias, bias] / 2
+    weights = [np.zeros((len(kernel), num_classes), np.float32), np.full(num_classes, bias.min() - 100, np.float32)]
+    weights[0][:, solver.classes_] = kernel
+    weights[1][solver.classes_] = bias  # what no clip shows is never the answer
+    return weights
+
+
+def _metrics(
+    last: Any, features: NDArray[np.float32], targets: NDArray[np.int64], weights: NDArray[np.float32]
+) -> dict[str, float]:
+    probabilities = np.asarray(last(features))
+    given = probabilities[np.arange(len(targets)), targets]
+    return {
+        "accuracy": float((probabilities.argmax(axis=1) == targets).mean()),
+        "loss": float((-np.log(given.clip(1e-7)) * weights[targets]).mean()),
+    }

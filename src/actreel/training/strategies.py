@@ -1,0 +1,143 @@
+"""Where training runs: one device, all GPUs of a machine, or several machines; and with what arithmetic."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from actreel.errors import ConfigError
+from actreel.quiet_keras import keras, tf
+
+MULTI_WORKER = "multi_worker"
+
+
+@cache
+def open_strategy(name: str) -> Any:
+    """The `tf.distribute` strategy of `train.strategy`.
+
+    Args:
+        name: `one`, `mirrored` (the GPUs of this machine, or its CPUs where it has none) or `multi_worker` (the
+            processes in the environment variable TF_CONFIG; waits for them, and must come before any other TensorFlow
+            operation).
+
+    Raises:
+        ConfigError: `multi_worker` without a TF_CONFIG that names this process.
+    """
+    if name == MULTI_WORKER:
+        _task()
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "mirrored":
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    return tf.distribute.get_strategy()
+
+
+def is_chief(name: str) -> bool:
+    """Whether this process writes files and the MLflow run: the first of several workers, or the only one.
+
+    Raises:
+        ConfigError: As `open_strategy`.
+    """
+    return name != MULTI_WORKER or _task() == ("worker", 0)
+
+
+@contextmanager
+def precision(policy: str) -> Iterator[None]:
+    """Layers made within compute as `train.precision` says, and keep their weights in float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def fit(
+    model: Any,
+    batches: Any,
+    validation: Any,
+    *,
+    epochs: int,
+    first_epoch: int,
+    steps: int,
+    callbacks: Sequence[Any],
+) -> None:
+    """`model.fit`, also where Keras 3 has none: with several workers it fails (keras-team/keras#20585).
+
+    Args:
+        model: Compiled, in the scope of its strategy.
+        batches: A `tf.data.Dataset` of the batches of all epochs from `first_epoch` on.
+        validation: A `tf.data.Dataset`, gone through after each epoch; None leaves validation out.
+        epochs: The number of the last epoch, from 1.
+        first_epoch: Epochs already behind.
+        steps: Batches an epoch.
+        callbacks: Keras's own or ours; those that look at batches get none with several workers.
+    """
+    if not isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        model.fit(
+            batches,
+            validation_data=validation,
+            initial_epoch=first_epoch,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            callbacks=list(callbacks),
+            shuffle=False,  # the batches are shuffled already
+            verbose=2,
+        )
+        return
+    strategy = model.distribute_strategy
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    parts = iter(strategy.experimental_distribute_dataset(batches.with_options(options)))
+    every = keras.callbacks.CallbackList(
+        list(callbacks), add_progbar=True, model=model, epochs=epochs, steps=steps, verbose=2
+    )
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def step(part: Any) -> None:
+        strategy.run(model.train_step, args=(part,))
+
+    model.stop_training = False
+    every.on_train_begin()
+    for epoch in range(first_epoch, epochs):
+        every.on_epoch_begin(epoch)
+        model.reset_metrics()
+        for _ in range(steps):
+            step(next(parts))
+        logs = {name: float(value) for name, value in model.get_metrics_result().items()}
+        if validation is not None:
+            logs |= {f"val_{name}": value for name, value in judge(model, validation).items()}
+        every.on_epoch_end(epoch, logs)
+        if model.stop_training:
+            break
+    every.on_train_end()
+
+
+def judge(model: Any, batches: Any) -> dict[str, float]:
+    """The loss and accuracy of a model, as Keras's `evaluate` counts them; each worker finds the same by itself."""
+    loss = right = count = 0.0
+    for clips, targets, *weights in batches:
+        answers = model(clips, training=False)
+        size = len(targets)
+        loss += size * float(model.compute_loss(clips, targets, answers, *weights, training=False))
+        actual = tf.argmax(targets, axis=1) if targets.shape.rank == 2 else targets
+        right += float(tf.math.count_nonzero(tf.argmax(answers, axis=1) == actual))
+        count += size
+    return {"loss": loss / count, "accuracy": right / count}
+
+
+def _task() -> tuple[str, int]:
+    """This process among the workers: its kind and number."""
+    try:
+        task = json.loads(os.environ["TF_CONFIG"])["task"]
+        return str(task["type"]), int(task["index"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            "train.strategy 'multi_worker' needs the environment variable TF_CONFIG, the same on each machine but for "
+            'its task. Received: none, or one that cannot be read. Try: {"cluster": {"worker": ["host1:2222", '
+            '"host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+        ) from error

@@ -1,0 +1,195 @@
+"""Training: stored clips in, a fitted model and its curve out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from actreel.config import ClipSpec, ModelParams, TrainParams
+from actreel.dataset.store import Store
+from actreel.errors import ModelError
+from actreel.models import (
+    ENCODER,
+    HEAD,
+    NORMALISE,
+    PROBABILITIES,
+    build_encoder,
+    build_head,
+    build_model,
+    join,
+    unfreeze_last_blocks,
+)
+from actreel.training.batches import targets_of as targets_of  # from here for those who train and predict
+from actreel.training.features import StoredFeatures
+from actreel.training.fitting import Logs, OnEpoch, fit_network
+from actreel.training.probes import fit_probe
+
+_FINE_TUNED = "fine_tuned"
+
+
+def train(
+    model_params: ModelParams,
+    params: TrainParams,
+    store: Store,
+    rows: Mapping[str, pd.DataFrame],
+    labels: list[str],
+    *,
+    epoch_weights: Path | None = None,
+    resume: Path | None = None,
+    on_epoch: OnEpoch = lambda epoch, metrics: None,
+) -> tuple[Any, pd.DataFrame]:
+    """Fits a new model, keeping the weights of the epoch with the lowest validation loss.
+
+    The same parameters, clips and machine give the same weights, also if the training was killed and gone on with.
+
+    Args:
+        model_params: The network.
+        params: The run.
+        store: The clips' frames, or their features if the encoder is frozen.
+        rows: Index rows of the splits `train` and `val`.
+        labels: Actions in the order of the model's outputs.
+        epoch_weights: Folder for the weights after each epoch, `001.weights.h5` and so on.
+        resume: Folder for the training's state, see `resume_folder`: what is there is gone on with.
+        on_epoch: Called after each epoch with its number, from 1, and its metrics.
+
+    Returns:
+        The fitted `keras.Model` and a table with one row an epoch: `epoch`, `loss`, `accuracy`, `val_loss`,
+        `val_accuracy`. The model goes from what the store holds to probabilities (`complete` makes it whole); one that
+        was fine-tuned is whole.
+
+    Raises:
+        ConfigError: `train.mirror_as` or `train.batch_size` does not fit the clips or devices.
+        ModelError: The loss is no number any more, or fine-tuning has no frames.
+    """
+
+    def fit(name: str, rows: pd.DataFrame, val: pd.DataFrame | None, **options: Any) -> tuple[Any, Logs]:
+        build = _network(model_params, store, rows, labels)
+        if model_params.is_probe:  # done in less time than a state would take
+            return fit_probe(build, params, store, rows, val, labels, **options)
+        return fit_network(build, params, store, rows, val, labels, state=resume and resume / f"{name}.npz", **options)
+
+    fitted, logs = fit("fit", rows["train"], rows["val"], epoch_weights=epoch_weights, on_epoch=on_epoch)
+    if params.refit:
+        best = int(np.argmin([epoch["val_loss"] for epoch in logs])) + 1
+        both = pd.concat([rows["train"], rows["val"]], ignore_index=True)
+        fitted, _ = fit("refit", both, None, epochs=best)
+    if params.fine_tune:
+        fitted, more = _fine_tune(
+            model_params, params, store, rows, labels, fitted, len(logs), epoch_weights, resume, on_epoch
+        )
+        logs += more
+    curve = pd.DataFrame(logs)
+    curve.insert(0, "epoch", np.arange(1, len(curve) + 1))
+    return fitted, curve
+
+
+def _network(model_params: ModelParams, store: Store, rows: pd.DataFrame, labels: list[str]) -> Callable[[], Any]:
+    """What makes a new network for what the store holds."""
+    if not isinstance(store, StoredFeatures):
+        return lambda: build_model(model_params, store.spec, len(labels))
+    scale = _mean_and_variance(store, rows["clip"].tolist())
+
+    def build() -> Any:
+        model = build_head(model_params, store.spec, store.input_shape[1:], len(labels))
+        model.get_layer(NORMALISE).set_weights(scale)
+        return model
+
+    return build
+
+
+def _fine_tune(
+    model_params: ModelParams,
+    params: TrainParams,
+    store: Store,
+    rows: Mapping[str, pd.DataFrame],
+    labels: list[str],
+    head: Any,
+    epochs_behind: int,
+    epoch_weights: Path | None,
+    resume: Path | None,
+    on_epoch: OnEpoch,
+) -> tuple[Any, Logs]:
+    """Trains the encoder's last blocks with the head upon it; keeps what was, where that lowers no validation loss."""
+    frames = store.frames if isinstance(store, StoredFeatures) else None
+    if frames is None:
+        raise ModelError("train.fine_tune learns from frames. Received: features without them. Try: open_inputs")
+
+    def build() -> Any:
+        encoder = build_encoder(model_params, frames.spec)
+        unfreeze_last_blocks(encoder, params.fine_tune)
+        upon = build_head(model_params, frames.spec, encoder.output_shape[1:], len(labels))
+        upon.set_weights(head.get_weights())
+        return join(model_params, frames.spec, encoder, upon)
+
+    changes = {"epochs": params.fine_tune_epochs, "learning_rate": params.fine_tune_rate}
+    return fit_network(
+        build, params.model_copy(update=changes | {"schedule": "constant", "warmup": 0}), frames,
+        rows["train"], rows["val"], labels,
+        state=resume and resume / "fine_tune.npz", epoch_weights=epoch_weights, name=f"{_FINE_TUNED}-", improve=True,
+        on_epoch=lambda epoch, metrics: on_epoch(epochs_behind + epoch, metrics),
+    )  # fmt: skip
+
+
+def cool(model: Any, temperature: float) -> None:
+    """Divides a fitted model's logits by a temperature, in the weights of its last layer.
+
+    So Keras, ONNX and every copy of the model give the same calibrated probabilities without knowing of it.
+    """
+    head = model if model.name == HEAD else model.get_layer(HEAD)
+    last = head.get_layer(PROBABILITIES)
+    last.set_weights([weights / temperature for weights in last.get_weights()])
+
+
+def complete(model_params: ModelParams, spec: ClipSpec, model: Any) -> Any:
+    """Sets what `train` gave upon its encoder, unless it is whole: the whole way from frames to probabilities."""
+    return join(model_params, spec, build_encoder(model_params, spec), model) if model.name == HEAD else model
+
+
+def fitted_part(model: Any, store: Store) -> Any:
+    """The part of a whole model that `train` gave: its head if the encoder's features are stored, and still its own."""
+    own = isinstance(store, StoredFeatures) and not model.get_layer(ENCODER).trainable_weights
+    return model.get_layer(HEAD) if own else model
+
+
+def predict(model: Any, store: Store, rows: pd.DataFrame, batch_size: int) -> NDArray[np.float32]:
+    """float32 (N, K): a fitted model's answers for what it takes, in the order of the rows.
+
+    A fine-tuned model takes the frames that the store's features were made from.
+    """
+    of_frames = tuple(model.input.shape[1:]) != store.input_shape
+    if of_frames and isinstance(store, StoredFeatures) and store.frames is not None:
+        store = store.frames
+    batches = store.batches(rows["clip"].tolist(), batch_size)
+    return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
+
+
+def epoch_models(model: Any, epoch_weights: Path) -> Iterator[Any]:
+    """The model as it was after each epoch, one after the other; `model` itself ends with the last epoch's weights.
+
+    Of a fine-tuned model, the head alone comes first: it was trained on the features of the encoder as it came.
+    """
+    tuned = sorted(epoch_weights.glob(f"{_FINE_TUNED}-*.weights.h5"))
+    part = model.get_layer(HEAD) if tuned else model
+    for file in sorted(epoch_weights.glob("[0-9]*.weights.h5")):
+        part.load_weights(file)
+        yield part
+    for file in tuned:
+        model.load_weights(file)
+        yield model
+
+
+def _mean_and_variance(store: Store, clips: list[str]) -> list[NDArray[np.float32]]:
+    """Of each feature, over all frames of the clips: float32 (F,) each."""
+    count, total, squares = 0, 0.0, 0.0
+    for batch in store.batches(clips, 64):
+        frames = batch.reshape(-1, batch.shape[-1]).astype(np.float64)
+        count += len(frames)
+        total = total + frames.sum(axis=0)
+        squares = squares + (frames**2).sum(axis=0)
+    mean = np.asarray(total / count)
+    return [mean.astype(np.float32), (squares / count - mean**2).clip(0).astype(np.float32)]

@@ -1,0 +1,1 @@
+"""Everything that turns bytes into frames."""

@@ -1,0 +1,109 @@
+"""The one door from a video file to model input: training, evaluation, the command line and the service all use it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from actreel.config import ClipSpec
+from actreel.video.decode import VideoInfo, sample_frames
+
+
+def sample_indices(num_frames: int, spec: ClipSpec) -> NDArray[np.int64]:
+    """Which frames of a video make its clip.
+
+    Takes the middle frame of each of T equal parts, so the clip spans the whole video whatever its length and speed.
+    A video of fewer than T frames gives some of them twice; no frame is invented.
+
+    Args:
+        num_frames: Frames in the video, N >= 1.
+        spec: Clip settings; T is `spec.num_frames`.
+
+    Returns:
+        int64 (T,), ascending, in [0, N).
+
+    Raises:
+        ValueError: `num_frames` is below 1.
+    """
+    if num_frames < 1:
+        raise ValueError(f"num_frames must be at least 1. Received: {num_frames}")
+    return middle_frames(num_frames, spec.num_frames)
+
+
+def middle_frames(num_frames: int, num_parts: int) -> NDArray[np.int64]:
+    """int64 (num_parts,): the middle frame of each of `num_parts` equal parts of a video of `num_frames` frames."""
+    parts = np.arange(num_parts, dtype=np.int64)
+    return (2 * parts + 1) * num_frames // (2 * num_parts)
+
+
+def load_clip(path: Path, spec: ClipSpec) -> NDArray[np.uint8]:
+    """Reads a video file as the model sees it.
+
+    Frames are brought to the spec's size by `fit_frame`.
+
+    Args:
+        path: Any video that OpenCV's FFmpeg reads.
+        spec: Clip settings, the same as in training.
+
+    Returns:
+        uint8 (T, H, W, 3), RGB.
+
+    Raises:
+        VideoError: The file is missing, is no video, or no frame of it decodes.
+    """
+    return load_clip_and_info(path, spec)[0]
+
+
+def load_clip_and_info(path: Path, spec: ClipSpec) -> tuple[NDArray[np.uint8], VideoInfo]:
+    """As `load_clip`, together with what the video holds, from the same pass over the file."""
+    return sample_frames(path, lambda num_frames: sample_indices(num_frames, spec), partial(fit_frame, spec=spec))
+
+
+def load_views(path: Path, spec: ClipSpec, num_views: int) -> NDArray[np.uint8]:
+    """Reads several clips from one video, each at another phase of the uniform sampling, in one pass.
+
+    The middle frames of T x V equal parts are dealt out in turn, so each view spans the whole video too. Of an odd
+    number of views, the middle one is what `load_clip` gives.
+
+    Args:
+        path: As for `load_clip`.
+        spec: Clip settings.
+        num_views: V.
+
+    Returns:
+        uint8 (V, T, H, W, 3), RGB.
+
+    Raises:
+        VideoError: The file is missing, is no video, or no frame of it decodes.
+    """
+    frames, _ = sample_frames(
+        path,
+        lambda num_frames: view_indices(num_frames, spec, num_views).T.ravel(),
+        partial(fit_frame, spec=spec),
+    )
+    return frames.reshape(spec.num_frames, num_views, *spec.shape[1:]).swapaxes(0, 1)
+
+
+def view_indices(num_frames: int, spec: ClipSpec, num_views: int) -> NDArray[np.int64]:
+    """int64 (V, T): which of a video's frames make each view; see `load_views`."""
+    return middle_frames(num_frames, spec.num_frames * num_views).reshape(spec.num_frames, num_views).T
+
+
+def fit_frame(frame: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:
+    """Resizes a decoded frame, uint8 (h, w, 3), to the spec's uint8 (H, W, 3).
+
+    Area interpolation where it shrinks; `spec.fit` says what becomes of other proportions.
+    """
+    if spec.fit == "center_crop":
+        height, width = frame.shape[:2]
+        rows = max(1, min(height, round(width * spec.height / spec.width)))
+        columns = max(1, min(width, round(height * spec.width / spec.height)))
+        top, left = (height - rows) // 2, (width - columns) // 2
+        frame = frame[top : top + rows, left : left + columns]
+    shrinks = frame.shape[0] >= spec.height and frame.shape[1] >= spec.width
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(frame, (spec.width, spec.height), interpolation=how), dtype=np.uint8)

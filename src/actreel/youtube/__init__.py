@@ -1,0 +1,1 @@
+"""From a YouTube link to a local file."""
