@@ -61,7 +61,7 @@ def test_two_workers_and_two_devices_end_with_the_model_of_one(features: Path) -
 
     def start(name: str, strategy: str, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.worker", str(features), strategy, name],
+            [sys.executable, "-m", "tests.training.worker", str(features), strategy, name],
             env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"} | env,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 from actreel.quiet_keras import tf
 from actreel.training.features import StoredFeatures
 from actreel.training.train import train
-from tests.test_strategies import LABELS, MODEL, ROWS, params_of
+from tests.training.test_strategies import LABELS, MODEL, ROWS, params_of
 
 if __name__ == "__main__":
     folder, strategy, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from actreel.video import probe
+from actreel.video.decode import probe
 from actreel.youtube import fetch as youtube
 from actreel.youtube.cache import VideoCache
 from actreel.youtube.fetch import FetchedVideo, FetchLimits, YouTubeError, fetch, video_id
