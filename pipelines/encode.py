@@ -1,11 +1,11 @@
 """encode: artifacts/clips ▸ artifacts/features, what a frozen encoder sees in each frame; empty for one in training."""
 
 from actreel.config import load_params
+from actreel.console import exit_cleanly
 from actreel.dataset.records import read_index, usable
 from actreel.dataset.store import StoredClips
-from actreel.errors import exit_cleanly
+from actreel.places import CLIPS, FEATURES, INDEX
 from actreel.training.features import encode_clips
-from pipelines.places import CLIPS, FEATURES, INDEX
 
 
 def main() -> None:

@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 
 from actreel import tracking
 from actreel.config import Params, load_params
+from actreel.console import exit_cleanly
 from actreel.dataset.records import TEST, TRAIN, clips_of, read_index
 from actreel.dataset.store import StoredClips
-from actreel.errors import exit_cleanly
 from actreel.evaluation import metrics, slices
 from actreel.evaluation.model_card import Facts, write_card
 from actreel.evaluation.rejection import unknown_halves
 from actreel.evaluation.report import Exam, figures_of_merit, judge_rejection, learning_curve, pictures_of, tables_of
 from actreel.evaluation.served import check_parity, score
 from actreel.inference.classifier import MODEL_CARD_FILE, ActionClassifier
+from actreel.places import BASELINE, CLIPS, FEATURES, INDEX, METRICS, MODEL, REPORTS, TRAINING, VERDICT, VIDEOS
 from actreel.quiet_keras import keras
 from actreel.training.features import open_inputs
 from actreel.training.train import fitted_part, predict, targets_of
-from pipelines.places import BASELINE, CLIPS, FEATURES, INDEX, METRICS, MODEL, REPORTS, TRAINING, VERDICT, VIDEOS
 
 
 def main() -> None:

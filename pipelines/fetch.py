@@ -11,8 +11,9 @@ import yaml
 from dvc.repo import Repo
 from dvc.utils.serialize import modify_yaml
 
+from actreel.console import exit_cleanly
 from actreel.dataset.fetch.download import adopt, download
-from actreel.errors import ConfigError, exit_cleanly
+from actreel.errors import ConfigError
 
 IMPORT = Path("data.dvc")
 

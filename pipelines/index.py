@@ -3,13 +3,13 @@
 import pandas as pd
 
 from actreel.config import ClipSpec, load_params
+from actreel.console import exit_cleanly
 from actreel.dataset import plots
 from actreel.dataset.describe import by_action, by_group
 from actreel.dataset.records import index_videos, write_index
 from actreel.dataset.splits import assign_splits
-from actreel.errors import exit_cleanly
+from actreel.places import DATASET, INDEX, VIDEOS
 from actreel.video.clips import load_clip
-from pipelines.places import DATASET, INDEX, VIDEOS
 
 SAMPLE = ClipSpec(num_frames=8, height=96, width=128, sampling="uniform")
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from actreel import tracking
 from actreel.config import load_params
+from actreel.console import exit_cleanly
 from actreel.dataset.records import TEST, clips_of, read_index
-from actreel.errors import exit_cleanly
 from actreel.inference.classifier import CARD_FILE, MODEL_CARD_FILE, ActionClassifier, files_of_network
-from pipelines.places import BENTO, INDEX, VERDICT, VIDEOS
+from actreel.places import BENTO, INDEX, VERDICT, VIDEOS
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
 import bentoml
 
-SERVED = ("__init__.py", "config.py", "errors.py", "feedback.py", "inference", "video", "youtube")
+SERVED = ("__init__.py", "config.py", "console.py", "errors.py", "feedback.py", "inference", "video", "youtube")
 """What the service imports of `actreel`, and nothing that trains: a test holds this list against the import graph."""
 
 MODEL_NAME = "actreel"

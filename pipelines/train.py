@@ -5,19 +5,19 @@ from datetime import UTC, datetime
 
 from actreel import tracking
 from actreel.config import load_params
+from actreel.console import exit_cleanly
 from actreel.dataset.records import SPLITS, TEST, TRAIN, VAL, clips_of, data_version, labels_of, read_index, usable
 from actreel.dataset.store import StoredClips
-from actreel.errors import exit_cleanly
 from actreel.evaluation.metrics import fit_temperature
 from actreel.evaluation.rejection import fit_familiar, threshold, unknown_halves
 from actreel.inference.classifier import ENCODER_FILE, HEAD_FILE, ONNX_FILE, ClassifierCard, Provenance
 from actreel.inference.windows import window_length
 from actreel.models import embedding_of, export_onnx, export_parts, with_distance
+from actreel.places import BASELINE, CLIPS, DATASET, FEATURES, INDEX, MODEL, TRAINING, VALIDATION
 from actreel.training.features import open_inputs
 from actreel.training.resume import resume_folder
 from actreel.training.strategies import is_chief
 from actreel.training.train import complete, cool, predict, targets_of, train
-from pipelines.places import BASELINE, CLIPS, DATASET, FEATURES, INDEX, MODEL, TRAINING, VALIDATION
 
 
 def main() -> None:

@@ -1,11 +1,12 @@
 """validate: artifacts/index.parquet ▸ reports/validation, and the pipeline stops where an expectation fails."""
 
 from actreel.config import load_params
+from actreel.console import exit_cleanly
 from actreel.dataset.duplicates import near_duplicates
 from actreel.dataset.expectations import check_index, summarise
 from actreel.dataset.records import read_index
-from actreel.errors import DatasetError, exit_cleanly
-from pipelines.places import INDEX, VALIDATION
+from actreel.errors import DatasetError
+from actreel.places import INDEX, VALIDATION
 
 
 def main() -> None:

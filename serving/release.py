@@ -23,7 +23,8 @@ from pathlib import Path
 
 import psutil
 
-from actreel.errors import ModelError, exit_cleanly
+from actreel.console import exit_cleanly
+from actreel.errors import ModelError
 from serving.leaving import WORKER
 
 BENTO = Path("artifacts/bento")

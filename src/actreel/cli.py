@@ -11,7 +11,8 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from actreel.errors import FetchError, VideoError, exit_cleanly
+from actreel.console import exit_cleanly
+from actreel.errors import FetchError, VideoError
 from actreel.feedback import default_folder, export_dataset
 from actreel.inference.classifier import ActionClassifier, Scored
 from actreel.inference.windows import Recognition

@@ -13,9 +13,6 @@ Messages state the rule, then the fact, then what to do next.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-
 
 class ActreelError(Exception):
     """Base of every error that Actreel raises on purpose."""
@@ -43,13 +40,3 @@ class ModelError(ActreelError):
 
 class FetchError(ActreelError):
     """A download failed or was refused."""
-
-
-def exit_cleanly(main: Callable[[], None]) -> None:
-    """Runs a program's `main`; the user's own mistakes end it with a message and status 2, not a traceback."""
-    try:
-        main()
-    except ActreelError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)

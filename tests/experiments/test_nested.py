@@ -15,8 +15,9 @@ from actreel.dataset.store import Store
 from actreel.errors import ActreelError, ConfigError, DatasetError
 from actreel.experiments import crossval, nested
 from actreel.experiments.crossval import cross_validate
-from actreel.experiments.heldout import WORK, Inputs, Score, fit_and_score, prepare
+from actreel.experiments.heldout import Inputs, Score, fit_and_score, prepare
 from actreel.experiments.nested import choose, inner_splits, pooled, read_candidates
+from actreel.places import CROSSVAL
 from tests.conftest import ROOT, write_fading_dataset
 
 SMALL = [
@@ -84,7 +85,7 @@ def test_clips_are_cut_as_the_choice_has_it(params: Params, monkeypatch: pytest.
 
 def poisoned(params: Params, clips: list[str]) -> Inputs:
     """A store with noise in place of some clips, whatever the clip settings."""
-    _, inputs = prepare(params, WORK)
+    _, inputs = prepare(params, CROSSVAL)
     store = inputs(params.clip)
     take = store.take
     rng = np.random.default_rng(0)
@@ -101,7 +102,7 @@ def poisoned(params: Params, clips: list[str]) -> Inputs:
 
 
 def test_the_clips_to_be_tested_have_no_part_in_the_choice(params: Params, tmp_path: Path) -> None:
-    index, inputs = prepare(params, WORK)
+    index, inputs = prepare(params, CROSSVAL)
     store = inputs(params.clip)
     folds = assign_folds(index, 2, 0)
     index["split"] = hold_out_fold(index, folds, 0, params.split)

@@ -21,8 +21,9 @@ from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import Store
 from actreel.errors import ActreelError, ModelError
 from actreel.experiments import nested
-from actreel.experiments.heldout import WORK, Score, prepare
-from actreel.experiments.tuning import SWEEPS, default_space, read_space, tune
+from actreel.experiments.heldout import Score, prepare
+from actreel.experiments.tuning import default_space, read_space, tune
+from actreel.places import CROSSVAL, SWEEPS
 from tests.conftest import ROOT, write_fading_dataset
 
 SMALL = [
@@ -114,7 +115,7 @@ def test_an_encoder_that_cannot_be_had_is_told_before_the_first_trial(params: Pa
 def test_no_trial_can_read_a_clip_that_is_tested(
     params: Params, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    index, _ = prepare(params, WORK)
+    index, _ = prepare(params, CROSSVAL)
     tested = set(index.loc[assign_splits(index, params.split) == "test", "clip"])
     seen: list[tuple[pd.DataFrame, Store]] = []
     fit_and_score = nested.fit_and_score

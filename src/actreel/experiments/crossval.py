@@ -21,8 +21,9 @@ from actreel.config import Params
 from actreel.dataset.records import TRAIN, VAL, data_version
 from actreel.dataset.splits import assign_folds, hold_out_fold, learnable_clips, shuffle_within_actions
 from actreel.errors import ConfigError
-from actreel.experiments.heldout import WORK, Score, digest, fit_and_score, prepare, write_aside
+from actreel.experiments.heldout import Score, digest, fit_and_score, prepare, write_aside
 from actreel.experiments.nested import INNER_FOLDS, Settings, apply, choose
+from actreel.places import CROSSVAL
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 def cross_validate(
     params: Params,
     folds: int | None,
-    work: Path = WORK,
+    work: Path = CROSSVAL,
     candidates: Sequence[Settings] = (),
     inner_folds: int = INNER_FOLDS,
 ) -> dict[str, Any]:

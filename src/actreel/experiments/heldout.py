@@ -25,6 +25,7 @@ from actreel.dataset.sources import ingest
 from actreel.dataset.store import Store, StoredClips, extract_clips
 from actreel.errors import ConfigError
 from actreel.evaluation import metrics
+from actreel.places import UNPACKED
 from actreel.training.features import encode_clips, open_inputs
 from actreel.training.strategies import MULTI_WORKER
 from actreel.training.train import predict, targets_of, train
@@ -33,9 +34,6 @@ log = logging.getLogger(__name__)
 
 Inputs = Callable[[ClipSpec], Store]
 """What a network is fitted to, by how its clips are made."""
-
-WORK = Path("artifacts") / "crossval"
-UNPACKED = Path("data") / "unpacked"
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ import numpy as np
 from actreel import tracking
 from actreel.config import Params
 from actreel.dataset.splits import assign_splits
-from actreel.experiments.heldout import WORK, fit_and_score, prepare
+from actreel.experiments.heldout import fit_and_score, prepare
+from actreel.places import CROSSVAL
 
 
-def measure_leakage(params: Params, repeats: int, work: Path = WORK) -> dict[str, Any]:
+def measure_leakage(params: Params, repeats: int, work: Path = CROSSVAL) -> dict[str, Any]:
     """Trains the model under both splits, several times with other groups held out.
 
     Args:

@@ -24,12 +24,12 @@ from actreel.dataset.lock import alone_with
 from actreel.dataset.records import TRAIN, VAL, data_version
 from actreel.dataset.splits import assign_splits
 from actreel.errors import ConfigError, ModelError
-from actreel.experiments.heldout import WORK, Score, digest, prepare
+from actreel.experiments.heldout import Score, digest, prepare
 from actreel.experiments.nested import Settings, apply, flags, inner_scores, pooled, read_yaml
+from actreel.places import CROSSVAL, SWEEPS
 
 log = logging.getLogger(__name__)
 
-SWEEPS = Path("artifacts") / "tune"
 Sampler = Literal["tpe", "nsga2"]
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 _STARTUP_TRIALS = 8
@@ -106,7 +106,7 @@ def tune(
     space: Space,
     sampler: Sampler = "tpe",
     folds: int | None = None,
-    work: Path = WORK,
+    work: Path = CROSSVAL,
     sweeps: Path = SWEEPS,
 ) -> dict[str, Any]:
     """Goes on with the sweep of these parameters until so many trials are finished, each a child of one MLflow run.

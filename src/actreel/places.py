@@ -1,4 +1,4 @@
-"""Where things lie, relative to the repository's top."""
+"""Every path of a project, relative to the repository's top: the only file that names one."""
 
 from pathlib import Path
 
@@ -20,3 +20,6 @@ DATASET = REPORTS / "dataset"
 VALIDATION = REPORTS / "validation"
 METRICS = REPORTS / "metrics.json"
 VERDICT = REPORTS / "verdict.json"
+
+CROSSVAL = ARTIFACTS / "crossval"
+SWEEPS = ARTIFACTS / "tune"
