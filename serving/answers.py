@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from actreel.config import ClipSpec
 from actreel.inference.classifier import MODEL_CARD_FILE, ActionClassifier, Scored
-from actreel.inference.windows import Segment as SeenSegment
+from actreel.inference.segments import Segment as SeenSegment
 from actreel.video.decode import VideoInfo
 
 METRICS = ("accuracy", "chance", "num_test_clips")
@@ -195,7 +195,7 @@ def as_answer(scored: Scored) -> Answer:
 def as_segments(segments: list[SeenSegment], labels: tuple[str, ...]) -> list[Segment]:
     """Segments in the words of the contract."""
     return [
-        Segment(label=labels[seen.place], confidence=seen.confidence, start_s=seen.start_s, end_s=seen.end_s)
+        Segment(label=labels[seen.action], confidence=seen.confidence, start_s=seen.start_s, end_s=seen.end_s)
         for seen in segments
     ]
 

@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,9 +23,9 @@ from numpy.typing import NDArray
 
 from actreel.config import ClipSpec
 from actreel.errors import VideoError, VideoLimitError
-from actreel.inference.windows import VideoLimits, WindowPlan, stream_parts
+from actreel.inference.windows import in_batches, window_passes
 from actreel.video.clips import middle_frames
-from actreel.video.decode import VideoInfo
+from actreel.video.limits import VideoLimits
 
 THUMBNAIL_SIDE = 320
 MESSAGE_BYTES = 2**20
@@ -82,51 +83,27 @@ def main() -> None:
 
 
 def decode(request: dict[str, Any], settings: dict[str, Any], messenger: Messenger) -> None:
-    """Sends a video's plan, its sampled frames and thumbnails as they are decoded, and what it holds."""
+    """Sends a video's plan, then its sampled frames and thumbnails as they are decoded, then what it holds."""
     spec = ClipSpec(**settings["spec"])
-    thumbnails: list[int] = []
-    frames: list[bytes] = []
-    together = 1
-
-    def on_plan(plan: WindowPlan, info: VideoInfo) -> None:
-        nonlocal together
+    limits = VideoLimits(**settings["limits"])
+    for attempt in window_passes(Path(request["path"]), spec, settings["clip_duration_s"], limits):
+        plan, info = attempt.plan, attempt.info
+        messenger.say({"say": "plan", "plan": vars(plan), "info": vars(info)})
+        thumbnails = middle_frames(min(plan.num_parts, info.num_frames), request["thumbnails"]).tolist()
         hop_bytes = plan.hop * math.prod(spec.shape[1:])
         together = plan.hop * max(1, MESSAGE_BYTES // hop_bytes)
-        frames.clear()
-        distinct = min(plan.num_parts, info.num_frames)
-        thumbnails[:] = middle_frames(distinct, request["thumbnails"]).tolist()
-        messenger.say({"say": "plan", "plan": vars(plan), "info": vars(info)})
+        for frames in in_batches(attempt.frames(partial(_send_thumbnails, messenger, thumbnails)), together):
+            messenger.say({"say": "frames"}, frames.tobytes())
+    messenger.say({"say": "done", "info": vars(attempt.info)})
 
-    def on_frame(count: int, frame: NDArray[np.uint8]) -> None:
-        if count in thumbnails:
-            jpeg = _thumbnail(frame)
-            for number, wanted in enumerate(thumbnails):
-                if wanted == count:
-                    messenger.say({"say": "thumbnail", "number": number}, jpeg)
 
-    def send_frames() -> None:
-        if frames:
-            messenger.say({"say": "frames"}, b"".join(frames))
-            frames.clear()
-
-    stream = stream_parts(
-        Path(request["path"]),
-        spec,
-        settings["clip_duration_s"],
-        limits=VideoLimits(**settings["limits"]),
-        on_plan=on_plan,
-        on_frame=on_frame,
-    )
-    while True:
-        try:
-            _, frame = next(stream)
-        except StopIteration as end:
-            send_frames()
-            messenger.say({"say": "done", "info": vars(end.value)})
-            return
-        frames.append(frame.tobytes())
-        if len(frames) == together:
-            send_frames()
+def _send_thumbnails(messenger: Messenger, thumbnails: list[int], count: int, frame: NDArray[np.uint8]) -> None:
+    """Sends a frame, uint8 (h, w, 3), once for each thumbnail that it is; a short video repeats some."""
+    if count in thumbnails:
+        jpeg = _thumbnail(frame)
+        for number, wanted in enumerate(thumbnails):
+            if wanted == count:
+                messenger.say({"say": "thumbnail", "number": number}, jpeg)
 
 
 def _thumbnail(frame: NDArray[np.uint8]) -> bytes:

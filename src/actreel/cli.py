@@ -15,7 +15,7 @@ from actreel.console import exit_cleanly
 from actreel.errors import FetchError, VideoError
 from actreel.feedback import default_folder, export_dataset
 from actreel.inference.classifier import ActionClassifier, Scored
-from actreel.inference.windows import Recognition
+from actreel.inference.recognition import Recognition
 from actreel.video.decode import VideoInfo
 from actreel.youtube.fetch import FetchLimits, fetch
 
@@ -256,7 +256,7 @@ def _json(source: str, top: tuple[Scored, ...], known: bool, seen: Recognition, 
             {
                 "start_s": segment.start_s,
                 "end_s": segment.end_s,
-                "label": labels[segment.place],
+                "label": labels[segment.action],
                 "confidence": segment.confidence,
             }
             for segment in seen.segments

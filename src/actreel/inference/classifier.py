@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from actreel.config import ClipSpec
 from actreel.errors import ModelError
-from actreel.inference.windows import Recognition, recognise
+from actreel.inference.recognition import Recognition, WindowScorer, recognise
+from actreel.inference.windows import WindowPlan
 
 ONNX_FILE = "model.onnx"
 ENCODER_FILE = "encoder.onnx"
@@ -239,6 +240,10 @@ class ActionClassifier:
             VideoError: The file cannot be decoded.
         """
         return recognise(path, self.card.clip, self.card.clip_duration_s, self.encode, self._score_window)
+
+    def window_scorer(self, plan: WindowPlan) -> WindowScorer:
+        """What scores the windows of a video whose frames are decoded elsewhere."""
+        return WindowScorer(plan, self.encode, self._score_window)
 
     def _score_window(self, window: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
         scores = self.score_encoded(window)
