@@ -11,7 +11,8 @@ from fastapi import HTTPException
 from pydantic import BaseModel
 
 from actreel.config import ClipSpec
-from actreel.inference.classifier import MODEL_CARD_FILE, ActionClassifier, Scored
+from actreel.inference.classifier import ActionClassifier, Scored
+from actreel.inference.model_folder import ModelFolder
 from actreel.inference.segments import Segment as SeenSegment
 from actreel.video.decode import VideoInfo
 
@@ -229,7 +230,7 @@ class Served:
     @property
     def card(self) -> Path:
         """The model card, made to be read; may be missing."""
-        return self.folder / MODEL_CARD_FILE
+        return ModelFolder(self.folder).model_card
 
     @property
     def model(self) -> ServedModel:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from actreel.console import exit_cleanly
-from actreel.errors import FetchError, VideoError
+from actreel.errors import MOST_NAMED, FetchError, VideoError
 from actreel.feedback import default_folder, export_dataset
 from actreel.inference.classifier import ActionClassifier, Scored
 from actreel.inference.recognition import Recognition
@@ -20,7 +20,6 @@ from actreel.video.decode import VideoInfo
 from actreel.youtube.fetch import FetchLimits, fetch
 
 BAR_WIDTH = 24
-MOST_NAMED = 4
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -20,14 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from actreel.config import ClipSpec
 from actreel.errors import ModelError
+from actreel.inference.model_folder import ENCODER_FILE, HEAD_FILE, MANIFEST_FILE, ONNX_FILE, ModelFolder
 from actreel.inference.recognition import Recognition, WindowScorer, recognise
 from actreel.inference.windows import WindowPlan
 
-ONNX_FILE = "model.onnx"
-ENCODER_FILE = "encoder.onnx"
-HEAD_FILE = "head.onnx"
-CARD_FILE = "classifier.json"
-MODEL_CARD_FILE = "model_card.html"
 TOP_K = 5
 
 
@@ -77,7 +73,7 @@ class ClassifierCard(BaseModel):
     def save(self, folder: Path) -> None:
         """Writes `classifier.json`."""
         text = json.dumps(self.model_dump(), indent=2, ensure_ascii=False)
-        (folder / CARD_FILE).write_text(text + "\n", encoding="utf-8")
+        ModelFolder(folder).manifest.write_text(text + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -145,12 +141,12 @@ class ActionClassifier:
         answers = _shape(network.get_outputs()[0])
         if (clip, answers) != (card.clip.shape, (len(card.labels),)):
             raise ModelError(
-                f"{files} and {CARD_FILE} must belong together. Received: {clip} to {answers}, "
+                f"{files} and {MANIFEST_FILE} must belong together. Received: {clip} to {answers}, "
                 f"for clips of {card.clip.shape} and {len(card.labels)} labels."
             )
         if card.max_distance is not None and len(network.get_outputs()) < 2:
             raise ModelError(
-                f"with max_distance in {CARD_FILE}, the network must have a second output, the distance. "
+                f"with max_distance in {MANIFEST_FILE}, the network must have a second output, the distance. "
                 f"Received: one output, from {files}. Make them anew with: dvc repro"
             )
 
@@ -167,18 +163,19 @@ class ActionClassifier:
         Raises:
             ModelError: A file is missing or damaged, or they do not belong together.
         """
-        network_files = (ONNX_FILE,) if whole else files_of_network(folder)
-        for name in (CARD_FILE, *network_files):
-            if not (folder / name).is_file():
+        files = ModelFolder(folder)
+        network_files = files.network_files(whole=whole)
+        for file in (files.manifest, *network_files):
+            if not file.is_file():
                 raise ModelError(
-                    f"a model folder must hold {ONNX_FILE} and {CARD_FILE}. Received: '{folder}' without {name}. "
-                    "Make one with: dvc repro"
+                    f"A model folder must hold {ONNX_FILE} and {MANIFEST_FILE}. "
+                    f"Received: '{folder}' without {file.name}. Make one with: dvc repro"
                 )
         try:
-            card = ClassifierCard.model_validate_json((folder / CARD_FILE).read_text(encoding="utf-8"))
+            card = ClassifierCard.model_validate_json(files.manifest.read_text(encoding="utf-8"))
         except (ValidationError, UnicodeDecodeError) as error:
-            raise ModelError(f"'{folder / CARD_FILE}' must be a classifier's card. {error}") from error
-        *encoder, network = (_open(folder / name, threads) for name in network_files)
+            raise ModelError(f"'{files.manifest}' must be a manifest that Actreel wrote. {error}") from error
+        *encoder, network = (_open(file, threads) for file in network_files)
         return cls(card, network, *encoder)
 
     def encode(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
@@ -264,12 +261,6 @@ class ActionClassifier:
         """The surest actions of one clip's probabilities, float32 (K,); at most 5."""
         order = np.argsort(-probabilities, kind="stable")[:TOP_K]
         return tuple(Scored(self.card.labels[place], float(probabilities[place])) for place in order)
-
-
-def files_of_network(folder: Path) -> tuple[str, ...]:
-    """The files of a model folder that the network is run from: its parts, if it has both, or else the whole."""
-    parts = (ENCODER_FILE, HEAD_FILE)
-    return parts if all((folder / part).is_file() for part in parts) else (ONNX_FILE,)
 
 
 def _open(file: Path, threads: int) -> onnxruntime.InferenceSession:
