@@ -136,7 +136,7 @@ def test_a_limit_needs_a_distance(parts: Path, name: str) -> None:
 
 @pytest.mark.parametrize("shape", [(2, 32, 40, 3), (32, 32, 3)])
 def test_frames_of_another_shape_are_refused(parts: Path, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ModelError, match=r"frames must be uint8 \(n, 32, 32, 3\)"):
+    with pytest.raises(ModelError, match=r"Frames must be uint8 \(n, 32, 32, 3\)"):
         ActionClassifier.load(parts).encode(np.zeros(shape, dtype=np.uint8))
 
 
