@@ -1,4 +1,4 @@
-"""From a video file to an answer: a decoder process gives the frames, the model in this process scores the windows."""
+"""From a video file to an answer: a decoder process decodes frames, the model in this process scores the windows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 NUM_THUMBNAILS = 8
 
 OnProgress = Callable[[float, list[Segment]], None]
-"""Takes the share of the video that is done, in [0, 1], and the segments so far."""
+"""Called with the share of the video that is done, in [0, 1], and the segments so far."""
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Recogniser:
 
     @asynccontextmanager
     async def running(self, scratch: Scratch) -> AsyncIterator[None]:
-        """Starts the decoder, and is ready after one whole prediction."""
+        """Starts the decoder; ready after one complete prediction."""
         await self._decoders.start()
         try:
             with scratch.private() as folder:
@@ -85,19 +85,19 @@ class Recogniser:
         on_progress: OnProgress | None = None,
         thumbnails: Path | None = None,
     ) -> Prediction:
-        """Answers for one video file.
+        """Predicts the action in one video file.
 
         Args:
             path: The video.
-            title: What to call it.
-            timeout_s: Deadline of decoding.
+            title: The title to show.
+            timeout_s: Seconds that decoding may take.
             download_s: Seconds that its download took.
-            started: When work on the request began, by `time.perf_counter`; now if None.
-            on_progress: Called after each window.
-            thumbnails: A job's folder, for `0.jpg` to `7.jpg`; None if a client waits for the answer itself.
+            started: When the request began, by `time.perf_counter`; now if None.
+            on_progress: Called as windows are scored.
+            thumbnails: A job's folder for `0.jpg` to `7.jpg`; None for a direct call.
 
         Raises:
-            RefusalError: The file is no video that can be decoded within the limits.
+            RefusalError: The file is no video, or is beyond the limits.
         """
         started = time.perf_counter() if started is None else started
         for attempt in (1, 2):
@@ -106,7 +106,7 @@ class Recogniser:
                     watched = await self._watch(decoder, path, timeout_s, on_progress, thumbnails)
                 break
             except DecoderDiedError as error:
-                # Once it may have been bad luck (a kill from outside); twice it is the video.
+                # The first time may be chance (killed from outside); the second time it is the video.
                 log.warning("a decoder died: %s", error)
                 if attempt == 2:
                     raise _damaged() from error
@@ -116,7 +116,7 @@ class Recogniser:
                 raise RefusalError(
                     422,
                     "too_slow",
-                    f"a video must be decoded within {timeout_s:g} s. Received: one that takes longer.",
+                    f"Decoding this video takes longer than {timeout_s:g} s.",
                     "Cut or shrink the video, or send it as a job: POST /jobs.",
                 ) from error
         seen = watched.recognition
@@ -171,8 +171,8 @@ class Recogniser:
                         decode_s += time.perf_counter() - since
                         return Watched(scorer.recognition(info), decode_s, model_s)
                     case _:
-                        raise DecoderDiedError("a message out of turn")
-        raise DecoderDiedError("no end")
+                        raise DecoderDiedError("unexpected message")
+        raise DecoderDiedError("messages ended early")
 
     def _so_far(self, scorer: WindowScorer, duration_s: float) -> tuple[float, list[Segment]]:
         share = scorer.num_scored / scorer.plan.num_windows
@@ -180,7 +180,7 @@ class Recogniser:
 
 
 def _warm_up_video(folder: Path, classifier: ActionClassifier) -> Path:
-    """A short grey video, so that the first visitor meets a model and a decoder that have worked before."""
+    """A short grey video: one prediction warms up the model and the decoder before the first visitor."""
     path = folder / "warm-up.avi"
     clip = classifier.card.clip
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (clip.width, clip.height))
@@ -194,7 +194,7 @@ def _damaged() -> RefusalError:
     return RefusalError(
         422,
         "not_a_video",
-        "an upload must be a video that can be decoded. Received: a file that is damaged, empty or no video.",
+        "An upload must be a video that can be decoded. Received: a file that is damaged, empty or no video.",
         "Send an .mp4, .avi, .mov, .mkv or .webm file that plays on your machine.",
     )
 

@@ -66,9 +66,7 @@ def test_a_label_must_be_able_to_name_a_folder(label: str) -> None:
     assert not is_label(label)
 
 
-def test_a_label_with_separators_writes_nothing_outside(
-    folder: Path, video: Path, tmp_path: Path
-) -> None:
+def test_a_label_with_separators_writes_nothing_outside(folder: Path, video: Path, tmp_path: Path) -> None:
     FeedbackStore(folder).add(said("x", correct=False, label="../../outside"), video)
     with pytest.raises(DatasetError, match="at least 1 video"):
         export_dataset(folder, tmp_path / "deep" / "export")
