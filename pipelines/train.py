@@ -10,7 +10,8 @@ from actreel.dataset.records import SPLITS, TEST, TRAIN, VAL, clips_of, data_ver
 from actreel.dataset.store import StoredClips
 from actreel.evaluation.metrics import fit_temperature
 from actreel.evaluation.rejection import fit_familiar, threshold, unknown_halves
-from actreel.inference.classifier import ENCODER_FILE, HEAD_FILE, ONNX_FILE, ClassifierCard, Provenance
+from actreel.inference.classifier import ClassifierCard, Provenance
+from actreel.inference.model_folder import ModelFolder
 from actreel.inference.windows import window_length
 from actreel.models import embedding_of, export_onnx, export_parts, with_distance
 from actreel.places import BASELINE, CLIPS, DATASET, FEATURES, INDEX, MODEL, TRAINING, VALIDATION
@@ -63,17 +64,18 @@ def main() -> None:
             order_blind, params.train, inputs, rows, labels, resume=state / "baseline",
             on_epoch=lambda epoch, metrics: tracking.log_epoch(epoch, metrics, prefix="baseline_"),
         )  # fmt: skip
-        complete(order_blind, clips.spec, blind).save(BASELINE / "model.keras")
+        complete(order_blind, clips.spec, blind).save(ModelFolder(BASELINE).keras)
 
         model = complete(params.model, clips.spec, fitted)
-        model.save(MODEL / "model.keras")
+        files = ModelFolder(MODEL)
+        model.save(files.keras)
         embedding = embedding_of(fitted)
         familiar = fit_familiar(
             predict(embedding, inputs, rows[TRAIN], params.train.batch_size), targets_of(rows[TRAIN], labels)
         )
         measuring = with_distance(model, familiar.whitening, familiar.offset, familiar.centres)
-        export_onnx(measuring, MODEL / ONNX_FILE)
-        export_parts(measuring, MODEL / ENCODER_FILE, MODEL / HEAD_FILE)
+        export_onnx(measuring, files.onnx)
+        export_parts(measuring, files.encoder, files.head)
         max_distance = None
         unknown, _ = unknown_halves(index)
         if len(unknown):
@@ -109,7 +111,7 @@ def main() -> None:
         card.save(MODEL)
         # A later model is compared with this one on clips that neither has learned from.
         seen = sorted({digest for split in rows.values() for digest in split["sha256"]})
-        (MODEL / tracking.SEEN_FILE).write_text("\n".join(seen) + "\n", encoding="utf-8")
+        files.seen_clips.write_text("\n".join(seen) + "\n", encoding="utf-8")
         tracking.log_keras_model(model, clips.spec, len(labels))
     shutil.rmtree(state)
 

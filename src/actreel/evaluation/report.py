@@ -18,7 +18,8 @@ from actreel.evaluation.cost import cost_of
 from actreel.evaluation.rejection import compare_scores, rejection_scores, scores_of
 from actreel.evaluation.saliency import explain_surest
 from actreel.evaluation.served import score, score_views
-from actreel.inference.classifier import ONNX_FILE, ActionClassifier, Scores
+from actreel.inference.classifier import ActionClassifier, Scores
+from actreel.inference.model_folder import ModelFolder
 from actreel.models import logits_of
 from actreel.training.train import epoch_models
 
@@ -124,7 +125,7 @@ def figures_of_merit(
         "uncalibrated_error": metrics.calibration_error(exam.uncalibrated, targets),
         **rejected,
         "parameters": int(exam.network.count_params()),
-        **cost_of(exam.folder / ONNX_FILE, exam.store.take(test["clip"][:1].tolist())),
+        **cost_of(ModelFolder(exam.folder).onnx, exam.store.take(test["clip"][:1].tolist())),
         "protocol": protocol,
         "num_test_clips": len(test),
         "num_test_groups": int(test["group"].nunique()),
