@@ -1,4 +1,4 @@
-"""A Bento around a network that has learned nothing, which is as fast as one that has.
+"""A Bento around an untrained network, which is as fast as a trained one.
 
 python -m benchmarks.untrained ENCODER DIR    # makes DIR/bento
 """
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 SIDES = {"small_cnn": 64, "efficientnet_lite0": 224}
-"""Pixels that each encoder is served with, square."""
+"""Side of the square frames that each encoder is served with, in pixels."""
 
 
 def main() -> None:
