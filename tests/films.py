@@ -73,17 +73,21 @@ def with_codec(path: Path, old: bytes, new: bytes) -> Path:
     return path
 
 
-def with_duration(mp4: Path, seconds: int) -> Path:
-    """Makes the durations in an MP4's headers claim so many seconds; its edit list, which cuts, stays."""
-    data = bytearray(mp4.read_bytes())
+def with_duration(film: Path, seconds: int) -> Path:
+    """Makes a header of MP4 or WebM claim so many seconds; MP4's edit list, which cuts, stays."""
+    data = bytearray(film.read_bytes())
+    if film.suffix == ".webm":
+        struct.pack_into(">d", data, data.index(b"\x44\x89\x88") + 3, seconds * 1000.0)
+        film.write_bytes(data)
+        return film
     for box, scale_at, duration_at in ((b"mvhd", 16, 20), (b"mdhd", 16, 20)):
         start = data.index(box)
         (scale,) = struct.unpack_from(">I", data, start + scale_at)
         struct.pack_into(">I", data, start + duration_at, seconds * scale)
         if box == b"mvhd":
             struct.pack_into(">I", data, data.index(b"tkhd") + 24, seconds * scale)
-    mp4.write_bytes(data)
-    return mp4
+    film.write_bytes(data)
+    return film
 
 
 NUM_FRAMES = 12

@@ -42,15 +42,21 @@ def test_a_header_that_claims_too_many_frames_is_no_reason_to_refuse(
     assert (answer.json()["label"], answer.json()["video"]["duration_s"]) == ("middle", 1.44)
 
 
-def test_a_header_that_claims_too_long_a_duration_is_no_reason_to_refuse(client: httpx.Client, tmp_path: Path) -> None:
-    film = with_duration(encode(tmp_path / "film.mp4", grey_frames([128] * 50), "libx264"), 3000)
+@pytest.mark.parametrize(("name", "codec"), [("film.mp4", "libx264"), ("film.webm", "libvpx")])
+def test_a_header_that_claims_too_long_a_duration_is_no_reason_to_refuse(
+    client: httpx.Client, tmp_path: Path, name: str, codec: str
+) -> None:
+    film = with_duration(encode(tmp_path / name, grey_frames([128] * 50), codec), 3000)
     answer = upload(client, film)
     assert answer.status_code == 200, answer.text
     assert answer.json()["video"]["duration_s"] == pytest.approx(2, abs=0.1)
 
 
-def test_a_false_duration_does_not_change_the_answer(client: httpx.Client, tmp_path: Path) -> None:
-    film = encode(tmp_path / "film.mp4", grey_frames([5] * 125 + [250] * 125), "libx264")
+@pytest.mark.parametrize(("name", "codec"), [("film.mp4", "libx264"), ("film.webm", "libvpx")])
+def test_a_false_duration_does_not_change_the_answer(
+    client: httpx.Client, tmp_path: Path, name: str, codec: str
+) -> None:
+    film = encode(tmp_path / name, grey_frames([5] * 125 + [250] * 125), codec)
     honest = upload(client, film).json()["segments"]
     for seconds in (1, 59, 3000):
         assert upload(client, with_duration(film, seconds)).json()["segments"] == honest
