@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import psutil
 import pytest
@@ -20,6 +19,7 @@ from onnx import TensorProto, helper
 from actreel import code_digest
 from actreel.config import ClipSpec, TrainParams, load_params
 from actreel.inference.classifier import ClassifierCard, Provenance
+from actreel.video.opencv import cv2
 
 # A busy machine is no reason to fail.
 settings.register_profile("actreel", deadline=None)
