@@ -1,17 +1,20 @@
 """What can go wrong, as one tree.
 
-    ActreelError          anything the user can mend; the edges (stages, CLI, service) print it without a traceback
+    ActreelError          anything the user can fix; stages, CLI and service print it without a traceback
     ├── ConfigError       params.yaml or a --set: an unknown key, a value out of range
     ├── VideoError        a file that is no video, holds no frame, or breaks while decoding
-    │   └── VideoLimitError   a video that is fine, but larger or longer than the caller allows
-    ├── DatasetError      a folder, group or split that cannot be learned from
+    │   └── VideoLimitError   a good video, but larger or longer than the caller allows
+    ├── DatasetError      a folder, group or split that cannot be trained on
     ├── ModelError        weights, labels or clip settings that do not belong together
     └── FetchError        a download that failed or was refused
 
-Messages state the rule, then the fact, then what to do next.
+Messages state the rule, then the value received, then what to do.
 """
 
 from __future__ import annotations
+
+MOST_NAMED = 10
+"""Names that a message lists at most; it says how many more there are."""
 
 
 class ActreelError(Exception):
@@ -31,7 +34,7 @@ class VideoLimitError(VideoError):
 
 
 class DatasetError(ActreelError):
-    """Clips, groups or splits cannot be learned from."""
+    """Clips, groups or splits cannot be trained on."""
 
 
 class ModelError(ActreelError):

@@ -19,7 +19,6 @@ from actreel.dataset.demo import (
     ACTIONS,
     MOTIONS,
     ORDERED_PAIRS,
-    UNKNOWN,
     UNKNOWN_MOTIONS,
     Take,
     draw_frames,
@@ -27,7 +26,7 @@ from actreel.dataset.demo import (
     play,
     render_demo,
 )
-from actreel.dataset.records import find_clips
+from actreel.dataset.records import UNKNOWN, find_clips
 from actreel.errors import DatasetError
 
 GROUPS = 3

@@ -13,10 +13,10 @@ from actreel.dataset.records import clips_of, index_videos, labels_of
 from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.errors import ModelError
-from actreel.evaluation.metrics import sharpened
 from actreel.inference.classifier import ActionClassifier, ClassifierCard, Provenance
 from actreel.models import export_onnx
 from actreel.training import fitting
+from actreel.training.calibration import sharpened
 from actreel.training.fitting import learning_rate, steps_at_once
 from actreel.training.train import cool, epoch_models, predict, targets_of, train
 from tests.conftest import ROOT, train_params

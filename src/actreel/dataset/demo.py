@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actreel.dataset.parallel import map_on_cores
+from actreel.dataset.records import UNKNOWN
 from actreel.errors import DatasetError
 
 Image = NDArray[np.uint8]
@@ -123,7 +124,6 @@ MOTIONS = {
 ACTIONS: tuple[str, ...] = tuple(MOTIONS)
 ORDERED_PAIRS: tuple[tuple[str, str], ...] = (("SitDown", "StandUp"), ("Push", "Pull"))
 
-UNKNOWN = "_unknown"
 UNKNOWN_MOTIONS: tuple[Motion | None, ...] = (
     Motion((STANDING, STANDING._replace(torso=3, arm1=5, thigh1=0), STANDING), 2.5),
     Motion((STEP1, STEP2, STEP1), 1.1, travel=2),

@@ -19,7 +19,7 @@ import pandas as pd
 from actreel.dataset.fingerprints import probe_with_fingerprint
 from actreel.dataset.groups import groups_of
 from actreel.dataset.parallel import map_on_cores
-from actreel.errors import DatasetError, VideoError
+from actreel.errors import MOST_NAMED, DatasetError, VideoError
 from actreel.video.decode import VideoInfo
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
@@ -32,9 +32,6 @@ LEFT_OUT = "left_out"
 """Split of the clips of actions that stand in too few groups to be both learned and tested."""
 UNREADABLE = "unreadable"
 """Split of the clips that cannot be decoded."""
-
-MOST_NAMED = 10
-"""Clips that a warning names."""
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ from tqdm import tqdm
 from actreel.dataset.parallel import num_cores
 from actreel.dataset.store import StoredClips
 from actreel.errors import ModelError
-from actreel.inference.classifier import ONNX_FILE, ActionClassifier, Scores
+from actreel.inference.classifier import ActionClassifier, Scores
+from actreel.inference.model_folder import ONNX_FILE
 from actreel.video.clips import load_clip, load_views
 
 WHOLE_CLIPS = 32

@@ -1,0 +1,70 @@
+"""A digest of code: part of the key of everything that is cached, so that no cache outlives the code that filled it.
+
+Comments, docstrings and layout do not count: rewording a docstring must not make anyone extract 6,000 clips again.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+
+def code_digest(*parts: str, packages: tuple[str, ...] = ()) -> str:
+    """Digests parts of `actreel`, and the versions of libraries whose results differ between releases.
+
+    Args:
+        parts: Folders or files below `src/actreel`, as in `code_digest("video", "config.py")`; none means all of it.
+        packages: Names of installed distributions.
+
+    Returns:
+        16 hexadecimal digits.
+
+    Raises:
+        FileNotFoundError: There is no such part.
+    """
+    return _digest(PACKAGE, parts, packages)
+
+
+@cache
+def _digest(package: Path, parts: tuple[str, ...], packages: tuple[str, ...]) -> str:
+    digest = hashlib.sha256()
+    for file in _files(package, parts):
+        digest.update(f"{file.relative_to(package).as_posix()}\n{_code_of(file)}\n".encode())
+    for name in packages:
+        digest.update(f"{name}=={_version_of(name)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _files(package: Path, parts: tuple[str, ...]) -> Iterator[Path]:
+    for part in parts or (".",):
+        path = package / part
+        if not path.exists():
+            raise FileNotFoundError(f"code_digest takes folders and files of actreel. Received: '{part}'.")
+        yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def _code_of(file: Path) -> str:
+    """The syntax tree as text, without docstrings."""
+    tree = ast.parse(file.read_bytes())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            # A string that stands alone is documentation wherever it stands: after a constant, too.
+            node.body = [line for line in node.body if not _is_text(line)] or [ast.Pass()]
+    return ast.dump(tree)
+
+
+def _is_text(line: ast.stmt) -> bool:
+    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
+
+
+def _version_of(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
