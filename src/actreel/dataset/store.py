@@ -50,8 +50,8 @@ def extract_clips(index: pd.DataFrame, videos: Path, target: Path, spec: ClipSpe
     def load(clips: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
         return map_on_cores(partial(load_clip, spec=spec), [videos / clip for clip in clips], label="extract")
 
-    # What decodes and resizes a frame is all in the room `video`, and in OpenCV.
-    code = code_digest("video", packages=("opencv-python-headless",))
+    # The room `video` decodes and resizes frames, with PyAV and OpenCV.
+    code = code_digest("video", packages=("av", "opencv-python-headless"))
     write_store(index, target, {"clip": spec.model_dump(), "code": code}, load)
 
 
