@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from actreel.errors import ConfigError
 
-DEMO_PATH = "src/actreel/dataset/demo.py"
+DEMO_PATH = "src/actreel/dataset/demo"
 IMAGENET = "imagenet"
 NO_WEIGHTS = "none"
 PretrainedEncoder = Literal["efficientnet_lite0", "mobilenet_v2", "efficientnet_v2_b0", "resnet50", "vgg16"]

@@ -162,7 +162,7 @@ def test_a_clip_that_crashes_the_decoder_is_a_row_that_says_so(tmp_path: Path, m
     monkeypatch.setattr(records, "map_on_cores", with_crash)
     index = index_videos(write_folder(tmp_path)).set_index("clip")
     assert (
-        "v_Wave_g02_c01.avi', which kills the decoder's process. Replace or remove it."
+        "v_Wave_g02_c01.avi', which crashes the decoder. Replace or remove it."
         in index.loc["Wave/v_Wave_g02_c01.avi", "error"]
     )
     assert (index["error"] == "").sum() == 3
