@@ -123,7 +123,7 @@ def test_a_repeated_clip_is_kept_once_and_named(tmp_path: Path, caplog: pytest.L
         "Wave/v_Wave_g02_c01.avi",
     ]
     assert index.index.tolist() == list(range(len(index)))
-    assert "2 clips repeat another of their action and are left out" in caplog.text
+    assert "2 clips duplicate another clip of their action and are ignored" in caplog.text
     assert "'Wave/v_Wave_g02_c07.avi' is 'Wave/v_Wave_g01_c01.avi'" in caplog.text
 
 

