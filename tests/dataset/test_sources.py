@@ -106,6 +106,6 @@ def test_ucf50_is_linked_from_an_unpacked_folder(tmp_path: Path, wrapper: str) -
 def test_a_truncated_ucf50_is_refused(tmp_path: Path) -> None:
     archive = write_rar(tmp_path / "UCF50.rar", {f"UCF50/{name}": content for name, content in CLIPS.items()})
     archive.write_bytes(archive.read_bytes()[:-20])
-    with pytest.raises(DatasetError, match=r"whole and readable.*UCF50\.rar"):
+    with pytest.raises(DatasetError, match=r"complete and readable.*UCF50\.rar"):
         brought_in(tmp_path, archive)
     assert not (tmp_path / "videos").exists()

@@ -42,8 +42,8 @@ def groups_of(videos: Path, clips: list[Path], pattern: str | None = None) -> li
     if alone:
         log.warning(
             f"{len(alone)} of {len(clips)} clips have no known group and count as one group each (first: "
-            f"'{alone[0]}'). If several of them show the same person or scene, test accuracy will be too high. "
-            f"List groups in {GROUPS_FILE} (columns clip,group), set dataset.group_pattern, or name clips v_<Action>_gNN_cMM."
+            f"'{alone[0]}'). If several of them show the same person or scene, test accuracy will be too high. List "
+            f"them in {GROUPS_FILE} (columns clip,group), set dataset.group_pattern, or name clips v_<Action>_gNN_cMM."
         )
     return [name or clip.as_posix() for clip, name in zip(clips, names, strict=True)]
 
