@@ -18,7 +18,7 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
 import bentoml
 
-SERVED = ("__init__.py", "config.py", "console.py", "errors.py", "feedback.py", "inference", "video", "youtube")
+SERVED = ("__init__.py", "config", "console.py", "errors.py", "feedback.py", "inference", "video", "youtube")
 """What the service imports of `actreel`, and nothing that trains: a test holds this list against the import graph."""
 
 MODEL_NAME = "actreel"

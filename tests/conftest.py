@@ -112,7 +112,7 @@ def write_fading_dataset(folder: Path, groups: int = 8, clips: int = 2) -> Path:
 
 @pytest.fixture
 def spec() -> ClipSpec:
-    return ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
+    return ClipSpec(num_frames=8, height=32, width=32)
 
 
 @pytest.fixture

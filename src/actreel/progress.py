@@ -82,7 +82,7 @@ class Progress:
         self._logged = time.monotonic()
         line = tqdm.format_meter(
             self.done,
-            self._total,
+            self._total or 0,
             self._logged - self._started,
             ncols=0,  # numbers only, no bar
             prefix=self._label,
