@@ -1,1 +1,1 @@
-"""What is fast, measured against what a user would do instead."""
+"""Benchmarks, each against what a user would do instead."""

@@ -1,23 +1,23 @@
-"""`python -m benchmarks`: each benchmark in a process of its own, one after the other: none disturbs another."""
+"""`python -m benchmarks` runs each benchmark in a process of its own, one after the other."""
 
 import subprocess
 import sys
 
 BENCHMARKS = {
-    "training": "the paper's LRCN: layer by layer through TimeDistributed, against ours",
-    "encoding": "a frozen encoder: the bare runtime against the stage, and a head trained anew on its features",
-    "heads": "every head on the demo: accuracy, and on the pairs that differ in order only; needs make repro",
-    "index": "the index of as many clips as UCF50 has",
-    "interruptions": "fetch, unpack, index and extract, killed again and again",
-    "serving": "the service: start-up, latency, throughput",
+    "training": "the paper's LRCN: TimeDistributed around every layer, against ours",
+    "encoding": "a frozen encoder: the bare runtime against the stage; and training a head on stored features",
+    "heads": "every head on the demo: accuracy, on all clips and on the ordered pairs; needs make repro",
+    "index": "indexing as many clips as UCF50 has",
+    "interruptions": "download, unpack, index and extract, killed ten times on the way",
+    "serving": "the service: start-up, latency, throughput, load",
 }
 
 
 def main() -> None:
-    """Runs the benchmarks that are named, or all of them."""
+    """Runs the benchmarks named on the command line, or all of them."""
     chosen = sys.argv[1:] or list(BENCHMARKS)
     if unknown := set(chosen) - set(BENCHMARKS):
-        sys.exit(f"error: a benchmark must be one of {', '.join(BENCHMARKS)}. Received: {', '.join(sorted(unknown))}")
+        sys.exit(f"error: unknown benchmark: {', '.join(sorted(unknown))}. Choose from: {', '.join(BENCHMARKS)}")
     for name in chosen:
         print(f"\n# {name}: {BENCHMARKS[name]}", flush=True)
         subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

@@ -1,4 +1,4 @@
-"""Features of a frozen encoder: encoding against the bare runtime, and a head trained anew on UCF50's number of clips.
+"""A frozen encoder: encoding against the bare runtime, and training a head on the features of 6,650 clips.
 
 python -m benchmarks.encoding [--clips 64] [--retrain-clips 6650]
 """
@@ -28,8 +28,8 @@ PARAMS = ModelParams(**ENCODER, head="bilstm", motion="difference", units=64, dr
 
 
 def rows_of(clips: int, actions: int) -> pd.DataFrame:
-    names = [f"{place:05d}" for place in range(clips)]
-    actions_of = [f"action{place % actions:02d}" for place in range(clips)]
+    names = [f"{number:05d}" for number in range(clips)]
+    actions_of = [f"action{number % actions:02d}" for number in range(clips)]
     return pd.DataFrame({"clip": names, "sha256": names, "action": actions_of})
 
 
@@ -38,7 +38,9 @@ def encoding(scratch: Path, clips: int) -> None:
     rows = rows_of(clips, 1)
     frames = [rng.integers(0, 256, SPEC.shape, dtype=np.uint8) for _ in range(clips)]
     write_store(rows, scratch / "clips", {"clip": SPEC.model_dump()}, lambda names: iter(frames))
-    session = features._session(*ENCODER.values(), SPEC)  # one for both: its export to ONNX is no part of the rate
+    session = features._session(
+        *ENCODER.values(), SPEC
+    )  # one session for both: exporting to ONNX is not part of the rate
     features._session = lambda *_: session
     name = session.get_inputs()[0].name
     session.run(None, {name: frames[0]})
@@ -52,18 +54,18 @@ def encoding(scratch: Path, clips: int) -> None:
     rounds = []
     for turn in range(3):
         runtime = bare()
-        told = io.StringIO()
+        progress = io.StringIO()
         start = time.perf_counter()
-        with contextlib.redirect_stderr(told):
+        with contextlib.redirect_stderr(progress):
             encode_clips(rows, StoredClips(scratch / "clips"), scratch / f"features{turn}", **ENCODER, mirror=False)
         stage = time.perf_counter() - start
-        estimate = re.search(r"at ([\d.]+) clips/s", told.getvalue())
+        estimate = re.search(r"at ([\d.]+) clips/s", progress.getvalue())
         rounds.append((clips / runtime, clips / stage, runtime / stage, float(estimate[1]) * stage / clips))
         print("round {}: {:.2f} and {:.2f} clips/s, {:.1%}; estimate {:.1%}".format(turn + 1, *rounds[-1]), flush=True)
     runtime_rate, stage_rate, share, estimate = np.median(rounds, axis=0)
     print(f"bare ONNX Runtime: {runtime_rate:.2f} clips/s on {num_cores()} cores")
     print(f"encode_clips:      {stage_rate:.2f} clips/s, {share:.0%} of it in the same round (medians)")
-    print(f"its estimate, told after the first clips: {estimate:.0%} of the rate that it had in the end")
+    print(f"the rate estimated after the first clips: {estimate:.0%} of the final rate")
 
 
 def retraining(scratch: Path, clips: int) -> None:

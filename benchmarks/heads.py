@@ -1,9 +1,9 @@
-"""Every head on the demo: accuracy on its test performers, all told and on the pairs that differ in order only.
+"""Every head on the demo: accuracy on all test clips, and on the pairs of actions that differ only in order.
 
     make repro && python -m benchmarks.heads [--heads lstm,gru] [--set train.epochs=40]
 
-Needs the demo's clips in artifacts/clips. Each head is trained with params.yaml's settings on the same clips, and on
-none of the test's; `mean`, which is blind to order, is the one to beat on the pairs.
+Needs the demo's clips in artifacts/clips. Each head is trained with the settings of params.yaml on the same training
+clips. `mean` ignores order, so it is the baseline on the pairs.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main() -> None:
     index = read_index(Path("artifacts/index.parquet"))
     labels = labels_of(index)
     if not set(ORDERED) <= set(labels):
-        raise SystemExit("error: artifacts/ must hold the demo. Make it with: make repro")
+        raise SystemExit("error: artifacts/ does not hold the demo. Make it with: make repro")
     clips = StoredClips(Path("artifacts/clips"))
     rows = {split: clips_of(index, split) for split in SPLITS}
     targets = targets_of(rows[TEST], labels)

@@ -1,4 +1,4 @@
-"""How long the index of a dataset as large as UCF50 takes, and how much memory it and the gate need.
+"""Time and memory of the stages index and validate on a dataset as large as UCF50.
 
 python -m benchmarks.index [--clips 6650]
 """
@@ -39,13 +39,13 @@ def main() -> None:
         print(f"{clips} clips of {FRAMES} frames, {WIDTH}x{HEIGHT}, {size / 1e6:.0f} MB, {num_cores()} cores")
         for stage in ("index", "validate"):
             seconds, memory = measure([sys.executable, "-m", f"pipelines.{stage}"], project)
-            print(f"{stage}: {seconds:.1f} s, {clips / seconds:.0f} clips/s, {memory / 1e6:.0f} MB at most")
+            print(f"{stage}: {seconds:.1f} s, {clips / seconds:.0f} clips/s, {memory / 1e6:.0f} MB peak")
 
 
 def write_clip(videos: Path, number: int) -> int:
-    """Writes one clip, each with its own content; gives its size in bytes."""
-    action, place = f"Action{number % ACTIONS:02d}", number // ACTIONS
-    path = videos / action / f"v_{action}_g{place % GROUPS + 1:02d}_c{place // GROUPS + 1:02d}.avi"
+    """Writes one clip with content of its own; returns its size in bytes."""
+    action, take = f"Action{number % ACTIONS:02d}", number // ACTIONS
+    path = videos / action / f"v_{action}_g{take % GROUPS + 1:02d}_c{take // GROUPS + 1:02d}.avi"
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"XVID"), 25.0, (WIDTH, HEIGHT))
     coarse = np.random.default_rng(number).integers(0, 255, (FRAMES, 6, 8, 3), dtype=np.uint8)
@@ -56,9 +56,9 @@ def write_clip(videos: Path, number: int) -> int:
 
 
 def measure(command: list[str], folder: Path) -> tuple[float, int]:
-    """Seconds that a command takes, and the most bytes that it and its children held at once.
+    """Seconds that a command takes, and the peak resident bytes of it and its children together.
 
-    Pages that several processes share count once for each of them, so the true figure is lower.
+    Pages that processes share are counted once per process, so the true peak is lower.
     """
     most = 0
     began = time.perf_counter()

@@ -1,7 +1,7 @@
-"""`make ucf50`, killed again and again on its way from the URL to the stored clips, then run to its end.
+"""`make ucf50`, killed several times between the URL and the stored clips, then run to its end.
 
-A server on loopback stands for UCF50's, with a RAR in UCF50's own layout, scaled down. Tells how much was downloaded
-twice, and whether the model was evaluated in the end.
+A server on loopback plays UCF50's, with a smaller RAR of the same layout. Prints how much was downloaded twice, and the
+accuracy in the end.
 
 python -m benchmarks.interruptions [--kills 10] [--seed 0]
 """
@@ -26,8 +26,7 @@ from tests.loopback import SLICE, Loopback, serving
 from tests.pipelines.conftest import SMALL, Project, make_project
 
 BYTES_A_SECOND = 2_000_000
-# The virtual environment of this process stands for the one that `make setup` makes.
-# The first file of each phase; where it is there from an earlier try, the kill comes early in the next.
+# The first file that each phase writes; if it exists from an earlier try, the kill comes early in the next phase.
 BEGINNINGS = {
     "fetch": "data/.UCF50.rar.part",
     "unpack": "data/unpacked",
@@ -35,6 +34,7 @@ BEGINNINGS = {
     "extract": "artifacts/index.parquet",
 }
 LONGEST_DELAY_S = 1.0
+# Without `make setup`: the project uses the environment of this process.
 COMMAND = ("make", "--assume-old=setup", "ucf50")
 
 
@@ -55,16 +55,16 @@ def main() -> None:
             print(f"kill {number + 1}, {phase} + {moment:.2f} s: {state_of(project.root)}")
         project.run(*COMMAND)
         size = len(server.content)
-        print(f"{server.sent:,} bytes sent for {size:,}: {server.sent / size - 1:.2%} twice")
+        print(f"{server.sent:,} bytes sent of a file of {size:,}: {server.sent / size - 1:.2%} twice")
         metrics = json.loads((project.root / "reports" / "metrics.json").read_text(encoding="utf-8"))
-        print(f"accuracy {metrics['accuracy']:.2f}, {metrics['num_test_clips']} clips in the test")
+        print(f"accuracy {metrics['accuracy']:.2f}, {metrics['num_test_clips']} test clips")
         print(f"{time.perf_counter() - began:.0f} s in all")
         if server.sent > 1.01 * size:
-            sys.exit("more than 1 % was downloaded twice")
+            sys.exit("error: more than 1 % was downloaded twice")
 
 
 def ucf50_like(scratch: Path) -> bytes:
-    """A RAR of real, learnable clips: `UCF50/<Action>/v_<Action>_gNN_cMM.avi`."""
+    """A RAR of real clips that can be trained on: `UCF50/<Action>/v_<Action>_gNN_cMM.avi`."""
     clips = write_fading_dataset(scratch / "clips", groups=25, clips=12)
     members = {
         f"UCF50/{path.relative_to(clips).as_posix()}": path.read_bytes() for path in sorted(clips.rglob("*.avi"))
@@ -73,7 +73,7 @@ def ucf50_like(scratch: Path) -> bytes:
 
 
 def project_at(root: Path, server: Loopback) -> Project:
-    """A copy of this repository whose data.dvc names the server and its file's size."""
+    """A copy of this repository whose data.dvc has the server's address and its file's size."""
     root.mkdir()
     project = make_project(root)
     project.set(**{**SMALL, "train": {**SMALL["train"], "epochs": 10}})
@@ -87,7 +87,7 @@ def project_at(root: Path, server: Loopback) -> Project:
 
 
 def kill_in(project: Project, beginning: str, delay_s: float) -> None:
-    """Runs the command and kills it and its children some time after a file is there, or a part of one grows."""
+    """Runs the command, and kills it and its children some time after a file exists, or a partial one grows."""
     path = project.root / beginning
     before = size_of(path) if path.suffix == ".part" else 0
     process = project.start(*COMMAND)
@@ -105,7 +105,7 @@ def size_of(path: Path) -> int:
 
 
 def state_of(root: Path) -> str:
-    """What is there already."""
+    """What has been done so far."""
     part, archive = root / "data" / ".UCF50.rar.part", root / "data" / "UCF50.rar"
     if not archive.exists():
         return f"{size_of(part):,} bytes fetched"

@@ -1,4 +1,4 @@
-"""What the service costs and stands: start, memory, latency, throughput by workers, a long video, a load of 64 clients.
+"""The service: start-up, memory, latency, throughput by workers, a long video, and a load of 64 clients.
 
 python -m benchmarks.serving [--bento artifacts/bento | --encoder NAME] [--video CLIP] [--load SECONDS]
 """
@@ -38,10 +38,12 @@ NOT_YOUTUBE = {"url": "http://127.0.0.1/"}
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__.splitlines()[0])
     parser.add_argument("--bento", type=Path, default=Path("artifacts/bento"))
-    parser.add_argument("--encoder", choices=SIDES, help="an untrained network with this encoder instead of a Bento")
-    parser.add_argument("--video", type=Path, help="a video to send; default: 7 s of 320x240, rendered")
-    parser.add_argument("--calls", type=int, default=60, help="calls for a median")
-    parser.add_argument("--load", type=float, default=60, help="seconds of the load of 64 clients")
+    parser.add_argument(
+        "--encoder", choices=SIDES, help="serve an untrained network with this encoder instead of a Bento"
+    )
+    parser.add_argument("--video", type=Path, help="a video to send (default: 7 s of 320x240, rendered)")
+    parser.add_argument("--calls", type=int, default=60, help="calls per median (default: %(default)s)")
+    parser.add_argument("--load", type=float, default=60, help="seconds of the load test (default: %(default)s)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         bento = options.bento
@@ -77,7 +79,7 @@ class Server:
 
 @contextmanager
 def served(bento: Path, scratch: Path, workers: int) -> Iterator[Server]:
-    """`bentoml serve`, as make serve runs it."""
+    """`bentoml serve`, as `make serve` runs it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -110,7 +112,7 @@ def served(bento: Path, scratch: Path, workers: int) -> Iterator[Server]:
             except httpx.TransportError:
                 time.sleep(0.02)
             if process.poll() is not None:
-                raise SystemExit(f"'{bento}' cannot be served: bentoml serve {bento}")
+                raise SystemExit(f"error: '{bento}' does not start. See why: bentoml serve {bento}")
         yield Server(address, process, state, time.perf_counter() - started)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
@@ -118,7 +120,7 @@ def served(bento: Path, scratch: Path, workers: int) -> Iterator[Server]:
 
 
 def memory_mb(server: Server) -> float:
-    """Proportional set size of the whole tree: what would be free again if it ended."""
+    """Proportional set size of the whole process tree: the memory that ending it would free."""
     root = psutil.Process(server.process.pid)
     total = 0
     for one in [root, *root.children(recursive=True)]:
@@ -140,32 +142,32 @@ def latency(server: Server, video: bytes, calls: int) -> None:
     share = statistics.median((d + m) / w for w, d, m in zip(whole, decode, model, strict=True))
     print(
         f"  latency: median {statistics.median(whole):.1f} ms, 95 % below {sorted(whole)[int(0.95 * calls)]:.1f} ms; "
-        f"decode {statistics.median(decode):.1f}, model {statistics.median(model):.1f}, together {share:.0%} of it"
+        f"decode {statistics.median(decode):.1f}, model {statistics.median(model):.1f}, together {share:.0%}"
     )
 
 
 def long_video(server: Server, scratch: Path) -> None:
-    """Ten minutes of video as a job: how long it takes, and how much memory more than between jobs."""
+    """Ten minutes of video as a job: time, and memory before and during it."""
     path = write_video(scratch / "long.avi", num_frames=15_000)
-    before = most = memory_mb(server)
+    before = peak = memory_mb(server)
     started = time.perf_counter()
     with httpx.Client(base_url=server.address, timeout=60) as client, path.open("rb") as file:
         name = client.post("/jobs", files={"video": file}).json()["id"]
         while (job := client.get(f"/jobs/{name}").json())["state"] in ("queued", "running"):
-            most = max(most, memory_mb(server))
+            peak = max(peak, memory_mb(server))
             time.sleep(0.2)
     if job["state"] != "done":
-        raise SystemExit(f"the long video must be answered. Received: {job['error']}")
+        raise SystemExit(f"error: the job on the long video failed: {job['error']}")
     print(
         f"  10 minutes of video ({path.stat().st_size / 1e6:.0f} MB): {time.perf_counter() - started:.1f} s; "
-        f"memory {before:.0f} MB before, at most {most:.0f} MB meanwhile, of which a second decoder takes about 40"
+        f"memory {before:.0f} MB before, {peak:.0f} MB peak, of which a second decoder takes about 40"
     )
 
 
 def throughput(server: Server, video: bytes, clients: int, seconds: float) -> float:
-    """Answers a second."""
+    """Answers per second."""
     request = httpx.Request("POST", f"{server.address}/predict_file", files={"video": video})
-    # Made once and sent as they are: the client has the same cores as the server, and its work is not to be measured.
+    # Built once and sent as it is: the client shares the server's cores, and its own work would distort the rate.
     head = b"".join(b"%s: %s\r\n" % pair for pair in request.headers.raw)
     call = b"POST /predict_file HTTP/1.1\r\n" + head + b"\r\n" + request.read()
     done = Counter[int]()
@@ -186,13 +188,13 @@ def throughput(server: Server, video: bytes, clients: int, seconds: float) -> fl
     for thread in threads:
         thread.join()
     if set(done) != {200}:
-        raise SystemExit(f"every call must be answered 200. Received: {dict(done)}")
+        raise SystemExit(f"error: not every call was answered 200: {dict(done)}")
     return done[200] / seconds
 
 
 @dataclass
 class Tally:
-    """What the clients of the load met."""
+    """What the clients of the load test got."""
 
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
@@ -200,11 +202,11 @@ class Tally:
 
 
 def load(server: Server, video: bytes, seconds: float) -> None:
-    """64 clients who send videos, jobs, pages and nonsense."""
+    """64 clients that send videos, jobs, pages and nonsense."""
     tally = Tally()
     before = memory_mb(server)
     end = time.perf_counter() + seconds
-    threads = [threading.Thread(target=visit, args=(server, video, end, tally, place)) for place in range(CLIENTS)]
+    threads = [threading.Thread(target=visit, args=(server, video, end, tally, number)) for number in range(CLIENTS)]
     for thread in threads:
         thread.start()
     during = []
@@ -227,8 +229,8 @@ def load(server: Server, video: bytes, seconds: float) -> None:
     )
 
 
-def visit(server: Server, video: bytes, end: float, tally: Tally, place: int) -> None:
-    rng = np.random.default_rng(place)
+def visit(server: Server, video: bytes, end: float, tally: Tally, seed: int) -> None:
+    rng = np.random.default_rng(seed)
     while time.perf_counter() < end:
         what = str(rng.choice(list(MIX), p=list(MIX.values())))
         started = time.perf_counter()
@@ -266,12 +268,12 @@ def call(client: httpx.Client, what: str, video: bytes, rng: np.random.Generator
 
 
 def write_video(path: Path, num_frames: int = 175) -> Path:
-    """7 s or more at 25 frames a second, 320x240, of a picture that moves as a hand-held camera's does."""
+    """7 s by default, at 25 frames per second and 320x240: a picture that moves like a hand-held camera's."""
     rng = np.random.default_rng(0)
     picture = cv2.resize(rng.integers(0, 255, (30, 40, 3), dtype=np.uint8), (400, 300), interpolation=cv2.INTER_CUBIC)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"XVID"), 25.0, (320, 240))
-    for place in range(num_frames):
-        x, y = (int(40 + 35 * np.sin(place / 9)), int(30 + 25 * np.cos(place / 13)))
+    for number in range(num_frames):
+        x, y = (int(40 + 35 * np.sin(number / 9)), int(30 + 25 * np.cos(number / 13)))
         writer.write(np.ascontiguousarray(picture[y : y + 240, x : x + 320]))
     writer.release()
     return path

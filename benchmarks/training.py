@@ -1,12 +1,13 @@
-"""Training the paper's LRCN: `TimeDistributed` around every layer, fed from numpy, against what Actreel does.
+"""Training the paper's LRCN: `TimeDistributed` around every layer, fed from NumPy, against Actreel.
 
     python -m benchmarks.training [--clips 64] [--epochs 8]
 
-Both train the same network on the same clips in batches of one size; equal weights must give equal outputs first.
+Both train the same network on the same clips with the same batch size; the benchmark first checks that equal weights
+give equal outputs.
 
-The ratio swings, since the baseline's epochs end late: Keras feeds numpy arrays through a tf.data pipeline with its
-tuner on, which sleeps twice as long each time, and an epoch that is through waits for it to wake (2.55 s and 5.11 s
-after the epoch's start, so an epoch of 2.6 s takes 5.1). Actreel's batches have no tuner.
+The ratio varies, because the baseline's epochs end late: Keras feeds NumPy arrays through a tf.data pipeline with its
+tuner on. The tuner sleeps twice as long each time, and a finished epoch waits for it to wake (2.55 s and 5.11 s after
+the epoch's start, so an epoch of 2.6 s takes 5.1 s). Actreel's batches have no tuner.
 """
 
 import argparse
@@ -33,7 +34,7 @@ LABELS = ["a", "b", "c", "d"]
 
 
 def layer_by_layer() -> Any:
-    """The network as the LRCN project on UCF50 writes it."""
+    """The network as the LRCN project on UCF50 builds it."""
     layers = keras.layers
     model = keras.Sequential([keras.Input(SPEC.shape)])
     for stage, (filters, pool) in enumerate(((16, 4), (32, 4), (64, 2), (64, 2))):
@@ -61,14 +62,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--batch-size", type=int, default=4, help="the project's own is 4")
+    parser.add_argument("--batch-size", type=int, default=4, help="default: 4, as in the project")
     options = parser.parse_args()
 
     rng = np.random.default_rng(0)
     clips = rng.integers(0, 256, (options.clips, *SPEC.shape), dtype=np.uint8)
-    rows = pd.DataFrame({"clip": [f"{place:05d}" for place in range(options.clips)]})
+    rows = pd.DataFrame({"clip": [f"{number:05d}" for number in range(options.clips)]})
     rows["sha256"] = rows["clip"]
-    rows["action"] = [LABELS[place % len(LABELS)] for place in range(options.clips)]
+    rows["action"] = [LABELS[number % len(LABELS)] for number in range(options.clips)]
     targets = np.arange(options.clips) % len(LABELS)
 
     theirs, ours = layer_by_layer(), quick_to_fit(build_model(PARAMS, SPEC, len(LABELS)))
@@ -77,11 +78,11 @@ def main() -> None:
     difference = float(np.abs(np.asarray(theirs(scaled[:8])) - np.asarray(ours(clips[:8]))).max())
     print(f"largest difference in probability with equal weights: {difference:.1e}")
     if difference > 1e-5:
-        raise SystemExit("the two networks must be the same")
+        raise SystemExit("error: the two networks differ")
 
     with tempfile.TemporaryDirectory() as scratch:
-        places = dict(zip(rows["clip"], clips, strict=True))
-        write_store(rows, Path(scratch), {"clip": SPEC.model_dump()}, lambda names: (places[name] for name in names))
+        clip_of = dict(zip(rows["clip"], clips, strict=True))
+        write_store(rows, Path(scratch), {"clip": SPEC.model_dump()}, lambda names: (clip_of[name] for name in names))
         store = StoredClips(Path(scratch))
         slow = seconds_an_epoch(
             theirs,
@@ -103,8 +104,8 @@ def main() -> None:
             options.epochs,
             steps_at_once(steps),
         )
-    print(f"layer-by-layer TimeDistributed, numpy: {slow:.2f} s an epoch of {options.clips} clips")
-    print(f"Actreel, from the store:               {fast:.2f} s an epoch")
+    print(f"TimeDistributed around every layer, NumPy: {slow:.2f} s per epoch of {options.clips} clips")
+    print(f"Actreel, from the store:                   {fast:.2f} s per epoch")
     print(f"ratio: {slow / fast:.1f}")
 
 

@@ -1,4 +1,4 @@
-"""A Bento around a network that has learned nothing, which is as fast as one that has.
+"""A Bento around an untrained network, which is as fast as a trained one.
 
 python -m benchmarks.untrained ENCODER DIR    # makes DIR/bento
 """
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 SIDES = {"small_cnn": 64, "efficientnet_lite0": 224}
-"""Pixels that each encoder is served with, square."""
+"""Side of the square frames that each encoder is served with, in pixels."""
 
 
 def main() -> None:
@@ -18,7 +18,8 @@ def main() -> None:
     os.environ["BENTOML_HOME"] = str(folder / "store")  # before BentoML is imported
 
     from actreel.config import ClipSpec, ModelParams
-    from actreel.inference.classifier import ENCODER_FILE, HEAD_FILE, ClassifierCard, Provenance
+    from actreel.inference.classifier import ClassifierCard, Provenance
+    from actreel.inference.model_folder import ModelFolder
     from actreel.models import build_model, export_parts
     from pipelines.package import build_bento
 
@@ -27,7 +28,7 @@ def main() -> None:
     labels = tuple(f"Action{number}" for number in range(10))
     model = folder / "model"
     model.mkdir()
-    export_parts(build_model(params, spec, len(labels)), model / ENCODER_FILE, model / HEAD_FILE)
+    export_parts(build_model(params, spec, len(labels)), ModelFolder(model).encoder, ModelFolder(model).head)
     provenance = Provenance(dataset="none", data_version="", run_id="", git_commit="", trained_at="")
     ClassifierCard(labels=labels, clip=spec, clip_duration_s=7.0, provenance=provenance).save(model)
     build_bento(model, "untrained", {}, {}, folder / "bento")

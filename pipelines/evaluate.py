@@ -13,13 +13,14 @@ from actreel import tracking
 from actreel.config import Params, load_params
 from actreel.console import exit_cleanly
 from actreel.dataset.records import TEST, TRAIN, clips_of, read_index
+from actreel.dataset.splits import split_unknown
 from actreel.dataset.store import StoredClips
 from actreel.evaluation import metrics, slices
 from actreel.evaluation.model_card import Facts, write_card
-from actreel.evaluation.rejection import unknown_halves
 from actreel.evaluation.report import Exam, figures_of_merit, judge_rejection, learning_curve, pictures_of, tables_of
 from actreel.evaluation.served import check_parity, score
-from actreel.inference.classifier import MODEL_CARD_FILE, ActionClassifier
+from actreel.inference.classifier import ActionClassifier
+from actreel.inference.model_folder import MODEL_CARD_FILE, ModelFolder
 from actreel.places import BASELINE, CLIPS, FEATURES, INDEX, METRICS, MODEL, REPORTS, TRAINING, VERDICT, VIDEOS
 from actreel.quiet_keras import keras
 from actreel.training.features import open_inputs
@@ -31,7 +32,7 @@ def main() -> None:
     params = load_params()
     index = read_index(INDEX)
     exam = examine(params, clips_of(index, TEST))
-    rejection, rejected = judge_rejection(exam, unknown_halves(index)[1])
+    rejection, rejected = judge_rejection(exam, split_unknown(index)[1])
     learned = targets_of(clips_of(index, TRAIN), exam.labels)
     scores = figures_of_merit(exam, learned, rejected, views=params.evaluate.views, protocol=params.split.protocol)
     confusions = list(slices.most_confused(exam.probabilities, exam.targets, exam.labels))
@@ -61,8 +62,8 @@ def examine(params: Params, test: pd.DataFrame) -> Exam:
     def ask(model: Any, rows: pd.DataFrame) -> NDArray[np.float32]:
         return predict(model, inputs, rows, params.evaluate.batch_size)
 
-    network = keras.models.load_model(MODEL / "model.keras")
-    baseline = keras.models.load_model(BASELINE / "model.keras")
+    network = keras.models.load_model(ModelFolder(MODEL).keras)
+    baseline = keras.models.load_model(ModelFolder(BASELINE).keras)
     model = fitted_part(network, inputs)
     probabilities = ask(model, test)
     served = score(classifier, store, test, VIDEOS)
@@ -146,7 +147,7 @@ def contest(exam: Exam, scores: dict[str, Any], params: Params) -> dict[str, Any
 def fair_accuracies(exam: Exam, champion: tracking.Champion) -> tuple[float | None, float | None]:
     """The champion's accuracy, and the model's, on the test clips that the champion has not learned from, if any."""
     with champion.folder() as folder:
-        learned = set((folder / tracking.SEEN_FILE).read_text(encoding="utf-8").split())
+        learned = set(ModelFolder(folder).seen_clips.read_text(encoding="utf-8").split())
         unseen = ~exam.test["sha256"].isin(learned).to_numpy()
         if not unseen.any():
             return None, None

@@ -11,14 +11,25 @@ from actreel import tracking
 from actreel.config import load_params
 from actreel.console import exit_cleanly
 from actreel.dataset.records import TEST, clips_of, read_index
-from actreel.inference.classifier import CARD_FILE, MODEL_CARD_FILE, ActionClassifier, files_of_network
+from actreel.inference.classifier import ActionClassifier
+from actreel.inference.model_folder import ModelFolder
 from actreel.places import BENTO, INDEX, VERDICT, VIDEOS
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
 import bentoml
 
-SERVED = ("__init__.py", "config", "console.py", "errors.py", "feedback.py", "inference", "video", "youtube")
+SERVED = (
+    "__init__.py",
+    "atomic.py",
+    "config",
+    "console.py",
+    "errors.py",
+    "feedback.py",
+    "inference",
+    "video",
+    "youtube",
+)
 """What the service imports of `actreel`, and nothing that trains: a test holds this list against the import graph."""
 
 MODEL_NAME = "actreel"
@@ -62,9 +73,10 @@ def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Map
         The Bento's tag.
     """
     with bentoml.models.create(MODEL_NAME, labels=dict(labels)) as model:
-        page = [MODEL_CARD_FILE] if (folder / MODEL_CARD_FILE).exists() else []  # models were registered without before
-        for file in (CARD_FILE, *files_of_network(folder), *page):
-            shutil.copy(folder / file, model.path_of(file))
+        files = ModelFolder(folder)
+        page = [files.model_card] if files.model_card.exists() else []  # earlier models were registered without one
+        for file in (files.manifest, *files.network_files(), *page):
+            shutil.copy(file, model.path_of(file.name))
         for action, video in samples.items():
             sample = Path(model.path_of("samples")) / action / video.name
             sample.parent.mkdir(parents=True)

@@ -11,8 +11,9 @@ from fastapi import HTTPException
 from pydantic import BaseModel
 
 from actreel.config import ClipSpec
-from actreel.inference.classifier import MODEL_CARD_FILE, ActionClassifier, Scored
-from actreel.inference.windows import Segment as SeenSegment
+from actreel.inference.classifier import ActionClassifier, Scored
+from actreel.inference.model_folder import ModelFolder
+from actreel.inference.segments import Segment as SeenSegment
 from actreel.video.decode import VideoInfo
 
 METRICS = ("accuracy", "chance", "num_test_clips")
@@ -195,7 +196,7 @@ def as_answer(scored: Scored) -> Answer:
 def as_segments(segments: list[SeenSegment], labels: tuple[str, ...]) -> list[Segment]:
     """Segments in the words of the contract."""
     return [
-        Segment(label=labels[seen.place], confidence=seen.confidence, start_s=seen.start_s, end_s=seen.end_s)
+        Segment(label=labels[seen.action], confidence=seen.confidence, start_s=seen.start_s, end_s=seen.end_s)
         for seen in segments
     ]
 
@@ -229,7 +230,7 @@ class Served:
     @property
     def card(self) -> Path:
         """The model card, made to be read; may be missing."""
-        return self.folder / MODEL_CARD_FILE
+        return ModelFolder(self.folder).model_card
 
     @property
     def model(self) -> ServedModel:

@@ -1,8 +1,8 @@
 """A decoder process: `python -m serving.decoder SETTINGS`, the only place where visitors' videos are opened.
 
-Reads one JSON request a line from stdin; writes messages to stdout, each a line of JSON, followed by `bytes` raw bytes
-where it names them. It holds nothing worth stealing, may be killed at any time, and gives itself limits of memory,
-processor time, open files and file size before it opens the first video.
+It reads requests from stdin, one line of JSON each, and writes messages to stdout: a line of JSON, followed by as many
+raw bytes as its `bytes` says. It holds no secrets, may be killed at any time, and limits its own memory, processor
+time, open files and file size before it opens the first video.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,24 +23,24 @@ from numpy.typing import NDArray
 
 from actreel.config import ClipSpec
 from actreel.errors import VideoError, VideoLimitError
-from actreel.inference.windows import VideoLimits, WindowPlan, stream_parts
+from actreel.inference.windows import in_batches, window_passes
 from actreel.video.clips import middle_frames
-from actreel.video.decode import VideoInfo
+from actreel.video.limits import VideoLimits
 
 THUMBNAIL_SIDE = 320
 MESSAGE_BYTES = 2**20
-"""At most as many bytes of frames go in one message, or a hop's if these are more.
+"""Limit on the bytes of frames in one message; a message holds at least one hop.
 
-A few seconds of small frames so come together, and a worker decodes, then runs the model: about one core is its own,
-and a second worker finds another one free. Sent hop by hop, a 7 s video would be answered 33 rather than 38 ms after it
-was sent, but two workers on two cores would answer no more of them. Large frames, whose model takes ten times as long
-as the decoder, do go hop by hop.
+Small frames are sent several seconds at a time, so decoder and model take turns and a worker keeps about one core
+busy, which leaves the other to a second worker. Sent hop by hop, a 7 s video would be answered in 33 rather than 38 ms,
+but two workers on two cores would have the same throughput. Large frames, for which the model takes ten times as long
+as the decoder, are sent hop by hop.
 """
 OPEN_FILES = 32
 
 
 class Messenger:
-    """Writes messages."""
+    """Writes messages to the service."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -52,13 +53,13 @@ class Messenger:
 
 
 def main() -> None:
-    """Decodes one video after the other, until stdin ends."""
+    """Decodes one video after another until stdin closes."""
     settings = json.loads(sys.argv[1])
-    # Whatever a library prints must not end up among the messages.
+    # Libraries may print to stdout, which must carry only our messages.
     messenger = Messenger(os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=2**20))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    # BentoML's supervisor ends a worker's children with it, but a worker that is replaced finishes its videos first.
-    # A decoder ends when its stdin does.
+    # BentoML's supervisor sends SIGTERM to a worker's children too, but a worker that is being replaced finishes its
+    # videos first. A decoder ends when its stdin closes.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     cv2.setNumThreads(1)
     _limit(resource.RLIMIT_AS, settings["memory_bytes"])
@@ -68,7 +69,7 @@ def main() -> None:
     messenger.say({"say": "ready"})
     for line in sys.stdin:
         request = json.loads(line)
-        # Killed even if the service that would have killed it is gone.
+        # The kernel kills it at the deadline even if the service is gone.
         used = resource.getrusage(resource.RUSAGE_SELF)
         seconds = int(used.ru_utime + used.ru_stime + request["timeout_s"]) + 1
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
@@ -77,56 +78,32 @@ def main() -> None:
         except VideoLimitError as error:
             messenger.say({"say": "refused", "reason": "limit", "message": str(error)})
         except (VideoError, MemoryError, cv2.error):
-            # OpenCV's and Python's own words on memory would tell a visitor nothing.
+            # What OpenCV and Python say about memory would not help a visitor.
             messenger.say({"say": "refused", "reason": "damaged", "message": ""})
 
 
 def decode(request: dict[str, Any], settings: dict[str, Any], messenger: Messenger) -> None:
-    """Sends a video's plan, its sampled frames and thumbnails as they are decoded, and what it holds."""
+    """Sends a video's plan, then its sampled frames and thumbnails as they are decoded, then what it holds."""
     spec = ClipSpec(**settings["spec"])
-    thumbnails: list[int] = []
-    frames: list[bytes] = []
-    together = 1
-
-    def on_plan(plan: WindowPlan, info: VideoInfo) -> None:
-        nonlocal together
+    limits = VideoLimits(**settings["limits"])
+    for attempt in window_passes(Path(request["path"]), spec, settings["clip_duration_s"], limits):
+        plan, info = attempt.plan, attempt.info
+        messenger.say({"say": "plan", "plan": vars(plan), "info": vars(info)})
+        thumbnails = middle_frames(min(plan.num_parts, info.num_frames), request["thumbnails"]).tolist()
         hop_bytes = plan.hop * math.prod(spec.shape[1:])
         together = plan.hop * max(1, MESSAGE_BYTES // hop_bytes)
-        frames.clear()
-        distinct = min(plan.num_parts, info.num_frames)
-        thumbnails[:] = middle_frames(distinct, request["thumbnails"]).tolist()
-        messenger.say({"say": "plan", "plan": vars(plan), "info": vars(info)})
+        for frames in in_batches(attempt.frames(partial(_send_thumbnails, messenger, thumbnails)), together):
+            messenger.say({"say": "frames"}, frames.tobytes())
+    messenger.say({"say": "done", "info": vars(attempt.info)})
 
-    def on_frame(count: int, frame: NDArray[np.uint8]) -> None:
-        if count in thumbnails:
-            jpeg = _thumbnail(frame)
-            for number, wanted in enumerate(thumbnails):
-                if wanted == count:
-                    messenger.say({"say": "thumbnail", "number": number}, jpeg)
 
-    def send_frames() -> None:
-        if frames:
-            messenger.say({"say": "frames"}, b"".join(frames))
-            frames.clear()
-
-    stream = stream_parts(
-        Path(request["path"]),
-        spec,
-        settings["clip_duration_s"],
-        limits=VideoLimits(**settings["limits"]),
-        on_plan=on_plan,
-        on_frame=on_frame,
-    )
-    while True:
-        try:
-            _, frame = next(stream)
-        except StopIteration as end:
-            send_frames()
-            messenger.say({"say": "done", "info": vars(end.value)})
-            return
-        frames.append(frame.tobytes())
-        if len(frames) == together:
-            send_frames()
+def _send_thumbnails(messenger: Messenger, thumbnails: list[int], count: int, frame: NDArray[np.uint8]) -> None:
+    """Sends a frame, uint8 (h, w, 3), once for each thumbnail that it is; a short video repeats some."""
+    if count in thumbnails:
+        jpeg = _thumbnail(frame)
+        for number, wanted in enumerate(thumbnails):
+            if wanted == count:
+                messenger.say({"say": "thumbnail", "number": number}, jpeg)
 
 
 def _thumbnail(frame: NDArray[np.uint8]) -> bytes:
@@ -146,4 +123,4 @@ if __name__ == "__main__":
     try:
         main()
     except (BrokenPipeError, KeyboardInterrupt):
-        os._exit(1)  # the service is gone; there is nobody to tell
+        os._exit(1)  # the service is gone

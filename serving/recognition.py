@@ -1,4 +1,4 @@
-"""From a video file to an answer: a decoder process gives the frames, the model in this process scores the windows."""
+"""From a video file to an answer: a decoder process decodes frames, the model in this process scores the windows."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from actreel.inference.classifier import ActionClassifier, Scores
-from actreel.inference.windows import WindowBuffer, WindowPlan, segments_of
-from actreel.video.decode import VideoInfo
+from actreel.inference.classifier import ActionClassifier
+from actreel.inference.recognition import Recognition, WindowScorer
 from serving.answers import (
     Prediction,
     RefusalError,
@@ -38,28 +36,22 @@ log = logging.getLogger(__name__)
 NUM_THUMBNAILS = 8
 
 OnProgress = Callable[[float, list[Segment]], None]
-"""Takes the share of the video that is done, in [0, 1], and the segments so far."""
+"""Called with the share of the video that is done, in [0, 1], and the segments so far."""
 
 
 @dataclass
 class Watched:
-    """What one pass over a video gives.
+    """The outcome of one video.
 
     Attributes:
-        plan: Its windows.
-        info: What it holds.
+        recognition: The model's answer.
         decode_s: Seconds spent waiting for frames.
         model_s: Seconds spent in the model.
-        windows: float32 (K,), the probabilities of each window so far.
-        distances: How far each is from all that was learned.
     """
 
-    plan: WindowPlan
-    info: VideoInfo
-    decode_s: float = 0.0
-    model_s: float = 0.0
-    windows: list[NDArray[np.float32]] = field(default_factory=list)
-    distances: list[float] = field(default_factory=list)
+    recognition: Recognition
+    decode_s: float
+    model_s: float
 
 
 class Recogniser:
@@ -73,7 +65,7 @@ class Recogniser:
 
     @asynccontextmanager
     async def running(self, scratch: Scratch) -> AsyncIterator[None]:
-        """Starts the decoder, and is ready after one whole prediction."""
+        """Starts the decoder; ready after one complete prediction."""
         await self._decoders.start()
         try:
             with scratch.private() as folder:
@@ -93,19 +85,19 @@ class Recogniser:
         on_progress: OnProgress | None = None,
         thumbnails: Path | None = None,
     ) -> Prediction:
-        """Answers for one video file.
+        """Predicts the action in one video file.
 
         Args:
             path: The video.
-            title: What to call it.
-            timeout_s: Deadline of decoding.
+            title: The title to show.
+            timeout_s: Seconds that decoding may take.
             download_s: Seconds that its download took.
-            started: When work on the request began, by `time.perf_counter`; now if None.
-            on_progress: Called after each window.
-            thumbnails: A job's folder, for `0.jpg` to `7.jpg`; None if a client waits for the answer itself.
+            started: When the request began, by `time.perf_counter`; now if None.
+            on_progress: Called as windows are scored.
+            thumbnails: A job's folder for `0.jpg` to `7.jpg`; None for a direct call.
 
         Raises:
-            RefusalError: The file is no video that can be decoded within the limits.
+            RefusalError: The file is no video, or is beyond the limits.
         """
         started = time.perf_counter() if started is None else started
         for attempt in (1, 2):
@@ -114,7 +106,7 @@ class Recogniser:
                     watched = await self._watch(decoder, path, timeout_s, on_progress, thumbnails)
                 break
             except DecoderDiedError as error:
-                # Once it may have been bad luck (a kill from outside); twice it is the video.
+                # The first time may be chance (killed from outside); the second time it is the video.
                 log.warning("a decoder died: %s", error)
                 if attempt == 2:
                     raise _damaged() from error
@@ -124,11 +116,11 @@ class Recogniser:
                 raise RefusalError(
                     422,
                     "too_slow",
-                    f"a video must be decoded within {timeout_s:g} s. Received: one that takes longer.",
+                    f"Decoding this video takes longer than {timeout_s:g} s.",
                     "Cut or shrink the video, or send it as a job: POST /jobs.",
                 ) from error
-        scores = np.stack(watched.windows)
-        top = self.classifier.ranked(scores.mean(axis=0))
+        seen = watched.recognition
+        top = self.classifier.ranked(seen.probabilities)
         labels = self.classifier.card.labels
         total = time.perf_counter() - started
         STAGE_SECONDS.labels("decode").observe(watched.decode_s)
@@ -137,10 +129,10 @@ class Recogniser:
         return Prediction(
             **as_answer(top[0]).model_dump(),
             prediction_id=secrets.token_urlsafe(16),
-            known=self.classifier.knows(np.array(watched.distances, dtype=np.float32)),
+            known=self.classifier.knows(seen.distances),
             top=[as_answer(scored) for scored in top],
-            segments=as_segments(segments_of(scores, watched.plan, watched.info.duration_s), labels),
-            video=as_video(title, watched.info),
+            segments=as_segments(seen.segments, labels),
+            video=as_video(title, seen.info),
             timings_ms=Timings(
                 download=download_s * 1000,
                 decode=watched.decode_s * 1000,
@@ -153,8 +145,8 @@ class Recogniser:
     async def _watch(
         self, decoder: Decoder, path: Path, timeout_s: float, on_progress: OnProgress | None, thumbnails: Path | None
     ) -> Watched:
-        watched: Watched | None = None
-        buffer: WindowBuffer | None = None
+        scorer: WindowScorer | None = None
+        duration_s = 0.0
         shape = self.classifier.card.clip.shape[1:]
         wanted = NUM_THUMBNAILS if thumbnails is not None else 0
         since = time.perf_counter()
@@ -163,40 +155,32 @@ class Recogniser:
             async for message in messages:
                 match message:
                     case Plan(plan, info):
-                        watched, buffer = Watched(plan, info), WindowBuffer(plan, self.classifier.encode)
+                        scorer, duration_s = self.classifier.window_scorer(plan), info.duration_s
                     case Thumbnail(number, jpeg) if thumbnails is not None:
                         (thumbnails / f"{number}.jpg").write_bytes(jpeg)
-                    case Frames(pixels) if watched is not None and buffer is not None:
+                    case Frames(pixels) if scorer is not None:
                         arrived = time.perf_counter()
                         decode_s += arrived - since
                         frames = np.frombuffer(pixels, dtype=np.uint8).reshape(-1, *shape)
-                        for scores in await asyncio.to_thread(self._score, buffer, frames):
-                            watched.windows.append(scores.probabilities[0])
-                            watched.distances.append(float(scores.distances[0]))
-                            if on_progress is not None:
-                                on_progress(*self._so_far(watched))
+                        completed = await asyncio.to_thread(scorer.push, frames)
+                        if completed and on_progress is not None:
+                            on_progress(*self._so_far(scorer, duration_s))
                         since = time.perf_counter()
                         model_s += since - arrived
-                    case Done(info) if watched is not None and len(watched.windows) == watched.plan.num_windows:
-                        watched.info = info
-                        watched.decode_s = decode_s + time.perf_counter() - since
-                        watched.model_s = model_s
-                        return watched
+                    case Done(info) if scorer is not None and scorer.num_scored == scorer.plan.num_windows:
+                        decode_s += time.perf_counter() - since
+                        return Watched(scorer.recognition(info), decode_s, model_s)
                     case _:
-                        raise DecoderDiedError("a message out of turn")
-        raise DecoderDiedError("no end")
+                        raise DecoderDiedError("unexpected message")
+        raise DecoderDiedError("messages ended early")
 
-    def _score(self, buffer: WindowBuffer, frames: NDArray[np.uint8]) -> list[Scores]:
-        return [self.classifier.score_encoded(window) for window in buffer.push(frames)]
-
-    def _so_far(self, watched: Watched) -> tuple[float, list[Segment]]:
-        seen = segments_of(np.stack(watched.windows), watched.plan, watched.info.duration_s)
-        share = len(watched.windows) / watched.plan.num_windows
-        return share, as_segments(seen, self.classifier.card.labels)
+    def _so_far(self, scorer: WindowScorer, duration_s: float) -> tuple[float, list[Segment]]:
+        share = scorer.num_scored / scorer.plan.num_windows
+        return share, as_segments(scorer.segments(duration_s), self.classifier.card.labels)
 
 
 def _warm_up_video(folder: Path, classifier: ActionClassifier) -> Path:
-    """A short grey video, so that the first visitor meets a model and a decoder that have worked before."""
+    """A short grey video: one prediction warms up the model and the decoder before the first visitor."""
     path = folder / "warm-up.avi"
     clip = classifier.card.clip
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (clip.width, clip.height))
@@ -210,7 +194,7 @@ def _damaged() -> RefusalError:
     return RefusalError(
         422,
         "not_a_video",
-        "an upload must be a video that can be decoded. Received: a file that is damaged, empty or no video.",
+        "An upload must be a video that can be decoded. Received: a file that is damaged, empty or no video.",
         "Send an .mp4, .avi, .mov, .mkv or .webm file that plays on your machine.",
     )
 

@@ -64,7 +64,7 @@ class Message(BaseModel):
 
 @dataclass(frozen=True)
 class Plan:
-    """A pass over the video begins; what came before is void."""
+    """A pass over the video begins; it replaces an earlier pass (see `decode_passes`)."""
 
     windows: WindowPlan
     info: VideoInfo

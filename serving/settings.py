@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from actreel.errors import ConfigError
 from actreel.feedback import default_folder
-from actreel.inference.windows import VideoLimits
+from actreel.video.limits import VideoLimits
 
 PREFIX = "ACTREEL_"
 

@@ -78,5 +78,5 @@ def test_a_youtube_link_is_as_good_as_its_file(
             main(["predict", link, "https://127.0.0.1/video.mp4", "--model", model])
     out, err = capsys.readouterr()
     assert not out
-    assert "error: the video must last at most" in err
-    assert "error: this is not a YouTube link." in err
+    assert "error: The video must last at most" in err
+    assert "error: This is not a YouTube link." in err

@@ -44,7 +44,7 @@ def test_the_pipeline_finds_exported_clips(folder: Path, tmp_path: Path) -> None
     assert [clip.suffix for clip in records.find_clips(tmp_path / "export")] == [".avi", ".mp4", ".mkv"]
 
 
-def test_a_second_word_replaces_the_first_and_keeps_the_video(folder: Path, video: Path) -> None:
+def test_later_feedback_replaces_the_first_and_keeps_the_video(folder: Path, video: Path) -> None:
     store = FeedbackStore(folder)
     store.add(said("one", correct=True), video)
     store.add(said("one", correct=False, label="Juggling"))
@@ -62,11 +62,11 @@ def test_labels(label: str) -> None:
 @pytest.mark.parametrize(
     "label", ["", ".", "..", "../x", "a/b", "a\\b", ".hidden", "a\n", "a\0b", "x" * 65, " a", "a "]
 )
-def test_what_could_not_be_a_folder_is_no_label(label: str) -> None:
+def test_a_label_must_be_able_to_name_a_folder(label: str) -> None:
     assert not is_label(label)
 
 
-def test_a_label_that_got_in_otherwise_leaves_no_file_outside(folder: Path, video: Path, tmp_path: Path) -> None:
+def test_a_label_with_separators_writes_nothing_outside(folder: Path, video: Path, tmp_path: Path) -> None:
     FeedbackStore(folder).add(said("x", correct=False, label="../../outside"), video)
     with pytest.raises(DatasetError, match="at least 1 video"):
         export_dataset(folder, tmp_path / "deep" / "export")
@@ -77,7 +77,7 @@ def test_the_command_exports(
     folder: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ACTREEL_FEEDBACK_DIR", str(folder))
-    with pytest.raises(SystemExit, match="feedback must have been given"):
+    with pytest.raises(SystemExit, match="There is no feedback to export"):
         main(["feedback", "export", str(tmp_path / "export")])
     FeedbackStore(folder).add(said("right", correct=True), video)
     main(["feedback", "export", str(tmp_path / "export")])

@@ -8,6 +8,7 @@ import pytest
 from actreel import tracking
 from actreel.config import ClipSpec, Params, load_params
 from actreel.errors import ModelError
+from actreel.inference.model_folder import SEEN_FILE, ModelFolder
 from tests.conftest import grey_frames, write_model_folder, write_video_file
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +35,7 @@ def index() -> pd.DataFrame:
 
 def model_folder(path: Path, spec: ClipSpec) -> Path:
     folder = write_model_folder(path, spec, ("dark", "bright"))
-    (folder / tracking.SEEN_FILE).write_text("0\n", encoding="utf-8")
+    ModelFolder(folder).seen_clips.write_text("0\n", encoding="utf-8")
     return folder
 
 
@@ -96,7 +97,7 @@ def test_champion_is_registered_crowned_found_and_served(
     assert champion == tracking.Champion("actreel-grey", version, run_id)
     with champion.folder() as folder:
         files = {path.name for path in folder.iterdir()}
-        assert files == {"model.onnx", "classifier.json", tracking.SEEN_FILE, "model_card.html"}
+        assert files == {"model.onnx", "classifier.json", SEEN_FILE, "model_card.html"}
 
     video = write_video_file(project / "video.avi", grey_frames([250] * 4))
     served = mlflow.pyfunc.load_model("models:/actreel-grey@champion")

@@ -12,15 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from actreel.console import exit_cleanly
-from actreel.errors import FetchError, VideoError
+from actreel.errors import MOST_NAMED, FetchError, VideoError
 from actreel.feedback import default_folder, export_dataset
 from actreel.inference.classifier import ActionClassifier, Scored
-from actreel.inference.windows import Recognition
+from actreel.inference.recognition import Recognition
 from actreel.video.decode import VideoInfo
 from actreel.youtube.fetch import FetchLimits, fetch
 
 BAR_WIDTH = 24
-MOST_NAMED = 4
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -256,7 +255,7 @@ def _json(source: str, top: tuple[Scored, ...], known: bool, seen: Recognition, 
             {
                 "start_s": segment.start_s,
                 "end_s": segment.end_s,
-                "label": labels[segment.place],
+                "label": labels[segment.action],
                 "confidence": segment.confidence,
             }
             for segment in seen.segments

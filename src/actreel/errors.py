@@ -13,6 +13,9 @@ Messages state the rule, then what was received, then what to do next.
 
 from __future__ import annotations
 
+MOST_NAMED = 10
+"""Names that a message lists at most; it says how many more there are."""
+
 
 class ActreelError(Exception):
     """Base class of every error that Actreel raises on purpose."""

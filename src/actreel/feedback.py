@@ -1,6 +1,6 @@
-"""What visitors said about predictions: one sqlite file, and the videos that they gave away on purpose.
+"""Visitors' feedback on predictions: one SQLite file, and the videos that they agreed to share.
 
-`export_dataset` makes a folder of clips from it that the pipeline learns from like any other.
+`export_dataset` turns it into a folder of clips that the pipeline trains on like any other.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from actreel.atomic import written_aside
 from actreel.errors import DatasetError
 
 DATABASE = "feedback.sqlite"
 VIDEOS = "videos"
 
-# The first bytes that tell one container from another; the pipeline finds clips by their suffix.
+# Containers by their first bytes; the pipeline finds clips by their suffix.
 _SIGNATURES = ((0, b"RIFF", ".avi"), (4, b"ftyp", ".mp4"), (0, b"\x1a\x45\xdf\xa3", ".mkv"))
 
 _LABEL = re.compile(r"\w[\w .()'-]{0,63}")
@@ -28,15 +29,15 @@ _LABEL = re.compile(r"\w[\w .()'-]{0,63}")
 
 @dataclass(frozen=True)
 class Feedback:
-    """One visitor's word on one prediction.
+    """One visitor's feedback on one prediction.
 
     Attributes:
-        prediction_id: What the service called the prediction.
-        predicted: The label that the model gave.
+        prediction_id: The prediction's id, as the service answered it.
+        predicted: The label that the model predicted.
         confidence: Its probability.
-        model: The Bento that answered.
-        correct: The visitor's verdict.
-        label: The right label, if the visitor gave one.
+        model: Tag of the Bento that answered.
+        correct: Whether the visitor says that the prediction is correct.
+        label: The correct label, if the visitor gave one.
     """
 
     prediction_id: str
@@ -48,12 +49,12 @@ class Feedback:
 
     @property
     def truth(self) -> str | None:
-        """The action in the video as far as the visitor told it."""
+        """The action in the video, if the visitor gave it."""
         return self.predicted if self.correct else self.label
 
 
 def default_folder() -> Path:
-    """Where feedback is kept: `ACTREEL_FEEDBACK_DIR`, or a folder of the user's own data."""
+    """Where feedback is kept: `ACTREEL_FEEDBACK_DIR`, or a folder in the user's data directory."""
     if chosen := os.environ.get("ACTREEL_FEEDBACK_DIR"):
         return Path(chosen)
     data = os.environ.get("XDG_DATA_HOME")
@@ -61,7 +62,7 @@ def default_folder() -> Path:
 
 
 def is_label(text: str) -> bool:
-    """Whether a text can be the name of an action, and so of a folder: no separators, no leading dot, not long."""
+    """Whether a text can name an action and a folder: no separators, no leading dot, at most 64 characters."""
     return bool(_LABEL.fullmatch(text)) and text.strip() == text
 
 
@@ -79,20 +80,19 @@ class FeedbackStore:
             )
 
     def add(self, feedback: Feedback, video: Path | None = None) -> None:
-        """Keeps a verdict, in place of an earlier one on the same prediction.
+        """Stores feedback; it replaces earlier feedback on the same prediction.
 
         Args:
-            feedback: The verdict.
-            video: The video, only if the visitor agreed that it is kept; it is copied.
+            feedback: The feedback.
+            video: The video, only if the visitor agreed to share it; it is copied.
         """
         name = None
         if video is not None:
             videos = self._folder / VIDEOS
             videos.mkdir(mode=0o700, exist_ok=True)
             name = feedback.prediction_id + _suffix(video)
-            aside = videos / f".{name}"
-            shutil.copyfile(video, aside)
-            aside.replace(videos / name)
+            with written_aside(videos / name) as aside:
+                shutil.copyfile(video, aside)
         with self._database() as database:
             database.execute(
                 "INSERT INTO feedback VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (prediction_id) DO UPDATE SET "
@@ -105,7 +105,7 @@ class FeedbackStore:
             )  # fmt: skip
 
     def all(self) -> list[tuple[Feedback, Path | None]]:
-        """Every verdict in the order given, with its video if one was kept."""
+        """All feedback in the order given, with its video if there is one."""
         with self._database() as database:
             rows = database.execute(
                 "SELECT prediction_id, predicted, confidence, model, correct, label, video FROM feedback "
@@ -126,22 +126,22 @@ class FeedbackStore:
 
 
 def export_dataset(folder: Path, target: Path) -> int:
-    """Copies the videos that visitors gave to `<target>/<action>/feedback_<id>.<suffix>`.
+    """Copies the videos that visitors shared to `<target>/<action>/feedback_<id>.<suffix>`.
 
     Args:
         folder: The feedback folder.
-        target: A new or empty folder, or an earlier export, which is completed.
+        target: A new or empty folder, or an earlier export, to which new clips are added.
 
     Returns:
-        How many clips `target` now holds.
+        The number of clips now in `target`.
 
     Raises:
-        DatasetError: There is no feedback with a video and a label.
+        DatasetError: No feedback has both a video and a label.
     """
     if not (folder / DATABASE).is_file():
         raise DatasetError(
-            f"feedback must have been given before it is exported. Received: none in '{folder}'. "
-            "Set ACTREEL_FEEDBACK_DIR as it is set for the service."
+            f"There is no feedback to export in '{folder}'. "
+            "Set ACTREEL_FEEDBACK_DIR to the same folder as for the service."
         )
     count = 0
     for feedback, video in FeedbackStore(folder).all():
@@ -149,15 +149,13 @@ def export_dataset(folder: Path, target: Path) -> int:
         if label is None or video is None or not is_label(label) or not video.is_file():
             continue
         clip = target / label / f"feedback_{video.name}"
-        clip.parent.mkdir(parents=True, exist_ok=True)
-        aside = clip.with_name(f".{clip.name}")
-        shutil.copyfile(video, aside)
-        aside.replace(clip)
+        with written_aside(clip) as aside:
+            shutil.copyfile(video, aside)
         count += 1
     if count == 0:
         raise DatasetError(
-            f"an export must hold at least 1 video. Received: feedback in '{folder}', but no video that a visitor "
-            "agreed to share together with its action."
+            f"An export must hold at least 1 video. Received: feedback in '{folder}', but no video that a visitor "
+            "shared together with its action."
         )
     return count
 

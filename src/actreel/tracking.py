@@ -25,8 +25,9 @@ from pydantic import BaseModel
 
 from actreel.config import ClipSpec, DatasetParams, Params, SplitParams
 from actreel.dataset.records import TRAIN, VAL
-from actreel.errors import ModelError
-from actreel.inference.classifier import MODEL_CARD_FILE, ActionClassifier
+from actreel.errors import MOST_NAMED, ModelError
+from actreel.inference.classifier import ActionClassifier
+from actreel.inference.model_folder import MODEL_CARD_FILE, SEEN_FILE
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -44,9 +45,6 @@ logging.getLogger("alembic").setLevel(logging.ERROR)
 EXPERIMENT = "actreel"
 CHAMPION = "champion"
 MODEL_FOLDER = "model"
-SEEN_FILE = "seen_clips.txt"
-MOST_NAMED = 8
-"""Runs that a message names."""
 
 
 def project_root(start: Path | None = None) -> Path:

@@ -10,6 +10,7 @@ from actreel.cli import main
 from actreel.config import ClipSpec
 from actreel.errors import ModelError
 from actreel.experiments.compare import compare
+from actreel.inference.model_folder import ModelFolder
 from tests.conftest import write_model_folder
 
 HEADER = "clip,sha256,group,actual,predicted,confidence"
@@ -112,7 +113,7 @@ def test_what_cannot_be_compared_is_a_message(ids: Mapping[str, str], wanted: li
 
 def test_the_champion_is_found_by_that_name(ids: Mapping[str, str], spec: ClipSpec, tmp_path: Path) -> None:
     folder = write_model_folder(tmp_path / "model", spec, ("dark", "bright"))
-    (folder / tracking.SEEN_FILE).write_text("0\n", encoding="utf-8")
+    ModelFolder(folder).seen_clips.write_text("0\n", encoding="utf-8")
     with tracking.reopened_run(ids["second"]):
         tracking.crown("actreel-grey", tracking.register("actreel-grey", folder, {}))
     assert compare(["first", "champion"])["pairs"][0]["second"] == ids["second"]

@@ -87,7 +87,7 @@ def test_a_long_video_is_the_same_to_the_parts_as_to_the_whole(parts: Path, tmp_
     np.testing.assert_allclose(seen[0].probabilities, seen[1].probabilities, atol=1e-6)
     np.testing.assert_allclose(seen[0].distances, seen[1].distances, atol=1e-6)
     assert len(seen[0].distances) > 10
-    assert [segment.place for segment in seen[0].segments] == [segment.place for segment in seen[1].segments]
+    assert [segment.action for segment in seen[0].segments] == [segment.action for segment in seen[1].segments]
 
 
 @pytest.mark.parametrize("name", ["encoder.onnx", "head.onnx"])
@@ -136,7 +136,7 @@ def test_a_limit_needs_a_distance(parts: Path, name: str) -> None:
 
 @pytest.mark.parametrize("shape", [(2, 32, 40, 3), (32, 32, 3)])
 def test_frames_of_another_shape_are_refused(parts: Path, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ModelError, match=r"frames must be uint8 \(n, 32, 32, 3\)"):
+    with pytest.raises(ModelError, match=r"Frames must be uint8 \(n, 32, 32, 3\)"):
         ActionClassifier.load(parts).encode(np.zeros(shape, dtype=np.uint8))
 
 

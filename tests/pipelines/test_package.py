@@ -177,7 +177,7 @@ def test_the_exported_bento_serves_without_its_store(
         seen = classifier.recognise(film)
         assert len(seen.segments) > 1
         for got, segment in zip(answer["segments"], seen.segments, strict=True):
-            assert got["label"] == classifier.card.labels[segment.place]
+            assert got["label"] == classifier.card.labels[segment.action]
             assert got["confidence"] == pytest.approx(segment.confidence, abs=1e-5)
         for got, scored in zip(answer["top"], classifier.ranked(seen.probabilities), strict=True):
             assert (got["label"], got["confidence"]) == (scored.label, pytest.approx(scored.confidence, abs=1e-5))

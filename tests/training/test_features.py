@@ -133,15 +133,18 @@ def test_weights_that_are_no_file_are_a_message(clips: StoredClips, index: pd.Da
         encode(index, clips, tmp_path / "f", weights=str(tmp_path / "none.h5"))
 
 
-def test_a_missing_store_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="dvc repro encode"):
+def test_a_missing_store_says_what_to_run(folder: Path, clips: StoredClips, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="dvc repro extract"):
         open_inputs(tmp_path, tmp_path)
+    with pytest.raises(DatasetError, match="dvc repro encode"):
+        open_inputs(folder / "clips", tmp_path)
 
 
-def test_what_is_left_out_of_a_store_cannot_be_read_from_it(stored: StoredFeatures, clips: StoredClips) -> None:
+def test_what_is_left_out_of_a_store_cannot_be_read_from_it(
+    folder: Path, stored: StoredFeatures, clips: StoredClips
+) -> None:
     kept, gone = stored.clips[:2], stored.clips[2]
-    stored.frames = clips
-    few = stored.only(kept)
+    few = StoredFeatures(folder / "features", clips).only(kept)
     np.testing.assert_array_equal(few.take(kept[1:]), stored.take(kept[1:]))
     assert few.clips == kept
     assert few.frames is not None

@@ -14,14 +14,13 @@ import pandas as pd
 
 from actreel.config import SplitParams, ValidateParams
 from actreel.dataset.records import LEFT_OUT, SPLITS, TRAIN, UNKNOWN, UNREADABLE
+from actreel.errors import MOST_NAMED
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 import great_expectations as gx
 import great_expectations.expectations as gxe
 from great_expectations.expectations.row_conditions import Column
-
-MOST_NAMED = 20
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,14 @@ of the hash's 64 bits says whether one cell of a coarse grid is brighter than th
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from actreel.video.clips import middle_frames
 from actreel.video.decode import VideoInfo, sample_frames
 
 FRAMES = 3
@@ -23,7 +25,7 @@ def probe_with_fingerprint(path: Path) -> tuple[VideoInfo, str]:
     Raises:
         VideoError: The file is missing or is not a video, or none of its frames decodes.
     """
-    hashes, info = sample_frames(path, _middles, frame_hash)
+    hashes, info = sample_frames(path, partial(middle_frames, num_parts=FRAMES), frame_hash)
     return info, hashes.tobytes().hex()
 
 
@@ -38,7 +40,3 @@ def frame_hash(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     grey = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (9, 8), interpolation=cv2.INTER_AREA)
     return np.packbits(grey[:, 1:] > grey[:, :-1], axis=1)[:, 0]
-
-
-def _middles(num_frames: int) -> NDArray[np.int64]:
-    return (2 * np.arange(FRAMES, dtype=np.int64) + 1) * num_frames // (2 * FRAMES)

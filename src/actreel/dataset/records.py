@@ -20,7 +20,7 @@ from actreel.atomic import written_aside
 from actreel.dataset.fingerprints import probe_with_fingerprint
 from actreel.dataset.groups import groups_of
 from actreel.dataset.parallel import map_on_cores
-from actreel.errors import DatasetError, VideoError
+from actreel.errors import MOST_NAMED, DatasetError, VideoError
 from actreel.video.decode import VideoInfo
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
@@ -33,9 +33,6 @@ LEFT_OUT = "left_out"
 """Split of the clips that are in neither official list."""
 UNREADABLE = "unreadable"
 """Split of the clips that cannot be decoded."""
-
-MOST_NAMED = 10
-"""Number of clips that a warning names."""
 
 log = logging.getLogger(__name__)
 

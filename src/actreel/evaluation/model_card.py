@@ -19,7 +19,8 @@ from markdown_it import MarkdownIt
 
 from actreel.config import IMAGENET, ModelParams
 from actreel.evaluation.slices import Confusion
-from actreel.inference.classifier import MODEL_CARD_FILE, ClassifierCard
+from actreel.inference.classifier import ClassifierCard
+from actreel.inference.model_folder import MODEL_CARD_FILE
 
 LOWEST = 8
 """Slices that are shown."""

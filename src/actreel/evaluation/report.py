@@ -18,8 +18,10 @@ from actreel.evaluation.cost import cost_of
 from actreel.evaluation.rejection import compare_scores, rejection_scores, scores_of
 from actreel.evaluation.saliency import explain_surest
 from actreel.evaluation.served import score, score_views
-from actreel.inference.classifier import ONNX_FILE, ActionClassifier, Scores
+from actreel.inference.classifier import ActionClassifier, Scores
+from actreel.inference.model_folder import ModelFolder
 from actreel.models import logits_of
+from actreel.training.calibration import sharpened
 from actreel.training.train import epoch_models
 
 
@@ -75,7 +77,7 @@ class Exam:
     @property
     def uncalibrated(self) -> NDArray[np.float32]:
         """float32 (N, K): the probabilities without the temperature."""
-        return metrics.sharpened(self.probabilities, self.classifier.card.temperature)
+        return sharpened(self.probabilities, self.classifier.card.temperature)
 
 
 def judge_rejection(exam: Exam, unknown: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, float | int]]:
@@ -124,7 +126,7 @@ def figures_of_merit(
         "uncalibrated_error": metrics.calibration_error(exam.uncalibrated, targets),
         **rejected,
         "parameters": int(exam.network.count_params()),
-        **cost_of(exam.folder / ONNX_FILE, exam.store.take(test["clip"][:1].tolist())),
+        **cost_of(ModelFolder(exam.folder).onnx, exam.store.take(test["clip"][:1].tolist())),
         "protocol": protocol,
         "num_test_clips": len(test),
         "num_test_groups": int(test["group"].nunique()),

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from actreel.dataset.store import StoredClips
 from actreel.errors import ModelError
+from actreel.inference.model_folder import KERAS_FILE, ModelFolder
 from actreel.models import PROBABILITIES
 from actreel.quiet_keras import keras, tf
 
-KERAS_FILE = "model.keras"
 ATTENTION = "attention"
 FINEST = 4
 """Cells a side that a map must have; a convolution with fewer comes after so much pooling that it shows no place."""
@@ -67,7 +67,7 @@ def load_network(folder: Path) -> Any:
         ModelError: The folder holds none.
     """
     try:
-        return keras.models.load_model(folder / KERAS_FILE)
+        return keras.models.load_model(ModelFolder(folder).keras)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"a model folder must hold {KERAS_FILE} to show saliency. Received: '{folder}': {error}. "

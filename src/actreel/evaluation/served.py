@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from actreel.dataset.parallel import num_cores
 from actreel.dataset.store import StoredClips
 from actreel.errors import ModelError
-from actreel.inference.classifier import ONNX_FILE, ActionClassifier, Scores
+from actreel.inference.classifier import ActionClassifier, Scores
+from actreel.inference.model_folder import ONNX_FILE
 from actreel.progress import tracked
 from actreel.video.clips import load_clip, load_views
 

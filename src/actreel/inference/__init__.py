@@ -1,1 +1,1 @@
-"""What uses a trained model; nothing here trains."""
+"""Uses trained models; nothing here trains."""

@@ -1,8 +1,8 @@
-"""The trained recogniser as everyone uses it: ONNX Runtime, no TensorFlow.
+"""The trained classifier, run by ONNX Runtime without TensorFlow.
 
-A model folder holds `model.onnx` and `classifier.json`. The labels and the clip settings travel with the weights, so
-nothing that predicts reads params.yaml. Where the network sees each frame by itself before it sees the clip, the folder
-also holds these two parts of it, `encoder.onnx` and `head.onnx`: over a long video, overlapping windows then share
+A model folder holds `model.onnx` and `classifier.json`, the manifest. Labels and clip settings are stored with the
+weights, so prediction never reads params.yaml. Where the network encodes each frame by itself before it sees the clip,
+the folder also holds these two parts, `encoder.onnx` and `head.onnx`: overlapping windows of a long video then share
 frames that are encoded once.
 """
 
@@ -20,13 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from actreel.config import ClipSpec
 from actreel.errors import ModelError
-from actreel.inference.windows import Recognition, recognise
+from actreel.inference.model_folder import ENCODER_FILE, HEAD_FILE, MANIFEST_FILE, ONNX_FILE, ModelFolder
+from actreel.inference.recognition import Recognition, WindowScorer, recognise
+from actreel.inference.windows import WindowPlan
 
-ONNX_FILE = "model.onnx"
-ENCODER_FILE = "encoder.onnx"
-HEAD_FILE = "head.onnx"
-CARD_FILE = "classifier.json"
-MODEL_CARD_FILE = "model_card.html"
 TOP_K = 5
 
 
@@ -37,8 +34,8 @@ class Provenance(BaseModel):
         dataset: Short name of the dataset.
         data_version: Digest of the clips and their splits.
         run_id: The MLflow run that trained it.
-        git_commit: The code that trained it.
-        trained_at: UTC, ISO 8601.
+        git_commit: Commit of the code that trained it.
+        trained_at: When training ended, UTC, ISO 8601.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,16 +48,16 @@ class Provenance(BaseModel):
 
 
 class ClassifierCard(BaseModel):
-    """What must be known to use the weights: `classifier.json`.
+    """The manifest, `classifier.json`: what is needed to use the weights.
 
     Attributes:
         labels: Actions in the order of the model's outputs.
         clip: How a video becomes the model's input.
-        clip_duration_s: About the length of the training clips, in seconds: a much longer video is seen through windows
-            of that length (None: as one clip, whatever its length).
-        max_distance: How far from all that was learned a clip may be and still count as known, in the units of the
-            model's second output (None: every clip counts as known).
-        temperature: What the logits were divided by to make confidence mean what it says; the weights hold it already.
+        clip_duration_s: About the length of the training clips, in seconds: a much longer video is cut into windows of
+            that length (None: one clip, whatever its length).
+        max_distance: Largest distance from the training clips at which a clip still counts as known, in the units of
+            the model's second output (None: every clip counts as known).
+        temperature: What the logits are divided by for calibrated confidences; already part of the weights.
         provenance: Where the model comes from.
     """
 
@@ -76,12 +73,12 @@ class ClassifierCard(BaseModel):
     def save(self, folder: Path) -> None:
         """Writes `classifier.json`."""
         text = json.dumps(self.model_dump(), indent=2, ensure_ascii=False)
-        (folder / CARD_FILE).write_text(text + "\n", encoding="utf-8")
+        ModelFolder(folder).manifest.write_text(text + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One action and how sure the model is of it.
+    """One action and the confidence in it.
 
     Attributes:
         label: The action.
@@ -94,11 +91,11 @@ class Scored:
 
 @dataclass(frozen=True)
 class Scores:
-    """What the model makes of clips.
+    """The model's outputs for clips.
 
     Attributes:
-        probabilities: float32 (N, K), rows that sum to 1, columns in the order of the card's labels.
-        distances: float32 (N,), from the nearest action as it was learned; 0 from a model that does not measure it.
+        probabilities: float32 (N, K), rows that sum to 1, columns in the order of the manifest's labels.
+        distances: float32 (N,), to the nearest action's training clips; 0 if the model does not measure it.
     """
 
     probabilities: NDArray[np.float32]
@@ -106,10 +103,10 @@ class Scores:
 
 
 class ActionClassifier:
-    """Names the action in a clip.
+    """Recognises the action in a clip or a video.
 
     Attributes:
-        card: Labels, clip settings and provenance.
+        card: The manifest: labels, clip settings and provenance.
     """
 
     def __init__(
@@ -121,12 +118,12 @@ class ActionClassifier:
         """Joins what `load` has opened.
 
         Args:
-            card: What belongs to the weights.
+            card: The manifest of these weights.
             network: From uint8 (N, T, H, W, 3), or from float32 (N, T, F) if there is an encoder.
             encoder: From uint8 (n, H, W, 3) to float32 (n, F).
 
         Raises:
-            ModelError: They do not belong together.
+            ModelError: The manifest and the networks do not match.
         """
         self.card = card
         self._network = network
@@ -138,19 +135,19 @@ class ActionClassifier:
             if features != self._window_shape[1:]:
                 raise ModelError(
                     f"{ENCODER_FILE} and {HEAD_FILE} must belong together. Received: features of {features} for a head "
-                    f"of {self._window_shape[1:]}. Make both anew with: dvc repro"
+                    f"of {self._window_shape[1:]}. Make both again with: dvc repro"
                 )
             clip = (self._window_shape[0], *_shape(encoder.get_inputs()[0]))
         answers = _shape(network.get_outputs()[0])
         if (clip, answers) != (card.clip.shape, (len(card.labels),)):
             raise ModelError(
-                f"{files} and {CARD_FILE} must belong together. Received: {clip} to {answers}, "
+                f"{files} and {MANIFEST_FILE} must belong together. Received: {clip} to {answers}, "
                 f"for clips of {card.clip.shape} and {len(card.labels)} labels."
             )
         if card.max_distance is not None and len(network.get_outputs()) < 2:
             raise ModelError(
-                f"with max_distance in {CARD_FILE}, the network must have a second output, the distance. "
-                f"Received: one output, from {files}. Make them anew with: dvc repro"
+                f"With max_distance in {MANIFEST_FILE}, the network must have a second output, the distance. "
+                f"Received: one output, from {files}. Make them again with: dvc repro"
             )
 
     @classmethod
@@ -159,42 +156,43 @@ class ActionClassifier:
 
         Args:
             folder: Holds `classifier.json`, and `model.onnx` or its parts `encoder.onnx` and `head.onnx`; the parts are
-                taken where there are both.
-            threads: Threads for one prediction; 0 takes all cores.
-            whole: Takes `model.onnx` even so.
+                used if both exist.
+            threads: Threads for one prediction; 0 for all cores.
+            whole: Uses `model.onnx` even if the parts exist.
 
         Raises:
-            ModelError: A file is missing or damaged, or they do not belong together.
+            ModelError: A file is missing or damaged, or the files do not match.
         """
-        network_files = (ONNX_FILE,) if whole else files_of_network(folder)
-        for name in (CARD_FILE, *network_files):
-            if not (folder / name).is_file():
+        files = ModelFolder(folder)
+        network_files = files.network_files(whole=whole)
+        for file in (files.manifest, *network_files):
+            if not file.is_file():
                 raise ModelError(
-                    f"a model folder must hold {ONNX_FILE} and {CARD_FILE}. Received: '{folder}' without {name}. "
-                    "Make one with: dvc repro"
+                    f"A model folder must hold {ONNX_FILE} and {MANIFEST_FILE}. "
+                    f"Received: '{folder}' without {file.name}. Make one with: dvc repro"
                 )
         try:
-            card = ClassifierCard.model_validate_json((folder / CARD_FILE).read_text(encoding="utf-8"))
+            card = ClassifierCard.model_validate_json(files.manifest.read_text(encoding="utf-8"))
         except (ValidationError, UnicodeDecodeError) as error:
-            raise ModelError(f"'{folder / CARD_FILE}' must be a classifier's card. {error}") from error
-        *encoder, network = (_open(folder / name, threads) for name in network_files)
+            raise ModelError(f"'{files.manifest}' must be a manifest that Actreel wrote. {error}") from error
+        *encoder, network = (_open(file, threads) for file in network_files)
         return cls(card, network, *encoder)
 
     def encode(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
-        """What windows are made of, for frames one by one.
+        """Encodes frames, each by itself.
 
         Args:
             frames: uint8 (n, H, W, 3), RGB, as `fit_frame` gives them.
 
         Returns:
-            float32 (n, F), or the frames as they are, if the network has no part that sees one frame.
+            float32 (n, F), or the frames unchanged if the model has no encoder.
 
         Raises:
             ModelError: The frames have another shape or dtype.
         """
         if frames.dtype != np.uint8 or frames.shape[1:] != self.card.clip.shape[1:]:
             raise ModelError(
-                f"frames must be uint8 (n, {', '.join(map(str, self.card.clip.shape[1:]))}). "
+                f"Frames must be uint8 (n, {', '.join(map(str, self.card.clip.shape[1:]))}). "
                 f"Received: {frames.dtype} {frames.shape}"
             )
         return frames if self._encoder is None else _run(self._encoder, frames)[0]
@@ -219,36 +217,40 @@ class ActionClassifier:
         """
         if clips.dtype != np.uint8 or clips.shape[1:] != self.card.clip.shape:
             raise ModelError(
-                f"clips must be uint8 (N, {', '.join(map(str, self.card.clip.shape))}). "
+                f"Clips must be uint8 (N, {', '.join(map(str, self.card.clip.shape))}). "
                 f"Received: {clips.dtype} {clips.shape}"
             )
-        # One by one: no slower, and 32 clips at once would take EfficientNet-Lite0 16 GB.
+        # One by one: as fast, and 32 clips at once would take 16 GB with EfficientNet-Lite0.
         scores = [self.score_encoded(self.encode(clip)) for clip in clips]
         return Scores(
             np.concatenate([each.probabilities for each in scores]), np.concatenate([each.distances for each in scores])
         )
 
     def knows(self, distances: NDArray[np.float32]) -> bool:
-        """Whether a video shows one of the actions at all, by the middle one of its windows' distances."""
+        """Whether a video shows any of the actions: the median of its windows' distances is within the limit."""
         return self.card.max_distance is None or float(np.median(distances)) <= self.card.max_distance
 
     def recognise(self, path: Path) -> Recognition:
-        """Watches a video file from start to end.
+        """Recognises the actions in a video file from start to end.
 
         Raises:
             VideoError: The file cannot be decoded.
         """
         return recognise(path, self.card.clip, self.card.clip_duration_s, self.encode, self._score_window)
 
+    def window_scorer(self, plan: WindowPlan) -> WindowScorer:
+        """Scores the windows of a video whose frames are decoded elsewhere."""
+        return WindowScorer(plan, self.encode, self._score_window)
+
     def _score_window(self, window: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
         scores = self.score_encoded(window)
         return scores.probabilities[0], float(scores.distances[0])
 
     def predict(self, path: Path) -> tuple[Scored, ...]:
-        """Names the action in a video file.
+        """Recognises the action in a video file.
 
         Returns:
-            At most 5 actions, the surest first.
+            At most 5 actions, the most likely first.
 
         Raises:
             VideoError: The file cannot be decoded.
@@ -256,32 +258,26 @@ class ActionClassifier:
         return self.ranked(self.recognise(path).probabilities)
 
     def ranked(self, probabilities: NDArray[np.float32]) -> tuple[Scored, ...]:
-        """The surest actions of one clip's probabilities, float32 (K,); at most 5."""
+        """The most likely actions of one clip's probabilities, float32 (K,); at most 5."""
         order = np.argsort(-probabilities, kind="stable")[:TOP_K]
-        return tuple(Scored(self.card.labels[place], float(probabilities[place])) for place in order)
-
-
-def files_of_network(folder: Path) -> tuple[str, ...]:
-    """The files of a model folder that the network is run from: its parts, if it has both, or else the whole."""
-    parts = (ENCODER_FILE, HEAD_FILE)
-    return parts if all((folder / part).is_file() for part in parts) else (ONNX_FILE,)
+        return tuple(Scored(self.card.labels[index], float(probabilities[index])) for index in order)
 
 
 def _open(file: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    # Planned memory comes on top of what the first run took: 150 MB for EfficientNet-Lite0, and no faster.
+    # Memory planning needs 150 MB more for EfficientNet-Lite0, and is no faster.
     options.enable_mem_pattern = False
-    # Threads that wait for work without sleeping take the processor from the decoder.
+    # Spinning threads take the processor from the decoder.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own errors share no other base
+    except Exception as error:  # ONNX Runtime's errors have no common base class
         raise ModelError(f"'{file}' must be an ONNX model. {error}") from error
 
 
 def _shape(tensor: onnxruntime.NodeArg) -> tuple[int, ...]:
-    """Of one element of the batch."""
+    """Shape of one element of the batch."""
     return tuple(tensor.shape[1:])
 
 

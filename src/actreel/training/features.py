@@ -73,17 +73,27 @@ def encode_clips(
 class StoredFeatures(Store):
     """Reads a store of features: float32 (T, F) a clip.
 
-    Attributes:
-        frames: The store of the frames that they were made from, if it is at hand.
+    Args:
+        path: The store.
+        frames: The store of the frames that the features were computed from, if it is at hand.
     """
 
     stage = "encode"
-    frames: StoredClips | None = None
+    holds_features = True
+
+    def __init__(self, path: Path, frames: StoredClips | None = None) -> None:
+        super().__init__(path)
+        self._frames = frames
+
+    @property
+    def frames(self) -> StoredClips | None:
+        """The frames that the features were computed from, if they are at hand."""
+        return self._frames
 
     def only(self, clips: Iterable[str]) -> Self:
-        """The same store without the other clips, nor their frames."""
+        """The same store with only these clips, and only their frames."""
         kept = super().only(names := list(clips))
-        kept.frames = self.frames and self.frames.only(names)
+        kept._frames = self._frames and self._frames.only(names)
         return kept
 
     @property
@@ -118,9 +128,9 @@ def open_inputs(clips: Path, features: Path) -> Store:
     Raises:
         DatasetError: A store is missing.
     """
-    stored = StoredFeatures(features)
-    stored.frames = StoredClips(clips)
-    return stored if stored.made_with["encoder"] else stored.frames
+    frames = StoredClips(clips)
+    stored = StoredFeatures(features, frames)
+    return stored if stored.made_with["encoder"] else frames
 
 
 def _session(encoder: str, weights: str, spec: ClipSpec) -> onnxruntime.InferenceSession:

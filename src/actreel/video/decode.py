@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,10 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 import cv2
 
 FPS_TOLERANCE = 0.05
-"""How far the stated frame rate may be from the frames' own times, as a share."""
+"""How far the stated frame rate may be from the frame times, as a share of it."""
+
+Convert = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+"""What is done to each frame as it is decoded: uint8 (H, W, 3) to uint8 (h, w, 3)."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +72,14 @@ def probe(path: Path) -> VideoInfo:
 def sample_frames(
     path: Path,
     choose: Callable[[int], NDArray[np.int64]],
-    convert: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    convert: Convert,
 ) -> tuple[NDArray[np.uint8], VideoInfo]:
-    """Decodes the frames that `choose` picks, once the number of frames is known: `stream_frames`, gathered.
+    """Decodes the frames that `choose` picks, and returns them together.
 
     Args:
         path: The video.
-        choose: Takes the number of frames, N >= 1, and gives ascending indices in [0, N), repeats allowed.
-        convert: As for `stream_frames`.
+        choose: Maps the number of frames, N >= 1, to ascending indices in [0, N); repeats allowed.
+        convert: As for `Pass.frames`.
 
     Returns:
         The frames, uint8 (len(indices), h, w, 3), RGB, and what the video holds.
@@ -84,41 +88,29 @@ def sample_frames(
         VideoError: The file is missing, is no video, or no frame of it decodes.
     """
     frames: list[NDArray[np.uint8]] = []
-    stream = stream_frames(path, lambda info: choose(info.num_frames), convert)
-    while True:
-        try:
-            place, frame = next(stream)
-        except StopIteration as end:
-            return np.stack(frames), end.value
-        del frames[place:]
-        frames.append(frame)
+    for attempt in decode_passes(path):
+        frames = list(attempt.frames(choose(attempt.info.num_frames), convert))
+    return np.stack(frames), attempt.info
 
 
-def stream_frames(
-    path: Path,
-    choose: Callable[[VideoInfo], NDArray[np.int64]],
-    convert: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
-    max_frames: int = sys.maxsize,
-) -> Generator[tuple[int, NDArray[np.uint8]], None, VideoInfo]:
-    """Decodes the frames that `choose` picks, one by one, in constant memory.
+def decode_passes(path: Path, max_frames: int = sys.maxsize) -> Iterator[Pass]:
+    """Decodes a video in one pass, or in two where its container states a wrong number of frames.
 
-    The container's frame count is only a guess, so the pass runs to the video's real end. Where the guess was wrong,
-    a second pass takes the frames for the real count: the answer depends on what decodes and on nothing else.
+    Which frames to take depends on how many there are, and the container's count is only a guess. A pass therefore
+    runs to the video's real end; where the guess was wrong, a second pass with the right count replaces the first.
+    The result depends on what decodes and on nothing else:
+
+        for attempt in decode_passes(path):
+            frames = list(attempt.frames(choose(attempt.info), convert))
+
+    Memory stays constant if the caller keeps no frames.
 
     Args:
         path: The video.
-        choose: Takes what the video holds (first as the container says; again, with the real count, where that was
-            wrong) and gives ascending indices in [0, num_frames), repeats allowed. It may raise to refuse the video.
-        convert: Applied once to each chosen frame, uint8 (H, W, 3) in RGB, as it is decoded (resize here, and
-            memory does not grow with the video's size); all results must have one shape.
         max_frames: A video of more frames is refused, whatever its container says.
 
     Yields:
-        Place among the indices, from 0, and the frame, uint8 (h, w, 3), RGB. A place 0 after others begins the
-        second pass: what came before it is void.
-
-    Returns:
-        What the video holds.
+        Each pass, whose frames must be read to the end before the next is asked for. The last one counts.
 
     Raises:
         VideoError: The file is missing, is no video, or no frame of it decodes.
@@ -126,42 +118,64 @@ def stream_frames(
     """
     with _opened(path) as capture:
         guess = max(1, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        chosen = choose(_describe(path, capture, guess))
-        num_frames = yield from _read(capture, chosen, convert, max_frames)
-        info = _describe(path, capture, num_frames)
-    if num_frames != guess:
+        first = Pass(path, capture, _describe(path, capture, guess), max_frames)
+        yield first
+    if first.info.num_frames != guess:
         with _opened(path) as capture:
-            again = yield from _read(capture, choose(info), convert, max_frames)
-        if again != num_frames:
+            second = Pass(path, capture, first.info, max_frames)
+            yield second
+        if second.info.num_frames != first.info.num_frames:
             raise VideoError(
-                f"a video must decode alike each time. Received: {num_frames} frames, then {again}, from '{path}'. "
-                "Is it still being written?"
+                f"A video must decode to the same frames each time. Received: {first.info.num_frames} frames, then "
+                f"{second.info.num_frames}, from '{path}'. Is it still being written?"
             )
-    return info
 
 
-def _read(
-    capture: _Capture,
-    indices: NDArray[np.int64],
-    convert: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
-    max_frames: int,
-) -> Generator[tuple[int, NDArray[np.uint8]], None, int]:
-    """One pass to the end: the converted frames in the order of `indices`, and how many frames there were."""
-    wanted = indices.tolist()
-    place = position = 0
-    while capture.grab():
-        if position >= max_frames:
-            raise VideoLimitError(f"a video must have at most {max_frames} frames. Received: more. Cut it.")
-        if place < len(wanted) and wanted[place] == position:
-            decoded, bgr = capture.retrieve()
-            if not decoded:
-                break
-            frame = convert(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8))
-            while place < len(wanted) and wanted[place] == position:
-                yield place, frame
-                place += 1
-        position += 1
-    return position
+class Pass:
+    """One pass over a video, from its first frame to its last.
+
+    Attributes:
+        info: What the video holds: the container's claim until `frames` has ended, and what decoded from then on.
+    """
+
+    def __init__(self, path: Path, capture: _Capture, info: VideoInfo, max_frames: int) -> None:
+        self.info = info
+        self._path = path
+        self._capture = capture
+        self._max_frames = max_frames
+
+    def frames(self, indices: NDArray[np.int64], convert: Convert) -> Iterator[NDArray[np.uint8]]:
+        """Decodes to the end of the video.
+
+        Args:
+            indices: Which frames to take: ascending, in [0, info.num_frames), repeats allowed.
+            convert: Applied once to each of them, uint8 (H, W, 3) in RGB, as it is decoded (resize here, and memory
+                does not grow with the video's size); all results must have one shape.
+
+        Yields:
+            uint8 (h, w, 3), RGB: one frame for each index. Fewer where the video ends early.
+
+        Raises:
+            VideoError: No frame decodes.
+            VideoLimitError: There are too many frames.
+        """
+        wanted = deque(indices.tolist())
+        position = 0
+        while self._capture.grab():
+            if position >= self._max_frames:
+                raise VideoLimitError(
+                    f"A video must have at most {self._max_frames} frames. Received: more. Cut it shorter."
+                )
+            if wanted and wanted[0] == position:
+                decoded, bgr = self._capture.retrieve()
+                if not decoded:
+                    break
+                frame = convert(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8))
+                while wanted and wanted[0] == position:
+                    yield frame
+                    wanted.popleft()
+            position += 1
+        self.info = _describe(self._path, self._capture, position)
 
 
 class _Capture:

@@ -1,4 +1,4 @@
-"""Videos that arrived, kept a while so that a second ask costs no download."""
+"""Downloaded videos, kept for a while: the next request for one needs no download."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _ABANDONED_S = 3600
 
 
 class VideoCache:
-    """A folder of the latest videos, bounded in bytes; several processes may share it.
+    """A folder of recently used videos, bounded in bytes; several processes may share it.
 
     Args:
-        folder: Where to keep them; made if missing.
-        max_bytes: Most bytes that all videos together may take.
+        folder: Where to keep them; created if missing.
+        max_bytes: Limit on the bytes of all videos together.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -25,19 +25,19 @@ class VideoCache:
         self._max_bytes = max_bytes
 
     def copy_out(self, key: str, path: Path) -> str | None:
-        """Copies a kept video to `path`; gives its title, or None where there is no such video."""
+        """Copies a cached video to `path`; returns its title, or None if it is not cached."""
         entry = self._entry(key)
         try:
             shutil.copyfile(entry / "video", path)
             title = (entry / "title").read_text(encoding="utf-8")
             os.utime(entry)
-        except FileNotFoundError:  # never kept, or another process made room meanwhile
+        except FileNotFoundError:  # not cached, or just evicted by another process
             path.unlink(missing_ok=True)
             return None
         return title
 
     def copy_in(self, key: str, path: Path, title: str) -> None:
-        """Keeps a copy of the video at `path`, and makes room by removing those that nobody asked for the longest."""
+        """Caches a copy of the video at `path`, and evicts the least recently used beyond `max_bytes`."""
         if path.stat().st_size > self._max_bytes:
             return
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""yt-dlp in a process of its own: one request in on stdin, reports out on stdout, a line of JSON each.
+"""yt-dlp in its own process: one request on stdin, messages on stdout, a line of JSON each.
 
     {"video_id", "min_side", "max_duration_s", "max_bytes", "timeout_s"}
     ▸ {"fraction": 0.4} … and at the end {"title": "…"} or {"failed": "live", "detail": "…"}
 
-The only importer of yt_dlp. `actreel.youtube.fetch` starts it, in an empty folder, and kills it when its time is up.
+The only importer of yt_dlp. `actreel.youtube.fetch` starts it in an empty folder and kills it at the deadline.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Any, NoReturn
 MAX_TITLE_CHARS = 300
 _MAX_DETAIL_CHARS = 500
 _SOCKET_TIMEOUT_S = 10
-# Decoders of the first are the fastest, and every OpenCV has them.
+# Best first: H.264 decodes fastest and everywhere.
 _CODECS = ("avc1", "vp9", "vp09", "av01")
 
 _NO_JAVASCRIPT = r"no supported javascript runtime|(n challenge|signature) solving failed"
-# While it downloads, yt-dlp tells of a lost connection in words alone.
+# During a download, yt-dlp reports a lost connection only in its message.
 _HUNG_UP = r"giving up after|any data blocks"
-# What yt-dlp and YouTube say, most telling first.
-_TELLTALES = (
+# Messages of yt-dlp and YouTube, the most specific first.
+_MESSAGES = (
     ("failed", r"unable to (write|open|rename)"),
     ("region_restricted", r"in your country|from your location|geo.?restrict"),
     ("age_restricted", r"confirm your age|age.restricted|inappropriate for some users"),
@@ -54,16 +54,16 @@ class _RefusedError(Exception):
 
 
 def main() -> None:
-    """Serves the one request."""
-    # yt-dlp prints; what it prints must not end up among the reports.
+    """Handles the one request."""
+    # yt-dlp prints to stdout, which must carry only our messages.
     reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def report(**told: object) -> None:
-        print(json.dumps(told), file=reports, flush=True)
+    def report(**fields: object) -> None:
+        print(json.dumps(fields), file=reports, flush=True)
 
     request = json.loads(sys.stdin.readline())
-    # A service that is being replaced finishes its downloads; who wants this process gone kills it or closes stdin.
+    # A service that is being replaced finishes its downloads; to end this process, kill it or close its stdin.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
@@ -76,7 +76,7 @@ def main() -> None:
         report(title=_download(request, warnings, report))
     except Exception as error:
         detail = f"{type(error).__name__}: {'; '.join([str(error), *warnings])}"
-        # It goes to the log, which must not tell what anybody watched; stream addresses hold the asker's own.
+        # It goes to the log, which must not reveal what was watched; stream URLs contain the client's address.
         detail = re.sub(r"https?://\S+", "(address)", detail.replace(request["video_id"], "(id)"))
         report(failed=_code(error, warnings), detail=detail[:_MAX_DETAIL_CHARS])
 
@@ -90,11 +90,11 @@ def _die_with_parent() -> NoReturn:
 
 
 def _download(request: dict[str, Any], warnings: list[str], report: Any) -> str:
-    """Writes the file `video` into the working folder; gives the title."""
+    """Writes the file `video` into the working folder; returns the title."""
     from yt_dlp import YoutubeDL
 
     def count(progress: dict[str, Any]) -> None:
-        # Counted here because yt-dlp's max_filesize believes the server's Content-Length, or its absence.
+        # Counted here: yt-dlp's max_filesize trusts the server's Content-Length, or its absence.
         arrived, promised = progress.get("downloaded_bytes") or 0, progress.get("total_bytes") or 0
         if max(arrived, promised) > request["max_bytes"]:
             raise _RefusedError("too_large", max(arrived, promised))
@@ -104,7 +104,7 @@ def _download(request: dict[str, Any], warnings: list[str], report: Any) -> str:
     options = {
         "allowed_extractors": ["^youtube$"],
         "cachedir": False,
-        "fixup": "never",  # that would be ffmpeg's work
+        "fixup": "never",  # would need ffmpeg
         "format": lambda formats: _smallest(formats["formats"], request["min_side"]),
         "logger": _Listener(warnings),
         "noprogress": True,
@@ -129,14 +129,14 @@ def _download(request: dict[str, Any], warnings: list[str], report: Any) -> str:
 
 
 def _smallest(formats: list[dict[str, Any]], min_side: int) -> Iterator[dict[str, Any]]:
-    """The stream to take: silent if there is one, the smallest that covers `min_side`, else the largest.
+    """The stream to download: without sound if there is one, the smallest that covers `min_side`, else the largest.
 
     Only plain HTTP: playlists of fragments would need ffmpeg or many requests.
     """
 
     def cost(stream: dict[str, Any]) -> tuple[object, ...]:
         side = min(stream.get("height") or 0, stream.get("width") or stream.get("height") or 0)
-        codec = next((place for place, name in enumerate(_CODECS) if stream["vcodec"].startswith(name)), len(_CODECS))
+        codec = next((rank for rank, name in enumerate(_CODECS) if stream["vcodec"].startswith(name)), len(_CODECS))
         return (
             stream.get("acodec") != "none",
             side < min_side,
@@ -155,24 +155,24 @@ def _smallest(formats: list[dict[str, Any]], min_side: int) -> Iterator[dict[str
 
 
 class _Listener:
-    """What yt-dlp calls for its messages; keeps the warnings, which tell why an error came."""
+    """Receives yt-dlp's messages; keeps the warnings, which explain a later error."""
 
     def __init__(self, warnings: list[str]) -> None:
         self._warnings = warnings
 
     def debug(self, message: str) -> None:
-        """Progress and chatter."""
+        """Progress; ignored."""
 
     def warning(self, message: str) -> None:
-        """Something that may yet lead to an error."""
+        """May explain a later error."""
         self._warnings.append(message)
 
     def error(self, message: str) -> None:
-        """Comes again as an exception."""
+        """Also raised as an exception."""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it was made of; yt-dlp keeps that in attributes of its own."""
+    """An error and its causes; yt-dlp keeps them in attributes of its own."""
     seen: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -186,7 +186,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _code(error: BaseException, warnings: list[str]) -> str:
-    """Which of the failures in `actreel.youtube.fetch` it is."""
+    """The error's code among the failures of `actreel.youtube.fetch`."""
     from yt_dlp.networking.exceptions import HTTPError, RequestError
     from yt_dlp.utils import GeoRestrictedError, YoutubeDLError
 
@@ -200,7 +200,7 @@ def _code(error: BaseException, warnings: list[str]) -> str:
     unreached = any(isinstance(cause, RequestError) and not isinstance(cause, HTTPError) for cause in causes)
     if unreached or re.search(_HUNG_UP, said, re.IGNORECASE):
         return "timeout" if "timed out" in said else "no_network"
-    code = next((code for code, pattern in _TELLTALES if re.search(pattern, said, re.IGNORECASE)), None)
+    code = next((code for code, pattern in _MESSAGES if re.search(pattern, said, re.IGNORECASE)), None)
     if code in (None, "out_of_date") and re.search(_NO_JAVASCRIPT, " ".join(warnings), re.IGNORECASE):
         return "no_javascript"
     return code or ("out_of_date" if isinstance(error, YoutubeDLError) else "failed")

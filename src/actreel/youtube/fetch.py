@@ -1,14 +1,14 @@
-"""A YouTube link becomes a small local video file, or one plain sentence about why not.
+"""Downloads a YouTube link to a small local video file, or says in one plain sentence why not.
 
-Only the eleven characters of a video's id are taken from the link; the address that yt-dlp gets is built anew from
-them. yt-dlp itself runs in a process of its own (`actreel.youtube.download`), which is killed with everything that it
-started at the deadline, on cancel, or when this process dies.
+Only the eleven characters of the video id are taken from the link; the URL that yt-dlp gets is built from them. yt-dlp
+runs in its own process (`actreel.youtube.download`), which is killed with everything that it started at the deadline,
+on cancel, or when this process dies.
 
-How long the video really plays is for the caller to bound while decoding: YouTube's own figure is checked here before
-anything is downloaded, bytes and seconds while it arrives.
+The duration that YouTube states is checked before the download, bytes and seconds during it. The caller limits the
+real duration while decoding.
 
-Tested through the real yt-dlp against a double of YouTube on loopback. Never tried against the live site: signature
-and n challenges in deno, PO tokens, what a blocked network or another country is told word for word.
+Tested with the real yt-dlp against a double of YouTube on loopback. Not tested against the live site: signature and n
+challenges in deno, PO tokens, and the exact messages that a blocked network or another country gets.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ _ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _POLL_S = 0.1
 _INSTEAD = "or give the video file itself instead."
 _FAILURES = {
-    "not_youtube": ("this is not a YouTube link.", f"Copy a link such as https://youtu.be/… from YouTube, {_INSTEAD}"),
+    "not_youtube": ("This is not a YouTube link.", f"Copy a link such as https://youtu.be/… from YouTube, {_INSTEAD}"),
     "not_one_video": (
-        "the link must lead to one video; this is some other page of YouTube.",
+        "The link must lead to one video; this one leads to another page of YouTube.",
         f"Open the video itself and copy its link, {_INSTEAD}",
     ),
     "unavailable": (
-        "YouTube does not show this video: it was removed, or its owner keeps it private.",
+        "YouTube does not show this video: it was removed or is private.",
         f"Check that it plays in a private window, try another video, {_INSTEAD}",
     ),
     "age_restricted": (
-        "YouTube shows this video only to signed-in adults, and Actreel never signs in.",
+        "YouTube shows this video only to adults who are signed in, and Actreel never signs in.",
         f"Try another video, {_INSTEAD}",
     ),
     "region_restricted": (
@@ -63,19 +63,19 @@ _FAILURES = {
         f"Try another video, {_INSTEAD}",
     ),
     "live": (
-        "this video is live or yet to start, so it has no end to look at.",
-        f"Come back when the recording is up, {_INSTEAD}",
+        "This video is live or has not started yet.",
+        f"Try again when the recording is available, {_INSTEAD}",
     ),
     "too_long": (
-        "the video must last at most {max_duration_s:.0f} s.",
+        "The video must last at most {max_duration_s:.0f} s.",
         f"Try a shorter video, {_INSTEAD}",
     ),
     "too_large": (
-        "the download must be at most {max_megabytes:.0f} MB.",
+        "The download must be at most {max_megabytes:.0f} MB.",
         f"Try a shorter video, {_INSTEAD}",
     ),
     "bot_check": (
-        "YouTube takes Actreel for a robot and asks it to sign in, which it never does.",
+        "YouTube takes Actreel for a bot and asks it to sign in, which it never does.",
         f"Wait a while, {_INSTEAD}",
     ),
     "no_javascript": (
@@ -83,7 +83,7 @@ _FAILURES = {
         f"Ask whoever runs Actreel to install deno and yt-dlp-ejs, {_INSTEAD}",
     ),
     "out_of_date": (
-        "YouTube has changed, and this yt-dlp no longer understands it.",
+        "YouTube has changed, and the installed yt-dlp no longer works with it.",
         f"Ask whoever runs Actreel to update yt-dlp, {_INSTEAD}",
     ),
     "not_installed": (
@@ -91,25 +91,25 @@ _FAILURES = {
         f"Install it with: pip install 'actreel[serve]', {_INSTEAD}",
     ),
     "no_network": (
-        "YouTube cannot be reached from here, or it hung up.",
+        "YouTube cannot be reached, or it closed the connection.",
         f"Check the connection and try again, {_INSTEAD}",
     ),
     "timeout": (
         "YouTube took more than {timeout_s:.0f} s.",
         f"Try again or take a shorter video, {_INSTEAD}",
     ),
-    "cancelled": ("the download was cancelled.", "Ask again when you like."),
-    "failed": ("the download failed.", f"Try again, {_INSTEAD}"),
+    "cancelled": ("The download was cancelled.", "Start it again if you still want it."),
+    "failed": ("The download failed.", f"Try again, {_INSTEAD}"),
 }
 
 
 class YouTubeError(FetchError):
-    """A link that is refused, or a video that cannot be had.
+    """A link was refused, or its video cannot be downloaded.
 
     Attributes:
-        code: Which failure, one of a fixed list, such as `live`.
-        message: What is wrong, for the one who asked.
-        next_step: What they can do.
+        code: Kind of failure, one of a fixed list, such as `live`.
+        message: What is wrong, for the user.
+        next_step: What the user can do.
     """
 
     def __init__(self, code: str, **facts: float) -> None:
@@ -121,12 +121,12 @@ class YouTubeError(FetchError):
 
 @dataclass(frozen=True)
 class FetchLimits:
-    """What one download may cost.
+    """Limits on one download.
 
     Attributes:
-        max_duration_s: Longest video in seconds, by what YouTube says of it.
-        max_bytes: Most bytes that may arrive.
-        timeout_s: Seconds after which the download is killed, whatever it is doing.
+        max_duration_s: Longest video in seconds, as YouTube states it.
+        max_bytes: Limit on the bytes received.
+        timeout_s: Seconds after which the download is killed.
     """
 
     max_duration_s: float = 1200
@@ -136,12 +136,12 @@ class FetchLimits:
 
 @dataclass(frozen=True)
 class FetchedVideo:
-    """A video that arrived.
+    """A downloaded video.
 
     Attributes:
-        path: The file, video only, no sound.
+        path: The file, usually without sound.
         title: YouTube's title, as its uploader wrote it: hostile text.
-        video_id: The eleven characters.
+        video_id: YouTube's id, eleven characters.
     """
 
     path: Path
@@ -150,12 +150,12 @@ class FetchedVideo:
 
 
 def video_id(link: str) -> str:
-    """The id of the one video that a link names; needs no network.
+    """The id of the one video that a link leads to; needs no network.
 
-    Takes `watch?v=`, `youtu.be/` and `shorts/` links with whatever else they carry (`t`, `list`, `si`), and drops it.
+    Accepts `watch?v=`, `youtu.be/` and `shorts/` links; other parameters (`t`, `list`, `si`) are ignored.
 
     Raises:
-        YouTubeError: It is anything else, `not_youtube` or `not_one_video`.
+        YouTubeError: Anything else: `not_youtube` or `not_one_video`.
     """
     link = link.strip()
     # urlsplit silently drops tabs and line ends.
@@ -163,7 +163,7 @@ def video_id(link: str) -> str:
         raise YouTubeError("not_youtube")
     try:
         parts = urlsplit(link if "://" in link else f"https://{link}")
-        # The whole authority is compared, so a user name, a port or a trailing dot is refused with it.
+        # The whole authority is compared, so a user name, a port or a trailing dot is refused too.
         host = parts.netloc.lower()
         query = parse_qs(parts.query, keep_blank_values=True)
     except ValueError as error:
@@ -198,16 +198,16 @@ def fetch(
     """Downloads the smallest video-only stream that covers a model's input.
 
     Args:
-        link: What the user gave.
-        folder: An existing private folder; the file is made in it, and nothing else stays.
-        limits: What the download may cost.
-        min_side: Pixels that the frame's shorter side should have at least.
-        on_progress: Called now and then with the share that arrived, in [0, 1]; not called where it is unknown.
-        cancelled: Asked a few times a second; once it says yes, the download is killed.
-        cache: Where videos that arrived are kept for the next who asks.
+        link: The link, as the user gave it.
+        folder: An existing private folder; only the video file stays in it.
+        limits: Limits on the download.
+        min_side: The frame's shorter side should have at least this many pixels.
+        on_progress: Called now and then with the share downloaded, in [0, 1]; not called where it is unknown.
+        cancelled: Called several times a second; the download is killed once it returns True.
+        cache: Where downloaded videos are kept for later requests.
 
     Raises:
-        YouTubeError: The link is refused, or the video cannot be had within the limits.
+        YouTubeError: The link is refused, or the video cannot be downloaded within the limits.
     """
     name = video_id(link)
     path = folder / "video"
@@ -231,11 +231,11 @@ def _download(
     on_progress: Callable[[float], None],
     cancelled: Callable[[], bool],
 ) -> str:
-    """Runs yt-dlp until it has written `scratch/video`; gives the title."""
+    """Runs yt-dlp until it has written `scratch/video`; returns the title."""
     deadline = time.monotonic() + limits.timeout_s
     facts = {**asdict(limits), "max_megabytes": limits.max_bytes / 2**20}
     request = {"video_id": name, "min_side": min_side, **asdict(limits)}
-    # It finds the packages that this process finds, and deno keeps its notes where they are removed.
+    # The child finds the same packages as this process, and deno's cache is removed with the folder.
     paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "DENO_DIR": str(scratch / "deno")}
     child = subprocess.Popen(
         DOWNLOADER,
@@ -244,7 +244,7 @@ def _download(
         stderr=subprocess.DEVNULL,
         cwd=scratch,
         env={**os.environ, **paths},
-        start_new_session=True,  # a process group, so that deno, a grandchild, is killed with it
+        start_new_session=True,  # a process group: deno, a grandchild, is killed too
     )
     try:
         for report in _reports(child, request, deadline, cancelled):
@@ -257,7 +257,7 @@ def _download(
     except TimeoutError as error:
         raise YouTubeError("timeout", **facts) from error
     finally:
-        # Not reaped yet, so the group's number still is its own; macOS refuses to signal a zombie.
+        # Not reaped yet, so the group id is still its own; macOS refuses to signal a zombie.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
         child.communicate()
@@ -267,10 +267,10 @@ def _download(
 def _reports(
     child: subprocess.Popen[bytes], request: dict[str, Any], deadline: float, cancelled: Callable[[], bool]
 ) -> Iterator[dict[str, Any]]:
-    """What the child tells, until it ends."""
+    """The child's messages, until it ends."""
     if child.stdin is None or child.stdout is None:
-        raise ValueError("the child must have pipes")
-    # Left open: its end tells the child that this process is gone.
+        raise ValueError("The child must have pipes for stdin and stdout.")
+    # Left open: the child ends when stdin closes, as it does if this process dies.
     child.stdin.write(json.dumps(request).encode() + b"\n")
     child.stdin.flush()
     unread = b""

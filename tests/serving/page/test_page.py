@@ -193,10 +193,10 @@ def test_partial_segments_show_while_a_long_video_is_looked_at(page: Page, site:
 @pytest.mark.parametrize(
     ("link", "message", "again"),
     [
-        ("https://vimeo.com/1", "this is not a YouTube link.", False),
-        ("http://127.0.0.1:3000/watch?v={name}", "this is not a YouTube link.", False),
-        ("https://www.youtube.com/@somebody", "the link must lead to one video", False),
-        ("https://youtu.be/{name}", "YouTube takes Actreel for a robot", True),
+        ("https://vimeo.com/1", "This is not a YouTube link.", False),
+        ("http://127.0.0.1:3000/watch?v={name}", "This is not a YouTube link.", False),
+        ("https://www.youtube.com/@somebody", "The link must lead to one video", False),
+        ("https://youtu.be/{name}", "YouTube takes Actreel for a bot", True),
     ],
 )
 def test_a_refused_link_is_told_with_a_way_out(

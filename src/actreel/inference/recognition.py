@@ -1,0 +1,112 @@
+"""Scores a video's windows as its frames come: the one definition, for the command line and the service alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actreel.config import ClipSpec
+from actreel.inference.segments import Segment, segments_of
+from actreel.inference.windows import WindowPlan, in_batches, window_passes
+from actreel.video.decode import VideoInfo
+
+Encode = Callable[[NDArray[np.uint8]], NDArray[Any]]
+"""The part of the model that sees one frame: uint8 (n, H, W, 3) to an array of n rows."""
+
+ScoreWindow = Callable[[NDArray[Any]], tuple[NDArray[np.float32], float]]
+"""The rest of the model: T encoded frames to probabilities, float32 (K,), and distance."""
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """A model's answer for a whole video.
+
+    Attributes:
+        probabilities: float32 (K,), the mean over the windows.
+        distances: float32 (W,), how far each window is from the training clips.
+        segments: The actions over time.
+        info: What the video holds.
+    """
+
+    probabilities: NDArray[np.float32]
+    distances: NDArray[np.float32]
+    segments: list[Segment]
+    info: VideoInfo
+
+
+class WindowScorer:
+    """Turns sampled frames, as they come, into windows of encoded frames, and scores each.
+
+    Between two pushes it holds less than one window of frames.
+
+    Args:
+        plan: The video's windows.
+        encode: As `Encode`.
+        score: As `ScoreWindow`.
+    """
+
+    def __init__(self, plan: WindowPlan, encode: Encode, score: ScoreWindow) -> None:
+        self.plan = plan
+        self._encode = encode
+        self._score = score
+        self._encoded: list[NDArray[Any]] = []
+        self._probabilities: list[NDArray[np.float32]] = []
+        self._distances: list[float] = []
+
+    @property
+    def num_scored(self) -> int:
+        """Windows scored so far."""
+        return len(self._probabilities)
+
+    def push(self, frames: NDArray[np.uint8]) -> int:
+        """Takes the next frames, uint8 (n, H, W, 3); returns how many windows they completed."""
+        # A hop at a time: the encoder's memory grows with the frames that it is given at once.
+        for start in range(0, len(frames), self.plan.hop):
+            self._encoded.extend(self._encode(frames[start : start + self.plan.hop]))
+        before = self.num_scored
+        while len(self._encoded) >= self.plan.clip_frames:
+            probabilities, distance = self._score(np.stack(self._encoded[: self.plan.clip_frames]))
+            self._probabilities.append(probabilities)
+            self._distances.append(distance)
+            del self._encoded[: self.plan.hop]
+        return self.num_scored - before
+
+    def segments(self, duration_s: float) -> list[Segment]:
+        """The actions over time in the windows so far, at least one, of a video that lasts `duration_s`."""
+        return segments_of(np.stack(self._probabilities), self.plan, duration_s)
+
+    def recognition(self, info: VideoInfo) -> Recognition:
+        """The answer for the whole video, once all its windows are scored."""
+        return Recognition(
+            np.stack(self._probabilities).mean(axis=0),
+            np.array(self._distances, dtype=np.float32),
+            self.segments(info.duration_s),
+            info,
+        )
+
+
+def recognise(
+    path: Path, spec: ClipSpec, clip_duration_s: float | None, encode: Encode, score: ScoreWindow
+) -> Recognition:
+    """Recognises the action in a video file.
+
+    Args:
+        path: The video.
+        spec: Clip settings, the same as in training.
+        clip_duration_s: As for `plan_windows`.
+        encode: As `Encode`.
+        score: As `ScoreWindow`.
+
+    Raises:
+        VideoError: The file is missing, is no video, or no frame of it decodes.
+    """
+    for attempt in window_passes(path, spec, clip_duration_s):
+        scorer = WindowScorer(attempt.plan, encode, score)
+        for frames in in_batches(attempt.frames(), attempt.plan.hop):
+            scorer.push(frames)
+    return scorer.recognition(attempt.info)

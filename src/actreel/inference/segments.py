@@ -1,0 +1,61 @@
+"""Segments: which action is seen when, from the scores of overlapping windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actreel.inference.windows import WindowPlan
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What is seen between two moments.
+
+    Attributes:
+        start_s: Seconds from the video's start.
+        end_s: Seconds from the video's start.
+        action: Index among the model's labels.
+        confidence: The action's mean probability over the segment.
+    """
+
+    start_s: float
+    end_s: float
+    action: int
+    confidence: float
+
+
+def segments_of(probabilities: NDArray[np.float32], plan: WindowPlan, duration_s: float) -> list[Segment]:
+    """The actions over time.
+
+    Windows are smoothed with their neighbours (1:2:1), so a single odd window does not make a segment; each part
+    then takes the mean of the windows that cover it.
+
+    Args:
+        probabilities: float32 (W, K), of the windows so far, W >= 1.
+        plan: The video's windows, at least W.
+        duration_s: Duration of the whole video in seconds.
+
+    Returns:
+        Segments in order, without gaps, up to the end of the last of these windows.
+    """
+    padded = np.concatenate([probabilities[:1], probabilities, probabilities[-1:]])
+    smooth = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
+    reached = plan.clip_frames + (len(smooth) - 1) * plan.hop
+    scores = np.zeros((reached, smooth.shape[1]))
+    cover = np.zeros((reached, 1))
+    for window, score in enumerate(smooth):
+        parts = slice(window * plan.hop, window * plan.hop + plan.clip_frames)
+        scores[parts] += score
+        cover[parts] += 1
+    scores /= cover
+    best = scores.argmax(axis=1)
+    borders = [0, *(np.flatnonzero(np.diff(best)) + 1).tolist(), reached]
+    part_s = duration_s / plan.num_parts
+    return [
+        Segment(start * part_s, end * part_s, int(best[start]), float(scores[start:end, best[start]].mean()))
+        for start, end in pairwise(borders)
+    ]

@@ -1,0 +1,103 @@
+"""Every module has its mirror in tests/, or a reason why it has none.
+
+src/actreel/x/y.py is tested in tests/x/test_y.py, pipelines/x.py in tests/pipelines/test_x.py and serving/x/y.py in
+tests/serving/x/test_y.py.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+FOLDERS = {"src/actreel": "tests", "pipelines": "tests/pipelines", "serving": "tests/serving"}
+
+THE_STAGES_RUN = "a thin stage: tests/pipelines/test_pipeline.py runs it on real videos in a DVC repository of its own"
+EVERY_NETWORK = "tests/models/test_models.py builds, exports and reloads every encoder with every head, which needs it"
+OVER_HTTP = "tested through the running service, over HTTP: "
+
+WITHOUT_MIRROR = {
+    "src/actreel/console.py": "each program ends through it: tests/test_cli.py, tests/pipelines/test_stopped.py",
+    "src/actreel/errors.py": "class statements only; each error is tested where it is raised",
+    "src/actreel/places.py": "constants only",
+    "src/actreel/quiet_keras.py": "tests/training/test_train.py imports it in a process of its own and reads stderr",
+    "src/actreel/dataset/lock.py": "tests/dataset/fetch/test_archive.py: two processes unpack one archive, one waits",
+    "src/actreel/evaluation/report.py": "tests/pipelines/test_pipeline.py reads the tables and plots it makes",
+    "src/actreel/experiments/heldout.py": "tests/experiments/test_crossval.py, test_nested.py and test_tuning.py",
+    "src/actreel/experiments/leakage.py": "tests/experiments/test_crossval.py measures leakage on real clips",
+    "src/actreel/models/build.py": EVERY_NETWORK,
+    "src/actreel/models/encoders.py": EVERY_NETWORK,
+    "src/actreel/models/export.py": EVERY_NETWORK,
+    "src/actreel/models/families.py": EVERY_NETWORK,
+    "src/actreel/models/heads.py": EVERY_NETWORK,
+    "src/actreel/models/join.py": EVERY_NETWORK,
+    "src/actreel/models/parts.py": EVERY_NETWORK,
+    "src/actreel/training/fitting.py": "tests/training/test_train.py and test_resume.py fit real networks with it",
+    "src/actreel/youtube/cache.py": "tests/youtube/test_fetch.py fetches twice",
+    "src/actreel/youtube/download.py": "the child process that tests/youtube/test_fetch.py runs with the real yt-dlp",
+    "pipelines/encode.py": THE_STAGES_RUN,
+    "pipelines/evaluate.py": THE_STAGES_RUN,
+    "pipelines/extract.py": THE_STAGES_RUN,
+    "pipelines/index.py": THE_STAGES_RUN,
+    "pipelines/ingest.py": THE_STAGES_RUN,
+    "pipelines/train.py": THE_STAGES_RUN,
+    "serving/answers.py": OVER_HTTP + "tests/serving/test_api.py and test_openapi.py",
+    "serving/decoder.py": OVER_HTTP + "tests/serving/test_sandbox.py and test_hostile.py",
+    "serving/events.py": OVER_HTTP + "tests/serving/test_jobs.py",
+    "serving/leaving.py": OVER_HTTP + "tests/pipelines/test_package.py replaces a Bento under load",
+    "serving/metrics.py": OVER_HTTP + "tests/serving/test_api.py reads /metrics",
+    "serving/recognition.py": OVER_HTTP + "tests/serving/test_api.py and test_hostile.py",
+    "serving/release.py": OVER_HTTP + "tests/pipelines/test_package.py serves and reloads with it",
+    "serving/scratch.py": OVER_HTTP + "tests/serving/test_hostile.py and test_settings.py",
+    "serving/service.py": OVER_HTTP + "tests/pipelines/test_package.py serves the Bento",
+    "serving/uploads.py": OVER_HTTP + "tests/serving/test_hostile.py",
+}
+"""Modules without a mirror, each with the reason: where its tests are, or why it needs none."""
+
+
+def mirrors(root: Path) -> dict[str, str]:
+    """The module and its mirror, for every module below `root` but the `__init__.py`, which only name public parts."""
+    found = {}
+    for folder, tests in FOLDERS.items():
+        for module in sorted((root / folder).rglob("*.py")):
+            if module.name != "__init__.py":
+                below = module.relative_to(root / folder)
+                found[module.relative_to(root).as_posix()] = (tests / below.parent / f"test_{below.name}").as_posix()
+    return found
+
+
+def faults(root: Path, without: dict[str, str]) -> list[str]:
+    """What is wrong with the mirrors below `root`, one line each."""
+    expected = mirrors(root)
+    missing = [
+        f"{module} has no {mirror}: write it, or add the module to WITHOUT_MIRROR with the reason"
+        for module, mirror in expected.items()
+        if not (root / mirror).exists() and module not in without
+    ]
+    stale = [f"{module} is gone: remove it from WITHOUT_MIRROR" for module in without if module not in expected]
+    mirrored = [
+        f"{module} has {expected[module]}: remove it from WITHOUT_MIRROR"
+        for module in without
+        if module in expected and (root / expected[module]).exists()
+    ]
+    return missing + stale + mirrored
+
+
+def test_every_module_has_its_mirror_or_a_reason() -> None:
+    assert faults(ROOT, WITHOUT_MIRROR) == []
+
+
+@pytest.mark.parametrize("reason", WITHOUT_MIRROR.values())
+def test_reasons_name_test_files_that_exist(reason: str) -> None:
+    words = reason.replace(",", " ").replace(":", " ").split()
+    folder = next((Path(word).parent for word in words if word.startswith("tests/") and word.endswith(".py")), Path())
+    named = [Path(word) if "/" in word else folder / word for word in words if word.endswith(".py")]
+    assert [path.as_posix() for path in named if not (ROOT / path).is_file()] == []
+
+
+def test_a_missing_mirror_a_stale_reason_and_a_needless_reason_are_found(tmp_path: Path) -> None:
+    for name in ("src/actreel/a/new.py", "serving/old.py", "tests/serving/test_old.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = faults(tmp_path, {"serving/old.py": "", "pipelines/gone.py": ""})
+    assert [fault.split(" ")[0] for fault in found] == ["src/actreel/a/new.py", "pipelines/gone.py", "serving/old.py"]
