@@ -22,7 +22,7 @@ import bentoml
 SERVED = (
     "__init__.py",
     "atomic.py",
-    "config.py",
+    "config",
     "console.py",
     "errors.py",
     "feedback.py",

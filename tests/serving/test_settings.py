@@ -36,6 +36,10 @@ def test_a_variable_spelt_wrong_is_an_error() -> None:
         Settings.from_environment({"ACTREEL_MAX_PIXEL": "1000"})
 
 
+def test_the_log_level_is_no_setting_of_the_service() -> None:
+    assert Settings.from_environment({"ACTREEL_LOG_LEVEL": "WARNING"}) == Settings()
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().workers = 3  # type: ignore[misc]

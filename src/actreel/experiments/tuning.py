@@ -20,7 +20,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from actreel import tracking
 from actreel.config import CLIP_HEADS, FRAME_HEADS, Params, Section
-from actreel.dataset.lock import alone_with
+from actreel.dataset.lock import exclusive_lock
 from actreel.dataset.records import TRAIN, VAL, data_version
 from actreel.dataset.splits import assign_splits
 from actreel.errors import ConfigError, ModelError
@@ -175,7 +175,7 @@ def tune(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name = f"{params.dataset.label} tune {params.model.encoder}"
     with (
-        alone_with(kept / "lock"),
+        exclusive_lock(kept / "lock"),
         tracking.parent_run(params, name, params.split.protocol, params.split.leaky, kept / "run") as run_id,
     ):
         study = optuna.create_study(
