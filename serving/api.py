@@ -44,12 +44,12 @@ from serving.docs import docs_page, document_policy
 from serving.events import events
 from serving.guard import Guard, check_key, refused
 from serving.jobs import VIDEO_FILE, JobRunner, JobStore, Ticket
-from serving.leaving import Leaving
 from serving.metrics import STAGE_SECONDS, exposition
 from serving.recognition import NUM_THUMBNAILS, Recogniser
-from serving.scratch import Scratch
 from serving.settings import Settings
 from serving.uploads import receive_video
+from serving.workers.leaving import Leaving
+from serving.workers.scratch import Scratch
 
 WEB = Path(__file__).parent / "web"
 YOUTUBE_CACHE_BYTES = 200 * 2**20

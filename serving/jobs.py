@@ -22,8 +22,8 @@ from typing import cast
 from pydantic import TypeAdapter
 
 from serving.answers import Job, Prediction, Problem, Progress, RefusalError, Segment, Stage, State, busy
-from serving.scratch import Scratch
 from serving.settings import Settings
+from serving.workers.scratch import Scratch
 
 log = logging.getLogger(__name__)
 

@@ -27,9 +27,18 @@ from serving.answers import (
     as_video,
 )
 from serving.metrics import STAGE_SECONDS
-from serving.sandbox import Decoder, DecoderDiedError, DecoderPool, Done, Frames, Plan, Thumbnail, UndecodableError
-from serving.scratch import Scratch
+from serving.sandbox.processes import (
+    Decoder,
+    DecoderDiedError,
+    DecoderPool,
+    Done,
+    Frames,
+    Plan,
+    Thumbnail,
+    UndecodableError,
+)
 from serving.settings import Settings
+from serving.workers.scratch import Scratch
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ import psutil
 
 from actreel.console import exit_cleanly
 from actreel.errors import ModelError
-from serving.leaving import WORKER
+from serving.workers.leaving import WORKER
 
 BENTO = Path("artifacts/bento")
 HOME = Path(".bentoml/served")

@@ -18,8 +18,8 @@ import pytest
 
 from serving.answers import RefusalError
 from serving.jobs import JobStore
-from serving.scratch import Scratch
 from serving.settings import Settings
+from serving.workers.scratch import Scratch
 from tests.conftest import patience, write_video_file
 from tests.serving.conftest import Serve, Server, wait_for
 from tests.serving.test_api import CONTRACT, check_shape

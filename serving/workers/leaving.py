@@ -15,7 +15,7 @@ from types import FrameType
 
 import psutil
 
-from serving.scratch import Scratch
+from serving.workers.scratch import Scratch
 
 WORKER = "_bentoml_impl.worker.service"
 """What BentoML's workers run, as `python -m`."""

@@ -14,7 +14,7 @@ import pytest
 
 from actreel.config import ClipSpec
 from actreel.inference.classifier import ClassifierCard, Provenance
-from serving.sandbox import Decoder, DecoderDiedError, Done, Frames, Plan, Thumbnail
+from serving.sandbox.processes import Decoder, DecoderDiedError, Done, Frames, Plan, Thumbnail
 from serving.settings import Settings
 from tests.conftest import grey_frames, write_video_file
 from tests.serving.conftest import Server, wait_for

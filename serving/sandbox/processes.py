@@ -125,7 +125,7 @@ class Decoder:
             "OPENCV_FFMPEG_CAPTURE_OPTIONS": f"protocol_whitelist;file|format_whitelist;{CONTAINERS}",
         }
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "serving.decoder", json.dumps(orders),
+            sys.executable, "-P", "-m", "serving.sandbox.decoder", json.dumps(orders),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             env=environment, limit=2**20,
         )  # fmt: skip
