@@ -77,7 +77,7 @@ class Recogniser:
         """Starts the decoder; ready after one complete prediction."""
         await self._decoders.start()
         try:
-            with scratch.private() as folder:
+            async with scratch.private() as folder:
                 await self.predict(_warm_up_video(folder, self.classifier), "", self._settings.decode_timeout_s)
             yield
         finally:

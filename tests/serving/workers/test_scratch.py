@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,30 @@ from serving.workers.scratch import Scratch, make_private
 
 
 def test_scratch_is_for_its_owner_only(tmp_path: Path) -> None:
-    scratch = Scratch(tmp_path / "state")
-    with scratch.private() as folder:
-        (folder / "video").write_bytes(b"x")
-        for path in (tmp_path / "state", scratch.folder, folder):
-            assert path.stat().st_mode & 0o077 == 0
-    assert not folder.exists()
-    scratch.close()
+    async def use(scratch: Scratch) -> Path:
+        async with scratch.private() as folder:
+            (folder / "video").write_bytes(b"x")
+            for path in (tmp_path / "state", scratch.folder, folder):
+                assert path.stat().st_mode & 0o077 == 0
+        return folder
+
+    with closing(Scratch(tmp_path / "state")) as scratch:
+        assert not asyncio.run(use(scratch)).exists()
+
+
+def test_a_cancelled_request_leaves_no_folder(tmp_path: Path) -> None:
+    async def cancelled(scratch: Scratch) -> None:
+        async with scratch.private() as folder:
+            (folder / "video").write_bytes(b"x")
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(1)
+
+    with closing(Scratch(tmp_path / "state")) as scratch:
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(cancelled(scratch))
+        assert list(scratch.folder.iterdir()) == [scratch.folder / "lock"]
 
 
 def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
