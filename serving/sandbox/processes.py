@@ -117,7 +117,7 @@ class Decoder:
             "MALLOC_PERTURB_": "85",
         }
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "serving.decoder", json.dumps(orders),
+            sys.executable, "-P", "-m", "serving.sandbox.decoder", json.dumps(orders),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             env=environment, limit=2**20,
         )  # fmt: skip
