@@ -21,6 +21,7 @@ WITHOUT_MIRROR = {
     "src/actreel/errors.py": "class statements only; each error is tested where it is raised",
     "src/actreel/places.py": "constants only",
     "src/actreel/quiet_keras.py": "tests/training/test_train.py imports it in a process of its own and reads stderr",
+    "src/actreel/video/opencv.py": "an import with two environment variables",
     "src/actreel/dataset/lock.py": "tests/dataset/fetch/test_archive.py: two processes unpack one archive, one waits",
     "src/actreel/evaluation/report.py": "tests/pipelines/test_pipeline.py reads the tables and plots it makes",
     "src/actreel/experiments/heldout.py": "tests/experiments/test_crossval.py, test_nested.py and test_tuning.py",
