@@ -13,10 +13,10 @@ from actreel import tracking
 from actreel.config import Params, load_params
 from actreel.console import exit_cleanly
 from actreel.dataset.records import TEST, TRAIN, clips_of, read_index
+from actreel.dataset.splits import split_unknown
 from actreel.dataset.store import StoredClips
 from actreel.evaluation import metrics, slices
 from actreel.evaluation.model_card import Facts, write_card
-from actreel.evaluation.rejection import unknown_halves
 from actreel.evaluation.report import Exam, figures_of_merit, judge_rejection, learning_curve, pictures_of, tables_of
 from actreel.evaluation.served import check_parity, score
 from actreel.inference.classifier import ActionClassifier
@@ -32,7 +32,7 @@ def main() -> None:
     params = load_params()
     index = read_index(INDEX)
     exam = examine(params, clips_of(index, TEST))
-    rejection, rejected = judge_rejection(exam, unknown_halves(index)[1])
+    rejection, rejected = judge_rejection(exam, split_unknown(index)[1])
     learned = targets_of(clips_of(index, TRAIN), exam.labels)
     scores = figures_of_merit(exam, learned, rejected, views=params.evaluate.views, protocol=params.split.protocol)
     confusions = list(slices.most_confused(exam.probabilities, exam.targets, exam.labels))

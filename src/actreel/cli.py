@@ -16,7 +16,7 @@ from actreel.errors import MOST_NAMED, FetchError, VideoError
 from actreel.feedback import default_folder, export_dataset
 from actreel.inference.classifier import ActionClassifier, Scored
 from actreel.inference.recognition import Recognition
-from actreel.video.decode import VideoInfo
+from actreel.video.info import VideoInfo
 from actreel.youtube.fetch import FetchLimits, fetch
 
 BAR_WIDTH = 24

@@ -3,6 +3,7 @@
     ActreelError          anything the user can fix; stages, CLI and service print it without a traceback
     ├── ConfigError       params.yaml or a --set: an unknown key, a value out of range
     ├── VideoError        a file that is no video, holds no frame, or breaks while decoding
+    │   ├── VideoCodecError   a good video, but no decoder for it here
     │   └── VideoLimitError   a good video, but larger or longer than the caller allows
     ├── DatasetError      a folder, group or split that cannot be trained on
     ├── ModelError        weights, labels or clip settings that do not belong together
@@ -27,6 +28,21 @@ class ConfigError(ActreelError):
 
 class VideoError(ActreelError):
     """A file cannot be decoded as video."""
+
+
+class VideoCodecError(VideoError):
+    """A video's codec cannot be decoded here.
+
+    Attributes:
+        codec: Its four-character code or name.
+    """
+
+    def __init__(self, codec: str, source: object = "IN") -> None:
+        self.codec = codec
+        super().__init__(
+            f"The codec {codec} of '{source}' cannot be decoded here. "
+            f"Convert the video: ffmpeg -i '{source}' -c:v libx264 -pix_fmt yuv420p OUT.mp4"
+        )
 
 
 class VideoLimitError(VideoError):

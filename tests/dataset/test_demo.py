@@ -9,7 +9,6 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -28,6 +27,7 @@ from actreel.dataset.demo import (
 )
 from actreel.dataset.records import UNKNOWN, find_clips
 from actreel.errors import DatasetError
+from actreel.video.opencv import cv2
 
 GROUPS = 3
 

@@ -6,12 +6,10 @@ from actreel.evaluation.metrics import (
     balanced_accuracy,
     calibration_error,
     chance,
-    fit_temperature,
     interval_over_groups,
     judge,
     macro_scores,
     per_class,
-    sharpened,
 )
 
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.5, 0.1, 0.4]], dtype=np.float32)
@@ -113,18 +111,3 @@ def test_calibration_error_by_hand() -> None:
     probabilities = np.array([[0.9, 0.1]] * 10, dtype=np.float32)
     assert calibration_error(probabilities, np.zeros(10, dtype=int)) == pytest.approx(0.1, abs=1e-6)
     assert calibration_error(probabilities, np.array([0] * 9 + [1])) == pytest.approx(0, abs=1e-6)
-
-
-@pytest.mark.parametrize("temperature", [0.5, 3.0])
-def test_the_temperature_that_was_put_on_is_found(temperature: float) -> None:
-    rng = np.random.default_rng(0)
-    honest = rng.dirichlet(np.ones(4), 5000).astype(np.float32)
-    targets = np.array([rng.choice(4, p=row / row.sum()) for row in honest.astype(np.float64)])
-    assert fit_temperature(sharpened(honest, temperature), targets) == pytest.approx(temperature, rel=0.1)
-
-
-def test_sharpening_keeps_the_order_and_can_be_undone() -> None:
-    sharp = sharpened(PROBABILITIES, 2.5)
-    np.testing.assert_array_equal(sharp.argmax(axis=1), PROBABILITIES.argmax(axis=1))
-    np.testing.assert_allclose(sharp.sum(axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(sharpened(sharp, 1 / 2.5), PROBABILITIES, atol=1e-5)

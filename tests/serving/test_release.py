@@ -70,11 +70,11 @@ def test_a_bento_that_does_not_become_ready_changes_nothing(home: Path, monkeypa
 
 
 def test_messages_say_which_command_helps(home: Path) -> None:
-    with pytest.raises(ModelError, match="A server already runs from 'served'.*make reload"):
+    with pytest.raises(ModelError, match=r"A server already runs from 'served'.*make reload"):
         release.serve(Path("old"), home, [])
-    with pytest.raises(ModelError, match="There is no Bento in 'none'.*make repro"):
+    with pytest.raises(ModelError, match=r"There is no Bento in 'none'.*make repro"):
         release.reload(Path("none"), home)
-    with pytest.raises(ModelError, match="No server runs from 'elsewhere'.*make serve"):
+    with pytest.raises(ModelError, match=r"No server runs from 'elsewhere'.*make serve"):
         release.reload(Path("old"), Path("elsewhere"))
 
 

@@ -13,10 +13,10 @@ from actreel.dataset.records import clips_of, index_videos, labels_of
 from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.errors import ModelError
-from actreel.evaluation.metrics import sharpened
 from actreel.inference.classifier import ActionClassifier, ClassifierCard, Provenance
 from actreel.models import export_onnx
 from actreel.training import fitting
+from actreel.training.calibration import sharpened
 from actreel.training.fitting import learning_rate, steps_at_once
 from actreel.training.train import cool, epoch_models, predict, targets_of, train
 from tests.conftest import ROOT, train_params
@@ -160,7 +160,7 @@ def test_taking_steps_at_once_takes_the_same_steps(
 
 
 def test_a_loss_that_is_no_number_is_a_message(store: StoredClips, rows: dict[str, pd.DataFrame]) -> None:
-    with pytest.raises(ModelError, match=r"Lower train\.learning_rate \(now 1e\+38\)"):
+    with pytest.raises(ModelError, match=r"diverged: the loss is nan in epoch 1.*train\.learning_rate \(now 1e\+38\)"):
         train(LSTM, params_of(learning_rate=1e38, epochs=4), store, rows, ["Brighten", "Darken"])
 
 

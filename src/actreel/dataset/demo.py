@@ -20,13 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from actreel.dataset.parallel import map_on_cores
 from actreel.dataset.records import UNKNOWN
 from actreel.errors import DatasetError
+from actreel.video.opencv import cv2
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 
@@ -71,29 +70,6 @@ def reliability(probabilities: NDArray[np.float32], targets: NDArray[np.int64], 
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     table = pd.DataFrame({"bin": place, "confidence": confidence, "accuracy": right.astype(float)}).groupby("bin")
     return table.agg(clips=("accuracy", "size"), confidence=("confidence", "mean"), accuracy=("accuracy", "mean"))
-
-
-def sharpened(probabilities: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
-    """The softmax of the logits times a factor: 1/T puts a temperature T on, T takes it off again."""
-    logits = np.log(np.maximum(probabilities.astype(np.float64), 1e-12)) * factor
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float32)
-
-
-def fit_temperature(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
-    """The temperature that makes the right answers likeliest (Guo et al., ICML 2017), between 1/4 and 10.
-
-    Args:
-        probabilities: float32 (N, K), on clips that were not trained on.
-        targets: int64 (N,), the right columns.
-    """
-
-    def surprise(log_temperature: float) -> float:
-        likely = sharpened(probabilities, float(np.exp(-log_temperature)))[np.arange(len(targets)), targets]
-        return float(-np.log(np.maximum(likely, 1e-12)).mean())
-
-    # Where every answer is right, the likeliest temperature is 0: a few clips are no proof of certainty.
-    return float(np.exp(minimize_scalar(surprise, bounds=(np.log(0.25), np.log(10)), method="bounded").x))
 
 
 def balanced_accuracy(actions: list[str], answers: list[str]) -> float:

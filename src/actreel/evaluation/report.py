@@ -21,6 +21,7 @@ from actreel.evaluation.served import score, score_views
 from actreel.inference.classifier import ActionClassifier, Scores
 from actreel.inference.model_folder import ModelFolder
 from actreel.models import logits_of
+from actreel.training.calibration import sharpened
 from actreel.training.train import epoch_models
 
 
@@ -76,7 +77,7 @@ class Exam:
     @property
     def uncalibrated(self) -> NDArray[np.float32]:
         """float32 (N, K): the probabilities without the temperature."""
-        return metrics.sharpened(self.probabilities, self.classifier.card.temperature)
+        return sharpened(self.probabilities, self.classifier.card.temperature)
 
 
 def judge_rejection(exam: Exam, unknown: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, float | int]]:

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import httpx
 import numpy as np
 import psutil
 import pytest
 
+from actreel.video.opencv import cv2
 from tests.conftest import patience, write_video_file
 from tests.serving.conftest import Serve, Server, wait_for
 from tests.serving.test_api import CONTRACT, check_shape
