@@ -45,7 +45,7 @@ WITHOUT_MIRROR = {
     "serving/metrics.py": OVER_HTTP + "tests/serving/test_api.py reads /metrics",
     "serving/recognition.py": OVER_HTTP + "tests/serving/test_api.py and test_hostile.py",
     "serving/refusals.py": OVER_HTTP + "tests/serving/test_api.py asks for each refusal",
-    "serving/routes/model.py": OVER_HTTP + "tests/serving/test_api.py and page/test_page.py",
+    "serving/routes/model.py": OVER_HTTP + "tests/serving/test_api.py and tests/serving/page/test_page.py",
     "serving/routes/pages.py": OVER_HTTP + "tests/serving/test_api.py and test_guard.py",
     "serving/routes/predictions.py": OVER_HTTP + "tests/serving/test_api.py and test_hostile.py",
     "serving/service.py": OVER_HTTP + "tests/pipelines/test_package.py serves the Bento",
