@@ -73,6 +73,8 @@ def test_it_goes_on_after_the_fold_it_was_at(params: Params, monkeypatch: pytest
     assert set(runs["status"]) == {"FINISHED"}
     assert cross_validate(params, None) == result
     assert len(trained) == 6
+    cross_validate(params, None, fresh=True)
+    assert len(trained) == 11
 
 
 def test_a_random_split_is_tagged_and_shuffles_the_same_sizes(params: Params) -> None:
