@@ -1,4 +1,4 @@
-"""Schemathesis sends requests that fit the OpenAPI document and requests that do not: none may be answered with a 5xx."""
+"""Schemathesis sends requests that fit the OpenAPI document and some that do not: none is answered with a 5xx."""
 
 from __future__ import annotations
 
