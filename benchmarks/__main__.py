@@ -5,6 +5,7 @@ import sys
 
 BENCHMARKS = {
     "training": "the paper's LRCN: layer by layer through TimeDistributed, against ours",
+    "decoding": "clips a second, against OpenCV, and the frames against ffmpeg",
     "encoding": "a frozen encoder: the bare runtime against the stage, and a head trained anew on its features",
     "heads": "every head on the demo: accuracy, and on the pairs that differ in order only; needs make repro",
     "index": "the index of as many clips as UCF50 has",

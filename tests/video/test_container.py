@@ -20,7 +20,6 @@ from actreel.video.opencv import cv2
 from tests.conftest import ROOT, grey_frames, write_video_file
 from tests.films import FILMS, NUM_FRAMES, dv_pictures, encode, pictures, with_codec, with_duration, write_song
 
-
 FARTHEST = {"grey.mkv": 60, "animation.gif": 20}
 """Mean grey levels that a film may be from the pictures that went in; these two lose their colours."""
 
