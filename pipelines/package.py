@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 SERVED = (
     "__init__.py",
     "atomic.py",
-    "config.py",
+    "config",
     "console.py",
     "errors.py",
     "feedback.py",

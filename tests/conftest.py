@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import psutil
 import pytest
@@ -16,8 +16,10 @@ from hypothesis import settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from actreel import code_digest
 from actreel.config import ClipSpec, TrainParams, load_params
 from actreel.inference.classifier import ClassifierCard, Provenance
+from actreel.video.opencv import cv2
 
 # A busy machine is no reason to fail.
 settings.register_profile("actreel", deadline=None)
@@ -120,9 +122,30 @@ def write_fading_dataset(folder: Path, groups: int = 8, clips: int = 2) -> Path:
     return folder
 
 
+EditCode = Callable[[str, str, str], None]
+
+
+@pytest.fixture
+def edit_code(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[EditCode]:
+    """Lets `code_digest` see an edited copy of `actreel`: `edit_code("video/clips.py", "before", "after")`."""
+    copy = tmp_path_factory.mktemp("edited") / "actreel"
+
+    def edit(file: str, before: str, after: str) -> None:
+        if not copy.exists():
+            shutil.copytree(code_digest.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        text = (copy / file).read_text(encoding="utf-8")
+        assert before in text
+        (copy / file).write_text(text.replace(before, after), encoding="utf-8")
+        monkeypatch.setattr(code_digest, "PACKAGE", copy)
+        code_digest._digest.cache_clear()
+
+    yield edit
+    code_digest._digest.cache_clear()
+
+
 @pytest.fixture
 def spec() -> ClipSpec:
-    return ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
+    return ClipSpec(num_frames=8, height=32, width=32)
 
 
 @pytest.fixture

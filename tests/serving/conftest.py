@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import httpx
 import numpy as np
 import psutil
@@ -23,6 +22,7 @@ import pytest
 
 from actreel.config import ClipSpec
 from actreel.inference.classifier import ClassifierCard
+from actreel.video.opencv import cv2
 from tests.conftest import ROOT, children_running, grey_frames, patience, write_model_folder, write_video_file
 
 LABELS = ("dark", "middle", "bright")
@@ -54,7 +54,7 @@ class Server:
 
     @property
     def decoders(self) -> list[psutil.Process]:
-        return children_running(self.process.pid, "serving.decoder")
+        return children_running(self.process.pid, "serving.sandbox.decoder")
 
     def only_decoder(self) -> psutil.Process:
         """Its decoder, once that of earlier jobs has gone, and any that was killed."""

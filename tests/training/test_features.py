@@ -13,7 +13,7 @@ from actreel.models import build_encoder
 from actreel.training import features
 from actreel.training.features import StoredFeatures, encode_clips, open_inputs
 from actreel.training.train import complete, fitted_part, predict, train
-from tests.conftest import train_params, write_fading_dataset
+from tests.conftest import EditCode, train_params, write_fading_dataset
 
 SPEC = ClipSpec(num_frames=3, height=32, width=48, sampling="uniform")
 FROZEN = ModelParams(
@@ -72,8 +72,9 @@ def test_a_second_run_encodes_only_what_is_missing(
     index: pd.DataFrame,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO", logger="actreel")
     encoded: list[str] = []
     real = features._encode_on_cores
 
@@ -89,7 +90,7 @@ def test_a_second_run_encodes_only_what_is_missing(
     again = encode(index, clips, folder / "features")
     assert encoded == [name for name in index["clip"] if name.startswith("Darken")]
     np.testing.assert_array_equal(again.take(index["clip"].tolist()), before)
-    assert "encode: 4 clips at " in capsys.readouterr().err
+    assert "encode: 4 clips at " in caplog.text
 
 
 def test_a_complete_store_needs_no_encoder(
@@ -99,6 +100,33 @@ def test_a_complete_store_needs_no_encoder(
     encode(index, clips, folder / "features")
     with pytest.raises(TypeError):  # other settings do
         encode(index, clips, folder / "others", mirror=False)
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("models/encoders.py", "1 / 128", "1 / 127"),
+        ("training/features.py", "intra_op_num_threads = 1", "intra_op_num_threads = 2"),
+    ],
+)
+def test_features_made_by_other_code_are_encoded_again(
+    stored: StoredFeatures, clips: StoredClips, index: pd.DataFrame, folder: Path, monkeypatch: pytest.MonkeyPatch,
+    edit_code: EditCode, file: str, before: str, after: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(features, "_session", None)
+    edit_code(file, before, after)
+    with pytest.raises(TypeError):
+        encode(index, clips, folder / "features")
+
+
+def test_features_of_frames_made_by_other_code_are_encoded_again(
+    stored: StoredFeatures, index: pd.DataFrame, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "_session", None)
+    frames = StoredClips(folder / "clips")
+    frames.made_with = frames.made_with | {"code": "other"}
+    with pytest.raises(TypeError):
+        encode(index, frames, folder / "features")
 
 
 @pytest.mark.parametrize("changes", [{"encoder": "small_cnn"}, {"encoder": "pixels"}, {"weights": "none"}])
@@ -132,15 +160,18 @@ def test_weights_that_are_no_file_are_a_message(clips: StoredClips, index: pd.Da
         encode(index, clips, tmp_path / "f", weights=str(tmp_path / "none.h5"))
 
 
-def test_a_missing_store_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="dvc repro encode"):
+def test_a_missing_store_says_what_to_run(folder: Path, clips: StoredClips, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="dvc repro extract"):
         open_inputs(tmp_path, tmp_path)
+    with pytest.raises(DatasetError, match="dvc repro encode"):
+        open_inputs(folder / "clips", tmp_path)
 
 
-def test_what_is_left_out_of_a_store_cannot_be_read_from_it(stored: StoredFeatures, clips: StoredClips) -> None:
+def test_what_is_left_out_of_a_store_cannot_be_read_from_it(
+    folder: Path, stored: StoredFeatures, clips: StoredClips
+) -> None:
     kept, gone = stored.clips[:2], stored.clips[2]
-    stored.frames = clips
-    few = stored.only(kept)
+    few = StoredFeatures(folder / "features", clips).only(kept)
     np.testing.assert_array_equal(few.take(kept[1:]), stored.take(kept[1:]))
     assert few.clips == kept
     assert few.frames is not None

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from actreel.atomic import written_aside
+from actreel.code_digest import code_digest
 from actreel.config import ClipSpec
 from actreel.dataset.parallel import map_on_cores
 from actreel.errors import DatasetError
@@ -47,7 +50,9 @@ def extract_clips(index: pd.DataFrame, videos: Path, target: Path, spec: ClipSpe
     def load(clips: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
         return map_on_cores(partial(load_clip, spec=spec), [videos / clip for clip in clips], label="extract")
 
-    write_store(index, target, {"clip": spec.model_dump()}, load)
+    # The room `video` decodes and resizes frames, with PyAV and OpenCV.
+    code = code_digest("video", packages=("av", "opencv-python-headless"))
+    write_store(index, target, {"clip": spec.model_dump(), "code": code}, load)
 
 
 def write_store(
@@ -73,25 +78,26 @@ def write_store(
             _write_shard(target / name, [next(arrays) for _ in clips])
         next(arrays, None)  # lets the maker close its bar and its workers
     manifest = {"made_with": made_with, "shards": shards}
-    aside = target / f".{_MANIFEST}.part"
-    aside.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
-    aside.replace(target / _MANIFEST)
+    with written_aside(target / _MANIFEST) as aside:
+        aside.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
     for file in target.iterdir():
         if file.name != _MANIFEST and file.name not in shards:
             file.unlink()
 
 
-class Store:
-    """Reads a store.
+class Store(ABC):
+    """Reads a store of one array a clip.
 
     Attributes:
         made_with: All that the arrays depend on beside the clips' contents.
         spec: The clip settings among it.
         clips: Names as in the index.
+        stage: The stage that makes such a store, for messages.
+        holds_features: Whether the arrays are features of a frozen encoder, and not frames.
     """
 
-    stage: str
-    """The stage that makes it, for messages."""
+    stage: ClassVar[str]
+    holds_features: ClassVar[bool]
 
     def __init__(self, path: Path) -> None:
         """Opens a store without reading its arrays.
@@ -129,13 +135,18 @@ class Store:
         return [self._shards[shard][row] for shard, row in map(self._places.__getitem__, clips)]
 
     @property
+    @abstractmethod
+    def frames(self) -> StoredClips | None:
+        """The frames of the clips, if they are at hand."""
+
+    @property
+    @abstractmethod
     def input_shape(self) -> tuple[int, ...]:
         """Shape of what `take` gives for one clip."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take(self, clips: Sequence[str], mirrored: Sequence[bool] | None = None) -> NDArray[Any]:
-        """Reads clips by name, those told as seen in a mirror: (len(clips), *input_shape)."""
-        raise NotImplementedError
+        """Reads clips by name, mirrored where `mirrored` says so: (len(clips), *input_shape)."""
 
     def batches(
         self, clips: Sequence[str], size: int, mirrored: Sequence[bool] | None = None
@@ -150,6 +161,12 @@ class StoredClips(Store):
     """Reads a store of frames: uint8 (T, H, W, 3) a clip, RGB."""
 
     stage = "extract"
+    holds_features = False
+
+    @property
+    def frames(self) -> StoredClips:
+        """This store."""
+        return self
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -183,7 +200,5 @@ def _plan(index: pd.DataFrame, made_with: Mapping[str, Any]) -> Iterator[tuple[s
 
 
 def _write_shard(path: Path, arrays: list[NDArray[Any]]) -> None:
-    aside = path.with_name(f".{path.name}.part")
-    with aside.open("wb") as file:
+    with written_aside(path) as aside, aside.open("wb") as file:
         np.save(file, np.stack(arrays))
-    aside.replace(path)

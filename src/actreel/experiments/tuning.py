@@ -19,7 +19,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from actreel.config import Params
-from actreel.dataset.lock import alone_with
+from actreel.dataset.lock import exclusive_lock
 from actreel.dataset.records import TRAIN, VAL, data_version
 from actreel.dataset.splits import assign_splits
 from actreel.errors import ModelError
@@ -137,7 +137,7 @@ def tune(
     file = kept / "study.db"
     name = f"{params.dataset.label} tune {params.model.encoder}"
     with (
-        alone_with(kept / "lock"),
+        exclusive_lock(kept / "lock"),
         runs.parent_run(params, name, params.split.protocol, params.split.leaky, kept / "run") as run_id,
     ):
         study = _open_study(file, sampler, folds)

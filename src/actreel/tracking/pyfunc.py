@@ -17,7 +17,7 @@ from actreel.inference.classifier import ActionClassifier
 MODEL_FOLDER = "model"
 """The artifact that holds the model folder."""
 
-REQUIREMENTS = ("mlflow", "numpy", "onnxruntime", "opencv-python-headless", "pydantic", "pyyaml")
+REQUIREMENTS = ("av", "mlflow", "numpy", "onnxruntime", "opencv-python-headless", "pydantic", "pyyaml")
 
 
 class NamedAction(BaseModel):

@@ -6,7 +6,7 @@ ONNX Runtime encodes, with one thread a core and a clip a thread: twice as fast 
 from __future__ import annotations
 
 import hashlib
-import sys
+import logging
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,15 +18,15 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from actreel.code_digest import code_digest
 from actreel.config import IMAGENET, NO_WEIGHTS, PRETRAINED_ENCODERS, ClipSpec
 from actreel.dataset.parallel import num_cores
 from actreel.dataset.store import Store, StoredClips, write_store
 from actreel.errors import ModelError
+from actreel.progress import Progress
 
-REVISION = 1
-"""To be raised when an encoder gives other features for the same frames."""
+log = logging.getLogger(__name__)
 
 _PILOT_CLIPS = 8
 """Clips a core after which the time for all of them is told."""
@@ -51,7 +51,7 @@ def encode_clips(
         ModelError: The encoder's weights cannot be had.
     """
     if encoder not in PRETRAINED_ENCODERS or weights == NO_WEIGHTS:
-        write_store(index.iloc[:0], target, {"clip": clips.spec.model_dump(), "encoder": None}, lambda _: iter(()))
+        write_store(index.iloc[:0], target, {**clips.made_with, "encoder": None}, lambda _: iter(()))
         return
 
     def encode(names: Sequence[str]) -> Iterator[NDArray[np.float32]]:
@@ -59,11 +59,11 @@ def encode_clips(
         return _encode_on_cores(session, clips, names, mirror)
 
     made_with = {
-        "clip": clips.spec.model_dump(),
+        **clips.made_with,
         "encoder": encoder,
         "weights": weights if weights == IMAGENET else _digest(Path(weights)),
         "mirror": mirror,
-        "revision": REVISION,
+        "encoder_code": code_digest("models", "training/features.py", packages=("keras",)),
     }
     write_store(index, target, made_with, encode)
 
@@ -71,17 +71,27 @@ def encode_clips(
 class StoredFeatures(Store):
     """Reads a store of features: float32 (T, F) a clip.
 
-    Attributes:
-        frames: The store of the frames that they were made from, if it is at hand.
+    Args:
+        path: The store.
+        frames: The store of the frames that the features were computed from, if it is at hand.
     """
 
     stage = "encode"
-    frames: StoredClips | None = None
+    holds_features = True
+
+    def __init__(self, path: Path, frames: StoredClips | None = None) -> None:
+        super().__init__(path)
+        self._frames = frames
+
+    @property
+    def frames(self) -> StoredClips | None:
+        """The frames that the features were computed from, if they are at hand."""
+        return self._frames
 
     def only(self, clips: Iterable[str]) -> Self:
-        """The same store without the other clips, nor their frames."""
+        """The same store with only these clips, and only their frames."""
         kept = super().only(names := list(clips))
-        kept.frames = self.frames and self.frames.only(names)
+        kept._frames = self._frames and self._frames.only(names)
         return kept
 
     @property
@@ -116,9 +126,9 @@ def open_inputs(clips: Path, features: Path) -> Store:
     Raises:
         DatasetError: A store is missing.
     """
-    stored = StoredFeatures(features)
-    stored.frames = StoredClips(clips)
-    return stored if stored.made_with["encoder"] else stored.frames
+    frames = StoredClips(clips)
+    stored = StoredFeatures(features, frames)
+    return stored if stored.made_with["encoder"] else frames
 
 
 def _session(encoder: str, weights: str, spec: ClipSpec) -> onnxruntime.InferenceSession:
@@ -149,16 +159,15 @@ def _encode_on_cores(
     start = 0.0
     pool = ThreadPoolExecutor(num_cores())
     try:
-        with tqdm(total=len(names), desc="encode", unit="clip", dynamic_ncols=True) as bar:
+        with Progress("encode", len(names)) as bar:
             for done, features in enumerate(pool.map(encode, names), 1):
                 if done == warm:
                     start = time.perf_counter()
                 elif done == judged:
                     rate = (done - warm) / (time.perf_counter() - start)
-                    bar.write(
+                    log.info(
                         f"encode: {len(names)} clips at {rate:.2f} clips/s on {num_cores()} cores take about "
-                        f"{_duration(len(names) / rate)}; a head is then trained on them without the encoder",
-                        file=sys.stderr,
+                        f"{_duration(len(names) / rate)}; a head is then trained on them without the encoder"
                     )
                 bar.update()
                 yield features

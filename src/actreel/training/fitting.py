@@ -1,10 +1,10 @@
-"""Fitting one network: batches, devices, callbacks and the state that a killed training goes on from, put together."""
+"""Fits one network: puts batches, devices, callbacks and the state to resume from together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from actreel.models.layout import quick_to_fit
 from actreel.quiet_keras import keras
 from actreel.training.batches import clip_batches, soft_targets, steps_an_epoch, training_batches
 from actreel.training.resume import Progress
-from actreel.training.strategies import MULTI_WORKER, fit, judge, open_strategy, precision
+from actreel.training.strategies import MULTI_WORKER, evaluate, fit, open_strategy, precision
 
 MOST_STEPS_AT_ONCE = 16
 
@@ -25,105 +25,144 @@ Logs = list[dict[str, float]]
 """The metrics of each epoch."""
 
 
+def no_op(epoch: int, metrics: Mapping[str, float]) -> None:
+    """The default for `on_epoch`."""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """The clips that a network is fitted to.
+
+    Attributes:
+        store: Frames or features, whichever the network takes.
+        rows: Index rows to train on.
+        val: Index rows that decide when to stop and which epoch to keep; None keeps the last epoch.
+        labels: Actions in the order of the model's outputs.
+    """
+
+    store: Store
+    rows: pd.DataFrame
+    val: pd.DataFrame | None
+    labels: list[str]
+
+
+@dataclass(frozen=True)
+class Records:
+    """What is kept of a training while it runs.
+
+    Attributes:
+        state: File to resume from if the training is killed; None keeps none.
+        epoch_weights: Folder for the weights after each epoch; None keeps none.
+        prefix: What the names of those files start with.
+        on_epoch: Called after each epoch with its number, from 1, and its metrics.
+    """
+
+    state: Path | None = None
+    epoch_weights: Path | None = None
+    prefix: str = ""
+    on_epoch: OnEpoch = no_op
+
+
 def fit_network(
-    build: Callable[[], Any],
+    build: Callable[[], keras.Model],
     params: TrainParams,
-    store: Store,
-    rows: pd.DataFrame,
-    val: pd.DataFrame | None,
-    labels: list[str],
+    data: Fitting,
+    records: Records,
     *,
-    state: Path | None,
     epochs: int | None = None,
-    epoch_weights: Path | None = None,
-    name: str = "",
     improve: bool = False,
-    on_epoch: OnEpoch = lambda epoch, metrics: None,
-) -> tuple[Any, Logs]:
-    """Fits what `build` makes.
+) -> tuple[keras.Model, Logs]:
+    """Fits the network that `build` makes.
 
     Args:
         build: Makes the network, the same each time.
-        params: The run.
-        store: What the network takes.
-        rows: Clips to learn from.
-        val: Clips that tell when to stop and which epoch to keep; None keeps the last.
-        labels: Actions in the order of the model's outputs.
-        state: File for the state.
-        epochs: As `params.epochs` if None; the learning rate's schedule is that of `params.epochs` in any case.
-        epoch_weights: Folder for the weights after each epoch.
-        name: What those files' names begin with.
+        params: The training.
+        data: The clips.
+        records: What is kept.
+        epochs: At most this many, `params.epochs` if None; the learning-rate schedule always follows `params.epochs`.
         improve: Whether the weights before the first epoch are kept if no epoch has a lower validation loss.
-        on_epoch: Called after each epoch.
 
     Returns:
         The fitted network in float32, on one device, and each epoch's metrics.
 
     Raises:
         ConfigError: The batch size does not fit the devices, or `train.mirror_as` the labels.
-        ModelError: The loss is no number any more.
+        ModelError: Training diverged.
     """
     epochs = epochs or params.epochs
-    model, plain = _compiled(build, params, len(rows), one_by_one=improve)
-    replicas = model.distribute_strategy.num_replicas_in_sync
-    validation = stopping = None
-    if val is not None:
+    strategy = open_strategy(params.strategy)
+    drop_remainder = strategy.num_replicas_in_sync > 1
+    model, plain = _compiled(build, params, len(data.rows), one_by_one=improve)
+    validation = None
+    if data.val is not None:
         validation = clip_batches(
-            store, val, labels, params.batch_size, balance=params.balance, soft=soft_targets(params)
+            data.store, data.val, data.labels, params.batch_size, balance=params.balance, soft=soft_targets(params)
         )
-        stopping = keras.callbacks.EarlyStopping("val_loss", patience=params.patience, restore_best_weights=True)
-    # Workers may share no disk, and those of them that can go on must not run ahead: together they start over.
-    progress = Progress(stopping, None if params.strategy == MULTI_WORKER else state)
-    behind = min(progress.restore(model), epochs)
-    if improve and not behind:
-        progress.start_from(judge(model, validation)["loss"], model.get_weights())
-    callbacks = [
-        *([stopping] if stopping else []),
-        keras.callbacks.TerminateOnNaN(),
-        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1, logs)),
-    ]
-    if epoch_weights is not None:
-        epoch_weights.mkdir(parents=True, exist_ok=True)
-
-        def keep(epoch: int, logs: Mapping[str, float]) -> None:
-            plain.set_weights(model.get_weights())
-            plain.save_weights(epoch_weights / f"{name}{epoch + 1:03d}.weights.h5")
-
-        callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=keep))
-    if behind < epochs:
+    # Workers may not share a disk, and none may get ahead of the others by resuming: together they start over.
+    state = None if params.strategy == MULTI_WORKER else records.state
+    progress = Progress(params.patience if data.val is not None else None, state)
+    done = min(progress.restore(model), epochs)
+    if improve and not done:
+        progress.start_from(evaluate(model, validation)["loss"], model.get_weights())
+    if done < epochs:
         fit(
             model,
-            training_batches(params, store, rows, labels, first_epoch=behind, drop_remainder=replicas > 1),
+            training_batches(
+                params, data.store, data.rows, data.labels, first_epoch=done, drop_remainder=drop_remainder
+            ),
             validation,
+            strategy=strategy,
             epochs=epochs,
-            first_epoch=behind,
-            steps=steps_an_epoch(params, len(rows), drop_remainder=replicas > 1),
-            callbacks=[*callbacks, progress],
+            first_epoch=done,
+            steps=steps_an_epoch(params, len(data.rows), drop_remainder=drop_remainder),
+            callbacks=[*_callbacks(model, plain, records), progress],
         )
     elif progress.best_weights:
         model.set_weights(progress.best_weights)
-    losses = [epoch["loss"] for epoch in progress.logs]
-    if not np.isfinite(losses).all():
-        rate = "fine_tune_rate" if improve else "learning_rate"
-        raise ModelError(
-            f"the loss must stay a number. Received: {losses[-1]} in epoch {len(losses)}. "
-            f"Lower train.{rate} (now {params.learning_rate:g})."
-        )
+    _check_loss(progress.logs, params, "fine_tune_rate" if improve else "learning_rate")
     plain.set_weights(model.get_weights())
     return plain, progress.logs
 
 
-def _compiled(build: Callable[[], Any], params: TrainParams, num_clips: int, *, one_by_one: bool) -> tuple[Any, Any]:
-    """A new network on the devices, in the precision and the layout that it is trained with, ready to be fitted.
+def _callbacks(model: keras.Model, plain: keras.Model, records: Records) -> list[keras.callbacks.Callback]:
+    callbacks = [
+        keras.callbacks.TerminateOnNaN(),
+        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: records.on_epoch(epoch + 1, logs)),
+    ]
+    if (folder := records.epoch_weights) is not None:
+        folder.mkdir(parents=True, exist_ok=True)
 
-    And the same on one device, in float32 and as `build` makes it, for what is learned to be put into.
+        def keep(epoch: int, logs: Mapping[str, float]) -> None:
+            plain.set_weights(model.get_weights())
+            plain.save_weights(folder / f"{records.prefix}{epoch + 1:03d}.weights.h5")
+
+        callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=keep))
+    return callbacks
+
+
+def _check_loss(logs: Logs, params: TrainParams, rate: str) -> None:
+    losses = [epoch["loss"] for epoch in logs]
+    if not np.isfinite(losses).all():
+        raise ModelError(
+            f"Training diverged: the loss is {losses[-1]} in epoch {len(losses)}. Try a lower train.{rate} (now "
+            f"{params.learning_rate:g}): dvc exp run -S train.{rate}={params.learning_rate / 10:g}"
+        )
+
+
+def _compiled(
+    build: Callable[[], keras.Model], params: TrainParams, num_clips: int, *, one_by_one: bool
+) -> tuple[keras.Model, keras.Model]:
+    """Builds the network twice: compiled for training, and plain for the weights that come out of it.
+
+    The first is on the devices, in the precision and the layout that train fastest; the second is on one device, in
+    float32 and just as `build` makes it.
     """
     strategy = open_strategy(params.strategy)
     replicas = strategy.num_replicas_in_sync
     if replicas > 1 and (params.batch_size % replicas or params.batch_size > num_clips):
         raise ConfigError(
             f"train.batch_size must be a multiple of the {replicas} devices, and at most the {num_clips} clips to "
-            f"learn from. Received: {params.batch_size}."
+            f"train on. Received: {params.batch_size}."
         )
     steps = steps_an_epoch(params, num_clips, drop_remainder=replicas > 1)
     loss = "categorical_crossentropy" if soft_targets(params) else "sparse_categorical_crossentropy"
@@ -131,7 +170,7 @@ def _compiled(build: Callable[[], Any], params: TrainParams, num_clips: int, *, 
     with precision(params.precision), strategy.scope():
         plain = build()
         model = quick_to_fit(plain)
-        # Unclipped, an LSTM's first steps at a rate of 0.002 can end in a network that always answers the same.
+        # Without clipping, an LSTM's first steps at a rate of 0.002 can end in a network that always answers the same.
         optimizer = keras.optimizers.Adam(learning_rate(params, steps), clipnorm=1.0)
         at_once = 1 if one_by_one or replicas > 1 else steps_at_once(steps)
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"], steps_per_execution=at_once)
@@ -141,14 +180,14 @@ def _compiled(build: Callable[[], Any], params: TrainParams, num_clips: int, *, 
 
 
 def steps_at_once(steps: int) -> int:
-    """How many steps Keras may take without a return to Python, which hears Ctrl-C.
+    """How many steps Keras may take before it returns to Python, where Ctrl-C is noticed.
 
-    A divisor of an epoch's steps: Keras would go on into the next epoch otherwise.
+    A divisor of an epoch's steps, because Keras would otherwise run on into the next epoch.
     """
     return max(number for number in range(1, MOST_STEPS_AT_ONCE + 1) if steps % number == 0)
 
 
-def learning_rate(params: TrainParams, steps: int) -> Any:
+def learning_rate(params: TrainParams, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """Adam's step size: a number, or a Keras schedule over steps."""
     schedules = keras.optimizers.schedules
     rate, rising, total = params.learning_rate, params.warmup * steps, params.epochs * steps

@@ -7,7 +7,6 @@ far gradient descent went would decide more than the clips do; the loss with a p
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,7 @@ from actreel.errors import ModelError
 from actreel.models import CLIP_NORMALISE, PROBABILITIES
 from actreel.quiet_keras import keras
 from actreel.training.batches import class_weights, mirror_targets, targets_of
-from actreel.training.features import StoredFeatures
-from actreel.training.fitting import Logs, OnEpoch
+from actreel.training.fitting import Fitting, Logs, Records
 
 PATH = tuple(float(strength) for strength in np.logspace(-4, 1, 11))
 """scikit-learn's C, from the strongest penalty to the weakest: each counts as an epoch."""
@@ -32,17 +30,13 @@ _BATCH = 64
 
 
 def fit_probe(
-    build: Callable[[], Any],
+    build: Callable[[], keras.Model],
     params: TrainParams,
-    store: Store,
-    rows: pd.DataFrame,
-    val: pd.DataFrame | None,
-    labels: list[str],
+    data: Fitting,
+    records: Records,
     *,
-    epochs: int = len(PATH),
-    epoch_weights: Path | None = None,
-    on_epoch: OnEpoch = lambda epoch, metrics: None,
-) -> tuple[Any, Logs]:
+    epochs: int | None = None,
+) -> tuple[keras.Model, Logs]:
     """Solves the last layer of what `build` makes, for one penalty after the other.
 
     A clip that may be mirrored is learned from in both views.
@@ -50,13 +44,10 @@ def fit_probe(
     Args:
         build: Makes a probe, the same each time.
         params: Of these, `mirror`, `mirror_as` and `balance` count.
-        store: Features of a frozen encoder.
-        rows: Clips to learn from.
-        val: Clips that tell which penalty to keep; None keeps the last.
-        labels: Actions in the order of the probe's outputs.
-        epochs: How many penalties of `PATH` are tried.
-        epoch_weights: Folder for the weights with each penalty, `001.weights.h5` and so on.
-        on_epoch: Called for each penalty with its number, from 1, and its metrics.
+        data: Features of a frozen encoder; the validation clips decide which penalty is kept, without them it is the
+            last.
+        records: What is kept of each penalty, as of an epoch; there is no state.
+        epochs: How many penalties of `PATH` are tried; all if None.
 
     Returns:
         The fitted probe, and each penalty's `loss` and `accuracy`, and the same of the validation clips as `val_loss`
@@ -66,9 +57,10 @@ def fit_probe(
         ConfigError: `train.mirror_as` does not fit the labels.
         ModelError: There are no features, or clips of one action only.
     """
-    if not isinstance(store, StoredFeatures):
+    store, labels = data.store, data.labels
+    if not store.holds_features:
         raise ModelError("a probe is solved for the features of a frozen encoder. Received: a store without them.")
-    names, targets, mirrored = _views(rows, params, labels)
+    names, targets, mirrored = _views(data.rows, params, labels)
     if len(set(targets.tolist())) < 2:
         raise ModelError(f"a probe must tell at least 2 actions apart. Received: {labels[targets[0]]} only.")
     weights = class_weights(targets, len(labels)) if params.balance else np.ones(len(labels), dtype=np.float32)
@@ -79,8 +71,8 @@ def fit_probe(
     standard = keras.Model(model.input, last.input)
     known = _run(standard, store, names, mirrored)
     judged = None
-    if val is not None:
-        judged = _run(standard, store, val["clip"].tolist()), targets_of(val, labels)
+    if data.val is not None:
+        judged = _run(standard, store, data.val["clip"].tolist()), targets_of(data.val, labels)
 
     solver = LogisticRegression(warm_start=True, max_iter=_MOST_STEPS)
     logs: Logs = []
@@ -91,13 +83,13 @@ def fit_probe(
         metrics = _metrics(last, known, targets, weights)
         if judged is not None:
             metrics |= {f"val_{name}": value for name, value in _metrics(last, *judged, weights).items()}
-        if epoch_weights is not None:
-            epoch_weights.mkdir(parents=True, exist_ok=True)
-            model.save_weights(epoch_weights / f"{epoch:03d}.weights.h5")
+        if records.epoch_weights is not None:
+            records.epoch_weights.mkdir(parents=True, exist_ok=True)
+            model.save_weights(records.epoch_weights / f"{epoch:03d}.weights.h5")
         if judged is None or all(metrics["val_loss"] < before["val_loss"] for before in logs):
             kept = last.get_weights()
         logs.append(metrics)
-        on_epoch(epoch, metrics)
+        records.on_epoch(epoch, metrics)
     last.set_weights(kept)
     return model, logs
 
@@ -113,9 +105,7 @@ def _views(
     return [*names, *names[both]], np.r_[targets, images[both]], flags
 
 
-def _run(
-    model: Any, store: StoredFeatures, names: list[str], mirrored: list[bool] | None = None
-) -> NDArray[np.float32]:
+def _run(model: keras.Model, store: Store, names: list[str], mirrored: list[bool] | None = None) -> NDArray[np.float32]:
     batches = store.batches(names, _BATCH, mirrored)
     return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
 

@@ -1,13 +1,15 @@
-"""How far a training has come, kept in a file, so that one that was killed goes on at the epoch it was at.
+"""The state of a training, kept in a file, so that a killed training resumes at the epoch where it stopped.
 
-The weights, the optimizer, the state of every random generator in the network and what early stopping has seen are
-kept; `training_batches` knows by itself what comes next. So the end is the same, bit for bit.
+The file holds the weights, the optimizer, the state of every random generator in the network and what early stopping
+has seen. `training_batches` needs no state: a batch depends on its position alone. So a resumed training ends with the
+same weights, bit for bit.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from actreel.atomic import written_aside
+from actreel.code_digest import code_digest
 from actreel.config import ModelParams, TrainParams
 from actreel.dataset.store import Store
 from actreel.quiet_keras import keras, tf
 
 _FINGERPRINT = "fingerprint"
-_STOPPING = ("best", "wait", "best_epoch", "stopped_epoch")
 
 
 def resume_folder(
@@ -31,26 +34,23 @@ def resume_folder(
     store: Store,
     index: pd.DataFrame,
 ) -> Path:
-    """Makes a folder ready for a training; what another training left in it is removed.
+    """Prepares a folder for a training, and empties it if another training used it before.
 
-    Another training is one with other parameters, clips, code or TensorFlow.
+    It is another training if the parameters, the clips, the code or TensorFlow's version differ.
 
     Args:
-        folder: Where to; kept between runs.
+        folder: Kept between runs.
         model_params: The network.
-        params: The run.
-        store: What it is fitted to.
+        params: The training.
+        store: What the network is fitted to.
         index: Rows with `clip`, `action`, `split` and `sha256`.
 
     Returns:
-        Where the training's state belongs, a folder in it.
+        A folder in it for the training's state.
     """
-    code = hashlib.sha256()
-    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
-        code.update(file.read_bytes())
     clips = index[["clip", "action", "split", "sha256"]].to_csv(index=False)
-    told = [model_params.model_dump(), params.model_dump(), store.made_with, clips, code.hexdigest(), tf.__version__]
-    fingerprint = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    made_with = [model_params.model_dump(), params.model_dump(), store.made_with, clips, code_digest(), tf.__version__]
+    fingerprint = hashlib.sha256(json.dumps(made_with, sort_keys=True).encode()).hexdigest()
     file = folder / _FINGERPRINT
     if not file.exists() or file.read_text(encoding="utf-8") != fingerprint:
         shutil.rmtree(folder, ignore_errors=True)
@@ -62,81 +62,94 @@ def resume_folder(
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]
-    """Notes each epoch's metrics, and keeps the state after it in a file if there is one.
+    """Stops early, restores the best weights, and keeps the state after each epoch in a file.
 
-    To stand last among the callbacks: an epoch that is kept has been told to all others.
+    Keras's own `EarlyStopping` cannot be resumed through its public interface, so this callback does its work: it stops
+    after `patience` epochs without a lower validation loss. It must come last among the callbacks, so that every other
+    callback has seen an epoch before the file says that the epoch is done.
 
     Attributes:
-        logs: The metrics of each epoch, from the first on.
+        logs: The metrics of each epoch, from the first.
+        best_weights: The weights of the epoch with the lowest validation loss so far; None without validation.
     """
 
-    def __init__(self, stopping: Any, file: Path | None) -> None:
+    def __init__(self, patience: int | None, file: Path | None) -> None:
         """Makes the callback.
 
         Args:
-            stopping: The `keras.callbacks.EarlyStopping` beside it, or None.
+            patience: Epochs without a lower validation loss; None never stops early, and keeps the last weights.
             file: Where the state is kept, or None.
         """
         super().__init__()
         self.logs: list[dict[str, float]] = []
-        self._stopping = stopping
+        self.best_weights: list[NDArray[Any]] | None = None
+        self._best_loss = math.inf
+        self._waited = 0
+        self._patience = patience
         self._file = file
-        self._stopped: dict[str, Any] = {}
-
-    @property
-    def best_weights(self) -> list[NDArray[Any]] | None:
-        """The weights that early stopping would end with, as far as they were restored."""
-        return self._stopped.get("best_weights")
 
     def start_from(self, loss: float, weights: list[NDArray[Any]]) -> None:
-        """Lets early stopping begin with weights that are to be beaten."""
-        self._stopped = {"best": loss, "best_weights": weights}
+        """Starts with weights that an epoch must beat to be kept."""
+        self._best_loss, self.best_weights = loss, weights
 
-    def restore(self, model: Any) -> int:
-        """Sets a compiled model back to where its training was, if that is known.
+    def restore(self, model: keras.Model) -> int:
+        """Restores a compiled model to the state in the file, if there is one.
 
         Returns:
-            The epochs that are behind; more than there are to come, if training had stopped early.
+            How many epochs are done; a number above any possible one if the training had stopped early.
         """
         if self._file is None or not self._file.exists():
             return 0
         model.optimizer.build(model.trainable_variables)
         with np.load(self._file) as kept:
             state = json.loads(str(kept["state"]))
-            for place, variable in enumerate(_variables(model)):
-                variable.assign(kept[f"variable{place}"])
-            best = [kept[f"best{place}"] for place in range(state["num_best"])]
+            for number, variable in enumerate(_variables(model)):
+                variable.assign(kept[f"variable{number}"])
+            best = [kept[f"best{number}"] for number in range(state["num_best"])]
         self.logs = state["logs"]
-        self._stopped = state["stopping"] | {"best_weights": best or None}
+        self.best_weights = best or None
+        self._best_loss, self._waited = state["best_loss"], state["waited"]
         return 1 << 30 if state["stopped"] else len(self.logs)
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Puts early stopping back; Keras has just made it forget."""
-        for name, value in self._stopped.items():
-            setattr(self._stopping, name, value)
-
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Notes the epoch."""
+        """Compares the epoch with the best one, and keeps the state."""
         self.logs.append({name: float(value) for name, value in logs.items()})
-        if self._file is None:
-            return
-        best = (self._stopping and self._stopping.best_weights) or []
+        if self._patience is not None:
+            self._compare(self.logs[-1]["val_loss"], epoch, self._patience)
+        if self._file is not None:
+            self._save(self._file)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Restores the best weights."""
+        if self.best_weights is not None:
+            self.model.set_weights(self.best_weights)
+
+    def _compare(self, loss: float, epoch: int, patience: int) -> None:
+        if self.best_weights is None:  # even a loss of NaN must leave some weights
+            self.best_weights = self.model.get_weights()
+        self._waited += 1
+        if loss < self._best_loss:
+            self._best_loss, self._waited = loss, 0
+            self.best_weights = self.model.get_weights()
+        elif self._waited >= patience and epoch > 0:
+            self.model.stop_training = True
+
+    def _save(self, file: Path) -> None:
+        best = self.best_weights or []
         state = {
             "logs": self.logs,
             "stopped": bool(self.model.stop_training),
-            "stopping": {name: getattr(self._stopping, name) for name in _STOPPING} if self._stopping else {},
+            "best_loss": self._best_loss,
+            "waited": self._waited,
             "num_best": len(best),
         }
         arrays: dict[str, Any] = {
-            f"variable{place}": np.asarray(variable) for place, variable in enumerate(_variables(self.model))
+            f"variable{number}": np.asarray(variable) for number, variable in enumerate(_variables(self.model))
         }
-        arrays |= {f"best{place}": weights for place, weights in enumerate(best)}
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._file.with_name(f".{self._file.name}.part")
-        with aside.open("wb") as file:
-            np.savez(file, state=json.dumps(state, default=float), **arrays)
-        aside.replace(self._file)
+        arrays |= {f"best{number}": weights for number, weights in enumerate(best)}
+        with written_aside(file) as aside, aside.open("wb") as stream:
+            np.savez(stream, state=json.dumps(state, default=float), **arrays)
 
 
-def _variables(model: Any) -> list[Any]:
+def _variables(model: keras.Model) -> list[keras.Variable]:
     return [*model.variables, *model.optimizer.variables]

@@ -1,4 +1,4 @@
-"""Where training runs: one device, all GPUs of a machine, or several machines; and with what arithmetic."""
+"""Where training runs (one device, all GPUs of a machine, or several machines) and in which precision."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MULTI_WORKER = "multi_worker"
 
 
 @cache
-def open_strategy(name: str) -> Any:
+def open_strategy(name: str) -> tf.distribute.Strategy:
     """The `tf.distribute` strategy of `train.strategy`.
 
     Args:
-        name: `one`, `mirrored` (the GPUs of this machine, or its CPUs where it has none) or `multi_worker` (the
-            processes in the environment variable TF_CONFIG; waits for them, and must come before any other TensorFlow
+        name: `one`, `mirrored` (the GPUs of this machine, or its CPUs if it has none) or `multi_worker` (the processes
+            in the environment variable TF_CONFIG; waits for them, and must be called before any other TensorFlow
             operation).
 
     Raises:
@@ -47,7 +47,7 @@ def is_chief(name: str) -> bool:
 
 @contextmanager
 def precision(policy: str) -> Iterator[None]:
-    """Layers made within compute as `train.precision` says, and keep their weights in float32."""
+    """Sets the precision of layers built inside the context; their weights stay float32."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -57,27 +57,29 @@ def precision(policy: str) -> Iterator[None]:
 
 
 def fit(
-    model: Any,
-    batches: Any,
-    validation: Any,
+    model: keras.Model,
+    batches: tf.data.Dataset,
+    validation: tf.data.Dataset | None,
     *,
+    strategy: tf.distribute.Strategy,
     epochs: int,
     first_epoch: int,
     steps: int,
-    callbacks: Sequence[Any],
+    callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
-    """`model.fit`, also where Keras 3 has none: with several workers it fails (keras-team/keras#20585).
+    """Calls `model.fit`, or does its work for several workers, where Keras 3's fails (keras-team/keras#20585).
 
     Args:
-        model: Compiled, in the scope of its strategy.
-        batches: A `tf.data.Dataset` of the batches of all epochs from `first_epoch` on.
-        validation: A `tf.data.Dataset`, gone through after each epoch; None leaves validation out.
+        model: Compiled, in the scope of the strategy.
+        batches: The batches of all epochs after `first_epoch`.
+        validation: Batches to validate on after each epoch; None leaves validation out.
+        strategy: As `open_strategy` gives it.
         epochs: The number of the last epoch, from 1.
-        first_epoch: Epochs already behind.
+        first_epoch: Epochs that are already done.
         steps: Batches an epoch.
-        callbacks: Keras's own or ours; those that look at batches get none with several workers.
+        callbacks: With several workers, their methods for batches are not called.
     """
-    if not isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         model.fit(
             batches,
             validation_data=validation,
@@ -89,7 +91,6 @@ def fit(
             verbose=2,
         )
         return
-    strategy = model.distribute_strategy
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     parts = iter(strategy.experimental_distribute_dataset(batches.with_options(options)))
@@ -110,15 +111,15 @@ def fit(
             step(next(parts))
         logs = {name: float(value) for name, value in model.get_metrics_result().items()}
         if validation is not None:
-            logs |= {f"val_{name}": value for name, value in judge(model, validation).items()}
+            logs |= {f"val_{name}": value for name, value in evaluate(model, validation).items()}
         every.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
     every.on_train_end()
 
 
-def judge(model: Any, batches: Any) -> dict[str, float]:
-    """The loss and accuracy of a model, as Keras's `evaluate` counts them; each worker finds the same by itself."""
+def evaluate(model: keras.Model, batches: tf.data.Dataset) -> dict[str, float]:
+    """The loss and accuracy of a model, counted as Keras's `evaluate` does; each worker computes all of it."""
     loss = right = count = 0.0
     for clips, targets, *weights in batches:
         answers = model(clips, training=False)
@@ -131,13 +132,13 @@ def judge(model: Any, batches: Any) -> dict[str, float]:
 
 
 def _task() -> tuple[str, int]:
-    """This process among the workers: its kind and number."""
+    """This process's type and number among the workers."""
     try:
         task = json.loads(os.environ["TF_CONFIG"])["task"]
         return str(task["type"]), int(task["index"])
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
-            "train.strategy 'multi_worker' needs the environment variable TF_CONFIG, the same on each machine but for "
-            'its task. Received: none, or one that cannot be read. Try: {"cluster": {"worker": ["host1:2222", '
+            "train.strategy 'multi_worker' needs the environment variable TF_CONFIG, the same on each machine except "
+            'for its task. Received: none, or one that cannot be read. Try: {"cluster": {"worker": ["host1:2222", '
             '"host2:2222"]}, "task": {"type": "worker", "index": 0}}'
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,9 @@ from actreel.models import (
     join,
     unfreeze_last_blocks,
 )
+from actreel.quiet_keras import keras
 from actreel.training.batches import targets_of as targets_of  # from here for those who train and predict
-from actreel.training.features import StoredFeatures
-from actreel.training.fitting import Logs, OnEpoch, fit_network
+from actreel.training.fitting import Fitting, Logs, OnEpoch, Records, fit_network, no_op
 from actreel.training.probes import fit_probe
 
 _FINE_TUNED = "fine_tuned"
@@ -41,8 +42,8 @@ def train(
     *,
     epoch_weights: Path | None = None,
     resume: Path | None = None,
-    on_epoch: OnEpoch = lambda epoch, metrics: None,
-) -> tuple[Any, pd.DataFrame]:
+    on_epoch: OnEpoch = no_op,
+) -> tuple[keras.Model, pd.DataFrame]:
     """Fits a new model, keeping the weights of the epoch with the lowest validation loss.
 
     The same parameters, clips and machine give the same weights, also if the training was killed and gone on with.
@@ -67,34 +68,47 @@ def train(
         ModelError: The loss is no number any more, or fine-tuning has no frames.
     """
 
-    def fit(name: str, rows: pd.DataFrame, val: pd.DataFrame | None, **options: Any) -> tuple[Any, Logs]:
-        build = _network(model_params, store, rows, labels)
-        if model_params.is_probe:  # done in less time than a state would take
-            return fit_probe(build, params, store, rows, val, labels, **options)
-        return fit_network(build, params, store, rows, val, labels, state=resume and resume / f"{name}.npz", **options)
+    def fit(
+        name: str, rows: pd.DataFrame, val: pd.DataFrame | None, records: Records, epochs: int | None = None
+    ) -> tuple[keras.Model, Logs]:
+        build = _builder(model_params, store, rows, labels)
+        data = Fitting(store, rows, val, labels)
+        if model_params.is_probe:  # solved in less time than a state would take to write
+            return fit_probe(build, params, data, records, epochs=epochs)
+        state = resume / f"{name}.npz" if resume else None
+        return fit_network(build, params, data, replace(records, state=state), epochs=epochs)
 
-    fitted, logs = fit("fit", rows["train"], rows["val"], epoch_weights=epoch_weights, on_epoch=on_epoch)
+    records = Records(epoch_weights=epoch_weights, on_epoch=on_epoch)
+    fitted, logs = fit("fit", rows["train"], rows["val"], records)
     if params.refit:
         best = int(np.argmin([epoch["val_loss"] for epoch in logs])) + 1
         both = pd.concat([rows["train"], rows["val"]], ignore_index=True)
-        fitted, _ = fit("refit", both, None, epochs=best)
+        fitted, _ = fit("refit", both, None, Records(), best)
     if params.fine_tune:
-        fitted, more = _fine_tune(
-            model_params, params, store, rows, labels, fitted, len(logs), epoch_weights, resume, on_epoch
+        records = Records(
+            state=resume / "fine_tune.npz" if resume else None,
+            epoch_weights=epoch_weights,
+            prefix=f"{_FINE_TUNED}-",
+            on_epoch=lambda epoch, metrics: on_epoch(done + epoch, metrics),
         )
+        done = len(logs)
+        data = Fitting(store, rows["train"], rows["val"], labels)
+        fitted, more = _fine_tune(model_params, params, data, fitted, records)
         logs += more
     curve = pd.DataFrame(logs)
     curve.insert(0, "epoch", np.arange(1, len(curve) + 1))
     return fitted, curve
 
 
-def _network(model_params: ModelParams, store: Store, rows: pd.DataFrame, labels: list[str]) -> Callable[[], Any]:
-    """What makes a new network for what the store holds."""
-    if not isinstance(store, StoredFeatures):
+def _builder(
+    model_params: ModelParams, store: Store, rows: pd.DataFrame, labels: list[str]
+) -> Callable[[], keras.Model]:
+    """Gives a function that builds a new network for what the store holds."""
+    if not store.holds_features:
         return lambda: build_model(model_params, store.spec, len(labels))
     scale = _mean_and_variance(store, rows["clip"].tolist())
 
-    def build() -> Any:
+    def build() -> keras.Model:
         model = build_head(model_params, store.spec, store.input_shape[1:], len(labels))
         model.get_layer(NORMALISE).set_weights(scale)
         return model
@@ -103,36 +117,23 @@ def _network(model_params: ModelParams, store: Store, rows: pd.DataFrame, labels
 
 
 def _fine_tune(
-    model_params: ModelParams,
-    params: TrainParams,
-    store: Store,
-    rows: Mapping[str, pd.DataFrame],
-    labels: list[str],
-    head: Any,
-    epochs_behind: int,
-    epoch_weights: Path | None,
-    resume: Path | None,
-    on_epoch: OnEpoch,
-) -> tuple[Any, Logs]:
-    """Trains the encoder's last blocks with the head upon it; keeps what was, where that lowers no validation loss."""
-    frames = store.frames if isinstance(store, StoredFeatures) else None
+    model_params: ModelParams, params: TrainParams, data: Fitting, head: keras.Model, records: Records
+) -> tuple[keras.Model, Logs]:
+    """Trains the encoder's last blocks with the head; keeps the old weights if no epoch lowers the validation loss."""
+    frames = data.store.frames
     if frames is None:
-        raise ModelError("train.fine_tune learns from frames. Received: features without them. Try: open_inputs")
+        raise ModelError("train.fine_tune trains on frames. Received: features without them. Try: open_inputs")
 
-    def build() -> Any:
+    def build() -> keras.Model:
         encoder = build_encoder(model_params, frames.spec)
         unfreeze_last_blocks(encoder, params.fine_tune)
-        upon = build_head(model_params, frames.spec, encoder.output_shape[1:], len(labels))
-        upon.set_weights(head.get_weights())
-        return join(model_params, frames.spec, encoder, upon)
+        new_head = build_head(model_params, frames.spec, encoder.output_shape[1:], len(data.labels))
+        new_head.set_weights(head.get_weights())
+        return join(model_params, frames.spec, encoder, new_head)
 
     changes = {"epochs": params.fine_tune_epochs, "learning_rate": params.fine_tune_rate}
-    return fit_network(
-        build, params.model_copy(update=changes | {"schedule": "constant", "warmup": 0}), frames,
-        rows["train"], rows["val"], labels,
-        state=resume and resume / "fine_tune.npz", epoch_weights=epoch_weights, name=f"{_FINE_TUNED}-", improve=True,
-        on_epoch=lambda epoch, metrics: on_epoch(epochs_behind + epoch, metrics),
-    )  # fmt: skip
+    tuning = params.model_copy(update=changes | {"schedule": "constant", "warmup": 0})
+    return fit_network(build, tuning, replace(data, store=frames), records, improve=True)
 
 
 def cool(model: Any, temperature: float) -> None:
@@ -152,7 +153,7 @@ def complete(model_params: ModelParams, spec: ClipSpec, model: Any) -> Any:
 
 def fitted_part(model: Any, store: Store) -> Any:
     """The part of a whole model that `train` gave: its head if the encoder's features are stored, and still its own."""
-    own = isinstance(store, StoredFeatures) and not model.get_layer(ENCODER).trainable_weights
+    own = store.holds_features and not model.get_layer(ENCODER).trainable_weights
     return model.get_layer(HEAD) if own else model
 
 
@@ -162,25 +163,27 @@ def predict(model: Any, store: Store, rows: pd.DataFrame, batch_size: int) -> ND
     A fine-tuned model takes the frames that the store's features were made from.
     """
     of_frames = tuple(model.input.shape[1:]) != store.input_shape
-    if of_frames and isinstance(store, StoredFeatures) and store.frames is not None:
+    if of_frames and store.frames is not None:
         store = store.frames
     batches = store.batches(rows["clip"].tolist(), batch_size)
     return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
 
 
-def epoch_models(model: Any, epoch_weights: Path) -> Iterator[Any]:
-    """The model as it was after each epoch, one after the other; `model` itself ends with the last epoch's weights.
+def epoch_models(model: keras.Model, epoch_weights: Path) -> Iterator[keras.Model]:
+    """The model as it was after each epoch: one copy, given again and again with other weights.
 
-    Of a fine-tuned model, the head alone comes first: it was trained on the features of the encoder as it came.
+    The first epochs of a fine-tuned model give its head alone, which was trained on the features of the frozen encoder.
     """
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
     tuned = sorted(epoch_weights.glob(f"{_FINE_TUNED}-*.weights.h5"))
-    part = model.get_layer(HEAD) if tuned else model
+    part = copy.get_layer(HEAD) if tuned else copy
     for file in sorted(epoch_weights.glob("[0-9]*.weights.h5")):
         part.load_weights(file)
         yield part
     for file in tuned:
-        model.load_weights(file)
-        yield model
+        copy.load_weights(file)
+        yield copy
 
 
 def _mean_and_variance(store: Store, clips: list[str]) -> list[NDArray[np.float32]]:

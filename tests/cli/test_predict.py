@@ -1,0 +1,82 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from actreel.cli import main
+from actreel.config import ClipSpec
+from actreel.youtube import fetch
+from tests.conftest import grey_frames, write_model_folder, write_video_file
+from tests.youtube_double import Uploaded, YouTubeDouble
+
+
+@pytest.fixture
+def model(tmp_path: Path, spec: ClipSpec) -> str:
+    return str(write_model_folder(tmp_path / "model", spec, ("dark", "middle", "bright")))
+
+
+def test_table(model: str, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["predict", str(video), "--model", model])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{video} (1.2 s, 64x48): middle"
+    assert lines[1].split()[0] == "middle"
+    assert len(lines) == 4
+
+
+def test_json_is_one_object_a_line(model: str, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["predict", str(video), str(video), "--model", model, "--json"])
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first == second
+    assert (first["label"], first["known"], len(first["top"])) == ("middle", True, 3)
+    assert first["top"][0] == {"label": "middle", "confidence": first["confidence"]}
+    assert first["video"]["num_frames"] == 30
+
+
+def test_a_video_of_nothing_it_knows(spec: ClipSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = ("dark", "middle", "bright")
+    model = str(write_model_folder(tmp_path / "model", spec, labels, max_distance=0.1))
+    between = str(write_video_file(tmp_path / "between.avi", grey_frames([64] * 20)))
+    middle = str(write_video_file(tmp_path / "middle.avi", grey_frames([128] * 20)))
+    main(["predict", between, middle, "--model", model, "--json"])
+    strange, known = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (strange["known"], known["known"]) == (False, True)
+    main(["predict", between, "--model", model])
+    assert "none of the actions it knows" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_a_bad_file_among_good_ones_is_named_and_the_rest_answered(
+    model: str, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.avi").write_bytes(b"nothing")
+    with pytest.raises(SystemExit) as exit_:
+        main(["predict", str(tmp_path / "broken.avi"), str(video), "--model", model])
+    assert exit_.value.code == 1
+    out, err = capsys.readouterr()
+    assert "broken.avi" in err
+    assert "middle" in out
+
+
+def test_no_model_is_a_message_not_a_traceback(video: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"^error: A model folder must hold .*dvc repro"):
+        main(["predict", str(video), "--model", str(tmp_path)])
+
+
+def test_a_youtube_link_is_as_good_as_its_file(
+    model: str, video: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = "https://youtu.be/dQw4w9WgXcQ"
+    with YouTubeDouble().running() as double:
+        monkeypatch.setattr(fetch, "DOWNLOADER", double.downloader)
+        double.videos["dQw4w9WgXcQ"] = Uploaded(video.read_bytes())
+        main(["predict", link, str(video), "--model", model, "--json"])
+        from_youtube, from_file = map(json.loads, capsys.readouterr().out.splitlines())
+        assert from_youtube["source"] == link
+        assert from_youtube["top"] == from_file["top"]
+
+        double.videos["dQw4w9WgXcQ"] = Uploaded(duration_s=100_000)
+        with pytest.raises(SystemExit):
+            main(["predict", link, "https://127.0.0.1/video.mp4", "--model", model])
+    out, err = capsys.readouterr()
+    assert not out
+    assert "error: The video must last at most" in err
+    assert "error: This is not a YouTube link." in err
