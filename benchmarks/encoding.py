@@ -38,9 +38,8 @@ def encoding(scratch: Path, clips: int) -> None:
     rows = rows_of(clips, 1)
     frames = [rng.integers(0, 256, SPEC.shape, dtype=np.uint8) for _ in range(clips)]
     write_store(rows, scratch / "clips", {"clip": SPEC.model_dump()}, lambda names: iter(frames))
-    session = features._session(
-        *ENCODER.values(), SPEC
-    )  # one session for both: exporting to ONNX is not part of the rate
+    # One session for both: exporting the encoder to ONNX is not part of the rate.
+    session = features._session(*ENCODER.values(), SPEC)
     features._session = lambda *_: session
     name = session.get_inputs()[0].name
     session.run(None, {name: frames[0]})

@@ -15,11 +15,11 @@ import time
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import psutil
 
 from actreel.dataset.parallel import map_on_cores, num_cores
+from actreel.video.opencv import cv2
 
 ROOT = Path(__file__).parents[1]
 ACTIONS, GROUPS = 50, 25

@@ -22,11 +22,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import httpx
 import numpy as np
 import psutil
 
+from actreel.video.opencv import cv2
 from benchmarks.untrained import SIDES
 
 CLIENTS = 64

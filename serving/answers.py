@@ -14,7 +14,7 @@ from actreel.config import ClipSpec
 from actreel.inference.classifier import ActionClassifier, Scored
 from actreel.inference.model_folder import ModelFolder
 from actreel.inference.segments import Segment as SeenSegment
-from actreel.video.decode import VideoInfo
+from actreel.video.info import VideoInfo
 
 METRICS = ("accuracy", "chance", "num_test_clips")
 

@@ -17,15 +17,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from actreel.config import ClipSpec
-from actreel.errors import VideoError, VideoLimitError
+from actreel.errors import VideoCodecError, VideoError, VideoLimitError
 from actreel.inference.windows import in_batches, window_passes
 from actreel.video.clips import middle_frames
-from actreel.video.limits import VideoLimits
+from actreel.video.info import VideoLimits
+from actreel.video.opencv import cv2
 
 THUMBNAIL_SIDE = 320
 MESSAGE_BYTES = 2**20
@@ -77,6 +77,8 @@ def main() -> None:
             decode(request, settings, messenger)
         except VideoLimitError as error:
             messenger.say({"say": "refused", "reason": "limit", "message": str(error)})
+        except VideoCodecError as error:
+            messenger.say({"say": "refused", "reason": "codec", "message": error.codec})
         except (VideoError, MemoryError, cv2.error):
             # What OpenCV and Python say about memory would not help a visitor.
             messenger.say({"say": "refused", "reason": "damaged", "message": ""})

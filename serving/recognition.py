@@ -11,11 +11,11 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.recognition import Recognition, WindowScorer
+from actreel.video.opencv import cv2
 from serving.answers import (
     Prediction,
     RefusalError,
@@ -34,6 +34,7 @@ from serving.settings import Settings
 log = logging.getLogger(__name__)
 
 NUM_THUMBNAILS = 8
+LONGEST_CODEC = 16
 
 OnProgress = Callable[[float, list[Segment]], None]
 """Called with the share of the video that is done, in [0, 1], and the segments so far."""
@@ -111,7 +112,7 @@ class Recogniser:
                 if attempt == 2:
                     raise _damaged() from error
             except UndecodableError as error:
-                raise _beyond_limits(str(error)) if error.reason == "limit" else _damaged() from error
+                raise _refusal(error) from error
             except TimeoutError as error:
                 raise RefusalError(
                     422,
@@ -190,6 +191,21 @@ def _warm_up_video(folder: Path, classifier: ActionClassifier) -> Path:
     return path
 
 
+def _refusal(error: UndecodableError) -> RefusalError:
+    match error.reason:
+        case "limit":
+            return RefusalError(422, "beyond_limits", str(error), "Cut or shrink the video.")
+        case "codec":
+            return RefusalError(
+                422,
+                "unknown_codec",
+                f"The codec {str(error)[:LONGEST_CODEC]!r} of this video cannot be decoded here.",
+                "Convert the video: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p OUT.mp4",
+            )
+        case _:
+            return _damaged()
+
+
 def _damaged() -> RefusalError:
     return RefusalError(
         422,
@@ -197,7 +213,3 @@ def _damaged() -> RefusalError:
         "An upload must be a video that can be decoded. Received: a file that is damaged, empty or no video.",
         "Send an .mp4, .avi, .mov, .mkv or .webm file that plays on your machine.",
     )
-
-
-def _beyond_limits(message: str) -> RefusalError:
-    return RefusalError(422, "beyond_limits", message, "Cut or shrink the video.")

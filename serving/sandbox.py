@@ -18,20 +18,13 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from actreel.inference.classifier import ClassifierCard
 from actreel.inference.windows import WindowPlan
-from actreel.video.decode import VideoInfo
+from actreel.video.info import VideoInfo
 from serving.settings import Settings
 
 log = logging.getLogger(__name__)
 
 VIDEOS_PER_PROCESS = 500
 """A decoder is replaced after so many videos, whatever FFmpeg may have leaked."""
-
-# Demuxers of files that stand for themselves. Playlists (HLS, DASH, concat, SDP) are none: they make FFmpeg open
-# whatever files or addresses they name.
-CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,vob,flv,live_flv,asf,ogg,gif,apng,nut,rm,wtv,mxf,"
-    "dv,ivf,amv,nsv,swf,m4v,h264,hevc,av1,obu,mjpeg,yuv4mpegpipe,h263,h261,dirac,vc1,bink,smk,flic,roq,avr,mtv"
-)
 
 
 class DecoderDiedError(Exception):
@@ -42,7 +35,7 @@ class UndecodableError(Exception):
     """A decoder refused a video.
 
     Attributes:
-        reason: `limit` (the message says which) or `damaged`.
+        reason: `limit` (the message says which), `codec` (the message names it) or `damaged`.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -120,9 +113,8 @@ class Decoder:
         environment = {
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             "OPENBLAS_NUM_THREADS": "1",
-            "OPENCV_LOG_LEVEL": "SILENT",
-            "OPENCV_FFMPEG_LOGLEVEL": "-8",
-            "OPENCV_FFMPEG_CAPTURE_OPTIONS": f"protocol_whitelist;file|format_whitelist;{CONTAINERS}",
+            # glibc then overwrites all memory that it hands out: what was not filled never holds another video's frame.
+            "MALLOC_PERTURB_": "85",
         }
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "serving.decoder", json.dumps(orders),

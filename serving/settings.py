@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from actreel.console import LEVEL_VARIABLE
 from actreel.errors import ConfigError
 from actreel.feedback import default_folder
-from actreel.video.limits import VideoLimits
+from actreel.video.info import VideoLimits
 
 PREFIX = "ACTREEL_"
 

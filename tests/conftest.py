@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import psutil
 import pytest
@@ -16,8 +16,10 @@ from hypothesis import settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from actreel import code_digest
 from actreel.config import ClipSpec, TrainParams, load_params
 from actreel.inference.classifier import ClassifierCard, Provenance
+from actreel.video.opencv import cv2
 
 # A busy machine is no reason to fail.
 settings.register_profile("actreel", deadline=None)
@@ -118,6 +120,27 @@ def write_fading_dataset(folder: Path, groups: int = 8, clips: int = 2) -> Path:
                 path = folder / action / f"v_{action}_g{group:02d}_c{clip:02d}.avi"
                 write_video_file(path, fading_frames(rng, action == "Brighten", 10 + group))
     return folder
+
+
+EditCode = Callable[[str, str, str], None]
+
+
+@pytest.fixture
+def edit_code(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[EditCode]:
+    """Lets `code_digest` see an edited copy of `actreel`: `edit_code("video/clips.py", "before", "after")`."""
+    copy = tmp_path_factory.mktemp("edited") / "actreel"
+
+    def edit(file: str, before: str, after: str) -> None:
+        if not copy.exists():
+            shutil.copytree(code_digest.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        text = (copy / file).read_text(encoding="utf-8")
+        assert before in text
+        (copy / file).write_text(text.replace(before, after), encoding="utf-8")
+        monkeypatch.setattr(code_digest, "PACKAGE", copy)
+        code_digest._digest.cache_clear()
+
+    yield edit
+    code_digest._digest.cache_clear()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The documentation against the code: what it names exists, what it lists is complete, and it needs no network."""
 
 import ast
+import difflib
 import os
 import re
 import shlex
@@ -181,8 +182,9 @@ def test_every_message_of_troubleshooting_is_in_the_code() -> None:
         assert max(map(len, parts)) >= 8, f"'{heading}' could be anything"
         pattern = re.compile(".*".join(map(re.escape, parts)), re.DOTALL)
         if not any(pattern.search(text) for text in code):
-            gone.append(heading)
-    assert gone == []
+            near = difflib.get_close_matches(heading, [text for text in code if len(text) < 400], n=1, cutoff=0.0)
+            gone.append(f"{heading}\n    perhaps now: {near[0]}")
+    assert not gone, "\n".join(gone)
 
 
 def test_paths_that_the_pages_name_exist() -> None:

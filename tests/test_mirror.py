@@ -38,7 +38,6 @@ WITHOUT_MIRROR = {
     "pipelines/encode.py": THE_STAGES_RUN,
     "pipelines/evaluate.py": THE_STAGES_RUN,
     "pipelines/extract.py": THE_STAGES_RUN,
-    "pipelines/index.py": THE_STAGES_RUN,
     "pipelines/ingest.py": THE_STAGES_RUN,
     "pipelines/train.py": THE_STAGES_RUN,
     "serving/answers.py": OVER_HTTP + "tests/serving/test_api.py and test_openapi.py",

@@ -3,6 +3,7 @@
     ActreelError          anything the user can fix; stages, command line and service print its message, no traceback
     ├── ConfigError       a setting in params.yaml, `--set` or the environment is unknown or out of range
     ├── VideoError        a file is not a video, contains no frames, or breaks while decoding
+    │   ├── VideoCodecError   a valid video uses a codec that has no decoder here
     │   └── VideoLimitError   a valid video is larger or longer than the caller allows
     ├── DatasetError      a folder, group or split cannot be used for training
     ├── ModelError        weights, labels or clip settings do not belong together
@@ -27,6 +28,21 @@ class ConfigError(ActreelError):
 
 class VideoError(ActreelError):
     """A file cannot be decoded as video."""
+
+
+class VideoCodecError(VideoError):
+    """A video's codec cannot be decoded here.
+
+    Attributes:
+        codec: Its four-character code or name.
+    """
+
+    def __init__(self, codec: str, source: object = "IN") -> None:
+        self.codec = codec
+        super().__init__(
+            f"The codec {codec} of '{source}' cannot be decoded here. "
+            f"Convert the video: ffmpeg -i '{source}' -c:v libx264 -pix_fmt yuv420p OUT.mp4"
+        )
 
 
 class VideoLimitError(VideoError):

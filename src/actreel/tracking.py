@@ -268,7 +268,15 @@ def register(name: str, folder: Path, tags: Mapping[str, str], model_card: Path 
         artifacts={MODEL_FOLDER: str(folder)} | ({MODEL_CARD_FILE: str(model_card)} if model_card else {}),
         code_paths=[str(Path(__file__).parent)],
         pip_requirements=_requirements(
-            "mlflow", "pandas", "matplotlib", "numpy", "onnxruntime", "opencv-python-headless", "pydantic", "pyyaml"
+            "mlflow",
+            "pandas",
+            "matplotlib",
+            "av",
+            "numpy",
+            "onnxruntime",
+            "opencv-python-headless",
+            "pydantic",
+            "pyyaml",
         ),
     )
     version = mlflow.register_model(info.model_uri, name, tags=dict(tags))

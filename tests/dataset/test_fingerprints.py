@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from actreel.dataset.duplicates import near_duplicates
 from actreel.dataset.fingerprints import frame_hash, probe_with_fingerprint
 from actreel.video.decode import probe
+from actreel.video.opencv import cv2
 from tests.conftest import write_video_file
 
 

@@ -10,7 +10,7 @@ from actreel.dataset.records import index_videos
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.errors import DatasetError, VideoError
 from actreel.video.clips import load_clip
-from tests.conftest import write_fading_dataset
+from tests.conftest import EditCode, write_fading_dataset
 
 
 @pytest.fixture
@@ -60,6 +60,22 @@ def test_other_settings_replace_the_store(index: pd.DataFrame, videos: Path, tmp
     assert len(new) == 2
     assert not old & new
     assert StoredClips(clips).take(index["clip"].tolist()[:1]).shape == (1, 8, 40, 32, 3)
+
+
+def test_frames_made_by_other_code_are_extracted_again(
+    index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec, edit_code: EditCode
+) -> None:
+    clips = tmp_path / "clips"
+    extract_clips(index, videos, clips, spec)
+    old = set(clips.glob("*.npy"))
+    edit_code("video/clips.py", "Resizes a decoded frame", "Scales a decoded frame")
+    extract_clips(index, videos, clips, spec)
+    assert set(clips.glob("*.npy")) == old, "words are no code"
+    edit_code("video/clips.py", "cv2.INTER_AREA", "cv2.INTER_CUBIC")
+    extract_clips(index, videos, clips, spec)
+    new = set(clips.glob("*.npy"))
+    assert len(new) == len(old)
+    assert not new & old
 
 
 def test_changed_content_is_extracted_again(index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec) -> None:

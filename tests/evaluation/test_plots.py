@@ -1,10 +1,10 @@
 import io
 
-import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
 from actreel.evaluation import plots
+from actreel.video.opencv import cv2
 
 CLIP = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3)).astype(np.uint8)
 

@@ -19,7 +19,7 @@ from actreel.inference.windows import (
     window_passes,
 )
 from actreel.video.clips import load_clip
-from actreel.video.decode import VideoInfo
+from actreel.video.info import VideoInfo
 from tests.conftest import grey_frames, halve_frame_count, write_video_file
 
 

@@ -1,12 +1,12 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from actreel.errors import ModelError
 from actreel.models import efficientnet_lite
+from actreel.video.opencv import cv2
 
 # Photographs that come with the packages we use, and the ImageNet classes they show.
 PHOTOGRAPHS = {

@@ -47,7 +47,7 @@ def test_a_sound_index_passes_and_leaves_its_reports(index: pd.DataFrame) -> Non
 
 def test_a_failure_stops_the_pipeline_after_the_reports_are_written(index: pd.DataFrame) -> None:
     index.loc[0, "duration_s"] = 3600.0
-    with pytest.raises(DatasetError, match=r"(?s)1 .*failed.*src/actreel/dataset/demo\.py"):
+    with pytest.raises(DatasetError, match=r"(?s)1 .*failed.*src/actreel/dataset/demo"):
         run_on(index)
     assert "jump/g1.avi" in Path("reports/validation/summary.md").read_text(encoding="utf-8")
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import httpx
 import numpy as np
 import psutil
@@ -23,6 +22,7 @@ import pytest
 
 from actreel.config import ClipSpec
 from actreel.inference.classifier import ClassifierCard
+from actreel.video.opencv import cv2
 from tests.conftest import ROOT, children_running, grey_frames, patience, write_model_folder, write_video_file
 
 LABELS = ("dark", "middle", "bright")

@@ -5,19 +5,20 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-import cv2
 import httpx
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from actreel.video.opencv import cv2
 from tests.conftest import grey_frames, patience, write_video_file
 from tests.serving.conftest import MAX_FRAMES, MAX_UPLOAD_BYTES, Server, wait_for
 
@@ -180,10 +181,17 @@ def test_playlists_open_nothing(server: Server, spy: Spy, films: Path) -> None:
 
 def test_a_decoder_opens_no_address_even_if_it_is_asked_to(server: Server, spy: Spy) -> None:
     address = f"http://127.0.0.1:{spy.port}/film.avi"
-    ask = f"import cv2; print(cv2.VideoCapture({address!r}, cv2.CAP_FFMPEG).isOpened())"
+    ask = textwrap.dedent(f"""
+        import av
+        from actreel.video.container import OPTIONS
+        try:
+            av.open({address!r}, options=OPTIONS)
+        except (ValueError, OSError):
+            print("refused")
+    """)
     decoder = server.only_decoder()
     told = subprocess.run([sys.executable, "-c", ask], env=decoder.environ(), capture_output=True, text=True)
-    assert told.stdout == "False\n"
+    assert told.stdout == "refused\n"
     assert spy.calls == []
 
 

@@ -10,12 +10,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import cv2
 import httpx
 import numpy as np
 import psutil
 import pytest
 
+from actreel.video.opencv import cv2
 from serving.answers import RefusalError
 from serving.jobs import JobStore
 from serving.scratch import Scratch

@@ -13,7 +13,7 @@ from actreel.models import build_encoder
 from actreel.training import features
 from actreel.training.features import StoredFeatures, encode_clips, open_inputs
 from actreel.training.train import complete, fitted_part, predict, train
-from tests.conftest import train_params, write_fading_dataset
+from tests.conftest import EditCode, train_params, write_fading_dataset
 
 SPEC = ClipSpec(num_frames=3, height=32, width=48, sampling="uniform")
 FROZEN = ModelParams(
@@ -100,6 +100,33 @@ def test_a_complete_store_needs_no_encoder(
     encode(index, clips, folder / "features")
     with pytest.raises(TypeError):  # other settings do
         encode(index, clips, folder / "others", mirror=False)
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("models/encoders.py", "1 / 128", "1 / 127"),
+        ("training/features.py", "intra_op_num_threads = 1", "intra_op_num_threads = 2"),
+    ],
+)
+def test_features_made_by_other_code_are_encoded_again(
+    stored: StoredFeatures, clips: StoredClips, index: pd.DataFrame, folder: Path, monkeypatch: pytest.MonkeyPatch,
+    edit_code: EditCode, file: str, before: str, after: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(features, "_session", None)
+    edit_code(file, before, after)
+    with pytest.raises(TypeError):
+        encode(index, clips, folder / "features")
+
+
+def test_features_of_frames_made_by_other_code_are_encoded_again(
+    stored: StoredFeatures, index: pd.DataFrame, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "_session", None)
+    frames = StoredClips(folder / "clips")
+    frames.made_with = frames.made_with | {"code": "other"}
+    with pytest.raises(TypeError):
+        encode(index, frames, folder / "features")
 
 
 @pytest.mark.parametrize("changes", [{"encoder": "small_cnn"}, {"encoder": "pixels"}, {"weights": "none"}])

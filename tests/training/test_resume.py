@@ -12,7 +12,7 @@ from actreel.dataset.store import write_store
 from actreel.training.features import StoredFeatures
 from actreel.training.resume import resume_folder
 from actreel.training.train import train
-from tests.conftest import train_params
+from tests.conftest import EditCode, train_params
 
 SPEC = ClipSpec(num_frames=4, height=8, width=8, sampling="uniform")
 MODEL = ModelParams(
@@ -83,7 +83,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(features: StoredFeatures, 
     assert len(list((tmp_path / "epochs").iterdir())) == last
 
 
-def test_another_training_starts_over(features: StoredFeatures, tmp_path: Path) -> None:
+def test_another_training_starts_over(features: StoredFeatures, tmp_path: Path, edit_code: EditCode) -> None:
     def folder(**changes: Any) -> Path:
         given = {"model_params": MODEL, "params": params_of(), "store": features, "index": INDEX} | changes
         return resume_folder(tmp_path / "training", **given)
@@ -99,3 +99,6 @@ def test_another_training_starts_over(features: StoredFeatures, tmp_path: Path) 
     for change in others:
         (folder() / "fit.npz").write_bytes(b"")
         assert not (folder(**change) / "fit.npz").exists(), change
+    (folder() / "fit.npz").write_bytes(b"")
+    edit_code("training/augment.py", "0.0, 255.0", "0.0, 254.0")
+    assert not (folder() / "fit.npz").exists()

@@ -1,11 +1,12 @@
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from actreel.errors import VideoError, VideoLimitError
 from actreel.video.decode import decode_passes, probe, sample_frames
+from actreel.video.info import VideoLimits
+from actreel.video.opencv import cv2
 from tests.conftest import grey_frames, write_video_file
 
 
@@ -101,7 +102,7 @@ def test_decoding_stops_at_the_most_frames_that_are_allowed(video: Path) -> None
     def decode(max_frames: int) -> int:
         return sum(
             len(list(attempt.frames(np.array([0]), lambda frame: frame)))
-            for attempt in decode_passes(video, max_frames)
+            for attempt in decode_passes(video, VideoLimits(10**9, max_frames, 1e9))
         )
 
     assert decode(30) == 1

@@ -14,7 +14,7 @@ from actreel.cli.options import Commands, add_command, add_model
 from actreel.errors import FetchError, VideoError
 from actreel.inference.classifier import ActionClassifier, Scored
 from actreel.inference.recognition import Recognition
-from actreel.video.decode import VideoInfo
+from actreel.video.info import VideoInfo
 from actreel.youtube.fetch import FetchLimits, fetch
 
 BAR_WIDTH = 24

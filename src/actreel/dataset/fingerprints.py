@@ -9,12 +9,13 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from actreel.video.clips import middle_frames
-from actreel.video.decode import VideoInfo, sample_frames
+from actreel.video.decode import sample_frames
+from actreel.video.info import VideoInfo
+from actreel.video.opencv import cv2
 
 FRAMES = 3
 

@@ -21,7 +21,7 @@ from actreel.dataset.fingerprints import probe_with_fingerprint
 from actreel.dataset.groups import groups_of
 from actreel.dataset.parallel import map_on_cores
 from actreel.errors import MOST_NAMED, DatasetError, VideoError
-from actreel.video.decode import VideoInfo
+from actreel.video.info import VideoInfo
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 

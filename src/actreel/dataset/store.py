@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from actreel.atomic import written_aside
+from actreel.code_digest import code_digest
 from actreel.config import ClipSpec
 from actreel.dataset.parallel import map_on_cores
 from actreel.errors import DatasetError
@@ -49,7 +50,9 @@ def extract_clips(index: pd.DataFrame, videos: Path, target: Path, spec: ClipSpe
     def load(clips: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
         return map_on_cores(partial(load_clip, spec=spec), [videos / clip for clip in clips], label="extract")
 
-    write_store(index, target, {"clip": spec.model_dump()}, load)
+    # The room `video` decodes and resizes frames, with PyAV and OpenCV.
+    code = code_digest("video", packages=("av", "opencv-python-headless"))
+    write_store(index, target, {"clip": spec.model_dump(), "code": code}, load)
 
 
 def write_store(

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +21,7 @@ from actreel.errors import ModelError
 from actreel.inference.model_folder import KERAS_FILE, ModelFolder
 from actreel.models import PROBABILITIES
 from actreel.quiet_keras import keras, tf
+from actreel.video.opencv import cv2
 
 ATTENTION = "attention"
 FINEST = 4

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from actreel.config import ClipSpec
 from actreel.inference.segments import Segment, segments_of
 from actreel.inference.windows import WindowPlan, in_batches, window_passes
-from actreel.video.decode import VideoInfo
+from actreel.video.info import VideoInfo
 
 Encode = Callable[[NDArray[np.uint8]], NDArray[Any]]
 """The part of the model that sees one frame: uint8 (n, H, W, 3) to an array of n rows."""

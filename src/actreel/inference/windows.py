@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from actreel.config import ClipSpec
 from actreel.video.clips import fit_frame, middle_frames
-from actreel.video.decode import Pass, VideoInfo, decode_passes
-from actreel.video.limits import VideoLimits
+from actreel.video.decode import Pass, decode_passes
+from actreel.video.info import VideoInfo, VideoLimits
 
 LONGEST_SINGLE = 1.5
 """A video shorter than this many training clips is a single clip: training saw clips of such lengths whole."""
@@ -129,15 +129,13 @@ def window_passes(
         limits: Limits on the video; None for none.
 
     Yields:
-        One pass, or two where the container states a wrong number of frames: the last one counts.
+        One pass, or two where the container's claims are wrong: the last one counts.
 
     Raises:
         VideoError: The file is missing, is no video, or no frame of it decodes.
         VideoLimitError: The video is beyond the limits.
     """
-    for decoding in decode_passes(path, *([limits.max_frames] if limits else [])):
-        if limits is not None:
-            limits.check(decoding.info)
+    for decoding in decode_passes(path, limits):
         yield WindowPass(decoding, spec, clip_duration_s)
 
 

@@ -19,6 +19,7 @@ import onnxruntime
 import pandas as pd
 from numpy.typing import NDArray
 
+from actreel.code_digest import code_digest
 from actreel.config import IMAGENET, NO_WEIGHTS, PRETRAINED_ENCODERS, ClipSpec
 from actreel.dataset.parallel import num_cores
 from actreel.dataset.store import Store, StoredClips, write_store
@@ -26,9 +27,6 @@ from actreel.errors import ModelError
 from actreel.progress import Progress
 
 log = logging.getLogger(__name__)
-
-REVISION = 1
-"""To be raised when an encoder gives other features for the same frames."""
 
 _PILOT_CLIPS = 8
 """Clips a core after which the time for all of them is told."""
@@ -53,7 +51,7 @@ def encode_clips(
         ModelError: The encoder's weights cannot be had.
     """
     if encoder not in PRETRAINED_ENCODERS or weights == NO_WEIGHTS:
-        write_store(index.iloc[:0], target, {"clip": clips.spec.model_dump(), "encoder": None}, lambda _: iter(()))
+        write_store(index.iloc[:0], target, {**clips.made_with, "encoder": None}, lambda _: iter(()))
         return
 
     def encode(names: Sequence[str]) -> Iterator[NDArray[np.float32]]:
@@ -61,11 +59,11 @@ def encode_clips(
         return _encode_on_cores(session, clips, names, mirror)
 
     made_with = {
-        "clip": clips.spec.model_dump(),
+        **clips.made_with,
         "encoder": encoder,
         "weights": weights if weights == IMAGENET else _digest(Path(weights)),
         "mirror": mirror,
-        "revision": REVISION,
+        "encoder_code": code_digest("models", "training/features.py", packages=("keras",)),
     }
     write_store(index, target, made_with, encode)
 

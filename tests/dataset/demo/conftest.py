@@ -3,12 +3,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from actreel.dataset.demo import render_demo
+from actreel.video.opencv import cv2
 
 GROUPS = 3
 

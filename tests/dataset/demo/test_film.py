@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -8,6 +7,7 @@ from numpy.typing import NDArray
 from actreel.dataset.demo.film import draw_frames
 from actreel.dataset.demo.motions import MOTIONS, ORDERED_PAIRS
 from actreel.dataset.demo.performers import draw_group
+from actreel.video.opencv import cv2
 
 
 @pytest.mark.parametrize(("first", "second"), ORDERED_PAIRS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 
 from actreel.dataset.demo.motions import Motion, play
@@ -20,6 +19,7 @@ from actreel.dataset.demo.performers import (
     Group,
     Image,
 )
+from actreel.video.opencv import cv2
 
 
 def _limbs(side: str, shade: float) -> tuple[tuple[str, str, float, str, float], ...]:

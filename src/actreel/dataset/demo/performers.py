@@ -5,9 +5,10 @@ from __future__ import annotations
 import colorsys
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from actreel.video.opencv import cv2
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from actreel.atomic import written_aside
@@ -17,6 +16,7 @@ from actreel.dataset.demo.performers import FRAME_SIZE, draw_group
 from actreel.dataset.parallel import map_on_cores
 from actreel.dataset.records import UNKNOWN
 from actreel.errors import DatasetError
+from actreel.video.opencv import cv2
 
 
 class Take(NamedTuple):

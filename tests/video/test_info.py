@@ -4,7 +4,7 @@ import pytest
 
 from actreel.errors import VideoLimitError
 from actreel.inference.windows import window_passes
-from actreel.video.limits import VideoLimits
+from actreel.video.info import VideoLimits
 from tests.inference.test_windows import spec_of
 
 NO_LIMITS = VideoLimits(max_pixels=10**9, max_frames=10**9, max_duration_s=1e9)

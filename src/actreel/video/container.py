@@ -1,0 +1,265 @@
+"""Video files as PyAV reads them: the only file that opens videos.
+
+PyAV rather than OpenCV: from 4.13 on, OpenCV's `retrieve()` reports success for interlaced frames and leaves its buffer
+as it was, which may still hold another video's frame.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import av.container
+import av.error
+import av.filter
+import av.logging
+import numpy as np
+from av.stream import Disposition
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from actreel.errors import VideoCodecError, VideoError
+from actreel.video.info import VideoInfo
+
+# FFmpeg's complaints about a broken file would go straight to the terminal; our own error names the file.
+av.logging.set_level(av.logging.PANIC)
+
+FPS_TOLERANCE = 0.05
+"""How far the stated frame rate may be from the frame times, as a share of it."""
+
+HIGHEST_MEAN_FPS = 1000
+"""Frames a second above which FFmpeg's mean rate is taken for an error: DV's comes out as 60000."""
+
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,vob,flv,live_flv,asf,ogg,gif,apng,nut,rm,wtv,mxf,"
+    "dv,ivf,amv,nsv,swf,m4v,h264,hevc,av1,obu,mjpeg,yuv4mpegpipe,h263,h261,dirac,vc1,bink,smk,flic,roq,avr,mtv"
+)
+"""FFmpeg's demuxers of self-contained videos.
+
+Playlists (HLS, DASH, concat, SDP) are missing on purpose: they make FFmpeg open any file or address that they name.
+Still pictures and sound are missing too: they are no videos.
+"""
+
+OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+
+PICTURE_BRANDS = frozenset({"avif", "heic", "heix", "mif1"})
+"""Brands of still pictures in MP4's container."""
+
+PICTURE_FORMATS = frozenset({"gif", "apng"})
+"""Formats whose files are still pictures if they hold one frame."""
+
+MOST_ERRORS = 4096
+"""Packets that may fail to decode before the rest of the file is taken for lost, as in OpenCV."""
+
+
+class Video:
+    """An open video file, read once from start to end.
+
+    Attributes:
+        num_decoded: Frames decoded so far.
+    """
+
+    def __init__(self, path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> None:
+        self.num_decoded = 0
+        self._path = path
+        self._container = container
+        self._stream = stream
+        self._last_ms = 0.0
+        self._turned = False
+        self._to_rgb = VideoReformatter()
+        self._as_progressive: tuple[tuple[int, int, str], av.filter.Graph] | None = None
+
+    @property
+    def header_frames(self) -> int:
+        """Frames that the container claims; where it states none, its duration times the frame rate."""
+        duration_s = (self._container.duration or 0) / av.time_base
+        if duration_s <= 0 and self._stream.duration and self._stream.time_base:
+            duration_s = float(self._stream.duration * self._stream.time_base)
+        return max(0, self._stream.frames or int(duration_s * self._stated_fps + 0.5))
+
+    @property
+    def _stated_fps(self) -> float:
+        mean, guess = (float(rate or 0) for rate in (self._stream.average_rate, self._stream.guessed_rate))
+        return mean if 0 < mean <= HIGHEST_MEAN_FPS else guess
+
+    def frames(self) -> Iterator[av.VideoFrame]:
+        """All frames in order; where the file is damaged, those that decode."""
+        for frame in self._decoded():
+            self.num_decoded += 1
+            self._last_ms = self._shown_ms(frame) or self._last_ms
+            self._turned = abs(frame.rotation) % 180 == 90
+            yield frame
+
+    def read_packets(self) -> int:
+        """Reads to the file's end without decoding; returns the number of packets."""
+        num_packets = 0
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size:
+                    num_packets += 1
+                    self._last_ms = max(self._last_ms, self._shown_ms(packet) or 0.0)
+        except av.error.FFmpegError:  # the file is cut off
+            pass
+        return num_packets
+
+    def _shown_ms(self, timed: av.VideoFrame | av.Packet[av.VideoStream]) -> float | None:
+        if timed.pts is None or timed.time_base is None:
+            return None
+        return (timed.pts - (self._stream.start_time or 0)) * float(timed.time_base) * 1000
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        errors = 0
+        packets = self._container.demux(self._stream)
+        while errors < MOST_ERRORS:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.error.FFmpegError:  # the file is cut off: the decoder may still hold frames
+                packet = None
+            try:
+                yield from self._stream.codec_context.decode(packet)
+            except av.error.FFmpegError:
+                errors += 1
+            if packet is None:
+                return
+
+    def to_rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """Converts a decoded frame to uint8 (H, W, 3), RGB, rotation applied.
+
+        Raises:
+            VideoError: FFmpeg did not convert it. What is in the memory then may be another video's frame.
+        """
+        try:
+            # swscale would convert the two fields of interlaced frames separately; ffmpeg itself does not.
+            whole = self._progressive(frame) if frame.interlaced_frame else frame
+            rgb = self._to_rgb.reformat(whole, format="rgb24", interpolation=Interpolation.BICUBIC, threads=1)
+        except (av.error.FFmpegError, ValueError) as error:
+            raise _unconverted(self._path, frame, str(error)) from error
+        if (rgb.format.name, rgb.width, rgb.height) != ("rgb24", frame.width, frame.height):
+            raise _unconverted(self._path, frame, f"it gave {rgb.format.name}, {rgb.width}x{rgb.height}")
+        pixels = np.asarray(rgb.to_ndarray(), dtype=np.uint8)
+        return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90)) if frame.rotation else pixels
+
+    def _progressive(self, frame: av.VideoFrame) -> av.VideoFrame:
+        key = (frame.width, frame.height, frame.format.name)
+        if self._as_progressive is None or self._as_progressive[0] != key:
+            graph = av.filter.Graph()
+            graph.threads = 1
+            source = graph.add_buffer(
+                template=self._stream, width=frame.width, height=frame.height, format=frame.format
+            )
+            flag, sink = graph.add("setparams", "field_mode=prog"), graph.add("buffersink")
+            source.link_to(flag)
+            flag.link_to(sink)
+            graph.configure()
+            self._as_progressive = key, graph
+        graph = self._as_progressive[1]
+        graph.push(frame)
+        return graph.vpull()
+
+    def describe(self, num_frames: int) -> VideoInfo:
+        """What the video holds, if it holds `num_frames` frames.
+
+        Raises:
+            VideoError: No frame decodes, or the frame rate is unknown.
+        """
+        fps = self._stated_fps
+        if self._last_ms > 0 and num_frames > 1:
+            mean = (num_frames - 1) * 1000 / self._last_ms
+            # FFmpeg guesses the rate from the first frames where a file states none (webcams, telephones, browsers).
+            if abs(mean - fps) > FPS_TOLERANCE * fps:
+                fps = mean
+        if num_frames == 1 and self.num_decoded == 1 and self._container.format.name in PICTURE_FORMATS:
+            raise _no_video(self._path)
+        if num_frames == 0:
+            raise VideoError(
+                f"A video must hold at least 1 frame that decodes. Received: 0 in '{self._path}'. Replace or remove it."
+            )
+        if not 0 < fps < float("inf"):
+            raise VideoError(
+                f"A video must state its frame rate. Received: {fps} in '{self._path}'. "
+                "Re-encode it: ffmpeg -i IN -r 25 OUT.mp4"
+            )
+        context = self._stream.codec_context
+        sides = (context.height, context.width) if self._turned else (context.width, context.height)
+        tag = context.codec_tag.strip("\0 ")
+        return VideoInfo(
+            fps=fps,
+            num_frames=num_frames,
+            header_frames=self.header_frames,
+            width=sides[0],
+            height=sides[1],
+            duration_s=num_frames / fps,
+            codec=tag if tag.isprintable() and len(tag) == 4 else context.name,
+        )
+
+
+def _codec_name(container: av.container.InputContainer) -> str:
+    """The name or four-character code of a codec that has no decoder, which PyAV gives in this text only."""
+    av.logging.set_level(av.logging.INFO)
+    try:
+        text = str(container.dumps_format())  # type: ignore[attr-defined]  # missing in PyAV's stubs
+    finally:
+        av.logging.set_level(av.logging.PANIC)
+    found = re.search(r"Video: (\w+)(?:[^,/]*\((\w{4}) / )?", text)
+    if found is None:
+        return "unknown"
+    return found[1] if found[1] not in ("none", "unknown") else found[2] or "unknown"
+
+
+def _no_video(path: Path) -> VideoError:
+    return VideoError(
+        f"A clip must be a video. Received: '{path}', which holds only sound or a still picture. Replace or remove it."
+    )
+
+
+def _unconverted(path: Path, frame: av.VideoFrame, reason: str) -> VideoError:
+    scan = "interlaced" if frame.interlaced_frame else "progressive"
+    return VideoError(
+        f"FFmpeg must convert each frame to RGB. Received: {frame.format.name}, {frame.width}x{frame.height}, {scan}, "
+        f"from '{path}', which it did not convert: {reason}. "
+        "Convert the video: ffmpeg -i IN -vf yadif -c:v libx264 -pix_fmt yuv420p OUT.mp4"
+    )
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Video]:
+    """Opens a video file for one pass.
+
+    Raises:
+        VideoError: The file is missing, damaged or no video.
+        VideoCodecError: There is no decoder for it here.
+    """
+    if not path.is_file():
+        raise VideoError(f"A video must be a file. Received: '{path}'")
+    try:
+        # "file:", because FFmpeg would take the name "concat:x" or "http:x" for a protocol.
+        container = av.open(f"file:{path.absolute()}", options=OPTIONS, metadata_errors="replace")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise VideoError(
+            f"A clip must be a video that FFmpeg can read. Received: '{path}', which is damaged or no video. "
+            "Replace or remove it."
+        ) from error
+    with container:
+        yield Video(path, container, _video_stream(path, container))
+
+
+def _video_stream(path: Path, container: av.container.InputContainer) -> av.VideoStream:
+    """The first stream of moving pictures.
+
+    Raises:
+        VideoError: There is none: sound, maybe with a cover, or a still picture.
+        VideoCodecError: FFmpeg, as it is built here, has no decoder for it.
+    """
+    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not streams or container.metadata.get("major_brand", "").strip() in PICTURE_BRANDS:
+        raise _no_video(path)
+    stream = streams[0]
+    if stream.codec_context is None:
+        raise VideoCodecError(_codec_name(container), path)
+    stream.codec_context.thread_count = 1
+    return stream

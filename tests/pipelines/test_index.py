@@ -1,0 +1,50 @@
+"""The stage index on real clips, one of them broken."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+
+from actreel.dataset.records import read_index
+from pipelines import index
+from tests.conftest import ROOT
+
+BROKEN = "Darken/v_Darken_g03_c01.avi"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, fading_dataset: Path) -> Path:
+    """A folder in which the stage ran."""
+    root = tmp_path_factory.mktemp("index")
+    shutil.copy(ROOT / "params.yaml", root)
+    shutil.copytree(fading_dataset, root / "artifacts/videos")
+    (root / "artifacts/videos" / BROKEN).write_bytes(b"no video")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        index.main()
+    return root
+
+
+def test_every_clip_has_a_row_with_its_group_and_split(project: Path) -> None:
+    rows = read_index(project / "artifacts/index.parquet").set_index("clip")
+    assert len(rows) == 32
+    assert rows.index.tolist() == sorted(rows.index)
+    assert rows.loc["Brighten/v_Brighten_g05_c02.avi", "group"] == "g05"
+    assert rows.loc[BROKEN, "split"] == "unreadable"
+    splits = rows.drop(BROKEN).groupby("group")["split"].nunique()
+    assert (splits == 1).all()
+    assert set(rows["split"]) == {"train", "val", "test", "unreadable"}
+
+
+def test_the_tables_count_readable_clips(project: Path) -> None:
+    actions = pd.read_csv(project / "reports/dataset/actions.csv").set_index("action")
+    assert actions["clips"].to_dict() == {"Brighten": 16, "Darken": 15}
+    groups = pd.read_csv(project / "reports/dataset/groups.csv").set_index("group")
+    assert groups.loc["g03", ["Brighten", "Darken"]].tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("name", ["durations.png", "samples.png"])
+def test_the_plots_are_pictures(project: Path, name: str) -> None:
+    assert imread(project / "reports/dataset" / name).std() > 0

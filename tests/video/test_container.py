@@ -1,0 +1,167 @@
+"""Files of every kind: decoded as ffmpeg decodes them, or refused with the reason."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import av
+import numpy as np
+import pytest
+from av.video.reformatter import ColorTrc, VideoReformatter
+from numpy.typing import NDArray
+
+from actreel.errors import VideoCodecError, VideoError
+from actreel.video.container import opened
+from actreel.video.decode import probe, sample_frames
+from actreel.video.opencv import cv2
+from tests.conftest import ROOT, grey_frames, write_video_file
+from tests.films import FILMS, NUM_FRAMES, dv_pictures, encode, pictures, with_codec, with_duration, write_song
+
+
+def decode(path: Path) -> NDArray[np.uint8]:
+    return sample_frames(path, np.arange, lambda frame: frame)[0]
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_every_kind_gives_the_pictures_that_went_in(tmp_path: Path, name: str) -> None:
+    frames = decode(FILMS[name](tmp_path / name, 0))
+    expected = dv_pictures(NUM_FRAMES) if name == "dv.dv" else pictures(NUM_FRAMES, *frames.shape[1:3])
+    assert frames.shape == (NUM_FRAMES, *expected[0].shape)
+    # Compressed, and with colours at half the resolution: nearer to its own picture than to the next.
+    apart = [[np.abs(frame.astype(int) - other).mean() for other in expected] for frame in frames[:: NUM_FRAMES - 1]]
+    assert np.argmin(apart, axis=1).tolist() == [0, NUM_FRAMES - 1]
+    assert min(apart[0][0], apart[1][-1]) < 16
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is the second witness; CI installs it")
+@pytest.mark.parametrize("name", FILMS)
+def test_frames_are_ffmpeg_s(tmp_path: Path, name: str) -> None:
+    path = FILMS[name](tmp_path / name, 0)
+    command = ["ffmpeg", "-v", "error", "-i", path, "-vsync", "0", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    raw = subprocess.run(command, capture_output=True, check=True).stdout
+    frames = decode(path)
+    expected = np.frombuffer(raw, dtype=np.uint8).reshape(-1, *frames.shape[1:])
+    assert len(frames) == len(expected)
+    assert np.abs(frames.astype(np.int16) - expected).mean(axis=(1, 2, 3)).max() <= 2
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_frames_of_two_videos_never_mix(tmp_path: Path, name: str) -> None:
+    """The second visitor's frames are the same whoever came before: nothing is left of the first's."""
+    first, second = (FILMS[name](tmp_path / f"{seed}_{name}", seed) for seed in (1, 2))
+    alone = decode(second)
+    for _ in range(3):
+        others = decode(first)
+        del others  # its memory is free for the next
+        np.testing.assert_array_equal(decode(second), alone)
+
+
+def with_reformatter(video: Path, reformat: Callable[..., object]) -> None:
+    """Decodes a frame where FFmpeg's converter is replaced by a double."""
+    with opened(video) as film:
+        film._to_rgb = SimpleNamespace(reformat=reformat)  # type: ignore[assignment]
+        for frame in film.frames():
+            film.to_rgb(frame)
+
+
+def test_a_frame_that_was_not_converted_is_never_returned(tmp_path: Path) -> None:
+    path = FILMS["interlaced_mpeg4.avi"](tmp_path / "film.avi", 0)
+
+    def refuse(frame: av.VideoFrame, **settings: object) -> None:
+        raise ValueError("Cannot convert interlaced to progressive frames")
+
+    with pytest.raises(VideoError, match=r"yuv420p, 320x240, interlaced, .*film\.avi.* Cannot convert .* ffmpeg -i"):
+        with_reformatter(path, refuse)
+    with pytest.raises(VideoError, match=r"did not convert: it gave yuv420p, 320x240"):
+        with_reformatter(path, lambda frame, **settings: frame)
+    with pytest.raises(VideoError, match=r"did not convert: it gave rgb24, 32x24"):
+        with_reformatter(path, lambda frame, **settings: av.VideoFrame(32, 24, "rgb24"))
+
+
+def test_pyav_raises_where_ffmpeg_converts_nothing() -> None:
+    """What `to_rgb` relies on. If this fails after an upgrade of PyAV, frames may come back unfilled."""
+    frame = av.VideoFrame(64, 48, "yuv420p")
+    with pytest.raises((ValueError, av.error.FFmpegError)):
+        VideoReformatter().reformat(frame, format="rgb24", dst_color_trc=3)  # reserved: swscale knows no such one
+    assert ColorTrc.BT709 != 3
+
+
+def png() -> bytes:
+    return bytes(cv2.imencode(".png", np.full((64, 64, 3), 90, dtype=np.uint8))[1].tobytes())
+
+
+@pytest.mark.parametrize("name", ["song.mp3", "song.m4a", "still.png", "still.jpg", "still.gif", "still.webp"])
+def test_sound_and_still_pictures_are_no_videos(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "still.gif":
+        encode(path, pictures(1), "gif", pixels="rgb8")
+    elif name.startswith("still"):
+        cv2.imwrite(str(path), np.full((64, 64, 3), 90, dtype=np.uint8))
+    else:
+        write_song(path, "libmp3lame" if name.endswith("mp3") else "aac", png())
+    with pytest.raises(VideoError, match=rf"must be a video.*{name}.*Replace or remove it"):
+        probe(path)
+
+
+def test_an_animation_is_a_video(tmp_path: Path) -> None:
+    assert probe(encode(tmp_path / "film.gif", pictures(5), "gif", pixels="rgb8", rate=10)).num_frames == 5
+
+
+def test_a_playlist_opens_no_other_file(tmp_path: Path) -> None:
+    film = write_video_file(tmp_path / "film.avi", grey_frames([10, 20]))
+    (tmp_path / "list.m3u8").write_text(f"#EXTM3U\n#EXTINF:1,\n{film}\n#EXT-X-ENDLIST\n")
+    (tmp_path / "list.txt").write_text(f"ffconcat version 1.0\nfile '{film}'\n")
+    for name in ("list.m3u8", "list.txt"):
+        with pytest.raises(VideoError, match=name):
+            probe(tmp_path / name)
+
+
+def test_a_codec_without_a_decoder_is_named(tmp_path: Path) -> None:
+    path = with_codec(FILMS["h264.mp4"](tmp_path / "film.mp4", 0), b"avc1\0", b"zzzz\0")
+    with pytest.raises(VideoCodecError, match=r"codec zzzz of .*film\.mp4.* cannot be decoded here.*ffmpeg -i"):
+        probe(path)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS allows no such name")
+def test_a_name_that_is_no_utf8_is_a_name(tmp_path: Path) -> None:
+    film = write_video_file(tmp_path / "film.avi", grey_frames([10, 20]))
+    odd = tmp_path / "caf\udce9.avi"
+    film.rename(odd)
+    assert probe(odd).num_frames == 2
+
+
+def test_frames_and_times_that_decode_count_not_the_claimed_duration(tmp_path: Path) -> None:
+    film = with_duration(FILMS["h264.mp4"](tmp_path / "film.mp4", 0), 3000)
+    info = probe(film)
+    assert (info.num_frames, round(info.fps), round(info.duration_s, 2)) == (NUM_FRAMES, 25, 0.48)
+
+
+def test_only_one_module_imports_opencv() -> None:
+    """Its log level must be set before anyone loads it."""
+    folders = ("src", "serving", "pipelines", "tests", "benchmarks")
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
+    words = ("import " + "cv2", "from " + "cv2")
+    lines = {file: file.read_text(encoding="utf-8").splitlines() for file in files}
+    importers = [file for file in files if any(line.strip().startswith(words) for line in lines[file])]
+    assert importers == [ROOT / "src" / "actreel" / "video" / "opencv.py"]
+
+
+@pytest.mark.parametrize("first", ["actreel.cli", "serving.decoder", "serving.recognition", "tests.conftest"])
+def test_nothing_but_our_own_words_is_on_the_terminal(first: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.avi").write_bytes(b"RIFF" + bytes(2000))
+    code = (
+        f"import {first}\nfrom actreel.video.opencv import cv2\nfrom actreel.video.decode import probe\n"
+        f"cv2.VideoCapture('{tmp_path}/none_%d.avi')\n"
+        f"try: probe(__import__('pathlib').Path('{tmp_path}/broken.avi'))\nexcept Exception: pass\n"
+    )
+    # This process has set it, and a child would inherit it.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENCV_")}
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert said.stderr == ""
