@@ -3,7 +3,7 @@
     ActreelError          anything the user can fix; stages, command line and service print its message, no traceback
     ├── ConfigError       a setting in params.yaml, `--set` or the environment is unknown or out of range
     ├── VideoError        a file is not a video, contains no frames, or breaks while decoding
-    │   ├── VideoCodecError   a valid video uses a codec that has no decoder here
+    │   ├── VideoCodecError   a valid video needs a decoder that is missing here
     │   └── VideoLimitError   a valid video is larger or longer than the caller allows
     ├── DatasetError      a folder, group or split cannot be used for training
     ├── ModelError        weights, labels or clip settings do not belong together

@@ -1,4 +1,4 @@
-"""A decoder process: `python -m serving.decoder SETTINGS`, the only place where visitors' videos are opened.
+"""A decoder process: `python -m serving.sandbox.decoder SETTINGS`, the only place where visitors' videos are opened.
 
 It reads requests from stdin, one line of JSON each, and writes messages to stdout: a line of JSON, followed by as many
 raw bytes as its `bytes` says. It holds no secrets, may be killed at any time, and limits its own memory, processor

@@ -1,7 +1,7 @@
-"""How a worker ends: at once when the service stops, and unnoticed when another takes its place.
+"""How a worker ends: at once when the service stops, and after draining when a new worker replaces it.
 
-BentoML's supervisor, on SIGHUP, starts new workers and tells the old ones to end in the same moment. For the seconds
-until a new one is ready nobody would answer, and calls on connections that were kept open would be lost.
+On SIGHUP, BentoML's supervisor starts new workers and sends SIGTERM to the old ones at the same time. If they ended at
+once, no worker would answer until a new one is ready, and requests on kept-alive connections would be lost.
 """
 
 from __future__ import annotations
@@ -15,21 +15,19 @@ from types import FrameType
 
 import psutil
 
-from serving.scratch import Scratch
-
-WORKER = "_bentoml_impl.worker.service"
-"""What BentoML's workers run, as `python -m`."""
+from serving.bentoml_internals import is_worker
+from serving.workers.scratch import Scratch
 
 LONGEST_START_S = 30.0
 POLL_S = 0.1
 
 
 class Leaving:
-    """What becomes of SIGTERM.
+    """Handles SIGTERM.
 
     Attributes:
-        begun: A new worker is to take this one's place: no connection is to be kept open.
-        hurry: Told to end a second time: nothing is to be waited for any more.
+        begun: A new worker is replacing this one, so connections are closed after each answer.
+        hurry: Set by a second SIGTERM: end without waiting for jobs.
     """
 
     def __init__(self, scratch: Scratch) -> None:
@@ -39,7 +37,7 @@ class Leaving:
         self._waiting: asyncio.Task[None] | None = None
 
     def listen(self) -> None:
-        """Comes between SIGTERM and the server that handles it; to be called while the server's loop runs."""
+        """Handles SIGTERM before the server does; call it on the server's running event loop."""
         ending = signal.getsignal(signal.SIGTERM)
         if threading.current_thread() is not threading.main_thread() or not callable(ending):
             return
@@ -48,7 +46,7 @@ class Leaving:
         async def end(number: int) -> None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LONGEST_START_S):
-                    while await asyncio.to_thread(self._someone_starts):
+                    while await asyncio.to_thread(self._replacement_starts):
                         await asyncio.sleep(POLL_S)
             ending(number, None)
 
@@ -56,7 +54,7 @@ class Leaving:
             if self.begun:
                 self.hurry.set()
                 ending(number, None)
-            elif self._someone_starts():
+            elif self._replacement_starts():
                 self.begun = True
                 self._waiting = asyncio.create_task(end(number))
             else:
@@ -67,14 +65,16 @@ class Leaving:
 
         signal.signal(signal.SIGTERM, handle)
 
-    def _someone_starts(self) -> bool:
-        """Whether the supervisor has a younger worker than this one that is not ready yet."""
+    def _replacement_starts(self) -> bool:
+        """Whether the supervisor has started a younger worker that is not ready yet."""
         mine = psutil.Process()
+        if not is_worker(mine):
+            return False
         ready = self._scratch.ready_workers()
         with suppress(psutil.Error):
             for other in psutil.Process(os.getppid()).children():
                 with suppress(psutil.Error):
                     younger = other.create_time() > mine.create_time()
-                    if younger and other.pid not in ready and {WORKER} <= {*other.cmdline()} & {*mine.cmdline()}:
+                    if younger and other.pid not in ready and is_worker(other):
                         return True
         return False

@@ -1,14 +1,15 @@
-"""Scratch space: a folder a worker, owned by whoever holds its lock, so that what a crash left behind is known."""
+"""Scratch space: one locked folder per worker. A folder without a lock is what a crash left behind."""
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from actreel.errors import ConfigError
@@ -19,53 +20,59 @@ LOCK_FILE = "lock"
 class Scratch:
     """A worker's own folder below the state folder.
 
-    The kernel lets go of the lock when the process ends, however it ends.
+    The kernel releases the lock when the process ends, however it ends.
 
     Attributes:
-        owner: The worker's name, never used twice.
-        folder: Its folder.
+        owner: The worker's id, never used twice.
+        folder: The worker's folder.
         jobs: The folder of all workers' job folders.
+        news: The folder of all workers' pipes for news of jobs.
     """
 
     def __init__(self, state_dir: Path) -> None:
         make_private(state_dir)
         self._workers = state_dir / "workers"
         self.jobs = state_dir / "jobs"
-        for folder in (self._workers, self.jobs):
+        self.news = state_dir / "news"
+        for folder in (self._workers, self.jobs, self.news):
             make_private(folder)
         self.owner = secrets.token_hex(8)
         self.folder = self._workers / self.owner
-        # Locked before it has its name: a sweep must never see it unlocked.
+        # Locked before it is renamed: a sweep must never see it unlocked.
         aside = state_dir / f".{self.owner}"
         aside.mkdir(mode=0o700)
         self._lock = (aside / LOCK_FILE).open("w", encoding="ascii")
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         aside.rename(self.folder)
 
-    def tell_ready(self) -> None:
-        """Lets the other workers know that this one answers."""
+    def mark_ready(self) -> None:
+        """Tells the other workers that this one accepts requests."""
         self._lock.write(str(os.getpid()))
         self._lock.flush()
 
     def ready_workers(self) -> set[int]:
-        """The processes of the workers that answer."""
-        told = set()
+        """Process ids of the workers that accept requests."""
+        ready = set()
         for lock in self._workers.glob(f"*/{LOCK_FILE}"):
-            with suppress(FileNotFoundError, ValueError):  # it has just gone, or is not ready
-                told.add(int(lock.read_text(encoding="ascii")))
-        return told
+            with suppress(FileNotFoundError, ValueError):  # it has just ended, or is not ready
+                ready.add(int(lock.read_text(encoding="ascii")))
+        return ready
 
-    @contextmanager
-    def private(self) -> Iterator[Path]:
-        """A folder for one request, removed with all it holds when the context ends."""
-        with tempfile.TemporaryDirectory(prefix="request-", dir=self.folder, ignore_cleanup_errors=True) as folder:
-            yield Path(folder)
+    @asynccontextmanager
+    async def private(self) -> AsyncIterator[Path]:
+        """A folder for one request, removed with its content when the context ends."""
+        folder = Path(tempfile.mkdtemp(prefix="request-", dir=self.folder))
+        try:
+            yield folder
+        finally:
+            # Shielded: a cancelled request must not leave its video behind.
+            await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
 
     def sweep(self) -> set[str]:
-        """Removes the folders of workers that are gone.
+        """Removes the folders of workers that have died.
 
         Returns:
-            The names of the workers that live.
+            The ids of the live workers.
         """
         alive = {self.owner}
         for folder in self._workers.iterdir():
@@ -88,16 +95,16 @@ class Scratch:
 
 
 def make_private(folder: Path) -> None:
-    """Makes a folder that only this user can look into.
+    """Makes a folder that only this user can read.
 
     Raises:
-        ConfigError: It is there already and someone else's, or a link.
+        ConfigError: The path exists and is a link or another user's folder.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.lstat()
     if folder.is_symlink() or status.st_uid != os.getuid():
         raise ConfigError(
-            f"the service's scratch folder must be its own. Received: '{folder}', a link or another user's. "
-            "Set ACTREEL_STATE_DIR to a folder of yours."
+            f"The service's scratch folder '{folder}' is a link or belongs to another user. "
+            "Set ACTREEL_STATE_DIR to a folder of your own."
         )
     folder.chmod(0o700)

@@ -14,11 +14,11 @@ import pytest
 
 from actreel.config import ClipSpec
 from actreel.inference.classifier import ClassifierCard, Provenance
-from serving.sandbox import Decoder, DecoderDiedError, Done, Frames, Plan, Thumbnail
+from serving.sandbox.processes import Decoder, DecoderDiedError, Done, Frames, Plan, Thumbnail
 from serving.settings import Settings
 from tests.conftest import grey_frames, write_video_file
 from tests.serving.conftest import Server, wait_for
-from tests.serving.test_jobs import ended, submit
+from tests.serving.routes.test_jobs import ended, submit
 
 
 def ask(client: httpx.Client, video: Path) -> httpx.Response:

@@ -6,7 +6,6 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,6 @@ import psutil
 import pytest
 
 from actreel.video.opencv import cv2
-from serving.answers import RefusalError
-from serving.jobs import JobStore
-from serving.scratch import Scratch
-from serving.settings import Settings
 from tests.conftest import patience, write_video_file
 from tests.serving.conftest import Serve, Server, wait_for
 from tests.serving.test_api import CONTRACT, check_shape
@@ -194,29 +189,6 @@ def test_ten_minutes_take_no_more_memory_than_seconds(serve: Serve, films: Path,
     # The 2400 frames that are sampled are 88 MB as they are decoded. Those of the short film are seen in a few looks
     # only, between which a worker's memory differs by up to 8 MB; as the model takes them, all 2400 would be 7 MB.
     assert long - short < 20e6
-
-
-def test_results_are_kept_for_a_limited_time(tmp_path: Path) -> None:
-    with (
-        closing(Scratch(tmp_path / "state")) as scratch,
-        closing(JobStore(scratch, Settings(state_dir=tmp_path / "state", result_ttl_s=0.2))) as store,
-    ):
-        check_expiry(store, scratch.owner)
-
-
-def check_expiry(store: JobStore, owner: str) -> None:
-    job = store.create("decode")
-    running = store.create("decode")
-    store.finish(job, "cancelled")
-    store.sweep({owner})
-    assert store.get(job).state == "cancelled"
-    time.sleep(0.25)
-    store.sweep({owner})
-    with pytest.raises(RefusalError, match="no_such_job"):
-        store.get(job)
-    assert not store.folder(job).exists()
-    assert store.get(running).state == "queued", "what is not over does not expire"
-    assert store.folder(running).exists()
 
 
 def test_after_a_crash_nothing_is_left_and_its_jobs_fail(serve: Serve, films: Path) -> None:

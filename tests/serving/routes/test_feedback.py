@@ -10,7 +10,7 @@ import pytest
 
 from actreel.feedback import FeedbackStore, export_dataset
 from tests.serving.conftest import Server
-from tests.serving.test_jobs import ended, submit
+from tests.serving.routes.test_jobs import ended, submit
 
 
 def entry(server: Server, prediction: str) -> tuple[Any, Path | None]:
