@@ -17,12 +17,13 @@ EVERY_NETWORK = "tests/models/test_models.py builds, exports and reloads every e
 OVER_HTTP = "tested through the running service, over HTTP: "
 
 WITHOUT_MIRROR = {
-    "src/actreel/console.py": "each program ends through it: tests/test_cli.py, tests/pipelines/test_stopped.py",
+    "src/actreel/cli/experiments.py": "tests/experiments/test_crossval.py, test_tuning.py and test_compare.py run it",
+    "src/actreel/cli/feedback.py": "tests/test_feedback.py exports through it",
+    "src/actreel/cli/saliency.py": "tests/evaluation/test_saliency.py draws through it",
     "src/actreel/errors.py": "class statements only; each error is tested where it is raised",
     "src/actreel/places.py": "constants only",
     "src/actreel/quiet_keras.py": "tests/training/test_train.py imports it in a process of its own and reads stderr",
     "src/actreel/video/opencv.py": "an import with two environment variables",
-    "src/actreel/dataset/lock.py": "tests/dataset/fetch/test_archive.py: two processes unpack one archive, one waits",
     "src/actreel/evaluation/report.py": "tests/pipelines/test_pipeline.py reads the tables and plots it makes",
     "src/actreel/experiments/heldout.py": "tests/experiments/test_crossval.py, test_nested.py and test_tuning.py",
     "src/actreel/experiments/leakage.py": "tests/experiments/test_crossval.py measures leakage on real clips",
