@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from actreel import tracking
 from actreel.config import Params, load_params
 from actreel.console import exit_cleanly
 from actreel.dataset.records import TEST, TRAIN, clips_of, read_index
@@ -23,6 +22,7 @@ from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import MODEL_CARD_FILE, ModelFolder
 from actreel.places import BASELINE, CLIPS, FEATURES, INDEX, METRICS, MODEL, REPORTS, TRAINING, VERDICT, VIDEOS
 from actreel.quiet_keras import keras
+from actreel.tracking import registry, runs
 from actreel.training.features import open_inputs
 from actreel.training.train import fitted_part, predict, targets_of
 
@@ -108,21 +108,21 @@ def print_reports(scores: Mapping[str, Any], tables: Mapping[str, pd.DataFrame])
 def log_reports(exam: Exam, scores: dict[str, Any], tables: Iterable[str], params: Params) -> dict[str, Any]:
     """Logs figures and reports in the model's MLflow run, and the verdict of `contest`, which is given back."""
     card = exam.classifier.card
-    with tracking.reopened_run(card.provenance.run_id):
-        tracking.log_metrics(scores | {"onnx_parity": exam.parity, "temperature": card.temperature})
+    with runs.reopened_run(card.provenance.run_id):
+        runs.log_metrics(scores | {"onnx_parity": exam.parity, "temperature": card.temperature})
         for report in (METRICS, *REPORTS.glob("model_card.*"), *(REPORTS / f"{name}.csv" for name in tables)):
-            tracking.log_file(report, "reports")
-        tracking.log_folder(REPORTS / "figures", "reports/figures")
+            runs.log_file(report, "reports")
+        runs.log_folder(REPORTS / "figures", "reports/figures")
         verdict = contest(exam, scores, params)
-        tracking.log_verdict(verdict)
+        runs.log_decision(verdict)
     return verdict
 
 
 def contest(exam: Exam, scores: dict[str, Any], params: Params) -> dict[str, Any]:
     """Registers the model as a version, and moves the alias `champion` to it if it beats every rival."""
     provenance = exam.classifier.card.provenance
-    name = tracking.registered_model(provenance.dataset)
-    champion = tracking.find_champion(name)
+    name = registry.registered_model(provenance.dataset)
+    champion = registry.find_champion(name)
     if champion is not None and champion.run_id == provenance.run_id:
         return {"promoted": True, "reason": "it is the champion already.", "champion": champion.version}
     rival, fair = (None, None) if champion is None else fair_accuracies(exam, champion)
@@ -137,14 +137,14 @@ def contest(exam: Exam, scores: dict[str, Any], params: Params) -> dict[str, Any
     # The service tells these to its visitors.
     tags = {key: f"{scores[key]:.6g}" for key in ("accuracy", "chance", "num_test_clips")}
     page = REPORTS / MODEL_CARD_FILE
-    version = tracking.register(name, MODEL, {**tags, "protocol": scores["protocol"]}, model_card=page)
+    version = registry.register(name, MODEL, {**tags, "protocol": scores["protocol"]}, model_card=page)
     if verdict.promoted:
-        tracking.crown(name, version)
+        registry.crown(name, version)
     holder = version if verdict.promoted else champion and champion.version
     return {"promoted": verdict.promoted, "reason": verdict.reason, "version": version, "champion": holder}
 
 
-def fair_accuracies(exam: Exam, champion: tracking.Champion) -> tuple[float | None, float | None]:
+def fair_accuracies(exam: Exam, champion: registry.Champion) -> tuple[float | None, float | None]:
     """The champion's accuracy, and the model's, on the test clips that the champion has not learned from, if any."""
     with champion.folder() as folder:
         learned = set(ModelFolder(folder).seen_clips.read_text(encoding="utf-8").split())

@@ -7,13 +7,13 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from actreel import tracking
 from actreel.config import load_params
 from actreel.console import exit_cleanly
 from actreel.dataset.records import TEST, clips_of, read_index
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import ModelFolder
 from actreel.places import BENTO, INDEX, VERDICT, VIDEOS
+from actreel.tracking import registry
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
@@ -22,7 +22,7 @@ import bentoml
 SERVED = (
     "__init__.py",
     "atomic.py",
-    "config.py",
+    "config",
     "console.py",
     "errors.py",
     "feedback.py",
@@ -42,7 +42,7 @@ def main() -> None:
     """Builds a Bento around the champion, if there is one."""
     params = load_params()
     verdict = json.loads(VERDICT.read_text(encoding="utf-8"))
-    champion = tracking.find_champion(tracking.registered_model(params.dataset.label))
+    champion = registry.find_champion(registry.registered_model(params.dataset.label))
     if champion is None:
         shutil.rmtree(BENTO, ignore_errors=True)
         BENTO.mkdir(parents=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from actreel.console import LEVEL_VARIABLE
 from actreel.errors import ConfigError
 from actreel.feedback import default_folder
 from actreel.video.info import VideoLimits
@@ -99,7 +100,7 @@ class Settings(BaseModel):
         """
         known = [PREFIX + name.upper() for name in cls.model_fields]
         for name in environment:
-            if name.startswith(PREFIX) and name not in known:
+            if name.startswith(PREFIX) and name not in {*known, LEVEL_VARIABLE}:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}."
                 raise ConfigError(f"every variable {PREFIX}... must be one of the service's. Received: {name}. {hint}")

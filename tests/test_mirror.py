@@ -42,14 +42,12 @@ WITHOUT_MIRROR = {
     "pipelines/ingest.py": THE_STAGES_RUN,
     "pipelines/train.py": THE_STAGES_RUN,
     "serving/answers.py": OVER_HTTP + "tests/serving/test_api.py and test_openapi.py",
-    "serving/events.py": OVER_HTTP + "tests/serving/test_jobs.py",
-    "serving/leaving.py": OVER_HTTP + "tests/pipelines/test_package.py replaces a Bento under load",
     "serving/metrics.py": OVER_HTTP + "tests/serving/test_api.py reads /metrics",
     "serving/recognition.py": OVER_HTTP + "tests/serving/test_api.py and test_hostile.py",
-    "serving/release.py": OVER_HTTP + "tests/pipelines/test_package.py serves and reloads with it",
-    "serving/scratch.py": OVER_HTTP + "tests/serving/test_hostile.py and test_settings.py",
+    "serving/sandbox/decoder.py": OVER_HTTP + "tests/serving/sandbox/test_processes.py",
     "serving/service.py": OVER_HTTP + "tests/pipelines/test_package.py serves the Bento",
     "serving/uploads.py": OVER_HTTP + "tests/serving/test_hostile.py",
+    "serving/workers/leaving.py": OVER_HTTP + "tests/pipelines/test_package.py replaces a Bento under load",
 }
 """Modules without a mirror, each with the reason: where its tests are, or why it needs none."""
 

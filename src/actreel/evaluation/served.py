@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from actreel.dataset.parallel import num_cores
 from actreel.dataset.store import StoredClips
 from actreel.errors import ModelError
 from actreel.inference.classifier import ActionClassifier, Scores
 from actreel.inference.model_folder import ONNX_FILE
+from actreel.progress import tracked
 from actreel.video.clips import load_clip, load_views
 
 WHOLE_CLIPS = 32
@@ -106,6 +106,6 @@ def score_views(model: Path, videos: Sequence[Path], num_views: int) -> NDArray[
     pool = ThreadPoolExecutor(num_cores())
     try:
         scores = pool.map(score_video, videos)
-        return np.stack(list(tqdm(scores, "multi-clip", len(videos), unit="clip", dynamic_ncols=True)))
+        return np.stack(list(tracked(scores, "multi-clip", len(videos))))
     finally:
         pool.shutdown(cancel_futures=True)

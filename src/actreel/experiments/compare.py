@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from actreel import tracking
 from actreel.errors import ModelError
 from actreel.evaluation import metrics
+from actreel.tracking.registry import CHAMPION, find_champion, registered_model
+from actreel.tracking.runs import Run, find_run, read_artifact
 
 ANSWERS = "reports/answers.csv"
 COLUMNS = ("sha256", "group", "actual", "predicted")
@@ -111,19 +112,19 @@ def compare(wanted: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _find(wanted: Sequence[str]) -> list[tracking.Run]:
-    found = {name: tracking.find_run(name) for name in wanted if name != tracking.CHAMPION}
-    if tracking.CHAMPION in wanted:
+def _find(wanted: Sequence[str]) -> list[Run]:
+    found = {name: find_run(name) for name in wanted if name != CHAMPION}
+    if CHAMPION in wanted:
         if not found:
-            raise ModelError(f"'{tracking.CHAMPION}' must be compared with a run. Received: no other run. Name one.")
+            raise ModelError(f"'{CHAMPION}' must be compared with a run. Received: no other run. Name one.")
         dataset = next(iter(found.values())).tags.get("dataset", "")
-        champion = tracking.find_champion(tracking.registered_model(dataset))
+        champion = find_champion(registered_model(dataset))
         if champion is None:
             raise ModelError(
-                f"'{tracking.CHAMPION}' needs a champion of the runs' dataset. Received: none of '{dataset}'. "
+                f"'{CHAMPION}' needs a champion of the runs' dataset. Received: none of '{dataset}'. "
                 "Make one: dvc repro"
             )
-        found[tracking.CHAMPION] = tracking.find_run(champion.run_id)
+        found[CHAMPION] = find_run(champion.run_id)
     runs = [found[name] for name in wanted]
     if len({run.run_id for run in runs}) < max(2, len(runs)):
         raise ModelError(
@@ -133,9 +134,9 @@ def _find(wanted: Sequence[str]) -> list[tracking.Run]:
     return runs
 
 
-def _answers(run: tracking.Run) -> pd.DataFrame:
+def _answers(run: Run) -> pd.DataFrame:
     """A run's answers, by the content of the clip."""
-    text = tracking.read_artifact(run, ANSWERS)
+    text = read_artifact(run, ANSWERS)
     # An action may be called "nan" or "1".
     table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
     missing = [name for name in COLUMNS if name not in table]
@@ -147,7 +148,7 @@ def _answers(run: tracking.Run) -> pd.DataFrame:
     return table.drop_duplicates("sha256")
 
 
-def _test(first: tracking.Run, first_answers: pd.DataFrame, second: tracking.Run, second_answers: pd.DataFrame) -> Pair:
+def _test(first: Run, first_answers: pd.DataFrame, second: Run, second_answers: pd.DataFrame) -> Pair:
     # A clip that changed its folder meanwhile is another question.
     shared = first_answers.merge(second_answers, on=["sha256", "actual"], suffixes=("", "_second"))
     if shared.empty:

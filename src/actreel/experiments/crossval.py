@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from actreel import tracking
 from actreel.config import Params
 from actreel.dataset.records import TRAIN, VAL, data_version
 from actreel.dataset.splits import assign_folds, hold_out_fold, learnable_clips, shuffle_within_actions
@@ -24,6 +23,7 @@ from actreel.errors import ConfigError
 from actreel.experiments.heldout import Score, digest, fit_and_score, prepare, write_aside
 from actreel.experiments.nested import INNER_FOLDS, Settings, apply, choose
 from actreel.places import CROSSVAL
+from actreel.tracking import runs
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def cross_validate(
     kept.mkdir(parents=True, exist_ok=True)
 
     scores, choices = [], []
-    with tracking.parent_run(params, f"{params.dataset.label} {protocol}", protocol, leaky, kept / "run") as run_id:
+    with runs.parent_run(params, f"{params.dataset.label} {protocol}", protocol, leaky, kept / "run") as run_id:
         for fold in range(int(fold_of.max()) + 1):
             file = kept / f"fold-{fold:03d}.json"
             if file.exists():
@@ -81,7 +81,7 @@ def cross_validate(
                 scores.append(Score(**done))
                 continue
             index["split"] = hold_out_fold(clips, fold_of, fold, params.split).reindex(index.index, fill_value="")
-            with tracking.child_run(f"fold {fold + 1}", kept / f"fold-{fold:03d}.run"):
+            with runs.child_run(f"fold {fold + 1}", kept / f"fold-{fold:03d}.run"):
                 fold_params, choice = params, None
                 if candidates:
                     # All that the choice is given of the clips to be tested is nothing.
@@ -89,9 +89,9 @@ def cross_validate(
                     best, inner = choose(params, candidates, inside, inputs, inner_folds, kept / f"fold-{fold:03d}")
                     fold_params = apply(params, candidates[best])
                     choice = {"settings": candidates[best], "candidates": [asdict(score) for score in inner]}
-                    tracking.log_settings({"chosen": best + 1, **candidates[best]})
+                    runs.log_settings({"chosen": best + 1, **candidates[best]})
                 score = fit_and_score(fold_params, index, inputs(fold_params.clip))
-                tracking.log_metrics({"accuracy": score.accuracy, "balanced_accuracy": score.balanced_accuracy})
+                runs.log_metrics({"accuracy": score.accuracy, "balanced_accuracy": score.balanced_accuracy})
             write_aside(file, {**asdict(score), "choice": choice})
             scores.append(score)
             choices.append(choice)
@@ -108,7 +108,7 @@ def cross_validate(
             "pooled_accuracy": float(right.mean()),
             "balanced_accuracy": float(right.groupby(answers["action"]).mean().mean()),
         }
-        tracking.log_metrics(summary)
+        runs.log_metrics(summary)
     return {
         "protocol": protocol,
         "leaky": leaky,

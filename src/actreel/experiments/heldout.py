@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from actreel import tracking
 from actreel.config import ClipSpec, Params
 from actreel.dataset.records import SPLITS, TEST, clips_of, index_videos, labels_of
 from actreel.dataset.sources import ingest
@@ -26,6 +25,7 @@ from actreel.dataset.store import Store, StoredClips, extract_clips
 from actreel.errors import ConfigError
 from actreel.evaluation import metrics
 from actreel.places import UNPACKED
+from actreel.tracking import runs
 from actreel.training.features import encode_clips, open_inputs
 from actreel.training.strategies import MULTI_WORKER
 from actreel.training.train import predict, targets_of, train
@@ -116,7 +116,7 @@ def fit_and_score(
     params: Params,
     index: pd.DataFrame,
     inputs: Store,
-    on_epoch: Callable[[int, Mapping[str, float]], None] = tracking.log_epoch,
+    on_epoch: Callable[[int, Mapping[str, float]], None] = runs.log_epoch,
 ) -> Score:
     """Trains on the index's train and val clips, and scores the test clips.
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from actreel import tracking
 from actreel.config import Params
 from actreel.dataset.splits import assign_splits
 from actreel.experiments.heldout import fit_and_score, prepare
 from actreel.places import CROSSVAL
+from actreel.tracking import runs
 
 
 def measure_leakage(params: Params, repeats: int, work: Path = CROSSVAL) -> dict[str, Any]:
@@ -38,15 +38,15 @@ def measure_leakage(params: Params, repeats: int, work: Path = CROSSVAL) -> dict
     store = inputs(params.clip)
     pairs = []
     clips = 0
-    with tracking.parent_run(params, f"{params.dataset.label} leakage", "leakage", True, None):
+    with runs.parent_run(params, f"{params.dataset.label} leakage", "leakage", True, None):
         for repeat in range(repeats):
             pair = {}
             for protocol in ("group_holdout", "random"):
                 split = params.split.model_copy(update={"protocol": protocol, "seed": params.split.seed + repeat})
                 index["split"] = assign_splits(index, split)
-                with tracking.child_run(f"{protocol} {repeat + 1}", None):
+                with runs.child_run(f"{protocol} {repeat + 1}", None):
                     score = fit_and_score(params, index, store)
-                    tracking.log_metrics({"accuracy": score.accuracy, "protocol": protocol})
+                    runs.log_metrics({"accuracy": score.accuracy, "protocol": protocol})
                 pair[protocol] = score.accuracy
                 clips = score.num_test_clips
             pairs.append(pair)
@@ -57,5 +57,5 @@ def measure_leakage(params: Params, repeats: int, work: Path = CROSSVAL) -> dict
             "difference": float((random - group).mean()),
             "std_difference": float((random - group).std()),
         }
-        tracking.log_metrics(summary)
+        runs.log_metrics(summary)
     return {**summary, "repeats": pairs, "num_test_clips": clips}

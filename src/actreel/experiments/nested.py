@@ -19,12 +19,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from actreel import tracking
 from actreel.config import ClipSpec, ModelParams, Params, SplitParams, TrainParams, override
 from actreel.dataset.records import TEST, TRAIN, VAL
 from actreel.dataset.splits import assign_folds, hold_out_fold
 from actreel.errors import ConfigError, DatasetError
 from actreel.experiments.heldout import Inputs, Score, fit_and_score, write_aside
+from actreel.tracking import runs
 
 log = logging.getLogger(__name__)
 
@@ -208,10 +208,10 @@ def choose(
     for place, settings in enumerate(candidates):
         file = kept / f"candidate-{place:03d}.json"
         if not file.exists():
-            with tracking.child_run(f"candidate {place + 1}", file.with_suffix(".run")):
-                tracking.log_settings(settings)
+            with runs.child_run(f"candidate {place + 1}", file.with_suffix(".run")):
+                runs.log_settings(settings)
                 score = pooled(list(inner_scores(apply(params, settings), rows, inputs, folds)))
-                tracking.log_metrics({f"inner_{name}": value for name, value in asdict(score).items()})
+                runs.log_metrics({f"inner_{name}": value for name, value in asdict(score).items()})
             write_aside(file, asdict(score))
         scores.append(InnerScore(**json.loads(file.read_text(encoding="utf-8"))))
     best = max(range(len(scores)), key=lambda place: scores[place].rank)

@@ -18,15 +18,15 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import Field, TypeAdapter, ValidationError
 
-from actreel import tracking
 from actreel.config import CLIP_HEADS, FRAME_HEADS, Params, Section
-from actreel.dataset.lock import alone_with
+from actreel.dataset.lock import exclusive_lock
 from actreel.dataset.records import TRAIN, VAL, data_version
 from actreel.dataset.splits import assign_splits
 from actreel.errors import ConfigError, ModelError
 from actreel.experiments.heldout import Score, digest, prepare
 from actreel.experiments.nested import Settings, apply, flags, inner_scores, pooled, read_yaml
 from actreel.places import CROSSVAL, SWEEPS
+from actreel.tracking import runs
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ def tune(
                     raise optuna.TrialPruned
 
         def on_epoch(epoch: int, metrics: Mapping[str, float]) -> None:
-            tracking.log_epoch(epoch, metrics, prefix="" if folds is None else f"inner{len(scores) + 1}_")
+            runs.log_epoch(epoch, metrics, prefix="" if folds is None else f"inner{len(scores) + 1}_")
             if folds is None:
                 report(epoch, metrics["val_accuracy"])
 
@@ -169,14 +169,14 @@ def tune(
         inner = pooled(scores)
         trial.set_user_attr("log_loss", inner.log_loss)
         trial.set_user_attr("parameters", scores[0].parameters)
-        tracking.log_metrics({f"inner_{name}": value for name, value in asdict(inner).items()})
+        runs.log_metrics({f"inner_{name}": value for name, value in asdict(inner).items()})
         return (inner.balanced_accuracy,) if sampler == "tpe" else (inner.balanced_accuracy, scores[0].parameters)
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name = f"{params.dataset.label} tune {params.model.encoder}"
     with (
-        alone_with(kept / "lock"),
-        tracking.parent_run(params, name, params.split.protocol, params.split.leaky, kept / "run") as run_id,
+        exclusive_lock(kept / "lock"),
+        runs.parent_run(params, name, params.split.protocol, params.split.leaky, kept / "run") as run_id,
     ):
         study = optuna.create_study(
             storage=f"sqlite:///{file}",
@@ -193,16 +193,16 @@ def tune(
             study.sampler = _sampler(sampler, params.train.seed, done)
             trial = study.ask()
             settings = {name: _suggest(trial, name, values) for name, values in space.items()}
-            with tracking.child_run(f"trial {done + 1}", kept / f"trial-{done:03d}-{digest(settings)}.run"):
-                tracking.log_settings(settings)
+            with runs.child_run(f"trial {done + 1}", kept / f"trial-{done:03d}-{digest(settings)}.run"):
+                runs.log_settings(settings)
                 worth = judge(trial, settings)
-                tracking.log_metrics({"state": "complete" if worth else "pruned"})
+                runs.log_metrics({"state": "complete" if worth else "pruned"})
             study.tell(trial, worth, None if worth else TrialState.PRUNED)
             told = f"balanced accuracy {worth[0]:.3f}" if worth else "pruned"
             log.warning(f"trial {done + 1} of {trials}: {told} with {' '.join(flags(settings))}")
         result = _summary(study)
-        tracking.log_metrics({key: result[key] for key in ("balanced_accuracy", "log_loss", "parameters")})
-        tracking.log_metrics({"best": " ".join(flags(result["best"]))})
+        runs.log_metrics({key: result[key] for key in ("balanced_accuracy", "log_loss", "parameters")})
+        runs.log_metrics({"best": " ".join(flags(result["best"]))})
     return {**result, "study": str(file), "run_id": run_id}
 
 
