@@ -219,6 +219,6 @@ def _damaged() -> RefusalError:
     return RefusalError(
         422,
         "not_a_video",
-        "An upload must be a video that can be decoded. Received: a file that is damaged, empty or no video.",
+        "This file cannot be decoded: it is damaged, empty or not a video.",
         "Send an .mp4, .avi, .mov, .mkv or .webm file that plays on your machine.",
     )

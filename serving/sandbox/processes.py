@@ -1,4 +1,4 @@
-"""Decoder processes as the service sees them: kept warm, asked one video at a time, killed when they misbehave."""
+"""Decoder processes from the service's side: kept warm, given one video at a time, killed when they misbehave."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from serving.settings import Settings
 log = logging.getLogger(__name__)
 
 VIDEOS_PER_PROCESS = 500
-"""A decoder is replaced after so many videos, whatever FFmpeg may have leaked."""
+"""A decoder is replaced after this many videos, in case FFmpeg leaks."""
 
 
 class DecoderDiedError(Exception):
-    """A decoder ended, or spoke out of turn, in the middle of a video."""
+    """A decoder ended or broke the protocol in the middle of a video."""
 
 
 class UndecodableError(Exception):
@@ -109,7 +109,7 @@ class Decoder:
             "limits": vars(settings.limits),
             "memory_bytes": settings.decoder_memory_bytes,
         }
-        # Nothing of the service's own environment, such as its key, goes along.
+        # The service's own environment, such as its key, is not passed on.
         environment = {
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             "OPENBLAS_NUM_THREADS": "1",
@@ -132,7 +132,7 @@ class Decoder:
 
     @property
     def reusable(self) -> bool:
-        """Whether another video can be given to it."""
+        """Whether it can be given another video."""
         return self._at_rest and self._process.returncode is None and self._videos < VIDEOS_PER_PROCESS
 
     @property
@@ -147,14 +147,14 @@ class Decoder:
 
         Raises:
             UndecodableError: The decoder refused the video.
-            DecoderDiedError: The process is gone or speaks nonsense.
+            DecoderDiedError: The process has ended or broken the protocol.
         """
         self._at_rest = False
         self._videos += 1
         request = {"path": str(path), "timeout_s": timeout_s, "thumbnails": thumbnails}
         stdin = self._process.stdin
         if stdin is None:
-            raise DecoderDiedError("no pipe to it")
+            raise DecoderDiedError("no pipe to the decoder")
         try:
             stdin.write(json.dumps(request).encode() + b"\n")
             await stdin.drain()
@@ -167,7 +167,7 @@ class Decoder:
                     try:
                         plan = Plan(_PLAN.validate_python(message.plan), _INFO.validate_python(message.info))
                     except ValidationError as error:
-                        raise DecoderDiedError("a plan that is none") from error
+                        raise DecoderDiedError("invalid plan") from error
                     yield plan
                 case "frames" if payload and len(payload) % self._frame_bytes == 0:
                     yield Frames(payload)
@@ -177,7 +177,7 @@ class Decoder:
                     try:
                         done = Done(_INFO.validate_python(message.info))
                     except ValidationError as error:
-                        raise DecoderDiedError("a result that is none") from error
+                        raise DecoderDiedError("invalid result") from error
                     self._at_rest = True
                     yield done
                     return
@@ -185,16 +185,16 @@ class Decoder:
                     self._at_rest = True
                     raise UndecodableError(message.reason, message.message)
                 case _:
-                    raise DecoderDiedError("a message out of turn")
+                    raise DecoderDiedError("unexpected message")
 
     async def _read(self) -> tuple[Message, bytes]:
         stdout = self._process.stdout
         if stdout is None:
-            raise DecoderDiedError("no pipe from it")
+            raise DecoderDiedError("no pipe from the decoder")
         try:
             message = Message.model_validate_json(await stdout.readuntil(b"\n"))
             if not 0 <= message.bytes <= self._longest:
-                raise DecoderDiedError("a message too long")
+                raise DecoderDiedError("message too long")
             return message, await stdout.readexactly(message.bytes)
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, ValidationError) as error:
             raise DecoderDiedError(str(error)) from error
@@ -207,17 +207,17 @@ class Decoder:
         """Ends the process at once."""
         with suppress(ProcessLookupError):
             self._process.kill()
-        # asyncio stops reading from one that says too much, and would then never see it end.
+        # asyncio stops reading when its buffer is full, and would then never see the process end.
         while self._process.stdout is not None and await self._process.stdout.read(2**16):
             pass
         await self._process.wait()
 
 
 class DecoderPool:
-    """A worker's decoders: so many for calls, and one for jobs, which so never hold up a call.
+    """A worker's decoders: `settings.decoders` for calls and one for jobs, so jobs never hold up a call.
 
-    As many as calls may use are kept warm, whoever used them last; one more is started when both need them. There is
-    always a warm one: whenever a decoder ends, and no other is idle, the next is started.
+    At most `settings.decoders` are kept warm, whoever used them last; one more is started when both need them. One is
+    always warm: when a decoder ends and no other is idle, the next is started.
     """
 
     def __init__(self, card: ClassifierCard, settings: Settings) -> None:
@@ -246,7 +246,7 @@ class DecoderPool:
 
     @asynccontextmanager
     async def lease(self, is_job: bool) -> AsyncIterator[Decoder]:
-        """A decoder for one video; it is killed if the video was left in the middle."""
+        """A decoder for one video; it is killed if the video was not finished."""
         async with self._jobs if is_job else self._calls:
             decoder = await self._take()
             try:
@@ -290,6 +290,6 @@ class DecoderPool:
             else:
                 await decoder.kill()
         except (OSError, DecoderDiedError, TimeoutError) as error:
-            log.warning("no decoder could be started: %s", error)
+            log.warning("No decoder could be started: %s", error)
         finally:
             self._starting = None

@@ -91,7 +91,7 @@ def test_a_video_too_large_to_be_drained_is_not_sent_before_the_key(page: Page, 
     (tmp_path / "large.avi").write_bytes(bytes(30_000_000))
     upload(page, tmp_path / "large.avi")
     give(page, KEY)
-    expect(page.locator("#problem .message")).to_contain_text("must be a video that can be decoded")
+    expect(page.locator("#problem .message")).to_contain_text("This file cannot be decoded")
 
 
 def test_a_link_and_its_cancel_carry_the_key(page: Page, double: YouTubeDouble, name: str) -> None:

@@ -17,13 +17,13 @@ from actreel.config import ClipSpec
 from actreel.inference.classifier import ClassifierCard, Provenance
 from actreel.video.clips import load_clip
 from actreel.video.opencv import cv2
-from serving.sandbox import Decoder, Frames, Plan
+from serving.sandbox.processes import Decoder, Frames, Plan
 from serving.settings import Settings
 from tests.conftest import grey_frames, write_video_file
 from tests.dataset.containers import claim_frames
 from tests.films import FILMS, INTERLACED_FILMS, encode, with_codec, with_duration, write_song
 from tests.serving.conftest import Server
-from tests.serving.test_jobs import ended, submit
+from tests.serving.routes.test_jobs import ended, submit
 
 SPEC = ClipSpec(num_frames=5, height=32, width=32, sampling="uniform")
 
