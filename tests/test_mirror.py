@@ -17,7 +17,9 @@ EVERY_NETWORK = "tests/models/test_models.py builds, exports and reloads every e
 OVER_HTTP = "tested through the running service, over HTTP: "
 
 WITHOUT_MIRROR = {
-    "src/actreel/console.py": "each program ends through it: tests/test_cli.py, tests/pipelines/test_stopped.py",
+    "src/actreel/cli/experiments.py": "tests/experiments/test_crossval.py, test_tuning.py and test_compare.py call main",
+    "src/actreel/cli/feedback.py": "tests/test_feedback.py calls main",
+    "src/actreel/cli/saliency.py": "tests/pipelines/test_pipeline.py runs it on a trained model",
     "src/actreel/errors.py": "class statements only; each error is tested where it is raised",
     "src/actreel/places.py": "constants only",
     "src/actreel/quiet_keras.py": "tests/training/test_train.py imports it in a process of its own and reads stderr",
@@ -46,7 +48,7 @@ WITHOUT_MIRROR = {
     "serving/metrics.py": OVER_HTTP + "tests/serving/test_api.py reads /metrics",
     "serving/recognition.py": OVER_HTTP + "tests/serving/test_api.py and test_hostile.py",
     "serving/refusals.py": OVER_HTTP + "tests/serving/test_api.py asks for each refusal",
-    "serving/routes/model.py": OVER_HTTP + "tests/serving/test_api.py and page/test_page.py",
+    "serving/routes/model.py": OVER_HTTP + "tests/serving/test_api.py and tests/serving/page/test_page.py",
     "serving/routes/pages.py": OVER_HTTP + "tests/serving/test_api.py and test_guard.py",
     "serving/routes/predictions.py": OVER_HTTP + "tests/serving/test_api.py and test_hostile.py",
     "serving/service.py": OVER_HTTP + "tests/pipelines/test_package.py serves the Bento",
