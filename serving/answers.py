@@ -101,10 +101,10 @@ class Problem(BaseModel):
     message: str
     next_step: str
 
-    @classmethod
-    def internal(cls) -> Problem:
+    @staticmethod
+    def internal() -> Problem:
         """A fault of the service; its details are in the log only."""
-        return cls(code="internal", message="Something went wrong on our side.", next_step="Try again later.")
+        return Problem(code="internal", message="Something went wrong on our side.", next_step="Try again later.")
 
 
 class Refusal(BaseModel):

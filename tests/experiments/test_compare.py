@@ -17,7 +17,7 @@ HEADER = "clip,sha256,group,actual,predicted,confidence"
 
 
 def answers(right: str, groups: str, start: int = 0) -> str:
-    """One clip a letter: + is answered right."""
+    """One clip for each character: + is classified correctly."""
     rows = [
         f"c{place}.avi,{place:064x},g{group},nan,{'nan' if sign == '+' else 'other'},0.9"
         for place, (sign, group) in enumerate(zip(right, groups, strict=True), start)
@@ -72,7 +72,7 @@ def test_the_paired_test_by_hand(ids: Mapping[str, str], capsys: pytest.CaptureF
     assert [run["metrics"]["accuracy"] for run in result["runs"]] == [0.5, 0.875]
 
 
-def test_only_clips_that_both_were_tested_on_count(ids: Mapping[str, str]) -> None:
+def test_only_shared_test_clips_count(ids: Mapping[str, str]) -> None:
     (with_later, with_second) = compare(["first", ids["later"][:10], "second"])["pairs"]
     assert (with_later["clips"], with_later["groups"], with_second["clips"]) == (3, 2, 8)
     assert (with_later["first_accuracy"], with_later["difference"]) == (0, pytest.approx(2 / 3))
@@ -99,14 +99,14 @@ def test_the_table_shows_runs_side_by_side(ids: Mapping[str, str], capsys: pytes
         (["first", ""], "No run matches ''"),
         (["first"], "at least 2 different runs"),
         (["first", "first"], "at least 2 different runs"),
-        (["champion"], "no other run"),
-        (["first", "champion"], "none of 'grey'"),
-        (["first", "elsewhere"], "share test clips.*none of them the same"),
-        (["first", "old"], "without sha256, group: .*dvc repro --force evaluate"),
+        (["champion"], "must be compared with another run"),
+        (["first", "champion"], "'grey' has no champion"),
+        (["first", "elsewhere"], "have none in common"),
+        (["first", "old"], "has no sha256, group: .*dvc repro --force evaluate"),
         (["first", "not evaluated"], "has no reports.answers.csv.* Evaluate it"),
     ],
 )
-def test_what_cannot_be_compared_is_a_message(ids: Mapping[str, str], wanted: list[str], message: str) -> None:
+def test_runs_that_cannot_be_compared_are_an_error(ids: Mapping[str, str], wanted: list[str], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         compare(wanted)
 

@@ -117,7 +117,8 @@ def add_tune(commands: Commands) -> None:
 def _tune(options: argparse.Namespace) -> None:
     from actreel.config import load_params, override
     from actreel.experiments.nested import flags
-    from actreel.experiments.tuning import default_space, read_space, tune
+    from actreel.experiments.space import default_space, read_space
+    from actreel.experiments.tuning import tune
 
     with contextlib.redirect_stdout(sys.stderr):
         params = override(load_params(), options.set)

@@ -1,8 +1,8 @@
-"""Leakage: what a random split of clips adds to the accuracy, for the same model and the same sizes.
+"""Leakage: how much a random split of clips adds to the accuracy, for the same model and the same sizes.
 
-Papers on UCF50 often split clips at random, so that clips of one person before one background stand on both sides.
-How much of their accuracy is that? The same model is trained on group hold-out and on the same split with the clips of
-each action shuffled: as many clips of each action in train, val and test, only the groups leak.
+Papers on UCF50 often split clips at random, so clips of one person in one scene are on both sides. To measure
+the effect, the same model is trained on a group hold-out, and on the same split with the clips of each action shuffled:
+as many clips of each action are in train, val and test, and only the groups leak.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from actreel.tracking import runs
 
 
 def measure_leakage(params: Params, repeats: int, work: Path = CROSSVAL) -> dict[str, Any]:
-    """Trains the model under both splits, several times with other groups held out.
+    """Trains the model under both splits, several times with different groups held out.
 
     Args:
         params: Dataset, clip, model and training; shares and first seed of the split.
-        repeats: How many pairs of models.
+        repeats: Number of pairs of models.
         work: As for cross-validation, and shared with it.
 
     Returns:
