@@ -143,7 +143,7 @@ def error_codes() -> set[str]:
     found: list[ast.expr | None] = []
     for path in [*(ROOT / "serving").rglob("*.py"), *(ROOT / "src/actreel/youtube").glob("*.py")]:
         for node in ast.walk(ast.parse(text_of(path))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("RefusalError", "Problem"):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("RefusalError", "Problem", "cls"):
                 found += node.args[1:2]
                 found += [word.value for word in node.keywords if word.arg == "code"]
             if isinstance(node, ast.Dict) and "'not_youtube':" in ast.unparse(node):
