@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
 from actreel.errors import ConfigError
 from actreel.quiet_keras import keras, tf
@@ -99,7 +98,7 @@ def fit(
     )
 
     @tf.function  # type: ignore[untyped-decorator]
-    def step(part: Any) -> None:
+    def step(part: tuple[tf.Tensor, ...]) -> None:
         strategy.run(model.train_step, args=(part,))
 
     model.stop_training = False
@@ -119,14 +118,14 @@ def fit(
 
 
 def evaluate(model: keras.Model, batches: tf.data.Dataset) -> dict[str, float]:
-    """The loss and accuracy of a model, counted as Keras's `evaluate` does; each worker computes all of it."""
+    """The loss and accuracy of a model, computed as Keras's `evaluate` does; each worker computes it on all batches."""
     loss = right = count = 0.0
     for clips, targets, *weights in batches:
-        answers = model(clips, training=False)
+        probabilities = model(clips, training=False)
         size = len(targets)
-        loss += size * float(model.compute_loss(clips, targets, answers, *weights, training=False))
+        loss += size * float(model.compute_loss(clips, targets, probabilities, *weights, training=False))
         actual = tf.argmax(targets, axis=1) if targets.shape.rank == 2 else targets
-        right += float(tf.math.count_nonzero(tf.argmax(answers, axis=1) == actual))
+        right += float(tf.math.count_nonzero(tf.argmax(probabilities, axis=1) == actual))
         count += size
     return {"loss": loss / count, "accuracy": right / count}
 
@@ -139,6 +138,6 @@ def _task() -> tuple[str, int]:
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             "train.strategy 'multi_worker' needs the environment variable TF_CONFIG, the same on each machine except "
-            'for its task. Received: none, or one that cannot be read. Try: {"cluster": {"worker": ["host1:2222", '
+            'for its task. Received: none, or one that is not valid. Try: {"cluster": {"worker": ["host1:2222", '
             '"host2:2222"]}, "task": {"type": "worker", "index": 0}}'
         ) from error
