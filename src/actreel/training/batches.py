@@ -164,7 +164,7 @@ def _reader(store: Store, rows: pd.DataFrame) -> Callable[[tf.Tensor, tf.Tensor]
 def class_weights(targets: NDArray[np.int64], num_classes: int) -> NDArray[np.float32]:
     """float32 (K,): the weight of a clip of each action, with which all actions count the same."""
     shown = np.unique(targets)
-    # Clips can show an action in the mirror that no clip shows as it is: it weighs as an action of one clip.
+    # An action may appear only in mirrored clips: it is weighted like an action of one clip.
     weights = np.full(num_classes, len(targets) / len(shown))
     weights[shown] = compute_class_weight("balanced", classes=shown, y=targets)
     return weights.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Linear probes: heads on stored features, solved in closed steps by scikit-learn instead of gradient descent.
+"""Linear probes: heads on stored features, fitted by scikit-learn's solver instead of gradient descent.
 
 Alain and Bengio, "Understanding intermediate layers using linear classifier probes", 2016. With a few dozen clips, the
 result of gradient descent depends more on when it stops than on the clips; a penalised loss has one minimum.

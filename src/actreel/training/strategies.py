@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 
@@ -12,6 +13,8 @@ from actreel.errors import ConfigError
 from actreel.quiet_keras import keras, tf
 
 MULTI_WORKER = "multi_worker"
+
+log = logging.getLogger(__name__)
 
 
 @cache
@@ -78,6 +81,7 @@ def fit(
         steps: Batches an epoch.
         callbacks: With several workers, their methods for batches are not called.
     """
+    callbacks = [*callbacks, _log_epochs(epochs)]
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         model.fit(
             batches,
@@ -85,17 +89,15 @@ def fit(
             initial_epoch=first_epoch,
             epochs=epochs,
             steps_per_epoch=steps,
-            callbacks=list(callbacks),
+            callbacks=callbacks,
             shuffle=False,  # the batches are shuffled already
-            verbose=2,
+            verbose=0,
         )
         return
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     parts = iter(strategy.experimental_distribute_dataset(batches.with_options(options)))
-    every = keras.callbacks.CallbackList(
-        list(callbacks), add_progbar=True, model=model, epochs=epochs, steps=steps, verbose=2
-    )
+    every = keras.callbacks.CallbackList(callbacks, model=model, epochs=epochs, steps=steps)
 
     @tf.function  # type: ignore[untyped-decorator]
     def step(part: tuple[tf.Tensor, ...]) -> None:
@@ -128,6 +130,16 @@ def evaluate(model: keras.Model, batches: tf.data.Dataset) -> dict[str, float]:
         right += float(tf.math.count_nonzero(tf.argmax(probabilities, axis=1) == actual))
         count += size
     return {"loss": loss / count, "accuracy": right / count}
+
+
+def _log_epochs(epochs: int) -> keras.callbacks.Callback:
+    """Logs the metrics of each epoch."""
+
+    def show(epoch: int, logs: Mapping[str, float]) -> None:
+        metrics = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
+        log.info(f"Epoch {epoch + 1}/{epochs}: {metrics}")
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=show)
 
 
 def _task() -> tuple[str, int]:
