@@ -8,7 +8,10 @@ UNLOCK := @test -s .dvc/tmp/rwlock || rm -f .dvc/tmp/rwlock
 MKDOCS := NO_MKDOCS_2_WARNING=1 mkdocs
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup repro ucf50 test check docs serve reload image ui bench lock clean
+.PHONY: help setup repro ucf50 test check docs serve reload image ui bench lock clean
+
+help:  ## Lists the targets
+	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-8s %s\n' "$$target" "$$text"; done
 
 setup: $(STAMP)  ## Creates .venv from the lock, byte-compiled
 

@@ -1,4 +1,6 @@
-"""index: artifacts/videos ▸ artifacts/index.parquet, one row a clip with its group and split; reports/dataset."""
+"""index: artifacts/videos ▸ artifacts/index.parquet, one row per clip with its group and split; reports/dataset."""
+
+import logging
 
 import pandas as pd
 
@@ -11,11 +13,13 @@ from actreel.dataset.splits import assign_splits
 from actreel.places import DATASET, INDEX, VIDEOS
 from actreel.video.clips import load_clip
 
-SAMPLE = ClipSpec(num_frames=8, height=96, width=128, sampling="uniform")
+SAMPLE = ClipSpec(num_frames=8, height=96, width=128)
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Probes every clip, and holds groups out for validation and test."""
+    """Reads the properties of every clip, and assigns groups to train, val and test."""
     params = load_params()
     index = index_videos(VIDEOS, params.dataset.group_pattern)
     index["split"] = assign_splits(index, params.split)
@@ -24,7 +28,7 @@ def main() -> None:
 
 
 def describe(index: pd.DataFrame) -> None:
-    """Shows what the dataset holds: tables, durations, and some frames of each action."""
+    """Writes tables of actions and groups, and plots of durations and sample frames."""
     DATASET.mkdir(parents=True, exist_ok=True)
     actions = by_action(index)
     actions.to_csv(DATASET / "actions.csv", index=False)
@@ -34,7 +38,7 @@ def describe(index: pd.DataFrame) -> None:
     firsts = readable.groupby("action")["clip"].first()
     samples = {str(action): load_clip(VIDEOS / clip, SAMPLE) for action, clip in firsts.items()}
     plots.contact_sheet(samples).savefig(DATASET / "samples.png")
-    print(actions[["action", "clips", "groups", "train", "val", "test", "median_s"]].to_string(index=False))
+    log.info(actions[["action", "clips", "groups", "train", "val", "test", "median_s"]].to_string(index=False))
 
 
 if __name__ == "__main__":

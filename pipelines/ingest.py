@@ -7,7 +7,7 @@ from actreel.places import UNPACKED, VIDEOS
 
 
 def main() -> None:
-    """Brings the clips in."""
+    """Collects the clips in one folder."""
     params = load_params()
     ingest(params.dataset, VIDEOS, UNPACKED)
 

@@ -4,13 +4,13 @@ import logging
 import shutil
 from datetime import UTC, datetime
 
-from actreel import tracking
 from actreel.config import load_params
 from actreel.console import exit_cleanly
 from actreel.dataset.records import TRAIN, VAL, clips_of, data_version, labels_of, read_index
 from actreel.inference.classifier import Provenance
 from actreel.inference.model_folder import ModelFolder
 from actreel.places import BASELINE, CLIPS, DATASET, FEATURES, INDEX, MODEL, TRAINING, VALIDATION
+from actreel.tracking import runs
 from actreel.training.export import TrainingData, calibrate, export_model, fit_rejection, write_manifest
 from actreel.training.features import open_inputs
 from actreel.training.resume import resume_folder
@@ -33,14 +33,14 @@ def main() -> None:
     state = resume_folder(TRAINING, network, params.train, data.store, data.index)
     version = data_version(data.index)
 
-    with tracking.training_run(params, params.split, data.index, version, state / "run") as run_id:
-        tracking.log_folder(DATASET, "dataset")
-        tracking.log_folder(VALIDATION, "validation")
+    with runs.training_run(params, params.split, data.index, version, state / "run") as run_id:
+        runs.log_folder(DATASET, "dataset")
+        runs.log_folder(VALIDATION, "validation")
 
         log.info(f"training {network.encoder}+{network.head} on {len(data.rows[TRAIN])} clips, MLflow run {run_id}")
         fitted, curve = train(
             network, params.train, data.store, data.rows, data.labels,
-            epoch_weights=TRAINING / "epochs", resume=state / "model", on_epoch=tracking.log_epoch,
+            epoch_weights=TRAINING / "epochs", resume=state / "model", on_epoch=runs.log_epoch,
         )  # fmt: skip
         curve.to_csv(TRAINING / "curve.csv", index=False)
         temperature = calibrate(fitted, params.train, data)
@@ -48,7 +48,7 @@ def main() -> None:
         log.info("training the order-blind baseline the same way")
         baseline, _ = train(
             order_blind, params.train, data.store, data.rows, data.labels, resume=state / "baseline",
-            on_epoch=lambda epoch, metrics: tracking.log_epoch(epoch, metrics, prefix="baseline_"),
+            on_epoch=lambda epoch, metrics: runs.log_epoch(epoch, metrics, prefix="baseline_"),
         )  # fmt: skip
         BASELINE.mkdir(parents=True, exist_ok=True)
         complete(order_blind, data.store.spec, baseline).save(ModelFolder(BASELINE).keras)
@@ -60,11 +60,11 @@ def main() -> None:
             dataset=params.dataset.label,
             data_version=version,
             run_id=run_id,
-            git_commit=tracking.git_commit(),
+            git_commit=runs.git_commit(),
             trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         write_manifest(data, rejection, temperature, provenance, folder)
-        tracking.log_keras_model(model, data.store.spec, len(data.labels))
+        runs.log_keras_model(model, data.store.spec, len(data.labels))
     shutil.rmtree(state)
 
 

@@ -1,1 +1,1 @@
-"""Who asks: the service and its web page."""
+"""The service and its web page."""

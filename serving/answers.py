@@ -1,4 +1,4 @@
-"""The HTTP contract's words: what is answered, and every refusal as `{"error": {code, message, next_step}}`."""
+"""The bodies of requests and answers; every 4xx is `{"error": {code, message, next_step}}`."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ Stage = Literal["download", "decode", "model"]
 
 
 class Answer(BaseModel):
-    """One action and how sure the model is of it."""
+    """An action and its probability."""
 
     label: str
     confidence: float
 
 
 class Segment(Answer):
-    """What the model sees between two moments, in seconds."""
+    """The predicted action between two times, in seconds."""
 
     start_s: float
     end_s: float
 
 
 class Video(BaseModel):
-    """The video that was asked about; size in pixels."""
+    """The video that was sent; its size is in pixels."""
 
     title: str
     duration_s: float
@@ -47,7 +47,7 @@ class Video(BaseModel):
 
 
 class Timings(BaseModel):
-    """Where the time went, in milliseconds; what `total` has more is the service's own."""
+    """Milliseconds per stage; `total` also includes the service's own work."""
 
     download: float
     decode: float
@@ -56,7 +56,7 @@ class Timings(BaseModel):
 
 
 class ServedModel(BaseModel):
-    """The model that answered, down to the data and code it was made from."""
+    """The model that answered, with the data and code it was trained with."""
 
     name: str
     version: str
@@ -67,7 +67,7 @@ class ServedModel(BaseModel):
 
 
 class Prediction(Answer):
-    """The answer for one video; `prediction_id` is what feedback refers to."""
+    """The prediction for one video; feedback refers to it by `prediction_id`."""
 
     prediction_id: str
     known: bool
@@ -78,10 +78,10 @@ class Prediction(Answer):
     model: ServedModel
 
 
-class ModelCard(ServedModel):
-    """The model that answers here; `metrics` are those on held-out groups, as far as the registry knows them.
+class ModelDescription(ServedModel):
+    """The served model; `metrics` are those that the registry has, on held-out groups.
 
-    `card` is the address of the model card for people, where there is one.
+    `card` is the model card's address, or null if the model has none.
     """
 
     dataset: str
@@ -95,11 +95,16 @@ class ModelCard(ServedModel):
 
 
 class Problem(BaseModel):
-    """Why a request was refused, in words for people, and what to do next."""
+    """Why a request was refused, and what to do next, in words for people."""
 
     code: str
     message: str
     next_step: str
+
+    @staticmethod
+    def internal() -> Problem:
+        """A fault of the service; its details are in the log only."""
+        return Problem(code="internal", message="Something went wrong on our side.", next_step="Try again later.")
 
 
 class Refusal(BaseModel):
@@ -109,20 +114,20 @@ class Refusal(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far a job's present stage is; `fraction` in [0, 1]."""
+    """How far a job's current stage is; `fraction` is in [0, 1]."""
 
     stage: Stage
     fraction: float
 
 
 class JobCreated(BaseModel):
-    """A job was taken on."""
+    """The id of an accepted job."""
 
     id: str
 
 
 class Job(BaseModel):
-    """A job as it is now; `segments` grow while it runs."""
+    """A job's current state; `segments` grow while it runs."""
 
     id: str
     state: State
@@ -138,8 +143,8 @@ class Link(BaseModel):
     url: str
 
 
-class Verdict(BaseModel):
-    """Was a prediction right? `label` is the right action; the video is kept only if `share_video` is true."""
+class PredictionFeedback(BaseModel):
+    """Was a prediction correct? `label` is the correct action; the video is kept only if `share_video` is true."""
 
     prediction_id: str
     correct: bool
@@ -147,24 +152,24 @@ class Verdict(BaseModel):
     share_video: bool = False
 
 
-class VerdictStored(BaseModel):
-    """Feedback was kept, and whether the video with it."""
+class FeedbackStored(BaseModel):
+    """Whether the feedback was stored, and the video with it."""
 
     stored: bool
     video_kept: bool
 
 
 class Sample(BaseModel):
-    """A video to try the service with."""
+    """A sample video to try the service with."""
 
     name: str
     label: str
 
 
 class RefusalError(HTTPException):
-    """A request that is answered with a 4xx.
+    """Ends a request with a 4xx.
 
-    It is an HTTPException because FastAPI turns any other exception raised while a body is read into its own 400.
+    It is an HTTPException because FastAPI answers any other exception raised while a body is read with its own 400.
     """
 
     def __init__(
@@ -178,23 +183,23 @@ class RefusalError(HTTPException):
 
 
 def busy(what: str, limit: int, retry_after_s: int) -> RefusalError:
-    """The 429 for a service that has as much to do as it can take."""
+    """The 429 of a service that is full."""
     return RefusalError(
         429,
         "busy",
-        f"at most {limit} {what} are taken on at once. Received: one more.",
-        f"Ask again in {retry_after_s} s.",
+        f"The service is full: it accepts at most {limit} {what} at once.",
+        f"Try again in {retry_after_s} s.",
         {"Retry-After": str(retry_after_s)},
     )
 
 
 def as_answer(scored: Scored) -> Answer:
-    """The classifier's score in the words of the contract."""
+    """A classifier's score as an answer."""
     return Answer(label=scored.label, confidence=scored.confidence)
 
 
 def as_segments(segments: list[SeenSegment], labels: tuple[str, ...]) -> list[Segment]:
-    """Segments in the words of the contract."""
+    """Segments as an answer."""
     return [
         Segment(label=labels[seen.action], confidence=seen.confidence, start_s=seen.start_s, end_s=seen.end_s)
         for seen in segments
@@ -202,19 +207,19 @@ def as_segments(segments: list[SeenSegment], labels: tuple[str, ...]) -> list[Se
 
 
 def as_video(title: str, info: VideoInfo) -> Video:
-    """What was decoded, in the words of the contract."""
+    """The decoded video as an answer."""
     return Video(title=title, duration_s=info.duration_s, width=info.width, height=info.height, fps=info.fps)
 
 
 @dataclass(frozen=True)
 class Served:
-    """What answers here.
+    """The model that this service serves.
 
     Attributes:
-        classifier: The model.
-        bento: The Bento's tag, or the model's where it is served from source.
-        labels: What the registry said of the model; empty for one that never was in it.
-        folder: The model's; besides the model it may hold `model_card.html`, and samples as `samples/<action>/<video>`.
+        classifier: The classifier.
+        bento: The Bento's tag, or the model's tag if it is served from source.
+        labels: What the registry knows about the model; empty if it was never registered.
+        folder: The model folder; it may also hold `model_card.html`, and samples as `samples/<action>/<video>`.
     """
 
     classifier: ActionClassifier
@@ -224,17 +229,17 @@ class Served:
 
     @property
     def samples(self) -> dict[str, Path]:
-        """Videos to try the service with, by name."""
+        """The sample videos by name."""
         return {path.name: path for path in sorted(self.folder.glob("samples/*/*")) if path.is_file()}
 
     @property
     def card(self) -> Path:
-        """The model card, made to be read; may be missing."""
+        """The path of the model card, which may not exist."""
         return ModelFolder(self.folder).model_card
 
     @property
     def model(self) -> ServedModel:
-        """The model's provenance in the words of the contract."""
+        """The model's provenance as an answer."""
         provenance = self.classifier.card.provenance
         return ServedModel(
             name=self.labels.get("registered_model", f"actreel-{provenance.dataset}"),

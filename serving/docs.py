@@ -1,4 +1,4 @@
-"""Pages to read: the API in words, made from the OpenAPI document, and what the model card may do."""
+"""The API's documentation as a page, made from the OpenAPI document; and the model card's security policy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 _EXAMPLES = """curl -F video=@clip.mp4 http://localhost:3000/predict_file
 curl -H 'Content-Type: application/json' -d '{"url": "https://youtu.be/..."}' http://localhost:3000/predict_url
 
-# A long video, as a job
+# A long video as a job, with its progress
 curl -F video=@match.mp4 http://localhost:3000/jobs
 curl -N http://localhost:3000/jobs/ID/events
 
@@ -22,7 +22,7 @@ with open("clip.mp4", "rb") as video:
 
 
 def docs_page(document: dict[str, Any]) -> str:
-    """The page for an OpenAPI document."""
+    """The documentation page of an OpenAPI document."""
     schemas = document.get("components", {}).get("schemas", {})
     calls = "\n".join(
         _call(method, path, operation)
@@ -36,19 +36,19 @@ def docs_page(document: dict[str, Any]) -> str:
 <title>Actreel: API</title><link rel="stylesheet" href="/static/style.css"></head>
 <body><main class="docs">
 <h1>Actreel: API</h1>
-<p>{escape(document["info"]["description"])} The same as OpenAPI: <a href="/docs.json">/docs.json</a>.
-Every refusal is a 4xx with <code>{{"error": {{"code", "message", "next_step"}}}}</code>; 429 says in
-<code>Retry-After</code> when to come back.</p>
+<p>{escape(document["info"]["description"])} OpenAPI document: <a href="/docs.json">/docs.json</a>.
+Every error is a 4xx with <code>{{"error": {{"code", "message", "next_step"}}}}</code>; after a 429, wait for as many
+seconds as <code>Retry-After</code> says.</p>
 <h2>Examples</h2><pre>{escape(_EXAMPLES)}</pre>
 <h2>Calls</h2><dl>{calls}</dl>
-<h2>Words</h2><dl>{words}</dl>
+<h2>Schemas</h2><dl>{words}</dl>
 </main></body></html>
 """
 
 
 def _call(method: str, path: str, operation: dict[str, Any]) -> str:
     takes = ", ".join(operation.get("requestBody", {}).get("content", {}))
-    body = f"<br>Takes: {escape(takes)}" if takes else ""
+    body = f"<br>Body: {escape(takes)}" if takes else ""
     return (
         f"<dt><code>{escape(method.upper())} {escape(path)}</code></dt>"
         f"<dd>{escape(operation.get('description', ''))}{body}</dd>"
@@ -64,10 +64,10 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
 
 
 def document_policy(html: str) -> str:
-    """The Content-Security-Policy of a document that came with the model: it shows, and does nothing.
+    """The Content-Security-Policy of a document that came with the model: it is shown, and no script in it runs.
 
     Args:
-        html: The document. Its `<style>` elements apply, and no style attribute; pictures are its own `data:`.
+        html: The document. Its `<style>` elements apply, style attributes do not; only `data:` pictures are shown.
     """
     styles = _Styles(html).found
     hashes = [base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() for style in styles]
@@ -89,16 +89,16 @@ class _Styles(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """A style begins."""
+        """Starts a style."""
         if tag == "style":
             self._inside = True
             self.found.append("")
 
     def handle_endtag(self, tag: str) -> None:
-        """A style ends."""
+        """Ends a style."""
         self._inside = self._inside and tag != "style"
 
     def handle_data(self, data: str) -> None:
-        """Text, perhaps of a style."""
+        """Adds text to a style."""
         if self._inside:
             self.found[-1] += data

@@ -1,4 +1,4 @@
-"""What every request passes before it is believed: key, origin, rate, size, speed; and what every answer carries."""
+"""Checks every request's key, origin, rate, body size and speed, and adds the security headers to every answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.answers import Problem, Refusal, RefusalError
-from serving.metrics import REFUSALS, REQUEST_SECONDS
+from serving.metrics import REQUEST_SECONDS
+from serving.refusals import refused
 from serving.settings import Settings
 from serving.uploads import too_large
 
@@ -24,13 +25,13 @@ log = logging.getLogger(__name__)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 KNOWN_METHODS = SAFE_METHODS | {"POST", "DELETE", "PUT", "PATCH"}
 VIDEO_PATHS = frozenset({"/predict_file", "/jobs"})
-"""Where a body goes to disk as it comes; any other is held in memory, and so must be short."""
+"""Paths whose bodies are streamed to disk; any other body is held in memory, so it must be short."""
 
 SHORT_BODY = FORM_OVERHEAD = 64 * 2**10
 VIDEO_COST = 10
-"""Calls that one call with a video counts as."""
+"""A call with a video counts as this many calls."""
 
-# A refusal is of no use if the client never reads it because it was still sending when the connection was reset.
+# A client that is still sending when the connection is reset never reads its refusal, so we read on for a while.
 DRAIN_BYTES = 8 * 2**20
 DRAIN_S = 1.5
 
@@ -49,7 +50,7 @@ HEADERS = {
 
 
 class RateLimit:
-    """A bucket of calls a client, refilled steadily; holds at most half a minute's worth."""
+    """A token bucket per client, refilled steadily; it holds at most half a minute's calls."""
 
     def __init__(self, per_minute: float, max_clients: int = 10_000) -> None:
         self._per_s = per_minute / 60
@@ -61,7 +62,7 @@ class RateLimit:
         """Takes calls from a client's bucket.
 
         Returns:
-            0, or the seconds until there would be enough; then nothing was taken.
+            0, or the seconds until there are enough calls; then nothing was taken.
         """
         left, then = self._buckets.pop(client, (self._full, now))
         left = min(self._full, left + (now - then) * self._per_s)
@@ -73,7 +74,7 @@ class RateLimit:
 
 
 class Body:
-    """A request's body as it comes in: counted, and not waited for endlessly."""
+    """A request's body as it arrives, with limits on its size and on how slow its sender may be."""
 
     def __init__(self, receive: Receive, max_bytes: int, settings: Settings) -> None:
         self._receive = receive
@@ -102,18 +103,18 @@ class Body:
             raise RefusalError(
                 408,
                 "too_slow",
-                f"a body must come in at {self._settings.min_bytes_per_s / 1024:g} KB/s. Received: less.",
+                f"The upload is too slow: it must arrive at {self._settings.min_bytes_per_s / 1024:g} KB/s at least.",
                 "Try again on a faster connection, or send a smaller video.",
             ) from error
         if message["type"] == "http.request":
             self._size += len(message.get("body", b""))
             self.complete = not message.get("more_body", False)
             if self._size > self._max_bytes:
-                raise too_large("a body", self._max_bytes)
+                raise too_large("body", self._max_bytes)
         return message
 
     async def drain(self) -> None:
-        """Takes in what a refused client is still sending, within reason."""
+        """Reads what a refused client is still sending, up to `DRAIN_BYTES` and for `DRAIN_S` at most."""
         try:
             async with asyncio.timeout(DRAIN_S):
                 size = 0
@@ -125,6 +126,43 @@ class Body:
             return
 
 
+class Answer:
+    """The answer to one request, on its way to the client.
+
+    Attributes:
+        request_id: Names the request in the answer and in the log.
+        status: The HTTP status; 0 before the answer begins.
+    """
+
+    def __init__(self, scope: Scope, send: Send, body: Body) -> None:
+        self.request_id = secrets.token_hex(8)
+        self.status = 0
+        self._scope = scope
+        self._send = send
+        self._body = body
+
+    async def send(self, message: Message) -> None:
+        """Sends a message, with the headers that every answer has."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self._add_headers(message)
+        elif not message.get("more_body", False) and not self._body.complete:
+            await self._send({**message, "more_body": True})
+            await self._body.drain()
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
+        await self._send(message)
+
+    def _add_headers(self, message: Message) -> None:
+        headers = MutableHeaders(scope=message)
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        headers["X-Request-ID"] = self.request_id
+        headers.setdefault("Cache-Control", "no-store")
+        if not self._body.complete or self._scope["app"].state.leaving.begun:
+            # Or the server would go on reading an unwanted body, or close the connection under the next request.
+            headers["Connection"] = "close"
+
+
 class Guard:
     """The outermost layer of the application."""
 
@@ -134,64 +172,39 @@ class Guard:
         self._rate = RateLimit(settings.rate_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Lets a request through, or answers it itself."""
+        """Passes a request on, or refuses it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = secrets.token_hex(8)
         headers = Headers(scope=scope)
-        is_form = headers.get("content-type", "").lower().startswith("multipart/form-data")
-        streams = is_form and scope["path"] in VIDEO_PATHS
-        body = Body(receive, self._settings.max_upload_bytes + FORM_OVERHEAD if streams else SHORT_BODY, self._settings)
-        status = 0
-        if headers.get("content-length") in (None, "0") and "transfer-encoding" not in headers:
-            body.complete = True
-
-        async def answer(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                kept = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    kept.setdefault(name, value)
-                kept["X-Request-ID"] = request_id
-                kept.setdefault("Cache-Control", "no-store")
-                if not body.complete or scope["app"].state.leaving.begun:
-                    # Or the server would go on reading what nobody wants, or close it under the next request.
-                    kept["Connection"] = "close"
-            elif not message.get("more_body", False) and not body.complete:
-                await send({**message, "more_body": True})
-                await body.drain()
-                message = {"type": "http.response.body", "body": b"", "more_body": False}
-            await send(message)
-
+        body = self._body(scope["path"], headers, receive)
+        answer = Answer(scope, send, body)
         try:
             self._admit(scope, headers)
-            await self._app(scope, body.receive, answer)
+            await self._app(scope, body.receive, answer.send)
         except RefusalError as refusal:
-            await refused(refusal)(scope, receive, answer)
+            await refused(refusal)(scope, receive, answer.send)
         except Exception:
-            # The client learns nothing of our insides; the log does.
-            log.exception("request %s failed", request_id)
-            if status == 0:
-                problem = Problem(
-                    code="internal", message="something went wrong on our side.", next_step="Try again later."
-                )
-                failed = JSONResponse(Refusal(error=problem).model_dump(), 500)
-                await failed(scope, receive, answer)
+            # The details go to the log, never to the client.
+            log.exception("Request %s failed.", answer.request_id)
+            if answer.status == 0:
+                failed = JSONResponse(Refusal(error=Problem.internal()).model_dump(), 500)
+                await failed(scope, receive, answer.send)
         finally:
-            route = getattr(scope.get("route"), "path", "other")
-            method = scope["method"] if scope["method"] in KNOWN_METHODS else "other"
-            took = time.perf_counter() - started
-            REQUEST_SECONDS.labels(method, route, str(status)).observe(took)
-            log.info(
-                json.dumps({"request": request_id, "method": method, "route": route, "status": status,
-                            "ms": round(took * 1000, 1)})
-            )  # fmt: skip
+            _record(scope, answer, time.perf_counter() - started)
+
+    def _body(self, path: str, headers: Headers, receive: Receive) -> Body:
+        is_form = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        is_video = is_form and path in VIDEO_PATHS
+        max_bytes = self._settings.max_upload_bytes + FORM_OVERHEAD if is_video else SHORT_BODY
+        body = Body(receive, max_bytes, self._settings)
+        if headers.get("content-length") in (None, "0") and "transfer-encoding" not in headers:
+            body.complete = True
+        return body
 
     def _admit(self, scope: Scope, headers: Headers) -> None:
-        """Raises the refusal of a request that goes no further."""
+        """Raises a RefusalError if the origin, the key or the rate is not allowed."""
         if scope["method"] not in SAFE_METHODS:
             _check_origin(headers)
             check_key(self._settings, headers)
@@ -203,15 +216,15 @@ class Guard:
                 raise RefusalError(
                     429,
                     "rate_limited",
-                    f"a client may make {self._settings.rate_per_minute:g} calls a minute, "
-                    f"and one with a video counts as {VIDEO_COST}. Received: more.",
-                    f"Ask again in {seconds} s.",
+                    f"Too many calls: a client may make {self._settings.rate_per_minute:g} a minute, "
+                    f"and one with a video counts as {VIDEO_COST}.",
+                    f"Try again in {seconds} s.",
                     {"Retry-After": str(seconds)},
                 )
 
 
 def _check_origin(headers: Headers) -> None:
-    """Browsers say where a request comes from; other pages may not make a visitor's browser act here."""
+    """Refuses what another site's page makes a visitor's browser send; browsers name a request's origin."""
     site = headers.get("sec-fetch-site")
     origin = headers.get("origin")
     foreign = site not in (None, "same-origin", "none")
@@ -224,16 +237,16 @@ def _check_origin(headers: Headers) -> None:
         raise RefusalError(
             403,
             "cross_origin",
-            "calls that change something must come from this service's own page or from no page.",
-            "Open the service's own page and ask there.",
+            "This call comes from another site's page. Only this service's own page may make it.",
+            "Open this service's page and use it there.",
         )
 
 
 def check_key(settings: Settings, headers: Headers) -> None:
-    """Refuses who does not have the key, where the operator wants one.
+    """Checks the key, if the operator has set one.
 
     Raises:
-        RefusalError: 401.
+        RefusalError: 401, as the key is missing or wrong.
     """
     if settings.api_key is None:
         return
@@ -242,12 +255,15 @@ def check_key(settings: Settings, headers: Headers) -> None:
         raise RefusalError(
             401,
             "no_key",
-            "this service wants a key.",
-            "Ask its operator for the key; calls carry it in the header X-API-Key.",
+            "This service requires a key, and the key is missing or wrong.",
+            "Ask the operator for the key, and send it in the header X-API-Key.",
         )
 
 
-def refused(refusal: RefusalError) -> JSONResponse:
-    """A refusal as an answer."""
-    REFUSALS.labels(refusal.problem.code).inc()
-    return JSONResponse(Refusal(error=refusal.problem).model_dump(), refusal.status_code, headers=refusal.headers)
+def _record(scope: Scope, answer: Answer, took_s: float) -> None:
+    """Counts a request and writes its line in the log."""
+    route = getattr(scope.get("route"), "path", "other")
+    method = scope["method"] if scope["method"] in KNOWN_METHODS else "other"
+    REQUEST_SECONDS.labels(method, route, str(answer.status)).observe(took_s)
+    line = {"request": answer.request_id, "method": method, "route": route, "status": answer.status}
+    log.info(json.dumps(line | {"ms": round(took_s * 1000, 1)}))

@@ -1,4 +1,4 @@
-"""Prometheus metrics; every label comes from a closed set, so no visitor can make them grow."""
+"""Prometheus metrics; every label comes from a closed set, so no visitor can add time series."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REQUEST_SECONDS = Histogram(
     ["method", "route", "status"],
     buckets=(0.005, 0.02, 0.08, 0.32, 1.25, 5, 20, 80, 320),
 )
-REFUSALS = Counter("actreel_refusals", "Requests that were refused, by the code in the answer.", ["code"])
+REFUSALS = Counter("actreel_refusals", "Refused requests, by the code in the answer.", ["code"])
 
 
 def exposition() -> tuple[bytes, str]:

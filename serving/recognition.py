@@ -27,9 +27,18 @@ from serving.answers import (
     as_video,
 )
 from serving.metrics import STAGE_SECONDS
-from serving.sandbox import Decoder, DecoderDiedError, DecoderPool, Done, Frames, Plan, Thumbnail, UndecodableError
-from serving.scratch import Scratch
+from serving.sandbox.processes import (
+    Decoder,
+    DecoderDiedError,
+    DecoderPool,
+    Done,
+    Frames,
+    Plan,
+    Thumbnail,
+    UndecodableError,
+)
 from serving.settings import Settings
+from serving.workers.scratch import Scratch
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +78,7 @@ class Recogniser:
         """Starts the decoder; ready after one complete prediction."""
         await self._decoders.start()
         try:
-            with scratch.private() as folder:
+            async with scratch.private() as folder:
                 await self.predict(_warm_up_video(folder, self.classifier), "", self._settings.decode_timeout_s)
             yield
         finally:
@@ -210,6 +219,6 @@ def _damaged() -> RefusalError:
     return RefusalError(
         422,
         "not_a_video",
-        "An upload must be a video that can be decoded. Received: a file that is damaged, empty or no video.",
+        "This file cannot be decoded: it is damaged, empty or not a video.",
         "Send an .mp4, .avi, .mov, .mkv or .webm file that plays on your machine.",
     )

@@ -1,9 +1,9 @@
-"""A Bento goes live: `python -m serving.release serve`, and `reload` to put the next in its place without a pause.
+"""Serves a Bento with `python -m serving.release serve`, and replaces it without downtime with `reload`.
 
-What is served is a copy, as the pipeline removes `artifacts/bento` while it makes the next. The server knows the copy
-by a link; `reload` tries the new Bento on another port, moves the link, and tells the server (SIGHUP) to start new
-workers. They listen on the socket that the old ones have, which go on until a new one is ready, finish what they have
-taken on, and end: no call is refused or lost.
+The server runs from a copy, as the pipeline removes `artifacts/bento` while it builds the next one, and finds the copy
+through a link. `reload` copies the new Bento, tries it on another port, moves the link, and has the server start new
+workers (SIGHUP). They share the old workers' socket. The old workers answer until a new one is ready, then finish their
+requests and jobs and end, so no request is refused or lost.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import psutil
 
 from actreel.console import exit_cleanly
 from actreel.errors import ModelError
-from serving.leaving import WORKER
+from serving.bentoml_internals import is_worker
 
 BENTO = Path("artifacts/bento")
 HOME = Path(".bentoml/served")
@@ -33,15 +33,15 @@ CURRENT = "current"
 PID_FILE = "pid"
 START_S = 60.0
 END_S = 600.0
-"""An old worker ends once its jobs have, and those have ten minutes."""
+"""An old worker ends when its jobs have ended, which may take ten minutes."""
 
 
 def main() -> None:
-    """Serves, or renews what is served."""
+    """Serves a Bento, or replaces the served one."""
     parser = argparse.ArgumentParser(prog="python -m serving.release", description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("serve", "reload"))
     parser.add_argument("--bento", type=Path, default=BENTO)
-    parser.add_argument("--home", type=Path, default=HOME, help="where the copies are kept")
+    parser.add_argument("--home", type=Path, default=HOME, help="the folder of the copies")
     options, arguments = parser.parse_known_args()
     if options.what == "serve":
         serve(options.bento, options.home, arguments)
@@ -50,32 +50,36 @@ def main() -> None:
 
 
 def serve(bento: Path, home: Path, arguments: list[str]) -> None:
-    """Becomes `bentoml serve` with a copy of a Bento.
+    """Copies a Bento and serves the copy: this process becomes `bentoml serve`.
 
     Args:
         bento: The Bento's folder.
-        home: Where the copies are kept.
-        arguments: More of `bentoml serve`'s.
+        home: The folder of the copies.
+        arguments: More arguments of `bentoml serve`.
 
     Raises:
-        ModelError: There is no Bento, or a server from this `home` runs already.
+        ModelError: There is no Bento, or a server already runs from this `home`.
     """
     if _server(home) is not None:
-        raise ModelError(f"one server may run from '{home}'. Received: a second. Renew the first with: make reload")
+        raise ModelError(f"A server already runs from '{home}'. Replace its Bento with: make reload")
     _point(home, _copy(bento, home))
     (home / PID_FILE).write_text(str(os.getpid()), encoding="utf-8")
     os.execv(sys.executable, [*_command(home / CURRENT), *arguments])  # noqa: S606
 
 
 def reload(bento: Path, home: Path) -> None:
-    """Puts a Bento in the place of the one that is served, and returns once the old workers have ended.
+    """Replaces the served Bento, and returns when the old workers have ended.
+
+    Args:
+        bento: The new Bento's folder.
+        home: The folder of the copies.
 
     Raises:
-        ModelError: No server runs, there is no Bento, or it does not get ready; then the old one stays.
+        ModelError: No server runs, there is no Bento, or it does not become ready; the old one is still served then.
     """
     server = _server(home)
     if server is None:
-        raise ModelError(f"a server must run from '{home}'. Received: none. Start it with: make serve")
+        raise ModelError(f"No server runs from '{home}'. Start one with: make serve")
     copy = _copy(bento, home)
     try:
         _try_out(copy)
@@ -85,21 +89,22 @@ def reload(bento: Path, home: Path) -> None:
     before = set(server.children())
     _point(home, copy)
     server.send_signal(signal.SIGHUP)
-    print("the new workers start; the old ones finish what they have taken on", file=sys.stderr, flush=True)
+    print("New workers are starting; the old workers are draining.", file=sys.stderr, flush=True)
     _, alive = psutil.wait_procs(before, timeout=END_S)
     if alive:
-        raise ModelError(f"the old workers must end. Received: {len(alive)} that did not. Look at the server's log.")
+        raise ModelError(f"{len(alive)} of the old workers did not end within {END_S:g} s. See the server's log.")
     for other in home.iterdir():
-        if other.is_dir() and not other.is_symlink() and other != copy:
+        # By name: from Python 3.12 on, mkdtemp returns an absolute path, whatever `home` is.
+        if other.is_dir() and not other.is_symlink() and other.name != copy.name:
             shutil.rmtree(other)
-    print(f"now serving the Bento of {bento}")
+    print(f"Now serving the Bento from '{bento}'.")
 
 
 def _copy(bento: Path, home: Path) -> Path:
     if not (bento / "bento.yaml").is_file():
         reason = bento / "NOT_PACKAGED.txt"
         why = f" {reason.read_text(encoding='utf-8').strip()}" if reason.is_file() else ""
-        raise ModelError(f"there must be a Bento to serve. Received: '{bento}' without one.{why} Try: make repro")
+        raise ModelError(f"There is no Bento in '{bento}'.{why} Build it with: make repro")
     home.mkdir(parents=True, exist_ok=True)
     copy = Path(tempfile.mkdtemp(prefix="bento-", dir=home))
     return Path(shutil.copytree(bento, copy, dirs_exist_ok=True))
@@ -113,7 +118,7 @@ def _point(home: Path, copy: Path) -> None:
 
 
 def _server(home: Path) -> psutil.Process | None:
-    """The server that runs from `home`, if there is one."""
+    """The server that runs from `home`, or None."""
     with suppress(FileNotFoundError, ValueError, psutil.Error):
         server = psutil.Process(int((home / PID_FILE).read_text(encoding="utf-8")))
         if _command(home / CURRENT)[-1] in server.cmdline():
@@ -122,12 +127,16 @@ def _server(home: Path) -> psutil.Process | None:
 
 
 def _command(bento: Path) -> list[str]:
-    # BentoML takes a relative path for a module. Not resolved: each new worker must follow the link anew.
+    # BentoML takes a relative path for a module. Not resolved, as each new worker must follow the link again.
     return [sys.executable, "-m", "bentoml", "serve", str(bento.absolute())]
 
 
 def _try_out(bento: Path) -> None:
-    """Serves a Bento for as long as it takes to get ready."""
+    """Serves a Bento until it is ready, then stops it.
+
+    Raises:
+        ModelError: It does not become ready.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -138,22 +147,22 @@ def _try_out(bento: Path) -> None:
             try:
                 deadline = time.monotonic() + START_S
                 tried: set[psutil.Process] = set()
-                # A worker that fails is started again and again; one failure is enough to know.
+                # A worker that fails is started again and again; a second worker means that the first failed.
                 while process.poll() is None and len(tried) < 2 and time.monotonic() < deadline:
                     for child in psutil.Process(process.pid).children():
                         with suppress(psutil.Error):  # it may just have ended
-                            tried |= {child} if WORKER in child.cmdline() else set()
-                    # The supervisor takes the call, and nobody answers before a worker does.
+                            tried |= {child} if is_worker(child) else set()
+                    # The supervisor accepts the connection; the request waits until a worker answers.
                     with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1):
                         return
                     time.sleep(0.1)
             finally:
                 _end(psutil.Process(process.pid))
-    raise ModelError(f"the new Bento must get ready. Received: '{bento}', which does not; the old one is still served.")
+    raise ModelError(f"The new Bento in '{bento}' does not become ready. The old Bento is still served.")
 
 
 def _end(server: psutil.Process) -> None:
-    """Ends a server with its workers, which are in sessions of their own."""
+    """Ends a server and its workers, which run in sessions of their own."""
     with suppress(psutil.NoSuchProcess):
         family = [server, *server.children(recursive=True)]
         server.terminate()

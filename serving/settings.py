@@ -1,4 +1,4 @@
-"""The service's settings, read once from environment variables: `ACTREEL_` and the name in capitals."""
+"""The service's settings, read once from environment variables named `ACTREEL_` and the setting in capitals."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from actreel.console import LEVEL_VARIABLE
 from actreel.errors import ConfigError
 from actreel.feedback import default_folder
 from actreel.video.info import VideoLimits
@@ -22,32 +23,32 @@ def _state_folder() -> Path:
 
 
 class Settings(BaseModel):
-    """What an operator may change.
+    """The operator's settings.
 
     Attributes:
-        workers: Processes that answer. Many small videos are answered fastest by one a core.
-        threads: Threads of a worker's model. Few videos are answered fastest with as many as there are cores.
-        api_key: If set, every call that changes something must carry it as `X-API-Key`. Printable ASCII.
+        workers: Worker processes. For many small videos, one per core is fastest.
+        threads: Threads of each worker's model. For few videos at a time, one per core is fastest.
+        api_key: If set, every call that changes something must send it as `X-API-Key`. Printable ASCII.
         state_dir: Scratch space that the workers share; its videos are deleted, see `result_ttl_s`.
-        feedback_dir: Where feedback is kept for good.
+        feedback_dir: Where feedback is kept, for good.
         max_upload_bytes: The largest video file.
         max_pixels: Width times height of a video.
         max_frames: Frames of a video.
         max_duration_s: Seconds of a video.
-        slow_sender_s: Seconds that any sender has, however slow.
-        min_bytes_per_s: How fast a body must come in once those are over, on average.
+        slow_sender_s: Grace period in which a body may arrive at any rate.
+        min_bytes_per_s: Minimum average rate of a body after the grace period.
         fetch_timeout_s: Deadline of a download.
-        decode_timeout_s: Deadline of decoding one video while the client waits.
-        job_timeout_s: Deadline of decoding one video as a job.
+        decode_timeout_s: Deadline of decoding a video while the client waits.
+        job_timeout_s: Deadline of decoding a video as a job.
         decoder_memory_bytes: Address space of a decoder process; it starts with about 0.3 GB.
-        decoders: Decoder processes a worker for calls; jobs have one of their own.
-        max_requests: Videos in progress a worker, uploads included; one more is answered 429.
-        max_jobs: Jobs queued or running, over all workers; one more is answered 429.
-        max_streams: Clients a worker that follow a job's events.
-        result_ttl_s: How long a job's result, frames and video are kept.
-        rate_per_minute: Calls a client and worker; one that brings a video counts as 10.
-        rate_exempt: Client addresses without a rate limit: by default this machine, which a local proxy hides behind
-            unless it sends X-Forwarded-For.
+        decoders: Decoder processes for calls, per worker; jobs have one of their own.
+        max_requests: Videos in progress per worker, uploads included; one more is answered with 429.
+        max_jobs: Jobs queued or running, over all workers; one more is answered with 429.
+        max_streams: Event streams per worker; one more is answered with 429.
+        result_ttl_s: Seconds for which a job's result, frames and video are kept.
+        rate_per_minute: Calls per client and worker; one with a video counts as 10.
+        rate_exempt: Client addresses without a rate limit: by default this machine, which is also the address of a
+            local proxy that does not send X-Forwarded-For.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,27 +83,27 @@ class Settings(BaseModel):
         if value is not None and (
             not value.isascii() or not value.isprintable() or not value or value != value.strip()
         ):
-            raise ValueError("a key must be printable ASCII, with no space at its ends, and not empty")
+            raise ValueError("a key must be printable ASCII, not empty, and without spaces at its ends")
         return key
 
     @property
     def limits(self) -> VideoLimits:
-        """What a decoder refuses."""
+        """The limits of a decoder."""
         return VideoLimits(self.max_pixels, self.max_frames, self.max_duration_s)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Reads the variables that are set; `ACTREEL_RATE_EXEMPT` is a list with commas.
+        """Reads the variables that are set; `ACTREEL_RATE_EXEMPT` is separated by commas.
 
         Raises:
-            ConfigError: A value is out of range, or a variable is unknown: a limit that is spelt wrong is no limit.
+            ConfigError: A value is out of range, or a variable is unknown; a misspelt limit must not be ignored.
         """
         known = [PREFIX + name.upper() for name in cls.model_fields]
         for name in environment:
-            if name.startswith(PREFIX) and name not in known:
+            if name.startswith(PREFIX) and name not in {*known, LEVEL_VARIABLE}:
                 near = difflib.get_close_matches(name, known, n=1)
-                hint = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}."
-                raise ConfigError(f"every variable {PREFIX}... must be one of the service's. Received: {name}. {hint}")
+                hint = f"Did you mean {near[0]}?" if near else f"The known variables are {', '.join(known)}."
+                raise ConfigError(f"Unknown environment variable: {name}. {hint}")
         values: dict[str, object] = {
             name: environment[PREFIX + name.upper()]
             for name in cls.model_fields
@@ -114,4 +115,4 @@ class Settings(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             problems = "; ".join(f"{PREFIX}{str(p['loc'][0]).upper()}: {p['msg']}" for p in error.errors())
-            raise ConfigError(f"the service's environment variables must be in range. Received: {problems}") from error
+            raise ConfigError(f"Invalid environment variables: {problems}") from error

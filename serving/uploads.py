@@ -1,4 +1,4 @@
-"""A multipart upload straight to disk: constant memory, counted as it comes, and nothing in it believed."""
+"""Streams a multipart upload to disk in constant memory; its size is counted, and none of its claims are trusted."""
 
 from __future__ import annotations
 
@@ -14,25 +14,36 @@ from serving.answers import RefusalError
 FIELD = b"video"
 LONGEST_TITLE = 120
 
+FORM = {
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "required": ["video"],
+            "properties": {"video": {"type": "string", "format": "binary"}},
+        }
+    }
+}
+"""The form in the OpenAPI document; FastAPI cannot derive it, as it must not read the body itself."""
+
 
 async def receive_video(request: Request, path: Path, max_bytes: int) -> str:
     """Writes the multipart field `video` to a file.
 
     Args:
-        request: Its body has not been read yet.
-        path: Where the video goes; the client's name for it is only ever a title.
-        max_bytes: The largest video.
+        request: The request; its body must not have been read yet.
+        path: Where the video goes; the client's file name is used as a title only.
+        max_bytes: The largest video, in bytes.
 
     Returns:
         The title: the client's file name without folders and control characters, at most 120 characters.
 
     Raises:
-        RefusalError: The body is no such form, has no such field or more than one, or is too large.
+        RefusalError: The body is not such a form, does not have exactly one such field, or is too large.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
-        raise _bad_form("a body that is no multipart form")
+        raise _bad_form("Received: a body that is not a multipart form.")
     with path.open("wb") as file:
         form = _Form(file, max_bytes)
         try:
@@ -41,18 +52,16 @@ async def receive_video(request: Request, path: Path, max_bytes: int) -> str:
                 parser.write(chunk)
             parser.finalize()
         except FormParserError as error:
-            raise _bad_form("a form that is damaged or cut off") from error
+            raise _bad_form("Received: a damaged or incomplete form.") from error
     if form.title is None or not form.complete:
-        raise _bad_form("a form without it, or one that is cut off")
+        raise _bad_form("Received: a form without this field, or an incomplete one.")
     if form.size == 0:
-        raise RefusalError(
-            422, "empty", "a video must hold something. Received: an empty file.", "Choose a video that plays."
-        )
+        raise RefusalError(422, "empty", "The uploaded file is empty.", "Choose a video that plays on your machine.")
     return form.title
 
 
 class _Form:
-    """What the parser finds."""
+    """Receives the parser's callbacks."""
 
     def __init__(self, file: BinaryIO, max_bytes: int) -> None:
         self._file = file
@@ -99,7 +108,7 @@ class _Form:
         if options.get(b"name") != FIELD:
             return
         if self.title is not None:
-            raise _bad_form("two of them")
+            raise _bad_form("Received: more than one.")
         self.title = title_of(options.get(b"filename", b"").decode("utf-8", "replace"))
         self._writing = True
 
@@ -108,7 +117,7 @@ class _Form:
             return
         self.size += end - start
         if self.size > self._max_bytes:
-            raise too_large("a video", self._max_bytes)
+            raise too_large("video", self._max_bytes)
         self._file.write(data[start:end])
 
     def _end(self) -> None:
@@ -116,22 +125,20 @@ class _Form:
 
 
 def title_of(name: str) -> str:
-    """A client's file name as something to show: no folders, no control characters, not long."""
+    """A client's file name as a title: without folders and control characters, and cut to `LONGEST_TITLE`."""
     base = PurePosixPath(name.replace("\\", "/")).name
     return "".join(letter for letter in base if letter.isprintable())[:LONGEST_TITLE]
 
 
 def too_large(what: str, max_bytes: int) -> RefusalError:
-    """The 413 for what is beyond its limit."""
-    return RefusalError(
-        413, "too_large", f"{what} must be at most {max_bytes / 2**20:g} MB. Received: more.", "Send a smaller one."
-    )
+    """The 413 of a body or a video that is too large."""
+    return RefusalError(413, "too_large", f"The {what} is larger than {max_bytes / 2**20:g} MB.", "Send a smaller one.")
 
 
 def _bad_form(fact: str) -> RefusalError:
     return RefusalError(
         422,
         "bad_request",
-        f"an upload must be a multipart form with one field 'video'. Received: {fact}.",
-        "Send it as curl -F video=@clip.mp4 does.",
+        f"An upload must be a multipart form with one field 'video'. {fact}",
+        "Send it like this: curl -F video=@clip.mp4 ...",
     )

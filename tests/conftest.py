@@ -145,7 +145,7 @@ def edit_code(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def spec() -> ClipSpec:
-    return ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
+    return ClipSpec(num_frames=8, height=32, width=32)
 
 
 @pytest.fixture

@@ -98,18 +98,41 @@ def dv_pictures(num_frames: int, seed: int = 0) -> list[NDArray[np.uint8]]:
     return [np.pad(picture, ((0, 16), (0, 0), (0, 0))) for picture in pictures(num_frames, 560, 720, seed)]
 
 
+def _kind(
+    codec: str, options: dict[str, str] | None = None, pixels: str = "yuv420p", size: tuple[int, int] = (240, 320)
+) -> Callable[[Path, int], Path]:
+    return lambda path, seed: encode(path, pictures(NUM_FRAMES, *size, seed), codec, options, pixels)
+
+
+QUIET = {"x265-params": "log-level=0"}
+
 FILMS: dict[str, Callable[[Path, int], Path]] = {
-    "mpeg4.avi": lambda path, seed: encode(path, pictures(NUM_FRAMES, seed=seed), "mpeg4", {"qscale": "2"}),
-    "h264.mp4": lambda path, seed: encode(path, pictures(NUM_FRAMES, seed=seed), "libx264"),
-    "vp9.webm": lambda path, seed: encode(path, pictures(NUM_FRAMES, seed=seed), "libvpx-vp9"),
-    "av1.mp4": lambda path, seed: encode(path, pictures(NUM_FRAMES, seed=seed), "libsvtav1"),
-    "ten_bit.mkv": lambda path, seed: encode(path, pictures(NUM_FRAMES, seed=seed), "ffv1", pixels="yuv420p10le"),
-    "interlaced_mpeg4.avi": lambda path, seed: encode(path, pictures(NUM_FRAMES, seed=seed), "mpeg4", INTERLACED),
-    "interlaced_h264.mp4": lambda path, seed: encode(path, pictures(NUM_FRAMES, seed=seed), "libx264", INTERLACED),
-    "interlaced_mpeg2.mpg": lambda path, seed: encode(path, pictures(NUM_FRAMES, seed=seed), "mpeg2video", INTERLACED),
-    "interlaced_avchd.mts": lambda path, seed: encode(
-        path, pictures(NUM_FRAMES, 1080, 1920, seed), "libx264", INTERLACED
-    ),
+    "mpeg4.avi": _kind("mpeg4", {"qscale": "2"}),
+    "h264.mp4": _kind("libx264"),
+    "h264.ts": _kind("libx264"),
+    "h264.flv": _kind("libx264"),
+    "h264_422_ten_bit.mkv": _kind("libx264", pixels="yuv422p10le"),
+    "hevc.mp4": _kind("libx265", QUIET),
+    "hevc_ten_bit.mp4": _kind("libx265", QUIET, "yuv420p10le"),
+    "vp8.webm": _kind("libvpx"),
+    "vp9.webm": _kind("libvpx-vp9"),
+    "av1.mp4": _kind("libsvtav1"),
+    "prores.mov": _kind("prores_ks", pixels="yuv422p10le"),
+    "ffv1.mkv": _kind("ffv1"),
+    "ten_bit.mkv": _kind("ffv1", pixels="yuv420p10le"),
+    "grey.mkv": _kind("ffv1", pixels="gray"),
+    "mjpeg.avi": _kind("mjpeg", pixels="yuvj420p"),
+    "mpeg1.mpg": _kind("mpeg1video"),
+    "mpeg2.mpg": _kind("mpeg2video"),
+    "wmv2.wmv": _kind("wmv2"),
+    "animation.gif": _kind("gif", pixels="rgb8"),
+    "interlaced_mpeg4.avi": _kind("mpeg4", INTERLACED),
+    "interlaced_h264.mp4": _kind("libx264", INTERLACED),
+    "interlaced_h264_ten_bit.mkv": _kind("libx264", INTERLACED, "yuv422p10le"),
+    "interlaced_hevc.mkv": _kind("libx265", {"x265-params": "log-level=0:interlace=tff"}),
+    "interlaced_mpeg2.mpg": _kind("mpeg2video", INTERLACED),
+    "interlaced_mpeg2.mxf": _kind("mpeg2video", INTERLACED, "yuv422p"),
+    "interlaced_avchd.mts": _kind("libx264", INTERLACED, size=(1080, 1920)),
     "dv.dv": lambda path, seed: encode(path, dv_pictures(NUM_FRAMES, seed), "dvvideo"),
 }
 INTERLACED_FILMS = [name for name in FILMS if name.startswith(("interlaced", "dv"))]

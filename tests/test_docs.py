@@ -180,7 +180,7 @@ def test_every_message_of_troubleshooting_is_in_the_code() -> None:
     for heading in headings:
         parts = [part.strip() for part in heading.split("…") if part.strip()]
         assert max(map(len, parts)) >= 8, f"'{heading}' could be anything"
-        pattern = re.compile(".*".join(map(re.escape, parts)), re.DOTALL)
+        pattern = re.compile(".*".join(map(re.escape, parts)), re.DOTALL | re.IGNORECASE)
         if not any(pattern.search(text) for text in code):
             near = difflib.get_close_matches(heading, [text for text in code if len(text) < 400], n=1, cutoff=0.0)
             gone.append(f"{heading}\n    perhaps now: {near[0]}")

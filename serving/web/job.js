@@ -1,13 +1,13 @@
-// A job on the server: sent, followed by its events, cancelled.
+// A job on the server: send it, follow its events, cancel it.
 
 import { askForKey, keyHeader } from "./key.js";
 
 const MAX_LOST = 5;
 const REJOIN_MS = 2000;
 
-/** What the server, or the way to it, refused: {code, message, next_step}. */
+/** A failed request: {code, message, next_step} from the server, or for a lost connection. */
 export class Problem extends Error {
-  constructor({ code = "unknown", message = "something went wrong.", next_step = "Try again." } = {}) {
+  constructor({ code = "unknown", message = "Something went wrong.", next_step = "Try again." } = {}) {
     super(message);
     this.code = code;
     this.nextStep = next_step;
@@ -16,8 +16,8 @@ export class Problem extends Error {
   static get lost() {
     return new Problem({
       code: "lost",
-      message: "the connection to Actreel was lost.",
-      next_step: "Check that it still runs, and try again.",
+      message: "The connection to Actreel was lost.",
+      next_step: "Check that the service is running, then try again.",
     });
   }
 
@@ -25,12 +25,12 @@ export class Problem extends Error {
     try {
       return new Problem((await response.json()).error);
     } catch {
-      return new Problem({ message: `the server answered ${response.status}.` });
+      return new Problem({ message: `The server answered with status ${response.status}.` });
     }
   }
 }
 
-/** Asks for JSON, and the visitor for a key where the service wants one; every way it can fail becomes a Problem. */
+/** Requests JSON, and asks the visitor for a key if the service requires one. Every failure becomes a Problem. */
 export async function ask(address, method = "GET", body) {
   for (;;) {
     const headers = { ...keyHeader(), ...(body && { "Content-Type": "application/json" }) };
@@ -43,25 +43,25 @@ export async function ask(address, method = "GET", body) {
 }
 
 /**
- * One question to the server.
+ * One job.
  *
- * `told` has `progress(stage, fraction)`, `segments(list)`, `done(prediction)`, `failed(problem)`, `cancelled()`; the
- * last three come once, and one of them is the end.
+ * `callbacks` has `progress(stage, fraction)`, `segments(list)`, `done(prediction)`, `failed(problem)` and
+ * `cancelled()`. Exactly one of the last three is called, once, at the end.
  */
 export class Job {
-  #told;
+  #callbacks;
   #over = false;
   #request = null;
   #events = null;
   #lost = 0;
   id = null;
 
-  constructor(told) {
-    this.#told = told;
+  constructor(callbacks) {
+    this.#callbacks = callbacks;
   }
 
   async sendLink(url) {
-    this.#told.progress("queued", null);
+    this.#callbacks.progress("queued", null);
     try {
       this.#follow((await ask("/jobs", "POST", { url })).id);
     } catch (problem) {
@@ -70,21 +70,21 @@ export class Job {
   }
 
   async sendFile(file) {
-    this.#told.progress("upload", 0);
+    this.#callbacks.progress("upload", 0);
     try {
-      await ask("/key"); // before the video is sent: a refusal in the middle of it would be lost with the connection
+      await ask("/key"); // checked first: a refusal in the middle of an upload would be lost with the connection
     } catch (problem) {
       this.#end("failed", problem);
     }
     if (this.#over) return;
-    // Not fetch(), which does not tell how much was sent.
+    // Not fetch(), which does not report upload progress.
     const request = (this.#request = new XMLHttpRequest());
     const form = new FormData();
     form.append("video", file, file.name);
     request.open("POST", "/jobs");
     for (const [name, value] of Object.entries(keyHeader())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => {
-      if (!this.#over) this.#told.progress("upload", event.lengthComputable ? event.loaded / event.total : null);
+      if (!this.#over) this.#callbacks.progress("upload", event.lengthComputable ? event.loaded / event.total : null);
     };
     request.onerror = () => this.#end("failed", Problem.lost);
     request.onload = () => {
@@ -92,7 +92,7 @@ export class Job {
       try {
         answer = JSON.parse(request.responseText);
       } catch {
-        answer = { error: { message: `the server answered ${request.status}.` } };
+        answer = { error: { message: `The server answered with status ${request.status}.` } };
       }
       if (request.status === 202) this.#follow(answer.id);
       else this.#end("failed", new Problem(answer.error));
@@ -114,11 +114,11 @@ export class Job {
   #follow(id) {
     this.id = id;
     if (this.#over) {
-      // Cancelled while the server was still taking it on.
+      // Cancelled before the server had accepted it.
       ask(this.#address, "DELETE").catch(() => {});
       return;
     }
-    this.#told.progress("queued", null);
+    this.#callbacks.progress("queued", null);
     this.#listen();
   }
 
@@ -131,15 +131,15 @@ export class Job {
         if (!this.#over) use(JSON.parse(event.data || "null"));
       });
     on("progress", ({ state, progress: { stage, fraction } }) => {
-      if (state === "queued") this.#told.progress("queued", null);
-      else this.#told.progress(stage, fraction);
+      if (state === "queued") this.#callbacks.progress("queued", null);
+      else this.#callbacks.progress(stage, fraction);
     });
-    on("segments", ({ segments }) => this.#told.segments(segments));
+    on("segments", ({ segments }) => this.#callbacks.segments(segments));
     on("done", ({ result }) => this.#end("done", result));
     on("failed", ({ error }) => this.#end("failed", new Problem(error)));
     on("cancelled", () => this.#end("cancelled"));
     events.onerror = () => {
-      // The browser connects again by itself, unless the server answered, as with 429.
+      // The browser reconnects by itself, unless the server answered with an error such as 429.
       this.#lost += 1;
       if (this.#lost > MAX_LOST) this.#end("failed", Problem.lost);
       else if (events.readyState === EventSource.CLOSED) setTimeout(() => this.#listen(), REJOIN_MS);
@@ -150,6 +150,6 @@ export class Job {
     if (this.#over) return;
     this.#over = true;
     this.#events?.close();
-    this.#told[how](what);
+    this.#callbacks[how](what);
   }
 }

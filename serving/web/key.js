@@ -1,4 +1,4 @@
-// The key of a service that wants one: asked for when it answers 401, and kept for this tab only.
+// The key, for a service that requires one: asked for after a 401, and kept for this tab only.
 
 const KEPT = "actreel.key";
 const dialog = document.querySelector("#key");
@@ -10,17 +10,17 @@ let asking = null;
 try {
   key = sessionStorage.getItem(KEPT) ?? "";
 } catch {
-  // Private windows may refuse to remember; the page itself remembers until it is left.
+  // Private windows may refuse to store it; then it is kept until the page is left.
 }
 
-/** The header that carries the key, as long as there is one. */
+/** The header with the key, if there is one. */
 export const keyHeader = () => (key ? { "X-API-Key": key } : {});
 
-/** Asks the visitor for a key; true once one is given, false if they would rather not. */
+/** Asks the visitor for a key; resolves to true once one is given, to false if the dialog is closed. */
 export function askForKey() {
-  // Calls that are refused at the same time share one question.
+  // Requests that are refused at the same time share one dialog.
   asking ??= new Promise((answered) => {
-    hint.textContent = key ? "That is not the key." : "";
+    hint.textContent = key ? "This key is not valid." : "";
     field.setAttribute("aria-invalid", String(Boolean(key)));
     field.value = "";
     dialog.returnValue = "";
@@ -51,10 +51,10 @@ function keep(given) {
 
 dialog.querySelector("#no-key").addEventListener("click", () => dialog.close());
 dialog.querySelector("form").addEventListener("submit", (event) => {
-  // A header holds nothing else, and neither does a key.
+  // Only printable ASCII fits in a header.
   if (/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(field.value)) return;
   event.preventDefault();
-  hint.textContent = "That is not the key.";
+  hint.textContent = "This key is not valid.";
   field.setAttribute("aria-invalid", "true");
   field.focus();
 });

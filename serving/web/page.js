@@ -1,17 +1,17 @@
-// The page: asks, shows how it goes, and remembers answers in this browser.
+// The page: sends videos, shows progress and results, and keeps recent results in this browser.
 
 import { ask, Job, Problem } from "./job.js";
 import { clock, drawTimeline, inWords, make, Result } from "./result.js";
 
 const STAGES = {
-  queued: "Waiting for a free place",
-  upload: "Sending the video",
-  download: "Getting the video from YouTube",
-  decode: "Looking at the frames",
+  queued: "Waiting in the queue",
+  upload: "Uploading the video",
+  download: "Downloading the video from YouTube",
+  decode: "Decoding the frames",
   model: "Recognising the action",
 };
-// Asking for the same once more may help.
-const PASSING = new Set(["busy", "rate_limited", "too_slow", "no_network", "timeout", "bot_check", "failed", "internal", "lost", "no_key", "unknown"]);
+// Problems that may be gone when the same request is sent again.
+const TEMPORARY = new Set(["busy", "rate_limited", "too_slow", "no_network", "timeout", "bot_check", "failed", "internal", "lost", "no_key", "unknown"]);
 const MEMORY = "actreel.recent";
 const MAX_REMEMBERED = 8;
 const YOUTUBE_ID = /^[\w-]{11}$/;
@@ -24,7 +24,7 @@ let repeat = null;
 
 const say = (text) => (at("#status").textContent = text);
 
-/** The id in a YouTube link, for the share link only: what is a YouTube link is for the server to say. */
+/** The id in a YouTube link, for the share link only: the server decides what is a YouTube link. */
 function idIn(link) {
   try {
     const { hostname, pathname, searchParams } = new URL(link.includes("://") ? link : `https://${link}`);
@@ -35,7 +35,7 @@ function idIn(link) {
   }
 }
 
-// Asking
+// Sending
 
 function start(send, about) {
   job?.cancel();
@@ -68,7 +68,7 @@ function showProgress(stage, fraction) {
   const words = STAGES[stage] ?? stage;
   const what = at("#progress .what");
   if (!what.textContent.startsWith(words)) say(`${words}.`);
-  what.textContent = fraction === null ? `${words}…` : `${words}: ${Math.round(100 * fraction)} %`;
+  what.textContent = fraction === null ? `${words}…` : `${words}: ${Math.round(100 * fraction)}%`;
   const bar = at("#progress progress");
   if (fraction === null) bar.removeAttribute("value");
   else bar.value = fraction;
@@ -85,10 +85,10 @@ function showProblem(problem) {
   at("#progress").hidden = true;
   at("#problem .message").textContent = problem.message;
   at("#problem .next-step").textContent = problem.nextStep;
-  at("#try-again").hidden = !repeat || !PASSING.has(problem.code);
+  at("#try-again").hidden = !repeat || !TEMPORARY.has(problem.code);
   at("#problem").hidden = false;
   at("#problem").focus();
-  say(`That did not work: ${problem.message} ${problem.nextStep}`);
+  say(`Something went wrong: ${problem.message} ${problem.nextStep}`);
 }
 
 function finish(shown, details) {
@@ -123,7 +123,7 @@ for (const opener of ["#choose", "#upload-instead"]) at(opener).addEventListener
 at("#file").addEventListener("change", ({ target }) => {
   const [file] = target.files;
   if (file) startFile(file);
-  target.value = ""; // so that the same file can be chosen again
+  target.value = ""; // or choosing the same file again would not be a change
 });
 
 // Dropping, anywhere on the page
@@ -166,7 +166,7 @@ async function offerSamples() {
   at("#samples").hidden = samples.length === 0;
 }
 
-// Taking the answer along
+// Copying and sharing
 
 async function copy(button, text) {
   const label = button.textContent;
@@ -174,7 +174,7 @@ async function copy(button, text) {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
   } catch {
-    button.textContent = "Not allowed here";
+    button.textContent = "Copying is blocked";
   }
   say(button.textContent);
   setTimeout(() => (button.textContent = label), 2000);
@@ -192,12 +192,12 @@ function prepareFeedback(labels) {
   feedback.querySelector(".more").hidden = true;
   feedback.querySelector(".hint").textContent = "";
   const options = [...labels].sort().map((label) => make("option", { value: label }, inWords(label)));
-  at("#right-label").replaceChildren(make("option", { value: "" }, "Something else"), ...options);
+  at("#right-label").replaceChildren(make("option", { value: "" }, "Another action"), ...options);
 }
 feedback.addEventListener("change", () => {
-  const verdict = feedback.elements.correct.value;
-  feedback.querySelector(".more").hidden = !verdict;
-  feedback.querySelector(".right-label").hidden = verdict !== "no";
+  const answer = feedback.elements.correct.value;
+  feedback.querySelector(".more").hidden = !answer;
+  feedback.querySelector(".right-label").hidden = answer !== "no";
 });
 feedback.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -211,7 +211,7 @@ feedback.addEventListener("submit", async (event) => {
       share_video: feedback.elements.share.checked,
     });
     feedback.querySelector("fieldset").hidden = true;
-    hint.textContent = "Thank you. Actreel learns from this when it is trained next.";
+    hint.textContent = "Thank you. Your feedback is stored for the next training.";
     hint.tabIndex = -1;
     hint.focus();
   } catch (problem) {
@@ -219,7 +219,7 @@ feedback.addEventListener("submit", async (event) => {
   }
 });
 
-// Recent answers, in this browser only
+// Recent results, in this browser only
 
 function recall() {
   try {
@@ -235,7 +235,7 @@ function remember({ prediction, job, video }) {
   try {
     localStorage.setItem(MEMORY, JSON.stringify([{ prediction, job, video }, ...others].slice(0, MAX_REMEMBERED)));
   } catch {
-    // Private windows may refuse to remember; the answer is shown all the same.
+    // Private windows may refuse to store it; the result is shown anyway.
   }
   listRecent();
 }
@@ -246,7 +246,7 @@ function listRecent() {
   at("#recent ul").replaceChildren(
     ...entries.map((entry) => {
       const { prediction } = entry;
-      const label = prediction.known ? inWords(prediction.label) : "Not an action I know";
+      const label = prediction.known ? inWords(prediction.label) : "Unknown action";
       const title = `${prediction.video.title || "A video"}, ${clock(prediction.video.duration_s)}`;
       const button = make(
         "button",
@@ -266,7 +266,7 @@ function listRecent() {
 at("#forget").addEventListener("click", () => {
   localStorage.removeItem(MEMORY);
   listRecent();
-  say("Forgotten.");
+  say("List cleared.");
   at("#link").focus();
 });
 

@@ -1,9 +1,9 @@
-// An answer on the page: label, bars, timeline, frames, provenance. Text from outside goes in as textContent only.
+// A result on the page: label, bars, timeline, frames, provenance. Text from outside is set as textContent only.
 
 const NUM_COLOURS = 8;
 const NUM_FRAMES = 8;
 
-/** "JumpingJack" and "jumping_jack" as people write them. */
+/** "JumpingJack" and "jumping_jack" as words: "Jumping Jack" and "jumping jack". */
 export const inWords = (label) =>
   label.replace(/_/g, " ").replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2").replace(/(\p{Lu})(\p{Lu}\p{Ll})/gu, "$1 $2");
 
@@ -18,9 +18,9 @@ export const clock = (seconds) => {
 const span = (milliseconds) =>
   milliseconds < 1000 ? `${Math.max(1, Math.round(milliseconds))} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 
-const percent = (share) => `${Math.round(share * 100)} %`;
+const percent = (share) => `${Math.round(share * 100)}%`;
 
-/** An element with its properties set and its children in it; strings become text. */
+/** Makes an element with properties and children; strings become text. */
 export function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -31,11 +31,11 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** Each label of some segments with its colour, in the order of time. */
+/** The segments' labels with their colours, in order of time. */
 const colours = (segments) =>
-  new Map([...new Set(segments.map(({ label }) => label))].map((label, place) => [label, `var(--action-${place % NUM_COLOURS})`]));
+  new Map([...new Set(segments.map(({ label }) => label))].map((label, index) => [label, `var(--action-${index % NUM_COLOURS})`]));
 
-/** Fills a timeline; `part(segment, words, description)` makes what stands for a segment. */
+/** Fills a timeline; `part(segment, words, description)` makes a segment's element. */
 export function drawTimeline(list, segments, duration, part) {
   const colourOf = colours(segments);
   list.replaceChildren(
@@ -43,9 +43,9 @@ export function drawTimeline(list, segments, duration, part) {
       const when = `${clock(segment.start_s)} to ${clock(segment.end_s)}`;
       const text = inWords(segment.label);
       const words = make("span", { className: "words" }, text);
-      const element = part(segment, words, `${text}, ${when}, ${percent(segment.confidence)} sure`);
+      const element = part(segment, words, `${text}, ${when}, ${percent(segment.confidence)} confidence`);
       element.classList.add("part");
-      // Each segment keeps its true place: gaps stay gaps.
+      // Positioned by time, so gaps stay visible.
       const item = make("li", {}, element);
       item.style.position = "absolute";
       item.style.left = `${(100 * segment.start_s) / duration}%`;
@@ -74,7 +74,7 @@ export class Result {
     return this.#root.querySelector(selector);
   }
 
-  /** What is on the page: {prediction, job, file, video}, or null. */
+  /** The result on the page: {prediction, job, file, video}, or null. */
   get shown() {
     return this.#shown;
   }
@@ -88,12 +88,12 @@ export class Result {
     this.#shown = shown;
     const { prediction, file, video } = shown;
     this.#at(".eyebrow").textContent = prediction.video.title;
-    this.#at("#answer").textContent = prediction.known ? inWords(prediction.label) : "Not an action I know";
+    this.#at("#answer").textContent = prediction.known ? inWords(prediction.label) : "Unknown action";
     const actions = new Set(prediction.segments.map(({ label }) => label)).size;
-    const whole = actions > 1 ? ` for the whole video, which shows ${actions} actions in turn` : "";
+    const whole = actions > 1 ? ` for the whole video, which shows ${actions} actions` : "";
     this.#at(".confidence").textContent = prediction.known
-      ? `${percent(prediction.confidence)} sure${whole}`
-      : `The closest would be ${inWords(prediction.label)}, but the video is unlike all that I learned from.`;
+      ? `${percent(prediction.confidence)} confidence${whole}`
+      : `The nearest action is ${inWords(prediction.label)}, but this video is unlike the model's training clips.`;
     this.#showTop(prediction.top);
     this.#showTimeline(prediction, video);
     this.#showFrames();
@@ -151,7 +151,7 @@ export class Result {
       const button = make("button", { type: "button", "aria-label": `Show ${clock(at)}` }, picture, make("span", {}, clock(at)));
       button.addEventListener("click", () => this.seek(at));
       const item = make("li", {}, button);
-      // Answers from this browser's memory outlive their frames, and short videos have fewer.
+      // A stored result outlives its frames on the server, and a short video has fewer.
       item.hidden = true;
       picture.loading = "eager";
       picture.addEventListener("load", () => (item.hidden = group.hidden = false));
@@ -168,17 +168,17 @@ export class Result {
     const rows = [["Model", [model.name, model.version].filter(Boolean).join(" ")]];
     const { accuracy, chance, num_test_clips: clips } = details?.metrics ?? {};
     if (accuracy !== undefined) {
-      rows.push(["Accuracy", `${percent(accuracy)} on ${clips ? `${clips} clips` : "videos"} held out of training`]);
+      rows.push(["Accuracy", `${percent(accuracy)} on ${clips ? `${clips} ` : ""}held-out clips`]);
     }
-    if (chance !== undefined) rows.push(["By chance", percent(chance)]);
-    if (details?.protocol) rows.push(["Measured by", inWords(details.protocol)]);
-    if (details?.labels) rows.push(["Knows", `${details.labels.length} actions`]);
+    if (chance !== undefined) rows.push(["Chance level", percent(chance)]);
+    if (details?.protocol) rows.push(["Protocol", inWords(details.protocol)]);
+    if (details?.labels) rows.push(["Classes", `${details.labels.length} actions`]);
     if (details?.trained_at) rows.push(["Trained", details.trained_at.slice(0, 10)]);
     rows.push(["Data", model.data_version.slice(0, 12)], ["Code", model.git_commit.slice(0, 12)]);
-    rows.push(["Time taken", `${span(took.total)}, of which the model ${span(took.model)}`]);
+    rows.push(["Time taken", `${span(took.total)} (model ${span(took.model)})`]);
     this.#at(".about .model-card").hidden = !details?.card;
     this.#at(".about dl").replaceChildren(
-      ...rows.flatMap(([term, fact]) => [make("dt", {}, term), make("dd", {}, fact || "not stated")]),
+      ...rows.flatMap(([term, fact]) => [make("dt", {}, term), make("dd", {}, fact || "not recorded")]),
     );
   }
 
@@ -192,18 +192,18 @@ export class Result {
     this.#at(".stage").hidden = false;
     if (file) {
       player.src = this.#url;
-      this.#at(".viewer-hint").textContent = "Choose a part of the timeline to jump there.";
+      this.#at(".viewer-hint").textContent = "Select a segment to jump to it.";
     } else {
       player.removeAttribute("src");
       this.#showStill(0);
     }
   }
 
-  /** Without a player, the frame nearest to the moment stands in for it. */
+  /** Without a player, shows the nearest frame instead. */
   #showStill(seconds) {
     const { prediction, job, video } = this.#shown ?? {};
     this.#at("video").hidden = true;
-    this.#at(".viewer-hint").textContent = video ? "Choose a part of the timeline to watch it on YouTube." : "This browser cannot play the video here.";
+    this.#at(".viewer-hint").textContent = video ? "Select a segment to watch it on YouTube." : "This browser cannot play this video.";
     const still = this.#at(".still");
     if (!job) {
       this.#at(".stage").hidden = true;
@@ -229,13 +229,13 @@ export class Result {
 
   #mark(seconds) {
     const segments = this.#shown.prediction.segments;
-    const place = segments.findIndex((segment) => segment.start_s <= seconds + 0.01 && seconds < segment.end_s);
+    const current = segments.findIndex((segment) => segment.start_s <= seconds + 0.01 && seconds < segment.end_s);
     this.#root.querySelectorAll(".viewer .timeline .part").forEach((part, number) => {
-      if (number === place) part.setAttribute("aria-current", "true");
+      if (number === current) part.setAttribute("aria-current", "true");
       else part.removeAttribute("aria-current");
     });
     const now = this.#at(".now");
-    now.hidden = place < 0;
-    if (place >= 0) now.textContent = inWords(segments[place].label);
+    now.hidden = current < 0;
+    if (current >= 0) now.textContent = inWords(segments[current].label);
   }
 }

@@ -1,4 +1,4 @@
-"""Writes a file whole or not at all: aside first, then renamed over the old one."""
+"""Writes a file completely or not at all: to a temporary file first, which then replaces the old one."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LONGEST_NAME = 240
-"""Bytes of a file's name up to which its temporary name holds it; most file systems stop at 255."""
+"""Bytes in the longest file name that the temporary name still contains; most file systems stop at 255."""
 
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """Gives a temporary path to write to, which replaces `path` when the context ends without an exception.
+    """Gives a temporary path to write to; it replaces `path` if the context ends without an exception.
 
-    A process that is killed meanwhile leaves the old file as it was, and a hidden temporary file that the next call
+    A process that is killed meanwhile leaves the old file untouched, and a hidden temporary file that the next call
     overwrites. Two processes must not write the same file at once.
 
     Args:
-        path: The file to write; its folder is made if it is missing.
+        path: The file to write; its folder is created if it is missing.
 
     Yields:
-        A path in the same folder where no file is yet.
+        A path in the same folder, where no file exists yet.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = temporary_name(path)
@@ -31,13 +31,13 @@ def written_aside(path: Path) -> Iterator[Path]:
     try:
         yield aside
         aside.replace(path)
-    except BaseException:
+    finally:
+        # Still there after an exception, and after a rename between two hard links to one file, which does nothing.
         aside.unlink(missing_ok=True)
-        raise
 
 
 def temporary_name(path: Path) -> Path:
-    """The hidden path in the same folder that `path` is first written to, with the same ending."""
+    """The hidden path in the same folder that `path` is first written to, with the same file extension."""
     name = path.name
     if len(os.fsencode(name)) > LONGEST_NAME:
         name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32] + path.suffix[:8]

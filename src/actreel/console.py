@@ -1,27 +1,68 @@
-"""What a program does at the terminal: log lines on stderr, and errors of the user's without a traceback."""
+"""What a program does at the terminal: log lines on stderr, and messages instead of tracebacks for users' errors."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 
-from actreel.errors import ActreelError
+from actreel.errors import ActreelError, ConfigError
 
 OURS = ("__main__", "actreel", "pipelines", "serving")
+LEVEL_VARIABLE = "ACTREEL_LOG_LEVEL"
+"""Environment variable with the level of our own messages: the way to set it for the stages of `dvc repro`."""
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
-def configure_logging(level: int = logging.INFO) -> None:
-    """Shows our own messages from `level` on, and only the warnings of libraries, on stderr."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+class _LevelFormatter(logging.Formatter):
+    """Plain text for progress and results; anything else starts with its level: `warning: 3 clips are missing`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if record.levelno == logging.INFO:
+            return text
+        source = f"{record.name}: " if record.levelno < logging.INFO else ""
+        return f"{record.levelname.lower()}: {source}{text}"
+
+
+def configure_logging(level: int | None = None) -> None:
+    """Sends log lines to stderr: our own from `level` on, other libraries' from WARNING on.
+
+    Args:
+        level: A level of `logging`; None takes `ACTREEL_LOG_LEVEL`, or INFO where that is not set.
+
+    Raises:
+        ConfigError: `ACTREEL_LOG_LEVEL` is not the name of a level.
+    """
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(_LevelFormatter())
+        root.addHandler(handler)
     for name in OURS:
-        logging.getLogger(name).setLevel(level)
+        logging.getLogger(name).setLevel(_level_from_environment() if level is None else level)
 
 
-def exit_cleanly(main: Callable[[], None]) -> None:
-    """Runs a program's `main`; the user's own mistakes end it with a message and status 2, not a traceback."""
-    configure_logging()
+def _level_from_environment() -> int:
+    name = os.environ.get(LEVEL_VARIABLE, "INFO").upper()
+    if name not in LEVELS:
+        raise ConfigError(f"{LEVEL_VARIABLE} must be one of {', '.join(LEVELS)}. Received: '{name}'")
+    return logging.getLevelNamesMapping()[name]
+
+
+def exit_cleanly(main: Callable[[], None], level: int | None = None) -> None:
+    """Runs a program's `main` with logging on.
+
+    An `ActreelError` ends the program with its message on stderr and status 1 instead of a traceback, Ctrl+C with
+    status 130.
+
+    Args:
+        main: The program.
+        level: See `configure_logging`.
+    """
     try:
+        configure_logging(level)
         main()
     except ActreelError as error:
         sys.exit(f"error: {error}")

@@ -1,15 +1,15 @@
-"""What can go wrong, as one tree.
+"""Every exception that Actreel raises on purpose, as one tree.
 
-    ActreelError          anything the user can fix; stages, CLI and service print it without a traceback
-    ├── ConfigError       params.yaml or a --set: an unknown key, a value out of range
-    ├── VideoError        a file that is no video, holds no frame, or breaks while decoding
-    │   ├── VideoCodecError   a good video, but no decoder for it here
-    │   └── VideoLimitError   a good video, but larger or longer than the caller allows
-    ├── DatasetError      a folder, group or split that cannot be trained on
-    ├── ModelError        weights, labels or clip settings that do not belong together
-    └── FetchError        a download that failed or was refused
+    ActreelError          anything the user can fix; stages, command line and service print its message, no traceback
+    ├── ConfigError       a setting in params.yaml, `--set` or the environment is unknown or out of range
+    ├── VideoError        a file is not a video, contains no frames, or breaks while decoding
+    │   ├── VideoCodecError   a valid video needs a decoder that is missing here
+    │   └── VideoLimitError   a valid video is larger or longer than the caller allows
+    ├── DatasetError      a folder, group or split cannot be used for training
+    ├── ModelError        weights, labels or clip settings do not belong together
+    └── FetchError        a download failed or was refused
 
-Messages state the rule, then the value received, then what to do.
+Messages state the rule, then what was received, then what to do next.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ MOST_NAMED = 10
 
 
 class ActreelError(Exception):
-    """Base of every error that Actreel raises on purpose."""
+    """Base class of every error that Actreel raises on purpose."""
 
 
 class ConfigError(ActreelError):
-    """A parameter is unknown or out of range."""
+    """A setting is unknown or out of range."""
 
 
 class VideoError(ActreelError):
@@ -50,7 +50,7 @@ class VideoLimitError(VideoError):
 
 
 class DatasetError(ActreelError):
-    """Clips, groups or splits cannot be trained on."""
+    """Clips, groups or splits cannot be used for training."""
 
 
 class ModelError(ActreelError):

@@ -1,4 +1,4 @@
-"""Every path of a project, relative to the repository's top: the only file that names one."""
+"""Every path of a project, relative to the top of the repository. No other file names one."""
 
 from pathlib import Path
 

@@ -20,16 +20,16 @@ def groups(folder: Path, *clips: str, pattern: str | None = None) -> list[str]:
     ("name", "group"),
     [("v_YoYo_g01_c02.avi", "g01"), ("v_HorseRace_g7_c1.mp4", "g07"), ("v_Jump_Rope_g25_c04.avi", "g25")],
 )
-def test_ucf_names_tell_the_group(tmp_path: Path, name: str, group: str) -> None:
+def test_ucf_names_contain_the_group(tmp_path: Path, name: str, group: str) -> None:
     assert groups(tmp_path, f"YoYo/{name}") == [group]
 
 
 @pytest.mark.parametrize("name", ["holiday.mp4", "v_YoYo_g01.avi", "my v_YoYo_g01_c02.avi"])
-def test_other_clips_are_each_a_group_and_that_is_told(
+def test_other_clips_are_one_group_each_with_a_warning(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert groups(tmp_path, f"a/{name}", "b/v_b_g01_c01.avi") == [f"a/{name}", "g01"]
-    assert f"1 of 2 clips have no known group, so each is a group of its own (first: 'a/{name}')" in caplog.text
+    assert f"1 of 2 clips have no known group and count as one group each (first: 'a/{name}')" in caplog.text
 
 
 def test_a_pattern_finds_the_group_in_the_path(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -39,7 +39,7 @@ def test_a_pattern_finds_the_group_in_the_path(tmp_path: Path, caplog: pytest.Lo
     assert not caplog.text
 
 
-def test_the_table_goes_before_the_pattern_and_the_pattern_before_ucf_names(tmp_path: Path) -> None:
+def test_the_table_wins_over_the_pattern_and_the_pattern_over_ucf_names(tmp_path: Path) -> None:
     write_groups(tmp_path, "clip,group\na/v_x_g01_c01.avi,Anna\n")
     clips = ("a/v_x_g01_c01.avi", "a/v_x_g02_c01.avi", "b/v_y_g03_c01.avi")
     assert groups(tmp_path, *clips, pattern="a/.*_(?P<group>c[0-9]+)") == ["Anna", "c01", "g03"]
@@ -50,16 +50,16 @@ def test_a_pattern_that_finds_nothing_falls_through(tmp_path: Path) -> None:
     assert groups(tmp_path, "a/v_x_g01_c01.avi", pattern="x(?P<group>z)?") == ["g01"]
 
 
-def test_spreadsheets_and_other_systems_may_write_the_table(tmp_path: Path) -> None:
+def test_tables_of_spreadsheets_and_other_systems_are_read(tmp_path: Path) -> None:
     decomposed = unicodedata.normalize("NFD", "Bär/ä b.avi")
     write_groups(tmp_path, f'\ufeffgroup,Clip ,note\r\nAnna,"Bär\\take, 1.avi",x\r\nBen,{decomposed},\r\n')
     assert groups(tmp_path, "Bär/take, 1.avi", unicodedata.normalize("NFC", decomposed)) == ["Anna", "Ben"]
 
 
-def test_lines_for_clips_that_are_not_there_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_warning_names_rows_of_missing_clips(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_groups(tmp_path, "clip,group\na/x.avi,Anna\na/gone.avi,Anna\n")
     assert groups(tmp_path, "a/x.avi") == ["Anna"]
-    assert "names 1 clips that are not there (first: 'a/gone.avi')" in caplog.text
+    assert "names 1 clips that do not exist (first: 'a/gone.avi')" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_lines_for_clips_that_are_not_there_are_told(tmp_path: Path, caplog: pyt
         ("clip,group\nx.avi,Anna\ny.avi,Ben\n", "as in 'a/x.avi'. Received: 'x.avi' and 1 more"),
     ],
 )
-def test_a_wrong_table_is_refused_with_the_line(tmp_path: Path, table: str, fact: str) -> None:
+def test_the_error_about_a_wrong_table_names_the_line(tmp_path: Path, table: str, fact: str) -> None:
     with pytest.raises(DatasetError, match=GROUPS_FILE) as caught:
         groups(write_groups(tmp_path, table), "a/x.avi")
     assert fact in str(caught.value)
@@ -81,5 +81,5 @@ def test_a_wrong_table_is_refused_with_the_line(tmp_path: Path, table: str, fact
 
 def test_a_table_in_another_encoding_is_refused(tmp_path: Path) -> None:
     (tmp_path / GROUPS_FILE).write_bytes("clip,group\na/x.avi,Jürgen\n".encode("latin-1"))
-    with pytest.raises(DatasetError, match=r"groups\.csv' must be a table in UTF-8"):
+    with pytest.raises(DatasetError, match=r"groups\.csv' must be a CSV table in UTF-8"):
         groups(tmp_path, "a/x.avi")

@@ -39,7 +39,7 @@ def test_frames_that_decode_are_counted_not_those_that_are_claimed(tmp_path: Pat
     clip = claim_frames(write_video_file(tmp_path / "clip.avi", grey_frames(LEVELS)), claimed)
     info = probe(clip)
     assert (info.num_frames, info.header_frames, info.duration_s) == (30, claimed, 1.2)
-    spec = ClipSpec(num_frames=3, height=32, width=32, sampling="uniform")
+    spec = ClipSpec(num_frames=3, height=32, width=32)
     assert load_clip(clip, spec).mean(axis=(1, 2, 3)) == pytest.approx([40, 120, 200], abs=4)
 
 
@@ -63,7 +63,7 @@ def test_a_turned_clip_is_seen_upright(
     clip = turn(write_video_file(tmp_path / "clip.mp4", [frame] * 5, codec="mp4v"), degrees)
     info = probe(clip)
     assert (info.width, info.height) == size
-    (picture,) = load_clip(clip, ClipSpec(num_frames=1, height=32, width=32, sampling="uniform"))
+    (picture,) = load_clip(clip, ClipSpec(num_frames=1, height=32, width=32))
     quarters = picture[..., 0].reshape(2, 16, 2, 16).mean(axis=(1, 3))
     assert np.unravel_index(quarters.argmax(), (2, 2)) == bright
     assert np.sort(quarters.ravel())[-2] < 50 < 200 < quarters.max()
@@ -74,7 +74,7 @@ def test_a_variable_frame_rate_gives_its_mean_and_the_true_duration(tmp_path: Pa
     mp4 = show_frames_for(write_video_file(tmp_path / "a.mp4", noise(), codec="mp4v"), durations)
     times = np.cumsum([0, *durations[:-1]]).tolist()
     webm = show_frames_at(write_video_file(tmp_path / "a.webm", noise(), codec="VP80"), times)
-    spec = ClipSpec(num_frames=4, height=32, width=32, sampling="uniform")
+    spec = ClipSpec(num_frames=4, height=32, width=32)
     for clip in (mp4, webm):
         info = probe(clip)
         assert info.num_frames == 30
@@ -86,7 +86,7 @@ def test_a_variable_frame_rate_gives_its_mean_and_the_true_duration(tmp_path: Pa
 def test_a_clip_of_one_frame_and_a_portrait_one_are_clips(tmp_path: Path) -> None:
     one = write_video_file(tmp_path / "one.avi", grey_frames([80]))
     assert (probe(one).num_frames, probe(one).duration_s) == (1, 0.04)
-    spec = ClipSpec(num_frames=4, height=32, width=32, sampling="uniform")
+    spec = ClipSpec(num_frames=4, height=32, width=32)
     assert load_clip(one, spec).shape == (4, 32, 32, 3)
     portrait = probe(write_video_file(tmp_path / "portrait.mp4", grey_frames(LEVELS, 96, 32), codec="mp4v"))
     assert (portrait.width, portrait.height) == (32, 96)
@@ -123,7 +123,7 @@ def test_a_repeated_clip_is_kept_once_and_named(tmp_path: Path, caplog: pytest.L
         "Wave/v_Wave_g02_c01.avi",
     ]
     assert index.index.tolist() == list(range(len(index)))
-    assert "2 clips repeat another of their action and are left out" in caplog.text
+    assert "2 clips duplicate another clip of their action and are ignored" in caplog.text
     assert "'Wave/v_Wave_g02_c07.avi' is 'Wave/v_Wave_g01_c01.avi'" in caplog.text
 
 
@@ -162,7 +162,7 @@ def test_a_clip_that_crashes_the_decoder_is_a_row_that_says_so(tmp_path: Path, m
     monkeypatch.setattr(records, "map_on_cores", with_crash)
     index = index_videos(write_folder(tmp_path)).set_index("clip")
     assert (
-        "v_Wave_g02_c01.avi', which kills the decoder's process. Replace or remove it."
+        "v_Wave_g02_c01.avi', which crashes the decoder. Replace or remove it."
         in index.loc["Wave/v_Wave_g02_c01.avi", "error"]
     )
     assert (index["error"] == "").sum() == 3

@@ -11,7 +11,7 @@ from tests.conftest import grey_frames, write_video_file
 from tests.dataset.rar import write_rar
 
 
-def test_a_folder_is_brought_in_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_all_clips_of_a_folder_are_ingested(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = tmp_path / "source"
     for name in ("Wave/a.avi", "Wave/day 2/ä.mp4", "Clap/b.avi"):
         write_video_file(source / name, grey_frames([1, 2]), codec="mp4v" if name.endswith("mp4") else "MJPG")
@@ -23,11 +23,11 @@ def test_a_folder_is_brought_in_whole(tmp_path: Path, caplog: pytest.LogCaptureF
     assert found == {"Wave/a.avi", "Wave/day 2/ä.mp4", "Clap/b.avi"}
     for name in found:
         assert (tmp_path / "videos" / name).read_bytes() == (source / name).read_bytes()
-    assert "class folder 'Empty' holds no clips" in caplog.text
+    assert "class folder 'Empty' contains no clips" in caplog.text
     assert "first: 'notes.txt'" in caplog.text
 
 
-def test_where_links_are_refused_clips_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clips_are_copied_where_links_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError("another device")
 
@@ -59,7 +59,7 @@ def test_ingest_follows_the_name(tmp_path: Path) -> None:
     assert (tmp_path / "videos" / "Wave" / "a.avi").exists()
 
 
-def test_groups_csv_comes_along(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_groups_csv_is_ingested_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_video_file(tmp_path / "source" / "Wave" / "a.avi", grey_frames([1, 2]))
     (tmp_path / "source" / "groups.csv").write_text("clip,group\nWave/a.avi,Anna\n", encoding="utf-8")
     adopt_folder(tmp_path / "source", tmp_path / "videos")
@@ -79,7 +79,7 @@ def brought_in(tmp_path: Path, path: Path) -> dict[str, bytes]:
     return {file.relative_to(videos).as_posix(): file.read_bytes() for file in videos.rglob("*") if file.is_file()}
 
 
-def test_ucf50_comes_from_its_archive_and_is_unpacked_once(tmp_path: Path) -> None:
+def test_ucf50_is_read_from_its_archive_and_unpacked_once(tmp_path: Path) -> None:
     archive = write_rar(tmp_path / "UCF50.rar", {f"UCF50/{name}": content for name, content in CLIPS.items()})
     assert brought_in(tmp_path, archive) == CLIPS
     unpacked = tmp_path / "data" / "unpacked" / "UCF50" / "YoYo" / "v_YoYo_g01_c01.avi"
@@ -91,7 +91,7 @@ def test_ucf50_comes_from_its_archive_and_is_unpacked_once(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("wrapper", ["", "UCF50", "download/UCF50"])
-def test_ucf50_comes_from_an_unpacked_folder_by_link(tmp_path: Path, wrapper: str) -> None:
+def test_ucf50_is_linked_from_an_unpacked_folder(tmp_path: Path, wrapper: str) -> None:
     for name, content in CLIPS.items():
         file = tmp_path / "mine" / wrapper / name
         file.parent.mkdir(parents=True)
@@ -106,6 +106,6 @@ def test_ucf50_comes_from_an_unpacked_folder_by_link(tmp_path: Path, wrapper: st
 def test_a_truncated_ucf50_is_refused(tmp_path: Path) -> None:
     archive = write_rar(tmp_path / "UCF50.rar", {f"UCF50/{name}": content for name, content in CLIPS.items()})
     archive.write_bytes(archive.read_bytes()[:-20])
-    with pytest.raises(DatasetError, match=r"whole and readable.*UCF50\.rar"):
+    with pytest.raises(DatasetError, match=r"complete and readable.*UCF50\.rar"):
         brought_in(tmp_path, archive)
     assert not (tmp_path / "videos").exists()

@@ -63,14 +63,14 @@ def test_shares_are_met_for_every_action() -> None:
     assert shares["val"].between(0.1, 0.2).all()
 
 
-def test_the_seed_decides() -> None:
+def test_the_seed_determines_the_split() -> None:
     index = make_index(dict.fromkeys(("a", "b"), names(20)))
     first = assign_splits(index, split_params(seed=1))
     pd.testing.assert_series_equal(first, assign_splits(index, split_params(seed=1)))
     assert (first != assign_splits(index, split_params(seed=2))).any()
 
 
-def test_an_action_in_few_groups_is_unknown_and_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_action_with_few_groups_becomes_unknown_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     index = make_index({"a": names(5), "b": names(4), "Diving": ["g01"]})
     with caplog.at_level(logging.WARNING):
         split = assign_splits(index, split_params())
@@ -78,7 +78,7 @@ def test_an_action_in_few_groups_is_unknown_and_named(caplog: pytest.LogCaptureF
     assert "no known action: 'Diving' in 1" in caplog.text
 
 
-def test_actions_can_be_left_out_to_be_rejected() -> None:
+def test_actions_can_be_excluded_for_the_model_to_reject() -> None:
     index = make_index({"a": names(4), "b": names(4), "c": names(4)})
     split = assign_splits(index, split_params(unknown=("b",)))
     assert set(split[index["action"] == "b"]) == {"_unknown"}
@@ -92,13 +92,13 @@ def test_too_few_learnable_actions_is_an_error_that_names_them() -> None:
         assign_splits(make_index({"YoYo": names(9), "Punch": ["g01"]}), split_params())
 
 
-def test_unknown_clips_stay_apart() -> None:
+def test_unknown_clips_are_in_no_split() -> None:
     index = make_index({"a": names(4), "b": names(4), "_unknown": names(4)})
     split = assign_splits(index, split_params())
     assert set(split[index["action"] == "_unknown"]) == {"_unknown"}
 
 
-def test_unreadable_clips_stay_apart_and_count_for_no_group() -> None:
+def test_unreadable_clips_are_in_no_split_and_do_not_count_towards_groups() -> None:
     index = make_index({"a": names(4), "b": names(4), "c": names(3)}, clips=1)
     index.loc[index["clip"] == "c/g03_0.avi", "error"] = "damaged"
     split = assign_splits(index, split_params())
@@ -127,7 +127,7 @@ def test_leave_one_group_out_tests_each_group_alone() -> None:
 
 
 @pytest.mark.parametrize(("protocol", "last"), [("logo", 4), ("group_kfold", 2)])
-def test_a_fold_that_is_not_there_is_refused(protocol: str, last: int) -> None:
+def test_a_missing_fold_is_refused(protocol: str, last: int) -> None:
     index = make_index({"a": names(5), "b": names(4)})
     with pytest.raises(DatasetError, match=rf"between 0 and {last}\. Received: 5"):
         assign_splits(index, split_params(protocol=protocol, folds=3, fold=5))
@@ -153,7 +153,7 @@ def write_list(path: Path, clips: pd.Series) -> str:
     return str(path)
 
 
-def test_official_lists_decide_the_test(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_official_lists_define_the_test(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     index = make_index(dict.fromkeys(("a", "b"), names(6)))
     test, train = index["group"].isin(["g01", "g02"]), index["group"].isin(["g03", "g04", "g05"])
     params = split_params(

@@ -13,7 +13,7 @@ T, SIDE, UNITS, CLASSES = 4, 16, 5, 3
 SPEC = ClipSpec(num_frames=T, height=SIDE, width=SIDE, sampling="uniform")
 CLIP = np.zeros((1, *SPEC.shape), dtype=np.uint8)
 
-# small_cnn on 16 pixels: 16, 32, 64, 64 filters of 3x3, pooled by 4, 4, then cut short at one pixel; 64 features.
+# small_cnn on 16 pixels: 16, 32, 64, 64 filters of 3x3, pooled by 4, 4, then at one pixel; 64 features.
 SMALL_CNN = T * 9 * (SIDE**2 * 3 * 16 + (SIDE // 4) ** 2 * 16 * 32 + 32 * 64 + 64 * 64)
 
 
@@ -34,13 +34,13 @@ def gates(number: int, inputs: int) -> int:
         ),
     ],
 )  # fmt: skip
-def test_flops_are_those_counted_by_hand(encoder: str, head: str, multiply_adds: int, tmp_path: Path) -> None:
+def test_flops_match_a_count_by_hand(encoder: str, head: str, multiply_adds: int, tmp_path: Path) -> None:
     values = {"encoder": encoder, "weights": "none", "head": head, "motion": "none", "units": UNITS, "dropout": 0.1}
     export_onnx(build_model(ModelParams.model_validate(values), SPEC, CLASSES), tmp_path / "model.onnx")
     assert count_flops(tmp_path / "model.onnx", CLIP) == 2 * multiply_adds
 
 
-def test_each_channel_by_itself_is_cheaper(tmp_path: Path) -> None:
+def test_depthwise_convolutions_are_counted_by_channel(tmp_path: Path) -> None:
     clip = keras.Input(SPEC.shape[1:], dtype="uint8")
     x = keras.layers.DepthwiseConv2D(3, strides=2, padding="same")(keras.layers.Rescaling(1 / 255)(clip))
     x = keras.layers.SeparableConv2D(6, 5, padding="valid")(x)
@@ -49,7 +49,7 @@ def test_each_channel_by_itself_is_cheaper(tmp_path: Path) -> None:
     assert count_flops(tmp_path / "model.onnx", CLIP[:, 0]) == 2 * (depthwise + separable + dense)
 
 
-def test_time_is_that_of_this_machine(tmp_path: Path) -> None:
+def test_time_is_measured_on_this_machine(tmp_path: Path) -> None:
     model = write_model_folder(tmp_path / "model", SPEC, ("dark", "bright")) / "model.onnx"
     assert 0 < time_clip(model, CLIP) < 1000
     assert machine()

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from actreel.config import ClipSpec, ModelParams
-from actreel.evaluation.model_card import Facts, as_html, as_markdown, write_card
+from actreel.evaluation.model_card import Facts, as_html, as_markdown, write_model_card
 from actreel.evaluation.slices import Confusion
 from actreel.inference.classifier import ClassifierCard, Provenance
 
@@ -93,32 +93,32 @@ def text_of(page: str) -> str:
     return re.sub(r"<[^>]*>", "", page.partition("<body>")[2])
 
 
-def test_the_page_says_what_the_figures_say(facts: Facts, folder: Path) -> None:
-    write_card(facts, folder)
+def test_the_page_shows_the_metrics(facts: Facts, folder: Path) -> None:
+    write_model_card(facts, folder)
     text = text_of((folder / "model_card.html").read_text(encoding="utf-8")).replace("\N{NO-BREAK SPACE}", " ")
     for said in (
         "small_cnn + lstm on my-clips",
-        "names 87.5 % right (95 % interval 75.0 % to 100.0 %)",
+        "classifies 87.5 % of 16 test clips correctly (95 % interval 75.0 % to 100.0 %)",
         "62,875 parameters",
         "version abc123",
         "12 GFLOP",
         "2.5 ms",
-        "it was 12.0 % before a temperature of 1.25",
-        "groups drawn at random are held out",
-        "nothing is recorded of their licence",
+        "before calibration with a temperature of 1.25 it was 12.0 %",
+        "randomly drawn groups are held out",
+        "no licence is recorded",
         "2 of 3 clips",
-        "It cannot tell them",
+        "cannot reject a video",
     ):
         assert said in text
     assert "87.5\N{NO-BREAK SPACE}%" in (folder / "model_card.html").read_text(encoding="utf-8")
-    assert "## How it was judged" in (folder / "model_card.md").read_text(encoding="utf-8")
+    assert "## Evaluation" in (folder / "model_card.md").read_text(encoding="utf-8")
 
 
 def test_names_stay_text_and_nothing_is_fetched(facts: Facts, folder: Path) -> None:
     page = as_html(as_markdown(facts), folder)
     for label in HOSTILE:
         shown = " ".join(label.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        assert page.count(shown) >= 3, "among the actions, and in two columns of the table"
+        assert page.count(shown) >= 3, "in the list of actions and in two columns of the table"
     assert "<script" not in page
     assert page.count("<li>") == 4
     assert page.count("<ol") + page.count("<em>") + page.count("<s>") + page.count("<h1>") == 1
@@ -127,10 +127,10 @@ def test_names_stay_text_and_nothing_is_fetched(facts: Facts, folder: Path) -> N
     pictures = [b"picture of " + name.encode() for name in PICTURES]
     assert [base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in sources] == pictures
     columns = {len(re.findall("<t[hd]", row)) for row in re.findall("<tr>(.*?)</tr>", page, re.S) if "62.5" in row}
-    assert columns == {7}, "a bar in a name ends no cell"
+    assert columns == {7}, "a bar in a name does not end a cell"
 
 
-def test_rejection_is_told_where_it_was_judged(facts: Facts, folder: Path) -> None:
+def test_rejection_is_shown_if_it_was_evaluated(facts: Facts, folder: Path) -> None:
     rejection = {
         "num_unknown_clips": 12,
         "rejection_auroc": 0.9312,
@@ -139,21 +139,21 @@ def test_rejection_is_told_where_it_was_judged(facts: Facts, folder: Path) -> No
         "false_accept_rate": 0.04,
     }
     text = as_markdown(replace(facts, metrics={**METRICS, **rejection}))
-    assert "12 clips that show none of its actions" in text
-    for figure in ("0.931", "70.0", "66.0", "4.0"):
-        assert figure in text
-    assert "It cannot tell them" not in text
+    assert "12 clips that show none of the actions" in text
+    for value in ("0.931", "70.0", "66.0", "4.0"):
+        assert value in text
+    assert "cannot reject a video" not in text
 
 
-def test_a_leaky_figure_is_called_so_and_nothing_confused_is_said(facts: Facts) -> None:
-    assert "flatters" not in as_markdown(facts)
+def test_a_leaky_accuracy_is_called_too_high_and_no_confusion_is_a_sentence(facts: Facts) -> None:
+    assert "too high" not in as_markdown(facts)
     text = as_markdown(replace(facts, metrics={**METRICS, "protocol": "random"}, confusions=[]))
-    assert "flatters the model" in text
-    assert "No test clip was answered wrong." in text
+    assert "This accuracy is too high" in text
+    assert "No test clip was misclassified." in text
     assert "confused.png" not in text
 
 
-def test_weights_from_imagenet_are_told(facts: Facts) -> None:
+def test_weights_from_imagenet_are_named(facts: Facts) -> None:
     assert "ImageNet" not in as_markdown(facts)
     pretrained = facts.model.model_copy(update={"encoder": "efficientnet_lite0"})
     assert "ImageNet" in as_markdown(replace(facts, model=pretrained))

@@ -10,13 +10,13 @@ CLIP = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3)).astype(np.uint
 
 
 def drawn(figure: Figure) -> np.ndarray:
-    """The picture, (H, W, 3)."""
+    """The plot as an image, (H, W, 3)."""
     file = io.BytesIO()
     figure.savefig(file)
     return np.asarray(cv2.imdecode(np.frombuffer(file.getvalue(), np.uint8), cv2.IMREAD_COLOR))
 
 
-def test_a_name_that_looks_like_a_formula_is_drawn_as_it_stands() -> None:
+def test_a_name_that_looks_like_a_formula_is_drawn_as_text() -> None:
     labels = ["$\\frac{1$", "$5 bill"]
     assert drawn(plots.confusion(np.array([0, 1]), np.array([0, 0]), labels)).size
     assert drawn(plots.confused(dict.fromkeys(labels, CLIP))).size
@@ -24,10 +24,10 @@ def test_a_name_that_looks_like_a_formula_is_drawn_as_it_stands() -> None:
 
 def test_nothing_confused_is_a_sentence() -> None:
     (text,) = plots.confused({}).texts
-    assert text.get_text() == "No test clip was answered wrong."
+    assert text.get_text() == "No test clip was misclassified."
 
 
-def test_saliency_has_a_frame_above_its_bar() -> None:
+def test_saliency_shows_each_frame_above_its_bar() -> None:
     over_time = np.linspace(0, 1, 12, dtype=np.float32)
     maps = np.zeros((12, 16, 16), dtype=np.float32)
     maps[:, 4:8, 4:8] = 1
@@ -35,8 +35,8 @@ def test_saliency_has_a_frame_above_its_bar() -> None:
     *frames, bars = figure.axes[:6]
     assert [axes.get_ylabel() for axes in (frames[0], bars)] == ["a", "weight"]
     shown = [frame.images[0].get_array() for frame in frames]
-    for place, frame in zip((1, 3, 6, 8, 10), shown, strict=True):
-        np.testing.assert_array_equal(frame, CLIP[place])
+    for index, frame in zip((1, 3, 6, 8, 10), shown, strict=True):
+        np.testing.assert_array_equal(frame, CLIP[index])
     assert frames[0].images[1].get_alpha().max() == np.float32(0.8)
     assert [bar.get_height() for bar in bars.patches] == over_time.tolist()
     picture = drawn(figure)

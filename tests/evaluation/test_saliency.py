@@ -29,7 +29,7 @@ def clip_with_square(frame: int) -> np.ndarray:
 
 
 def brightness_network(convolution: bool = True) -> keras.Model:
-    """The brighter any place of any frame is, the surer it gives the second answer."""
+    """The brighter any position of any frame, the more likely the second action."""
     clip = keras.Input(SPEC.shape, dtype="uint8")
     frames = keras.ops.reshape(clip, (-1, *SPEC.shape[1:]))
     x = keras.layers.Rescaling(1 / 255)(frames)
@@ -46,19 +46,19 @@ def brightness_network(convolution: bool = True) -> keras.Model:
 
 
 @pytest.mark.parametrize(("convolution", "method"), [(True, "Grad-CAM of only"), (False, "gradient x input")])
-def test_it_points_at_what_was_bright_and_when(convolution: bool, method: str) -> None:
+def test_it_points_at_the_bright_square_and_its_frame(convolution: bool, method: str) -> None:
     model = brightness_network(convolution)
     clip = clip_with_square(frame=4)
     before = np.asarray(model(clip[None]))[0]
     found = saliency_of(model, clip)
     assert found.method == method
-    assert found.place == 1
+    assert found.action == 1
     assert found.probability == pytest.approx(before[1])
     np.testing.assert_allclose(found.over_time, [0, 0, 0, 0, 1, 0], atol=1e-6)
     assert found.maps.shape == SPEC.shape[:3]
     assert found.maps[4, 12, 12] == 1
     assert found.maps[4, :6, :6].max() == 0
-    np.testing.assert_array_equal(model(clip[None])[0], before)  # nothing stays changed
+    np.testing.assert_array_equal(model(clip[None])[0], before)  # the model is unchanged
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ def test_grad_cam_by_hand() -> None:
     np.testing.assert_array_equal(grad_cam(output, gradient), [[[0.0], [6.0]]])
 
 
-def test_an_answer_that_never_changes_has_no_reasons() -> None:
+def test_a_constant_prediction_has_no_saliency() -> None:
     model = brightness_network()
     model.get_layer(PROBABILITIES).set_weights([np.zeros((1, 2)), np.array([1.0, 0.0])])
     found = saliency_of(model, clip_with_square(0))
-    assert "does not depend" in found.method
+    assert "does not depend on the clip" in found.method
     assert not found.over_time.any()
     assert not found.maps.any()
 
@@ -106,7 +106,7 @@ def test_the_command_draws_clips(tmp_path: Path, capsys: pytest.CaptureFixture[s
     folder = write_model_folder(tmp_path / "model", SPEC, ("$dark", "bright"))
     video = write_video_file(tmp_path / "video.avi", grey_frames([250] * 8))
     picture = tmp_path / "why.png"
-    with pytest.raises(SystemExit, match=r"must hold model\.keras"):
+    with pytest.raises(SystemExit, match=r"needs model\.keras"):
         main(["saliency", str(video), "--model", str(folder), "--out", str(picture)])
     brightness_network().save(folder / "model.keras")
     main(["saliency", str(video), "--model", str(folder), "--out", str(picture)])
@@ -119,5 +119,5 @@ def test_the_command_draws_clips(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_a_folder_without_the_network_is_a_message(tmp_path: Path) -> None:
     (tmp_path / "model.keras").write_bytes(b"none")
-    with pytest.raises(ModelError, match=r"must hold model\.keras"):
+    with pytest.raises(ModelError, match=r"needs model\.keras"):
         load_network(tmp_path)

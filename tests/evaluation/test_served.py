@@ -34,7 +34,7 @@ def test_stored_frames_and_videos_give_the_same_scores(tmp_path: Path, spec: Cli
     stored = score(ActionClassifier.load(model), store, ROWS, tmp_path / "videos").probabilities
     assert stored.argmax(axis=1).tolist() == [0, 1]
 
-    # Another size, so that the store does not serve; grey frames are the same in any size.
+    # Another size, so that the store cannot be used; grey frames are the same in any size.
     larger = write_model_folder(tmp_path / "larger", spec.model_copy(update={"height": 40}), ("dark", "bright"))
     decoded = score(ActionClassifier.load(larger), store, ROWS, tmp_path / "videos").probabilities
     np.testing.assert_allclose(decoded, stored, atol=1e-3)
@@ -48,16 +48,16 @@ def test_stored_frames_and_videos_give_the_same_scores(tmp_path: Path, spec: Cli
 
 
 def tamper(network: Path, sharpness: float) -> None:
-    """Makes a network of `write_model_folder` surer, or less sure, of its answers than it was."""
+    """Makes a network of `write_model_folder` more, or less, confident."""
     model = onnx.load(network)
-    (place,) = (place for place, tensor in enumerate(model.graph.initializer) if tensor.name == "sharpness")
-    model.graph.initializer[place].CopyFrom(helper.make_tensor("sharpness", onnx.TensorProto.FLOAT, [], [sharpness]))
+    (index,) = (index for index, tensor in enumerate(model.graph.initializer) if tensor.name == "sharpness")
+    model.graph.initializer[index].CopyFrom(helper.make_tensor("sharpness", onnx.TensorProto.FLOAT, [], [sharpness]))
     onnx.save(model, network)
 
 
 @pytest.mark.parametrize("sharpness", [-41.0, float("nan")])
-@pytest.mark.parametrize(("name", "words"), [("model.onnx", r"in model\.onnx"), ("head.onnx", "as it is served")])
-def test_every_exported_network_must_be_keras_s(
+@pytest.mark.parametrize(("name", "words"), [("model.onnx", r"in model\.onnx"), ("head.onnx", "that the service runs")])
+def test_every_exported_network_must_match_keras(
     tmp_path: Path, spec: ClipSpec, store: StoredClips, name: str, words: str, sharpness: float
 ) -> None:
     model = write_model_folder(tmp_path / "model", spec, ("dark", "bright"), in_parts=True)
@@ -70,11 +70,11 @@ def test_every_exported_network_must_be_keras_s(
     assert check(expected) < 1e-6
     assert check(expected + np.float32(5e-5)) == pytest.approx(5e-5, rel=0.01)
     tamper(model / name, sharpness)
-    with pytest.raises(ModelError, match=rf"to 0\.0001\. Received: .* by the network {words}"):
+    with pytest.raises(ModelError, match=rf"network {words} differs .* allows 0\.0001"):
         check(expected)
 
 
-def test_the_whole_network_is_asked_about_the_first_clips_only(
+def test_the_whole_network_scores_the_first_clips_only(
     tmp_path: Path, spec: ClipSpec, store: StoredClips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = write_model_folder(tmp_path / "model", spec, ("dark", "bright"), in_parts=True)

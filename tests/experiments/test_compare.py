@@ -5,19 +5,19 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from actreel import tracking
 from actreel.cli import main
 from actreel.config import ClipSpec
 from actreel.errors import ModelError
 from actreel.experiments.compare import compare
 from actreel.inference.model_folder import ModelFolder
+from actreel.tracking import registry, runs, store
 from tests.conftest import write_model_folder
 
 HEADER = "clip,sha256,group,actual,predicted,confidence"
 
 
 def answers(right: str, groups: str, start: int = 0) -> str:
-    """One clip a letter: + is answered right."""
+    """One clip for each character: + is classified correctly."""
     rows = [
         f"c{place}.avi,{place:064x},g{group},nan,{'nan' if sign == '+' else 'other'},0.9"
         for place, (sign, group) in enumerate(zip(right, groups, strict=True), start)
@@ -41,7 +41,7 @@ def ids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", "")  # MLflow sets it; so it is as before at the end
         patch.chdir(tmp_path_factory.mktemp("store"))
-        tracking.connect()
+        store.connect()
         ids = {}
         for name, (table, params, metrics) in RUNS.items():
             with mlflow.start_run(run_name=name, tags={"dataset": "grey"}) as run:
@@ -72,7 +72,7 @@ def test_the_paired_test_by_hand(ids: Mapping[str, str], capsys: pytest.CaptureF
     assert [run["metrics"]["accuracy"] for run in result["runs"]] == [0.5, 0.875]
 
 
-def test_only_clips_that_both_were_tested_on_count(ids: Mapping[str, str]) -> None:
+def test_only_shared_test_clips_count(ids: Mapping[str, str]) -> None:
     (with_later, with_second) = compare(["first", ids["later"][:10], "second"])["pairs"]
     assert (with_later["clips"], with_later["groups"], with_second["clips"]) == (3, 2, 8)
     assert (with_later["first_accuracy"], with_later["difference"]) == (0, pytest.approx(2 / 3))
@@ -94,19 +94,19 @@ def test_the_table_shows_runs_side_by_side(ids: Mapping[str, str], capsys: pytes
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (["first", "nowhere"], "'nowhere', unknown to sqlite"),
-        (["first", "twin"], "'twin', which fits 2"),
-        (["first", ""], "'', unknown to"),
+        (["first", "nowhere"], "No run matches 'nowhere' among .* sqlite"),
+        (["first", "twin"], "2 runs match 'twin'"),
+        (["first", ""], "No run matches ''"),
         (["first"], "at least 2 different runs"),
         (["first", "first"], "at least 2 different runs"),
-        (["champion"], "no other run"),
-        (["first", "champion"], "none of 'grey'"),
-        (["first", "elsewhere"], "share test clips.*none of them the same"),
-        (["first", "old"], "without sha256, group: .*dvc repro --force evaluate"),
-        (["first", "not evaluated"], "without it. Evaluate it"),
+        (["champion"], "must be compared with another run"),
+        (["first", "champion"], "'grey' has no champion"),
+        (["first", "elsewhere"], "have none in common"),
+        (["first", "old"], "has no sha256, group: .*dvc repro --force evaluate"),
+        (["first", "not evaluated"], "has no reports.answers.csv.* Evaluate it"),
     ],
 )
-def test_what_cannot_be_compared_is_a_message(ids: Mapping[str, str], wanted: list[str], message: str) -> None:
+def test_runs_that_cannot_be_compared_are_an_error(ids: Mapping[str, str], wanted: list[str], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         compare(wanted)
 
@@ -114,8 +114,8 @@ def test_what_cannot_be_compared_is_a_message(ids: Mapping[str, str], wanted: li
 def test_the_champion_is_found_by_that_name(ids: Mapping[str, str], spec: ClipSpec, tmp_path: Path) -> None:
     folder = write_model_folder(tmp_path / "model", spec, ("dark", "bright"))
     ModelFolder(folder).seen_clips.write_text("0\n", encoding="utf-8")
-    with tracking.reopened_run(ids["second"]):
-        tracking.crown("actreel-grey", tracking.register("actreel-grey", folder, {}))
+    with runs.reopened_run(ids["second"]):
+        registry.crown("actreel-grey", registry.register("actreel-grey", folder, {}))
     assert compare(["first", "champion"])["pairs"][0]["second"] == ids["second"]
     with pytest.raises(ModelError, match="at least 2 different runs"):
         compare(["second", "champion"])

@@ -108,7 +108,7 @@ def test_the_command_prints_json_alone_on_stdout(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--folds", "1"], "folds must be 'logo' or a number from 2 on. Received: '1'"),
+        (["--folds", "1"], "folds must be 'logo' or a number of at least 2. Received: '1'"),
         (["--folds", "2", "--set", "train.epoch=3"], "Received: 'train.epoch'. Did you mean 'epochs'?"),
         (["--folds", "2", "--set", "epochs"], "must be SECTION.KEY=VALUE"),
         (["--folds", "2", "--set", "dataset.name=folder"], "needs dataset.path"),

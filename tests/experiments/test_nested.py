@@ -1,4 +1,4 @@
-"""Nested cross-validation: who chooses has never seen the clips that the choice is judged by."""
+"""Nested cross-validation: selection never sees test clips."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +37,9 @@ def params(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Params]:
         yield override(load_params(ROOT / "params.yaml"), [*SMALL, f"dataset.path={clips}"])
 
 
-def test_each_fold_chooses_its_own_and_goes_on_where_it_was(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_fold_selects_its_own_settings_and_an_interrupted_one_continues(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class KilledError(Exception):
         pass
 
@@ -54,7 +56,7 @@ def test_each_fold_chooses_its_own_and_goes_on_where_it_was(params: Params, monk
     with pytest.raises(KilledError):
         cross_validate(params, 2, candidates=CANDIDATES, inner_folds=2)
     result = cross_validate(params, 2, candidates=CANDIDATES, inner_folds=2)
-    assert len(trained) == 3 + 2 + 4  # the candidate that was done is not done again
+    assert len(trained) == 3 + 2 + 4  # a finished candidate is not trained again
     assert result["protocol"] == "group_2fold"
     for fold in result["folds"]:
         scores = [(score["balanced_accuracy"], -score["log_loss"]) for score in fold["choice"]["candidates"]]
@@ -68,7 +70,7 @@ def test_each_fold_chooses_its_own_and_goes_on_where_it_was(params: Params, monk
     assert cross_validate(params, 2, candidates=CANDIDATES, inner_folds=2) == result
 
 
-def test_clips_are_cut_as_the_choice_has_it(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clips_are_sampled_with_the_selected_settings(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted: dict[str, list[tuple[int, int]]] = {"inner": [], "outer": []}
     for where, module in (("inner", nested), ("outer", crossval)):
 
@@ -84,7 +86,7 @@ def test_clips_are_cut_as_the_choice_has_it(params: Params, monkeypatch: pytest.
 
 
 def poisoned(params: Params, clips: list[str]) -> Inputs:
-    """A store with noise in place of some clips, whatever the clip settings."""
+    """A store that gives noise for some clips, whatever the clip settings."""
     _, inputs = prepare(params, CROSSVAL)
     store = inputs(params.clip)
     take = store.take
@@ -92,16 +94,16 @@ def poisoned(params: Params, clips: list[str]) -> Inputs:
 
     def take_poison(names: list[str], mirrored: list[bool] | None = None) -> np.ndarray:
         frames = take(names, mirrored)
-        for place, name in enumerate(names):
+        for row, name in enumerate(names):
             if name in clips:
-                frames[place] = rng.integers(0, 256, frames[place].shape)
+                frames[row] = rng.integers(0, 256, frames[row].shape)
         return frames
 
     store.take = take_poison  # type: ignore[method-assign, assignment]
     return lambda clip: store
 
 
-def test_the_clips_to_be_tested_have_no_part_in_the_choice(params: Params, tmp_path: Path) -> None:
+def test_test_clips_have_no_influence_on_the_selection(params: Params, tmp_path: Path) -> None:
     index, inputs = prepare(params, CROSSVAL)
     store = inputs(params.clip)
     folds = assign_folds(index, 2, 0)
@@ -118,11 +120,11 @@ def test_the_clips_to_be_tested_have_no_part_in_the_choice(params: Params, tmp_p
     _, touched = choose(
         params, CANDIDATES[1:], inside, poisoned(params, inside["clip"].tolist()), 2, tmp_path / "poisoned inside"
     )
-    assert touched != clean  # poison that is read shows
+    assert touched != clean  # poison that is read changes the scores
 
     with pytest.raises(KeyError):
         store.only(inside["clip"]).take(tested)
-    with pytest.raises(ConfigError, match=r"on training and validation clips\. Received: test"):
+    with pytest.raises(ConfigError, match=r"training and validation clips only\. Received clips of: test"):
         choose(params, CANDIDATES[1:], index, inputs, 2, tmp_path / "refused")
 
 
@@ -137,7 +139,7 @@ def test_inner_folds_test_every_training_clip_once_and_share_no_group() -> None:
         columns=["clip", "action", "group", "split"],
     )
     params = load_params(ROOT / "params.yaml").split
-    with pytest.raises(DatasetError, match="none to validate on in inner fold 1"):
+    with pytest.raises(DatasetError, match="Inner fold 1 of 2 has no clips to validate on"):
         inner_splits(rows[rows["group"] < "g2"], 2, params)
     splits = inner_splits(rows, 3, params)
     assert sorted(clip for split in splits for clip in clips_of(split, "test")["clip"]) == sorted(rows["clip"])
@@ -148,7 +150,7 @@ def test_inner_folds_test_every_training_clip_once_and_share_no_group() -> None:
     assert clips_of(split, "test")["clip"].tolist() == clips_of(rows, "val")["clip"].tolist()
 
 
-def test_actions_weigh_the_same_in_a_score() -> None:
+def test_actions_have_equal_weight_in_a_score() -> None:
     answers = [("1", "a", "a", 0.5), ("2", "a", "a", 0.5), ("3", "a", "b", 0.25), ("4", "b", "b", 1.0)]
     score = Score(groups=[], num_test_clips=4, accuracy=0, balanced_accuracy=0, epochs=1, parameters=1, answers=answers)
     inner = pooled([score])
@@ -160,14 +162,14 @@ def test_actions_weigh_the_same_in_a_score() -> None:
     ("text", "message"),
     [
         ("model.head: gru", "must be a list of candidates. Received: dict"),
-        ("- {model.encoder: pixels}", "must be a setting of the clips, of the head or .* Received: 'model.encoder'"),
-        ("- {train.seed: 3}", "Received: 'train.seed'"),
-        ("- {split.test: 0.1}", "Received: 'split.test'"),
+        ("- {model.encoder: pixels}", "'model.encoder' cannot be selected"),
+        ("- {train.seed: 3}", "'train.seed' cannot be selected"),
+        ("- {split.test: 0.1}", "'split.test' cannot be selected"),
         ("- {model.units: 0}", "'model.units'"),
-        ("- {", "must be YAML that can be read"),
+        ("- {", "cannot be read as YAML"),
     ],
 )
-def test_a_wrong_file_is_a_message(tmp_path: Path, text: str, message: str) -> None:
+def test_an_invalid_file_is_an_error(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "candidates.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(ActreelError, match=message):
         read_candidates(tmp_path / "candidates.yaml", load_params(ROOT / "params.yaml"))

@@ -1,4 +1,4 @@
-"""Sweeps on real training, killed and gone on with."""
+"""Sweeps on real training, killed and continued."""
 
 import json
 import shlex
@@ -19,10 +19,11 @@ from actreel.cli import main
 from actreel.config import Params, load_params, override
 from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import Store
-from actreel.errors import ActreelError, ModelError
+from actreel.errors import ModelError
 from actreel.experiments import nested
 from actreel.experiments.heldout import Score, prepare
-from actreel.experiments.tuning import default_space, read_space, tune
+from actreel.experiments.space import default_space, read_space
+from actreel.experiments.tuning import tune
 from actreel.places import CROSSVAL, SWEEPS
 from tests.conftest import ROOT, write_fading_dataset
 
@@ -55,7 +56,7 @@ def params(arguments: list[str]) -> Params:
 
 
 def states() -> list[str]:
-    """Of the trials of the one sweep that there is."""
+    """The states of the trials of the only sweep."""
     try:
         (file,) = SWEEPS.glob("*/study.db")
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as study:
@@ -64,7 +65,7 @@ def states() -> list[str]:
         return []
 
 
-def test_a_sweep_that_is_killed_goes_on_as_if_nothing_had_happened(
+def test_a_killed_sweep_continues_with_the_same_trials(
     arguments: list[str], params: Params, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     space = read_space(Path("space.yaml"), params)
@@ -94,7 +95,7 @@ def test_a_sweep_that_is_killed_goes_on_as_if_nothing_had_happened(
     best = max(result["trials"], key=lambda trial: (trial["balanced_accuracy"], -trial["log_loss"]))
     assert result["best"] == best["settings"]
 
-    main([*arguments, "--trials", "2"])  # more are finished already: none is added
+    main([*arguments, "--trials", "2"])  # more are finished already, so none is added
     *_, command = capsys.readouterr().out.splitlines()
     assert states().count("COMPLETE") == 4
     words = shlex.split(command)
@@ -104,7 +105,7 @@ def test_a_sweep_that_is_killed_goes_on_as_if_nothing_had_happened(
     assert again.dataset == params.dataset
 
 
-def test_an_encoder_that_cannot_be_had_is_told_before_the_first_trial(params: Params, tmp_path: Path) -> None:
+def test_missing_weights_are_an_error_before_the_first_trial(params: Params, tmp_path: Path) -> None:
     missing = override(params, ["model.encoder=efficientnet_lite0", "model.weights=nowhere.weights.h5"])
     space = {"model.units": default_space(params)["model.units"]}
     with pytest.raises(ModelError, match=r"model\.weights must be .* Received: 'nowhere\.weights\.h5'"):
@@ -112,9 +113,7 @@ def test_an_encoder_that_cannot_be_had_is_told_before_the_first_trial(params: Pa
     assert not list(tmp_path.iterdir()), "no study was begun"
 
 
-def test_no_trial_can_read_a_clip_that_is_tested(
-    params: Params, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_no_trial_can_read_a_test_clip(params: Params, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     index, _ = prepare(params, CROSSVAL)
     tested = set(index.loc[assign_splits(index, params.split) == "test", "clip"])
     seen: list[tuple[pd.DataFrame, Store]] = []
@@ -137,31 +136,3 @@ def test_no_trial_can_read_a_clip_that_is_tested(
         for clip in tested:
             with pytest.raises(KeyError):
                 inputs.take([clip])
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("model.unit: {choices: [1]}", "Received: 'model.unit'"),
-        ("model.encoder: {choices: [pixels]}", "setting of the clips, of the head or .* Received: 'model.encoder'"),
-        ("model.units: {choices: [0]}", "'model.units'"),
-        ("model.head: {choices: [convlstm]}", "take encoder 'pixels'"),
-        ("model.units: [16, 32]", r"must map each section.key to \{choices"),
-        ("train.batch_size: {low: 8, high: 2}", "must have low below high"),
-        ("train.learning_rate: {low: 0, high: 2, log: true}", "both above 0 with log"),
-        ("{}", "must name a setting at least"),
-    ],
-)
-def test_a_wrong_space_is_a_message(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "space.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(ActreelError, match=message):
-        read_space(tmp_path / "space.yaml", load_params(ROOT / "params.yaml"))
-
-
-def test_every_setting_of_the_default_space_can_be_taken(tmp_path: Path) -> None:
-    for encoder, head in (("efficientnet_lite0", "lstm"), ("pixels", "convlstm")):
-        params = override(load_params(ROOT / "params.yaml"), [f"model.encoder={encoder}", f"model.head={head}"])
-        space = {name: values.model_dump() for name, values in default_space(params).items()}
-        file = tmp_path / "space.yaml"
-        file.write_text(json.dumps(space), encoding="utf-8")
-        assert read_space(file, params) == default_space(params)

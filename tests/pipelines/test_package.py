@@ -1,4 +1,4 @@
-"""The Bento: what is in it, and that it serves from its exported folder without the store it came from."""
+"""The Bento: what it contains, and that it serves from its exported folder, without BentoML's store."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ import pytest
 from actreel.config import ClipSpec
 from actreel.inference.classifier import ActionClassifier, ClassifierCard
 from pipelines.package import SERVED
+from serving.bentoml_internals import WORKER_MODULE
 from tests.conftest import ROOT, children_running, grey_frames, patience, write_model_folder, write_video_file
 from tests.serving.conftest import wait_for
 
@@ -41,7 +42,7 @@ def test_the_bento_holds_what_the_service_imports() -> None:
     graph = grimp.build_graph("actreel", "serving", cache_dir=None)
     modules = graph.find_descendants("serving")
     imported = {upstream for module in modules for upstream in graph.find_upstream_modules(module)}
-    # yt-dlp's process is started by name, which no import tells.
+    # yt-dlp's process is started by name, not imported.
     started = {"actreel.youtube.download"}
     rooms = {name.split(".")[1] for name in imported | started if name.startswith("actreel.")}
     folders = {room for room in rooms if (ROOT / "src" / "actreel" / room).is_dir()}
@@ -98,12 +99,12 @@ class Served:
     @property
     def workers(self) -> dict[int, psutil.Process]:
         """Its workers by process id."""
-        return {child.pid: child for child in children_running(self.pid, "_bentoml_impl.worker.service")}
+        return {child.pid: child for child in children_running(self.pid, WORKER_MODULE)}
 
 
 @contextmanager
 def served(command: list[str], folder: Path, environment: dict[str, str], log: Path) -> Iterator[Served]:
-    """A server, started with a module and its arguments."""
+    """Starts a server from a module and its arguments."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -159,14 +160,14 @@ def test_the_exported_bento_serves_without_its_store(
     home: Path, bento: Path, environment: dict[str, str], video: Path
 ) -> None:
     elsewhere = {**environment, "BENTOML_HOME": str(home / "empty")}
-    # Only what the Bento brings may be imported, so the repository's own packages are not on the path.
+    # Only the Bento's own packages may be imported, so the repository's are not on the path.
     elsewhere.pop("PYTHONPATH")
     log = home / "bento.log"
     with (
         served(["bentoml", "serve", str(bento)], home, elsewhere, log) as server,
         httpx.Client(base_url=server.address, timeout=30) as client,
     ):
-        assert 'actreel_stage_seconds_count{stage="model"} 1.0' in client.get("/metrics").text, "it has warmed up"
+        assert 'actreel_stage_seconds_count{stage="model"} 1.0' in client.get("/metrics").text, "the model is warmed up"
         answer = client.post("/predict_file", files={"video": video.read_bytes()}).json()
         assert answer["label"] == "middle"
         assert (answer["model"]["name"], answer["model"]["version"]) == ("actreel-grey", "3")
@@ -188,15 +189,15 @@ def test_the_exported_bento_serves_without_its_store(
         assert sample == {"name": "grey.avi", "label": "middle"}
         assert client.get(f"/samples/{sample['name']}").content == video.read_bytes()
         assert client.get("/livez").status_code == 200
-        # A call is counted once its answer is out, which the next call may overtake.
+        # A request is counted after its response is sent, which the next request may overtake.
         deadline = time.monotonic() + patience(5)
         while 'route="/samples/{name}"' not in (metrics := client.get("/metrics").text):
             assert time.monotonic() < deadline, metrics
             time.sleep(0.05)
-        assert "bentoml_service" not in metrics, "BentoML's own metrics grow with every path that is asked for"
+        assert "bentoml_service" not in metrics, "BentoML's own metrics grow with every requested path"
     lines = log.read_text(encoding="utf-8")
     assert '"route": "/predict_file"' in lines
-    assert "GET /model" not in lines, "the server's own access log tells whole addresses"
+    assert "GET /model" not in lines, "the server's own access log contains whole URLs"
     assert "Traceback" not in lines
 
 
@@ -211,17 +212,17 @@ def test_the_source_serves_with_the_newest_model_of_the_store(
 
 @dataclass
 class Visitors:
-    """Some who ask all the time: on a connection that is kept open, or on a new one for each call."""
+    """Clients that send requests all the time, on a connection that stays open or on a new one for each request."""
 
     address: str
     video: bytes
     answers: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
-    _gone: threading.Event = field(default_factory=threading.Event)
+    _stop: threading.Event = field(default_factory=threading.Event)
 
     def _visit(self, keeps_connection: bool) -> None:
         client = httpx.Client(base_url=self.address, timeout=30)
-        while not self._gone.is_set():
+        while not self._stop.is_set():
             if not keeps_connection:
                 client.close()
                 client = httpx.Client(base_url=self.address, timeout=30)
@@ -234,19 +235,19 @@ class Visitors:
         client.close()
 
     @contextmanager
-    def asking(self) -> Iterator[None]:
+    def running(self) -> Iterator[None]:
         threads = [threading.Thread(target=self._visit, args=(number % 2 == 0,)) for number in range(NUM_VISITORS)]
         for thread in threads:
             thread.start()
         try:
             yield
         finally:
-            self._gone.set()
+            self._stop.set()
             for thread in threads:
                 thread.join()
 
-    def hear(self, label: str, times: int = 5) -> None:
-        """Waits until that answer has come a few times from now on."""
+    def wait_for(self, label: str, times: int = 5) -> None:
+        """Waits until this label was answered a few more times."""
         begin = len(self.answers)
         deadline = time.monotonic() + patience(30)
         while self.answers[begin:].count(label) < times:
@@ -261,28 +262,28 @@ def test_a_killed_worker_comes_back_while_the_other_answers(
     two = {**environment, "ACTREEL_WORKERS": "2", "ACTREEL_STATE_DIR": str(home / "two")}
     with served(["bentoml", "serve", str(bento)], home, two, home / "two.log") as server:
         while len(list(folders.glob("*"))) < 2:
-            time.sleep(0.05)  # both are up
+            time.sleep(0.05)  # both workers are up
         visitors = Visitors(server.address, video.read_bytes())
-        with visitors.asking():
-            visitors.hear("middle")
+        with visitors.running():
+            visitors.wait_for("middle")
             killed = next(iter(server.workers.values()))
             decoders = killed.children()
             killed.send_signal(signal.SIGKILL)
-            visitors.hear("middle")
+            visitors.wait_for("middle")
             deadline = time.monotonic() + patience(20)
             while len(server.workers) < 2 or killed.pid in server.workers or len(list(folders.glob("*"))) != 2:
-                assert time.monotonic() < deadline, "it comes back, and the dead worker's folder is swept"
+                assert time.monotonic() < deadline, "the worker restarts, and the folder of the dead one is removed"
                 time.sleep(0.1)
-            visitors.hear("middle")
-        # Those whose connection the dead worker had; a new one must always be answered.
+            visitors.wait_for("middle")
+        # Requests on connections of the dead worker; one on a new connection must always be answered.
         assert len(visitors.lost) <= NUM_VISITORS
-        # The last answers may be out a moment before what they were made from is gone.
+        # The last responses may be sent a moment before their files are deleted.
         wait_for(lambda: not [path for path in folders.glob("*/*") if path.name != "lock"])
         for decoder in decoders:
             decoder.wait(patience(3))
 
 
-def test_nothing_is_kept_of_a_request_that_is_answered(
+def test_answered_requests_leave_no_memory_behind(
     home: Path, bento: Path, environment: dict[str, str], video: Path
 ) -> None:
     state = {**environment, "ACTREEL_STATE_DIR": str(home / "kept")}
@@ -298,7 +299,7 @@ def test_nothing_is_kept_of_a_request_that_is_answered(
 
 
 def renamed(bento: Path, target: Path) -> Path:
-    """The Bento, as if made anew at `target` around a champion with other words for its actions."""
+    """The Bento, as if built again at `target` with a champion that names its actions differently."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(bento, target)
     (card,) = target.rglob("classifier.json")
@@ -307,44 +308,47 @@ def renamed(bento: Path, target: Path) -> Path:
     return target
 
 
-def test_a_new_champion_takes_over_while_visitors_ask(
+def test_a_new_champion_takes_over_under_load(
     home: Path, bento: Path, environment: dict[str, str], video: Path
 ) -> None:
     packaged = Path(shutil.copytree(bento, home / "packaged"))
-    serving_from = ["--bento", str(packaged), "--home", str(home / "live")]
+    # A relative home, as it is by default; on Python 3.12 and later the copies' paths are absolute all the same.
+    serving_from = ["--bento", str(packaged), "--home", os.path.relpath(home / "live", ROOT)]
     renew = [sys.executable, "-m", "serving.release", "reload", *serving_from]
     live = {**environment, "ACTREEL_STATE_DIR": str(home / "live-state")}
     with served(["serving.release", "serve", *serving_from], ROOT, live, home / "live.log") as server:
-        shutil.rmtree(packaged)  # as the pipeline does before it makes the next
+        shutil.rmtree(packaged)  # as the pipeline does before it builds the next
         (worker,) = server.workers.values()
         (decoder,) = worker.children()
-        decoder.suspend()  # so the job that it gets takes long; visitors get another
+        decoder.suspend()  # so that its job takes long; other requests get another decoder
         job = httpx.post(f"{server.address}/jobs", files={"video": video.read_bytes()}, timeout=30).json()["id"]
         while httpx.get(f"{server.address}/jobs/{job}").json()["state"] == "queued":
             time.sleep(0.02)
         visitors = Visitors(server.address, video.read_bytes())
-        with visitors.asking():
-            visitors.hear("middle")
+        with visitors.running():
+            visitors.wait_for("middle")
             renamed(bento, packaged)
             (broken,) = packaged.rglob("head.onnx")
             whole = broken.read_bytes()
             broken.write_bytes(b"no model")
             refused = subprocess.run(renew, cwd=ROOT, env=live, capture_output=True, text=True, timeout=patience(60))
             assert refused.returncode == 1
-            assert "the old one is still served" in refused.stderr
+            assert "The old Bento is still served." in refused.stderr
             broken.write_bytes(whole)
             with subprocess.Popen(renew, cwd=ROOT, env=live) as renewal:
-                visitors.hear("medium")
-                assert renewal.poll() is None, "it waits for the old worker's job"
+                visitors.wait_for("medium")
+                assert renewal.poll() is None, "the old worker is still draining"
                 decoder.resume()
             assert renewal.returncode == 0
             assert server.workers.keys().isdisjoint({worker.pid})
             answer = httpx.get(f"{server.address}/jobs/{job}").json()
+            for address in ("/", "/static/page.js"):
+                assert httpx.get(f"{server.address}{address}").status_code == 200, "the live copy's files are there"
         assert (answer["state"], answer["result"]["label"]) == ("done", "middle")
         assert visitors.lost == []
-        heard = visitors.answers
-        assert set(heard) == {"middle", "medium"}
-        assert set(heard[heard.index("medium") + 2 * NUM_VISITORS :]) == {"medium"}
+        answers = visitors.answers
+        assert set(answers) == {"middle", "medium"}
+        assert set(answers[answers.index("medium") + 2 * NUM_VISITORS :]) == {"medium"}
         assert len(list((home / "live").glob("bento-*"))) == 1
     left = [process.pid for process in psutil.process_iter(["cmdline"]) if str(home / "live") in str(process.info)]
-    assert left == [], "tried out and served, they end"
+    assert left == [], "the trial server and the service have ended"

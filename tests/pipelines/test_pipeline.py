@@ -1,4 +1,4 @@
-"""The whole line on real videos, in a DVC repository of its own."""
+"""The whole pipeline on real videos, in a DVC repository of its own."""
 
 import json
 from typing import Any
@@ -45,7 +45,7 @@ def test_a_second_run_does_nothing(trained: tuple[Project, str]) -> None:
     assert stages_run(project.repro()) == []
 
 
-def test_stored_clips_are_what_the_service_would_load(trained: tuple[Project, str]) -> None:
+def test_stored_clips_equal_what_the_service_loads(trained: tuple[Project, str]) -> None:
     project, _ = trained
     store = StoredClips(project.root / "artifacts/clips")
     for name in store.clips:
@@ -62,10 +62,10 @@ def test_the_command_line_predicts_with_the_trained_model(trained: tuple[Project
     assert answer["confidence"] == pytest.approx(direct[0].confidence, abs=1e-6)
 
 
-def test_the_report_tells_people_and_goes_with_the_champion(trained: tuple[Project, str]) -> None:
+def test_the_report_is_complete_and_goes_with_the_champion(trained: tuple[Project, str]) -> None:
     project, _ = trained
-    pictures = {path.name for path in (project.root / "reports/figures").iterdir()}
-    assert pictures == {"curves.png", "confusion.png", "confused.png", "reliability.png", "saliency.png"}
+    plots = {path.name for path in (project.root / "reports/figures").iterdir()}
+    assert plots == {"curves.png", "confusion.png", "confused.png", "reliability.png", "saliency.png"}
     page = (project.root / "reports/model_card.html").read_bytes()
     assert b"small_cnn + lstm on fading" in page
     (packaged,) = (project.root / "artifacts/bento/models").rglob("model_card.html")
@@ -81,13 +81,13 @@ def test_the_report_tells_people_and_goes_with_the_champion(trained: tuple[Proje
 
 
 def metrics_but_time(project: Project) -> dict[str, Any]:
-    """The metrics that a second run repeats."""
+    """The metrics that a second run must repeat."""
     metrics: dict[str, Any] = json.loads((project.root / "reports/metrics.json").read_text(encoding="utf-8"))
     assert metrics.pop("ms_per_clip") > 0
     return metrics
 
 
-def test_changed_epochs_rerun_training_and_what_follows_and_the_champion_must_be_beaten(
+def test_changed_epochs_rerun_training_and_later_stages_and_the_champion_must_be_beaten(
     trained: tuple[Project, str],
 ) -> None:
     project, _ = trained
@@ -98,5 +98,5 @@ def test_changed_epochs_rerun_training_and_what_follows_and_the_champion_must_be
     assert "packaged actreel" in output  # the one from before
     output = project.run("dvc", "exp", "run", "-S", "train.epochs=40", "-S", "train.patience=50")
     assert "same test clips. Received: 1.0000 against 1.0000" in output
-    # The same seed, and a patience that is never tried: the metrics are the same to the last digit.
+    # The same seed, and a patience that is never reached: the metrics are equal to the last digit.
     assert metrics_but_time(project) == before

@@ -1,4 +1,4 @@
-"""One file, one answer: Keras, ONNX, MLflow's model, the command line and the served Bento agree on the same clip."""
+"""No training-serving skew: Keras, ONNX, MLflow, the command line and the served Bento agree on the same clip."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ CLIPS = ("Brighten/v_Brighten_g02_c01.avi", "Darken/v_Darken_g05_c02.avi")
 
 
 @pytest.mark.parametrize("name", CLIPS)
-def test_every_way_to_ask_gives_the_same_probabilities(
+def test_every_way_to_predict_gives_the_same_probabilities(
     trained: tuple[Project, str], fading_dataset: Path, name: str, tmp_path: Path
 ) -> None:
     project, _ = trained
@@ -42,8 +42,8 @@ def test_every_way_to_ask_gives_the_same_probabilities(
         )
     for answer in answers:
         for action in answer["top"]:
-            place = classifier.card.labels.index(action["label"])
-            assert action["confidence"] == pytest.approx(float(expected[place]), abs=1e-4)
+            index = classifier.card.labels.index(action["label"])
+            assert action["confidence"] == pytest.approx(float(expected[index]), abs=1e-4)
 
     mlflow.set_tracking_uri(f"sqlite:///{project.root / 'mlflow.db'}")
     champion = mlflow.pyfunc.load_model("models:/actreel-fading@champion")

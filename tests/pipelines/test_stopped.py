@@ -77,7 +77,7 @@ def test_one_action_is_a_message(project: Project, folder: Path) -> None:
     shutil.rmtree(folder / "Darken")
     project.set(dataset={"path": str(folder)})
     output = project.repro("extract", fails=True)
-    assert "error: a dataset must hold clips of at least 2 actions" in output
+    assert "error: a dataset must contain clips of at least 2 actions" in output
     assert "Traceback" not in output
 
 

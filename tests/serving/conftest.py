@@ -54,7 +54,7 @@ class Server:
 
     @property
     def decoders(self) -> list[psutil.Process]:
-        return children_running(self.process.pid, "serving.decoder")
+        return children_running(self.process.pid, "serving.sandbox.decoder")
 
     def only_decoder(self) -> psutil.Process:
         """Its decoder, once that of earlier jobs has gone, and any that was killed."""

@@ -6,7 +6,6 @@ import pytest
 from pydantic import ValidationError
 
 from actreel.errors import ConfigError
-from serving.scratch import Scratch, make_private
 from serving.settings import Settings
 
 
@@ -36,6 +35,10 @@ def test_a_variable_spelt_wrong_is_an_error() -> None:
         Settings.from_environment({"ACTREEL_MAX_PIXEL": "1000"})
 
 
+def test_the_log_level_is_no_setting_of_the_service() -> None:
+    assert Settings.from_environment({"ACTREEL_LOG_LEVEL": "WARNING"}) == Settings()
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().workers = 3  # type: ignore[misc]
@@ -43,30 +46,3 @@ def test_settings_do_not_change() -> None:
 
 def test_a_key_is_not_printed() -> None:
     assert "sesame" not in repr(Settings.from_environment({"ACTREEL_API_KEY": "sesame"}))
-
-
-def test_scratch_is_for_its_owner_only(tmp_path: Path) -> None:
-    scratch = Scratch(tmp_path / "state")
-    with scratch.private() as folder:
-        (folder / "video").write_bytes(b"x")
-        for path in (tmp_path / "state", scratch.folder, folder):
-            assert path.stat().st_mode & 0o077 == 0
-    assert not folder.exists()
-    scratch.close()
-
-
-def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "state").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ConfigError, match="ACTREEL_STATE_DIR"):
-        make_private(tmp_path / "state")
-
-
-def test_a_sweep_takes_only_what_nobody_owns(tmp_path: Path) -> None:
-    one, other = Scratch(tmp_path / "state"), Scratch(tmp_path / "state")
-    (other.folder / "request-left").mkdir()
-    assert one.sweep() == {one.owner, other.owner}
-    other._lock.close()  # as the kernel does when a process is killed
-    assert one.sweep() == {one.owner}
-    assert not other.folder.exists()
-    one.close()

@@ -72,8 +72,9 @@ def test_a_second_run_encodes_only_what_is_missing(
     index: pd.DataFrame,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO", logger="actreel")
     encoded: list[str] = []
     real = features._encode_on_cores
 
@@ -89,7 +90,7 @@ def test_a_second_run_encodes_only_what_is_missing(
     again = encode(index, clips, folder / "features")
     assert encoded == [name for name in index["clip"] if name.startswith("Darken")]
     np.testing.assert_array_equal(again.take(index["clip"].tolist()), before)
-    assert "encode: 4 clips at " in capsys.readouterr().err
+    assert "encode: 4 clips at " in caplog.text
 
 
 def test_a_complete_store_needs_no_encoder(

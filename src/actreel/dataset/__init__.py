@@ -1,1 +1,1 @@
-"""From a source of videos to clips that a model can learn from: sources, index, splits, expectations, store."""
+"""From a source of videos to clips ready for training: sources, index, splits, validation, store."""

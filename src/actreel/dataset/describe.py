@@ -1,4 +1,4 @@
-"""What a dataset holds: clips by action and group, durations, sizes."""
+"""Tables that describe a dataset: clips by action and group, durations, sizes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from actreel.dataset.records import SPLITS
 
 
 def by_action(index: pd.DataFrame) -> pd.DataFrame:
-    """One row an action, of its readable clips.
+    """One row per action, over its readable clips.
 
     Returns:
-        `action`, `clips`, `groups`, clips in `train`, `val` and `test`, `seconds` in all, `shortest_s`, `median_s`,
-        `longest_s`, and the commonest `frame_rates` and `sizes`.
+        `action`, `clips`, `groups`, clips in `train`, `val` and `test`, total `seconds`, `shortest_s`, `median_s`,
+        `longest_s`, and the most common `frame_rates` and `sizes`.
     """
     readable = index[index["error"] == ""]
     by = readable.groupby("action")
@@ -35,7 +35,7 @@ def by_action(index: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_group(index: pd.DataFrame) -> pd.DataFrame:
-    """Clips of each action (columns) in each group (rows), with the group's split."""
+    """Number of clips of each action (columns) in each group (rows), with the split of the group."""
     used = index[index["split"].isin(SPLITS)]
     table = pd.crosstab(used["group"], used["action"])
     table.insert(0, "split", used.groupby("group")["split"].agg(lambda splits: "+".join(sorted(set(splits)))))
@@ -43,6 +43,6 @@ def by_group(index: pd.DataFrame) -> pd.DataFrame:
 
 
 def _listed(values: pd.Series, most: int = 3) -> str:
-    """The commonest values, such as `320x240, 160x120`."""
+    """The most common values, as in `320x240, 160x120`."""
     common = values.value_counts().index.tolist()
     return ", ".join(common[:most]) + (f" and {len(common) - most} more" if len(common) > most else "")

@@ -1,4 +1,4 @@
-"""The gate: Great Expectations over the index, before a frame is extracted."""
+"""Validates the index with Great Expectations before any frame is extracted."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from great_expectations.expectations.row_conditions import Column
 
 @dataclass(frozen=True)
 class Finding:
-    """What one expectation found.
+    """The result of one expectation.
 
     Attributes:
         rule: The rule, in words.
-        passed: Whether the clips meet it.
-        clips: The clips that do not; where a share of them is allowed, there may be some though it passed.
+        passed: Whether the rule is met.
+        clips: The clips that break the rule; if it allows a share of them, there can be some although it passed.
     """
 
     rule: str
@@ -41,16 +41,16 @@ class Finding:
 def check_index(index: pd.DataFrame, params: ValidateParams, split: SplitParams, docs: Path) -> list[Finding]:
     """Checks every clip of the index and writes Data Docs (open `docs/index.html`).
 
-    Clips that are left out of training are checked for nothing but being readable.
+    Clips outside train, val and test only have to be readable.
 
     Args:
         index: The index, with splits.
-        params: Ranges.
-        split: The protocol, which says what must be in each split.
+        params: Allowed ranges.
+        split: Its protocol determines what each split must contain.
         docs: Folder for the Data Docs; replaced.
 
     Returns:
-        One finding for each expectation, in the order of the rules.
+        One finding per expectation, in the order of the rules.
     """
     rules = _rules(params, split)
     context = gx.get_context(mode="ephemeral")
@@ -73,7 +73,7 @@ def check_index(index: pd.DataFrame, params: ValidateParams, split: SplitParams,
             result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["clip"]},
         )
     )
-    with contextlib.redirect_stderr(io.StringIO()):  # its own progress bar, over in half a second
+    with contextlib.redirect_stderr(io.StringIO()):  # the progress bar of Great Expectations, for half a second of work
         outcome = checkpoint.run(batch_parameters={"dataframe": _with_counts(index)})
         context.build_data_docs()
     (validation,) = outcome.run_results.values()
@@ -90,7 +90,7 @@ def _rules(params: ValidateParams, split: SplitParams) -> list[tuple[str, Any]]:
         readable = f"at most {params.max_unreadable:.1%} of the clips cannot be read"
 
     def lies_in(column: str, low: float | None = None, high: float | None = None) -> Any:
-        # A clip that cannot be read is named by the first rule alone, and one that is left out by none but it.
+        # Unreadable clips and clips outside the splits are checked by the first rule only.
         checked = Column("checked") == 1
         return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, row_condition=checked)
 
@@ -108,21 +108,21 @@ def _rules(params: ValidateParams, split: SplitParams) -> list[tuple[str, Any]]:
         f"frames are {params.min_side} pixels wide or more": lies_in("width", low=params.min_side),
         f"frames are {params.min_side} pixels high or more": lies_in("height", low=params.min_side),
         f"every action has {params.min_clips} clips or more": lies_in("clips_of_action", low=params.min_clips),
-        f"no action has over {params.max_imbalance:g} times the clips of the rarest": lies_in(
+        f"no action has more than {params.max_imbalance:g} times the clips of the rarest": lies_in(
             "imbalance", high=params.max_imbalance
         ),
         "every action is trained on": lies_in("train_clips_of_action", low=1),
-        "no content (sha256) stands in two splits or two actions": lies_in("places_of_content", high=1),
+        "no content (sha256) is in two splits or two actions": lies_in("places_of_content", high=1),
     }
-    if split.protocol in ("group_holdout", "random"):  # a fold need not hold every action
-        rules["every action stands in train, val and test"] = lies_in("splits_of_action", low=len(SPLITS))
+    if split.protocol in ("group_holdout", "random"):  # a fold may lack an action
+        rules["every action is in train, val and test"] = lies_in("splits_of_action", low=len(SPLITS))
     if not split.leaky:
-        rules["no group stands in two splits"] = lies_in("splits_of_group", high=1)
+        rules["no group is in two splits"] = lies_in("splits_of_group", high=1)
     return list(rules.items())
 
 
 def _with_counts(index: pd.DataFrame) -> pd.DataFrame:
-    """The index with what the rules need to know of each clip's group, content and action."""
+    """The index with the counts of each clip's group, content and action that the rules check."""
     used = index[index["split"].isin(SPLITS) & (index["error"] == "")]
     clips_of_action = used["action"].value_counts()
     counted = index.assign(
@@ -145,22 +145,22 @@ def _clips_of(result: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(row["clip"]) for row in result.get("unexpected_index_list") or ())
 
 
-def summarise(findings: list[Finding], twins: pd.DataFrame, index: pd.DataFrame, *, leaky: bool = False) -> str:
-    """The gate on one page of Markdown: what failed, what is kept out, and what deserves a look.
+def summarise(findings: list[Finding], duplicates: pd.DataFrame, index: pd.DataFrame, *, leaky: bool = False) -> str:
+    """Summarises validation in one page of Markdown: failures, unreadable clips and near-duplicates.
 
     Args:
         findings: From `check_index`.
-        twins: From `near_duplicates`.
-        index: The index, with the reason beside each clip that cannot be read.
-        leaky: Whether the protocol lets groups cross splits on purpose.
+        duplicates: From `near_duplicates`.
+        index: The index; `error` says why a clip cannot be read.
+        leaky: Whether the protocol puts clips of one group into several splits.
     """
     failed = sum(not finding.passed for finding in findings)
-    verdict = f"**{failed} of {len(findings)} expectations FAILED: the pipeline stops here.**"
+    failure = f"**{failed} of {len(findings)} expectations FAILED: the pipeline stops here.**"
     counts = index.groupby("split").agg(clips=("clip", "size"), groups=("group", "nunique"))
     lines = [
         "# Validation",
         "",
-        verdict if failed else f"All {len(findings)} expectations are met.",
+        failure if failed else f"All {len(findings)} expectations are met.",
         "",
         "| split | clips | groups |",
         "| --- | ---: | ---: |",
@@ -168,17 +168,23 @@ def summarise(findings: list[Finding], twins: pd.DataFrame, index: pd.DataFrame,
         "",
     ]
     if leaky:
-        lines += ["**Leaky by choice**: the protocol lets groups cross splits; its accuracy flatters the model.", ""]
+        lines += [
+            "**Leaky by choice**: clips of one group are in several splits, which makes the accuracy too high.",
+            "",
+        ]
     for finding in findings:
         lines.append(f"- {'passed' if finding.passed else '**FAILED**'}: {finding.rule}")
         lines += _listed([f"`{clip}`" for clip in finding.clips])
     unreadable = index[index["error"] != ""]
     if len(unreadable):
-        lines += ["", f"{len(unreadable)} clips cannot be read and are kept out of training and test:"]
+        lines += ["", f"{len(unreadable)} clips cannot be read and are excluded from training and test:"]
         lines += _listed([f"`{row.clip}`: {row.error}" for row in unreadable.itertuples()])
-    if len(twins):
-        lines += ["", f"{len(twins)} pairs of clips in different splits look alike. Is it the same footage?"]
-        lines += _listed([f"`{p.clip}` ({p.split}) and `{p.other}` ({p.other_split})" for p in twins.itertuples()])
+    if len(duplicates):
+        lines += [
+            "",
+            f"{len(duplicates)} pairs of clips in different splits look alike. Check whether it is the same footage:",
+        ]
+        lines += _listed([f"`{p.clip}` ({p.split}) and `{p.other}` ({p.other_split})" for p in duplicates.itertuples()])
     return "\n".join(lines) + "\n"
 
 

@@ -1,7 +1,7 @@
-"""Fingerprints: hashes that stay nearly the same where footage is cut, shrunk or encoded anew, as sha256 does not.
+"""Fingerprints: hashes that stay nearly the same when footage is cut, resized or re-encoded; sha256 does not.
 
-A clip's fingerprint is the difference hash (N. Krawetz, "Kind of like that", 2013) of three of its frames: 64 bits
-each that say whether the picture gets brighter from one cell of a coarse grid to the next.
+The fingerprint of a clip is the difference hash (N. Krawetz, "Kind of like that", 2013) of three of its frames. Each
+of the hash's 64 bits says whether one cell of a coarse grid is brighter than the cell to its left.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ FRAMES = 3
 
 
 def probe_with_fingerprint(path: Path) -> tuple[VideoInfo, str]:
-    """Decodes a video once, and tells what it holds and its fingerprint, 48 hexadecimal digits.
+    """Decodes a video once, and returns its properties and its fingerprint, 48 hexadecimal digits.
 
     Raises:
-        VideoError: The file is missing, is no video, or no frame of it decodes.
+        VideoError: The file is missing or is not a video, or none of its frames decodes.
     """
     hashes, info = sample_frames(path, partial(middle_frames, num_parts=FRAMES), frame_hash)
     return info, hashes.tobytes().hex()
 
 
 def frame_hash(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The difference hash of a frame.
+    """The difference hash of a frame, blind to overall brightness.
 
     Args:
         frame: uint8 (H, W, 3), RGB.

@@ -1,7 +1,7 @@
-"""Which clips show one person before one background: a group is what must not stand on both sides of a split.
+"""Which clips share a person and a background: such a group must not be both in training and in the test.
 
-A clip's group is, in this order: its line in `groups.csv` at the top of the folder (columns `clip`, `group`), what the
-parameter `dataset.group_pattern` finds in its path, its UCF name, else the clip is a group of its own.
+The group of a clip is the first of: its row in `groups.csv` at the top of the folder (columns `clip`, `group`), the
+match of `dataset.group_pattern` in its path, the group in its UCF file name, a group with only this clip.
 """
 
 from __future__ import annotations
@@ -23,24 +23,27 @@ _UCF_NAME = re.compile(r"v_.+_g(?P<group>\d+)_c\d+", re.IGNORECASE)
 
 
 def groups_of(videos: Path, clips: list[Path], pattern: str | None = None) -> list[str]:
-    """The group of each clip; warns of clips that are each a group of their own.
+    """Finds the group of each clip; warns about clips whose group is unknown.
 
     Args:
-        videos: The folder of class folders, with or without `groups.csv`.
-        clips: Relative to it.
-        pattern: Regular expression with a group named `group`, searched for in the clip's path (with '/').
+        videos: The folder of class folders, which may contain `groups.csv`.
+        clips: Paths relative to `videos`.
+        pattern: Regular expression with a group named `group`, searched for in each clip's path (with '/').
+
+    Returns:
+        One group per clip.
 
     Raises:
-        DatasetError: `groups.csv` is no such table, names a clip twice with different groups, or names none of these.
+        DatasetError: `groups.csv` is not such a table, gives a clip two groups, or names none of these clips.
     """
-    told = _read_groups(videos / GROUPS_FILE, clips) if (videos / GROUPS_FILE).is_file() else {}
-    names = [told.get(_key(clip.as_posix())) or _from_path(clip, pattern) or _from_ucf_name(clip) for clip in clips]
+    listed = _read_groups(videos / GROUPS_FILE, clips) if (videos / GROUPS_FILE).is_file() else {}
+    names = [listed.get(_key(clip.as_posix())) or _from_path(clip, pattern) or _from_ucf_name(clip) for clip in clips]
     alone = [clip for clip, name in zip(clips, names, strict=True) if name is None]
     if alone:
         log.warning(
-            f"{len(alone)} of {len(clips)} clips have no known group, so each is a group of its own (first: "
-            f"'{alone[0]}'). Where several show one person or scene, the test will flatter the model. Name them in "
-            f"{GROUPS_FILE} (columns clip,group), set dataset.group_pattern, or name clips v_<Action>_gNN_cMM."
+            f"{len(alone)} of {len(clips)} clips have no known group and count as one group each (first: "
+            f"'{alone[0]}'). If several of them show the same person or scene, test accuracy will be too high. List "
+            f"them in {GROUPS_FILE} (columns clip,group), set dataset.group_pattern, or name clips v_<Action>_gNN_cMM."
         )
     return [name or clip.as_posix() for clip, name in zip(clips, names, strict=True)]
 
@@ -63,31 +66,35 @@ def _read_groups(path: Path, clips: list[Path]) -> dict[str, str]:
             table.fieldnames = header
             rows = [(table.line_num, row) for row in table]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"'{path}' must be a table in UTF-8. Received: {error}. Save it as CSV (UTF-8).") from error
+        raise DatasetError(
+            f"'{path}' must be a CSV table in UTF-8. Received: {error}. Save it as CSV (UTF-8)."
+        ) from error
     if not {"clip", "group"} <= set(header):
         raise DatasetError(f"'{path}' must have the columns clip,group. Received: {','.join(header) or 'nothing'}")
     groups: dict[str, str] = {}
     for line, row in rows:
         clip, group = ((row[column] or "").strip() for column in ("clip", "group"))
         if not clip or not group:
-            raise DatasetError(f"each line must name a clip and its group. Received: line {line} of '{path}'.")
+            raise DatasetError(
+                f"each row must name a clip and its group. Received: line {line} of '{path}', without one of them."
+            )
         if groups.setdefault(_key(clip), group) != group:
             raise DatasetError(
-                f"a clip must have one group. Received: '{clip}' in '{groups[_key(clip)]}' and in '{group}', line "
+                f"each clip must have one group. Received: '{clip}' in '{groups[_key(clip)]}' and in '{group}', line "
                 f"{line} of '{path}'."
             )
     known = {_key(clip.as_posix()) for clip in clips}
-    strangers = sorted(groups.keys() - known)
-    if strangers and len(strangers) == len(groups):
+    missing = sorted(groups.keys() - known)
+    if missing and len(missing) == len(groups):
         raise DatasetError(
-            f"'{path}' must name clips by their path below its folder, as in '{clips[0].as_posix()}'. Received: "
-            f"'{strangers[0]}' and {len(strangers) - 1} more, none of them there."
+            f"'{path}' must name clips by their path relative to its folder, as in '{clips[0].as_posix()}'. Received: "
+            f"'{missing[0]}' and {len(missing) - 1} more, none of which exists."
         )
-    if strangers:
-        log.warning(f"'{path}' names {len(strangers)} clips that are not there (first: '{strangers[0]}')")
+    if missing:
+        log.warning(f"'{path}' names {len(missing)} clips that do not exist (first: '{missing[0]}')")
     return groups
 
 
 def _key(clip: str) -> str:
-    """The same clip by whatever spelling: macOS writes accents apart, Windows writes backslashes."""
+    """One spelling for each clip: macOS decomposes accents, Windows writes backslashes."""
     return PurePosixPath(unicodedata.normalize("NFC", clip.replace("\\", "/"))).as_posix()

@@ -10,18 +10,18 @@ from actreel.errors import DatasetError
 
 _ENDINGS = "|".join(re.escape(suffix) for suffix in sorted(VIDEO_SUFFIXES))
 
-# UCF101's training lists number the class behind the clip; a clip's name may hold spaces.
+# In UCF101's training lists the class number follows the clip; file names may contain spaces.
 _LINE = re.compile(rf"(?P<clip>.+(?:{_ENDINGS}))(?:\s+\d+)?", re.IGNORECASE)
 
 
 def read_split_list(path: Path) -> list[str]:
-    """Reads the clips of one list: a line for each, `<Action>/<clip>` and perhaps the number of its class.
+    """Reads a list with one clip per line: `<Action>/<clip>`, and optionally the number of its class.
 
     Returns:
-        Paths below the folder of class folders, with '/', in the order of the file.
+        Paths relative to the folder of class folders, with '/', in the order of the file.
 
     Raises:
-        DatasetError: The file is missing, is no such list, names no clip or one clip twice.
+        DatasetError: The file is missing, is not such a list, is empty, or names a clip twice.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -37,15 +37,15 @@ def read_split_list(path: Path) -> list[str]:
         clip = PurePosixPath(match["clip"].replace("\\", "/")) if match else PurePosixPath()
         if len(clip.parts) < 2 or clip.is_absolute() or ".." in clip.parts:
             raise DatasetError(
-                f"each line must be <Action>/<clip>, with a known ending. Received: '{line.strip()}', line {number} of "
-                f"'{path}'."
+                f"each line must be <Action>/<clip>, with the ending of a video file. Received: "
+                f"'{line.strip()}', line {number} of '{path}'."
             )
         if clip.as_posix() in first_lines:
             raise DatasetError(
-                f"a list must name a clip once. Received: '{clip}' in lines {first_lines[clip.as_posix()]} and "
-                f"{number} of '{path}'."
+                f"a split list must name each clip once. Received: '{clip}' in lines "
+                f"{first_lines[clip.as_posix()]} and {number} of '{path}'."
             )
         first_lines[clip.as_posix()] = number
     if not first_lines:
-        raise DatasetError(f"a split list must name at least 1 clip. Received: none in '{path}'.")
+        raise DatasetError(f"a split list must name at least 1 clip. Received: '{path}', which names none.")
     return list(first_lines)

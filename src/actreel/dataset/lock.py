@@ -1,4 +1,4 @@
-"""One process at a time on files that are made piece by piece."""
+"""A lock between processes that write the same files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def alone_with(lock: Path) -> Iterator[int]:
-    """Waits until no other process holds `lock`, then holds it for as long as the context is open.
+def exclusive_lock(lock: Path) -> Iterator[int]:
+    """Waits until no other process holds `lock`, then holds it while the context is open.
 
-    The operating system lets go of it when the last holder dies, however it dies. A child process that inherits the
-    descriptor (`pass_fds`) is a holder too: where its parent is killed and it lives on, the next run waits for it.
+    The operating system releases the lock when its last holder dies, however it dies. A child process that inherits
+    the descriptor (`pass_fds`) is a holder too: if it outlives its parent, the next run waits for it.
 
     Args:
-        lock: A file beside what is worked on; made here, and left.
+        lock: The lock file; created if missing, and not removed.
 
     Yields:
         The lock's file descriptor.
@@ -29,6 +29,6 @@ def alone_with(lock: Path) -> Iterator[int]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.warning(f"another process is at work on '{lock.parent}'; waiting until it is done")
+            log.warning(f"waiting: another process is writing to '{lock.parent}'")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield file.fileno()

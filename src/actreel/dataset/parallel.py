@@ -1,4 +1,4 @@
-"""Work on many clips at once: one process a core, a progress bar with clips/s and time left."""
+"""Processes many clips at once: one process per core, and a progress bar with clips/s and time left."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from actreel.errors import DatasetError
+from actreel.progress import tracked
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 IN_FLIGHT = 4
-"""Items handed out for each worker."""
+"""Items in flight for each worker."""
 
 
 def num_cores() -> int:
-    """Cores that this process may use, which in a container are fewer than the machine has."""
+    """Cores that this process may use; in a container, fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -35,26 +34,25 @@ def map_on_cores(
     workers: int | None = None,
     on_crash: Callable[[Item], Result] | None = None,
 ) -> Iterator[Result]:
-    """Applies `function` to each item in worker processes and gives the results in the order of the items.
+    """Applies `function` to each item in worker processes and yields the results in the order of the items.
 
-    A broken video can crash a decoder and its whole process with it. The items that were in flight are then done
-    again one at a time, which tells whose fault it was, and the work goes on.
+    A broken video can crash the decoder and with it the whole process. Items that were in flight are then retried one
+    at a time, which shows the one at fault, and the work continues.
 
     Args:
         function: Importable by name (a module's own function or a `functools.partial` of one).
         items: What to work on.
-        label: What the progress bar on stderr says.
+        label: Label of the progress bar.
         unit: What one item is called.
-        workers: Processes; all cores if None.
-        on_crash: Gives the result for an item that kills its process, in this process; None makes that an error.
+        workers: Number of processes; one per core if None.
+        on_crash: Called in this process for an item that crashes its worker, to give its result; None raises instead.
 
     Raises:
-        DatasetError: An item killed its process even when done alone; the message names it.
+        DatasetError: An item crashed its worker even on its own; the message names it.
     """
-    with tqdm(desc=label, total=len(items), unit=unit, dynamic_ncols=True) as bar:
-        for result in _in_order(function, deque(items), min(workers or num_cores(), len(items) or 1), unit, on_crash):
-            bar.update()
-            yield result
+    workers = min(workers or num_cores(), len(items) or 1)
+    results = _in_order(function, deque(items), workers, unit, on_crash)
+    yield from tracked(results, label, len(items), unit=unit)
 
 
 def _in_order(
@@ -69,7 +67,7 @@ def _in_order(
         pool = _pool(workers)
         try:
             while waiting or flying:
-                # Few at a time: results do not pile up where they are used more slowly, and suspects stay few.
+                # Few at a time: results do not pile up if the caller is slow, and a crash leaves few suspects.
                 while waiting and len(flying) < IN_FLIGHT * workers:
                     flying.append((waiting[0], pool.submit(function, waiting[0])))
                     waiting.popleft()
@@ -95,8 +93,8 @@ def _alone(
             if on_crash is not None:
                 return on_crash(item)
             raise DatasetError(
-                f"a process must live until its {unit} is done. Received: '{item}', which kills any that works on it. "
-                f"Is that {unit} damaged, or is there too little memory? Replace or remove it."
+                f"every {unit} must be processed without a crash. Received: '{item}', which crashes its process. "
+                f"Replace or remove that {unit}; if it is fine, free some memory."
             ) from error
 
 

@@ -1,9 +1,9 @@
-"""The index: one row a clip, in a parquet file that every later stage reads.
+"""The index: one row per clip, in a Parquet file that every later stage reads.
 
-Columns: `clip` (path below the videos' folder, with '/'), `action`, `group`, `split`, `fps`, `num_frames` (that
-decode), `header_frames` (that the file claims), `width`, `height` (pixels), `duration_s`, `codec`, `sha256`,
-`fingerprint` (hashes of its frames, see `actreel.dataset.fingerprints`), `error` (why the clip cannot be read, else
-empty).
+Columns: `clip` (path relative to the folder of videos, with '/'), `action`, `group`, `split`, `fps`, `num_frames`
+(frames that decode), `header_frames` (frames according to the file's header), `width`, `height` (pixels), `duration_s`,
+`codec`, `sha256`, `fingerprint` (hashes of its frames, see `actreel.dataset.fingerprints`), `error` (why the clip
+cannot be read, or empty).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from actreel.atomic import written_aside
 from actreel.dataset.fingerprints import probe_with_fingerprint
 from actreel.dataset.groups import groups_of
 from actreel.dataset.parallel import map_on_cores
@@ -25,11 +26,11 @@ from actreel.video.info import VideoInfo
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 
 UNKNOWN = "_unknown"
-"""The class folder whose clips show none of the actions."""
+"""The class folder, and the split, of clips that show none of the actions."""
 
 TRAIN, VAL, TEST = SPLITS = ("train", "val", "test")
 LEFT_OUT = "left_out"
-"""Split of the clips of actions that stand in too few groups to be both learned and tested."""
+"""Split of the clips that are in neither official list."""
 UNREADABLE = "unreadable"
 """Split of the clips that cannot be decoded."""
 
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 def find_clips(videos: Path) -> list[Path]:
-    """The video files below a folder of class folders, sorted and relative to it; hidden files are passed over."""
+    """The video files in a folder of class folders, sorted and relative to it; hidden files are skipped."""
     return sorted(
         path.relative_to(videos)
         for path in videos.glob("*/**/*")
@@ -48,46 +49,44 @@ def find_clips(videos: Path) -> list[Path]:
 
 
 def index_videos(videos: Path, group_pattern: str | None = None) -> pd.DataFrame:
-    """Probes every clip below a folder of class folders, on all cores.
+    """Reads the properties of every clip in a folder of class folders, on all cores.
 
-    A clip that cannot be read gets a row too, with `error` set: the validate stage names it and stops. Of clips of one
-    action with the same content, only the first is kept.
+    A clip that cannot be read gets a row with `error` set; the validate stage names it and stops. If several clips of
+    one action have the same content, only the first is kept.
 
     Args:
         videos: The folder.
-        group_pattern: How groups are found in the clips' paths; see `actreel.dataset.groups`.
+        group_pattern: Regular expression that finds the group in a clip's path; see `actreel.dataset.groups`.
 
     Returns:
-        The index without its `split` column, sorted by clip.
+        The index without the column `split`, sorted by clip.
 
     Raises:
-        DatasetError: There are clips of fewer than 2 actions, or `groups.csv` is wrong.
+        DatasetError: There are fewer than 2 actions, or `groups.csv` is wrong.
     """
     clips = find_clips(videos)
     actions = sorted({clip.parts[0] for clip in clips} - {UNKNOWN})
     if len(actions) < 2:
         found = ", ".join(f"'{action}'" for action in actions) or "none"
         raise DatasetError(
-            "a dataset must hold clips of at least 2 actions, one sub-folder an action. "
+            "a dataset must contain clips of at least 2 actions, in one sub-folder per action. "
             f"Received: {found} in '{videos}'."
         )
     groups = groups_of(videos, clips, group_pattern)
     rows = map_on_cores(partial(_index_clip, videos), clips, label="index", on_crash=partial(_crashed_clip, videos))
     index = pd.DataFrame(rows)
     index.insert(2, "group", groups)
-    return _without_twins(index)
+    return _without_duplicates(index)
 
 
 def write_index(index: pd.DataFrame, path: Path) -> None:
-    """Writes the index whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
-    index.to_parquet(aside, index=False)
-    aside.replace(path)
+    """Writes the index completely or not at all."""
+    with written_aside(path) as aside:
+        index.to_parquet(aside, index=False)
 
 
 def read_index(path: Path) -> pd.DataFrame:
-    """Reads the index; the columns are those of this module's docstring."""
+    """Reads the index; the docstring of this module lists the columns."""
     return pd.read_parquet(path)
 
 
@@ -97,35 +96,36 @@ def clips_of(index: pd.DataFrame, split: str) -> pd.DataFrame:
 
 
 def usable(index: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose frames are stored: of all splits, and of no known action, but not those left out or unreadable."""
+    """The rows whose frames are stored: train, val, test and `_unknown`, but not left-out or unreadable clips."""
     return index[~index["split"].isin([LEFT_OUT, UNREADABLE])]
 
 
 def labels_of(index: pd.DataFrame) -> list[str]:
-    """The actions that are learned, in the order of the model's outputs."""
+    """The actions that the model is trained on, in the order of its outputs."""
     return sorted(index.loc[index["split"].isin(SPLITS), "action"].unique())
 
 
 def data_version(index: pd.DataFrame) -> str:
-    """A short name for exactly these clips in exactly these splits: 12 hexadecimal digits."""
+    """A digest of these clips and their groups and splits: 12 hexadecimal digits."""
     rows = index.sort_values("clip")[["clip", "sha256", "group", "split"]]
     return hashlib.sha256(rows.to_csv(index=False).encode()).hexdigest()[:12]
 
 
-def _without_twins(index: pd.DataFrame) -> pd.DataFrame:
-    """Keeps one of the clips with the same content in the same action; across actions they are the gate's to refuse."""
+def _without_duplicates(index: pd.DataFrame) -> pd.DataFrame:
+    """Keeps one clip of each content and action; the same content in two actions fails validation."""
     readable = index["error"] == ""
-    twin = index[readable].duplicated(["action", "sha256"]).reindex(index.index, fill_value=False)
-    if not twin.any():
+    duplicate = index[readable].duplicated(["action", "sha256"]).reindex(index.index, fill_value=False)
+    if not duplicate.any():
         return index
-    first = index[readable & ~twin]
-    merged = index[twin].merge(first, on=["action", "sha256"], suffixes=("", "_kept"))
+    first = index[readable & ~duplicate]
+    merged = index[duplicate].merge(first, on=["action", "sha256"], suffixes=("", "_kept"))
     pairs = [f"'{clip}' is '{kept}'" for clip, kept in zip(merged["clip"], merged["clip_kept"], strict=True)]
     more = f", and {len(pairs) - MOST_NAMED} more" if len(pairs) > MOST_NAMED else ""
     log.warning(
-        f"{len(pairs)} clips repeat another of their action and are left out: {', '.join(pairs[:MOST_NAMED])}{more}"
+        f"{len(pairs)} clips duplicate another clip of their action and are ignored: "
+        f"{', '.join(pairs[:MOST_NAMED])}{more}"
     )
-    return index[~twin].reset_index(drop=True)
+    return index[~duplicate].reset_index(drop=True)
 
 
 def _index_clip(videos: Path, clip: Path) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _crashed_clip(videos: Path, clip: Path) -> dict[str, Any]:
     return _unreadable(
         videos,
         clip,
-        f"a clip must be decoded without a crash. Received: '{videos / clip}', which kills the decoder's process. "
+        f"a clip must be decoded without a crash. Received: '{videos / clip}', which crashes the decoder. "
         "Replace or remove it.",
     )
 

@@ -1,4 +1,4 @@
-"""Where videos come from: each source fills one folder of class folders."""
+"""Where videos come from: every source fills one folder of class folders."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import os
 import shutil
 from pathlib import Path
 
-from tqdm import tqdm
-
+from actreel.atomic import written_aside
 from actreel.config import DatasetParams
 from actreel.dataset.demo import render_demo
 from actreel.dataset.fetch.archive import unpack
 from actreel.dataset.groups import GROUPS_FILE
 from actreel.dataset.records import VIDEO_SUFFIXES, find_clips
 from actreel.errors import DatasetError
+from actreel.progress import tracked
 
 log = logging.getLogger(__name__)
 
 
 def ingest(params: DatasetParams, target: Path, unpacked: Path) -> None:
-    """Fills `target` with `<Action>/<clip>` files from the source that the parameters name.
+    """Fills `target` with `<Action>/<clip>` files from the source named in the parameters.
 
     Args:
-        params: The source.
+        params: Section `dataset`.
         target: The folder to fill.
-        unpacked: Where an archive is unpacked; kept, so that it need not be unpacked again.
+        unpacked: Folder where an archive is unpacked; kept, to unpack it only once.
 
     Raises:
-        DatasetError: The source is missing, damaged or holds no clips.
+        DatasetError: The source is missing, damaged or contains no clips.
     """
     path = Path(params.path)
     if params.name == "demo":
@@ -48,53 +48,53 @@ def ingest(params: DatasetParams, target: Path, unpacked: Path) -> None:
 
 
 def _below_wrappers(folder: Path) -> Path:
-    """UCF50's archive wraps its class folders in one folder more."""
+    """The folder with the class folders, which UCF50's archive wraps in another folder."""
     folders = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
     wraps = len(folders) == 1 and any(entry.is_dir() for entry in folders[0].iterdir())
     return _below_wrappers(folders[0]) if wraps else folder
 
 
 def adopt_folder(folder: Path, target: Path) -> None:
-    """Brings in a folder of class folders, by hard link where the file system allows it, else by copy.
+    """Links the clips of a folder of class folders into `target`; copies them where the file system has no hard links.
 
-    Clips may lie deeper than the class folder; files that are no videos are passed over with a warning, except
-    `groups.csv`, which tells the clips' groups. A folder named `_unknown` holds clips of none of the actions.
+    Clips may be in sub-folders of a class folder. Files that are not videos are skipped with a warning, except
+    `groups.csv`, which lists the clips' groups. The folder `_unknown` is for clips of none of the actions.
+
+    Args:
+        folder: The folder to read.
+        target: The folder to fill.
 
     Raises:
-        DatasetError: The folder is missing or holds no clips.
+        DatasetError: The folder is missing or contains no clips.
     """
     if not folder.is_dir():
-        raise DatasetError(f"dataset.path must be a folder of class folders. Received: '{folder}'")
+        raise DatasetError(f"dataset.path must be a folder with one sub-folder per action. Received: '{folder}'")
     clips = find_clips(folder)
     if not clips:
         raise DatasetError(
-            f"dataset.path must hold clips as <action>/<clip>, ending in one of {', '.join(sorted(VIDEO_SUFFIXES))}. "
-            f"Received: none in '{folder}'"
+            "dataset.path must contain clips as <action>/<clip>, with one of these endings: "
+            f"{', '.join(sorted(VIDEO_SUFFIXES))}. Received: none in '{folder}'"
         )
-    _warn_of_strangers(folder, clips)
-    told = [Path(GROUPS_FILE)] if (folder / GROUPS_FILE).is_file() else []
-    for clip in tqdm(clips + told, desc="ingest", unit="clip", dynamic_ncols=True):
-        destination = target / clip
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        aside = destination.with_name(f".{destination.name}.part")
-        aside.unlink(missing_ok=True)
-        try:
-            os.link((folder / clip).resolve(), aside)
-        except OSError:
-            shutil.copyfile(folder / clip, aside)
-        aside.replace(destination)
+    _warn_about_ignored_files(folder, clips)
+    table = [Path(GROUPS_FILE)] if (folder / GROUPS_FILE).is_file() else []
+    for file in tracked(clips + table, "ingest", len(clips + table)):
+        with written_aside(target / file) as aside:
+            try:
+                os.link((folder / file).resolve(), aside)
+            except OSError:
+                shutil.copyfile(folder / file, aside)
 
 
-def _warn_of_strangers(folder: Path, clips: list[Path]) -> None:
+def _warn_about_ignored_files(folder: Path, clips: list[Path]) -> None:
     actions = {clip.parts[0] for clip in clips}
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and entry.name not in actions and not entry.name.startswith("."):
-            log.warning(f"class folder '{entry.name}' holds no clips; it is left out")
+            log.warning(f"class folder '{entry.name}' contains no clips and is ignored")
     known = {*clips, Path(GROUPS_FILE)}
-    strangers = [
+    ignored = [
         path.relative_to(folder)
         for path in folder.rglob("*")
         if path.is_file() and path.relative_to(folder) not in known
     ]
-    if strangers:
-        log.warning(f"{len(strangers)} files are no clips in a class folder and are left out (first: '{strangers[0]}')")
+    if ignored:
+        log.warning(f"{len(ignored)} files are not clips in a class folder and are ignored (first: '{ignored[0]}')")

@@ -1,8 +1,8 @@
-"""Which clips are trained on, which are held out.
+"""Splits clips into train, val and test.
 
-Clips of one group show one person before one background (UCF50's page: "the videos in the same group may share some
-common features"). A random split of clips puts such twins on both sides, and the accuracy says little: so groups are
-held out as a whole, and `random` is there only to compare with papers that did otherwise.
+Clips of one group show the same person and background (UCF50's page: "the videos in the same group may share some
+common features"). A random split of clips puts similar clips into both train and test, and the accuracy is too high.
+Whole groups are therefore held out; `random` exists only for comparison with papers that split at random.
 """
 
 from __future__ import annotations
@@ -25,22 +25,21 @@ MIN_GROUPS = len(SPLITS)
 
 
 def assign_splits(index: pd.DataFrame, params: SplitParams) -> pd.Series[str]:
-    """Gives each clip its split under the protocol that the parameters name.
+    """Assigns each clip a split, by the protocol in the parameters.
 
-    Actions that stand in fewer than three groups cannot be trained on, validated and tested. Like those that
-    `split.unknown` names, they are no actions to the model: their clips are for it to reject, as those in the folder
-    `_unknown` are.
+    An action with fewer than three groups cannot be in train, val and test. The model is not trained on it, nor on the
+    actions in `split.unknown`: like the clips in the folder `_unknown`, their clips are for the model to reject.
 
     Args:
         index: Rows with `clip`, `action`, `group` and `error`.
-        params: Protocol, shares, seed and actions to leave out.
+        params: Protocol, shares, seed and actions to exclude.
 
     Returns:
-        One of `train`, `val`, `test`, `left_out` (in neither official list), `unreadable` or `_unknown` for each row.
+        For each row: `train`, `val`, `test`, `left_out` (in neither official list), `unreadable` or `_unknown`.
 
     Raises:
-        DatasetError: Fewer than 2 actions stand in three groups or more, an action cannot be in all splits, or the
-            protocol asks for a fold or a list that does not fit the clips.
+        DatasetError: Fewer than 2 actions have three groups or more, an action cannot be in all splits, or the fold or
+            the official lists do not fit the clips.
     """
     split = pd.Series(UNKNOWN, index=index.index, name="split", dtype="str")
     split[index["error"] != ""] = UNREADABLE
@@ -50,18 +49,18 @@ def assign_splits(index: pd.DataFrame, params: SplitParams) -> pd.Series[str]:
 
 
 def learnable_clips(index: pd.DataFrame, unknown: Sequence[str] = ()) -> pd.DataFrame:
-    """The readable rows of the actions that stand in enough groups.
+    """The readable rows of the actions that have enough groups to train on and test.
 
     Args:
         index: Rows with `action`, `group` and `error`.
-        unknown: Actions to leave out.
+        unknown: Actions to exclude.
 
     Raises:
-        DatasetError: Fewer than 2 actions do, or an action to leave out is not there.
+        DatasetError: Fewer than 2 actions have enough groups, or an action in `unknown` does not exist.
     """
-    if strangers := sorted(set(unknown) - set(index["action"])):
+    if missing := sorted(set(unknown) - set(index["action"])):
         raise DatasetError(
-            f"split.unknown must name actions of the dataset. Received: '{strangers[0]}'. "
+            f"split.unknown must name actions of the dataset. Received: '{missing[0]}'. "
             f"It has {', '.join(sorted(set(index['action']) - {UNKNOWN}))}."
         )
     known = index[~index["action"].isin([UNKNOWN, *unknown]) & (index["error"] == "")]
@@ -71,13 +70,13 @@ def learnable_clips(index: pd.DataFrame, unknown: Sequence[str] = ()) -> pd.Data
     listed = ", ".join(f"'{action}' in {count}" for action, count in scarce.items())
     if len(learnable) < 2:
         raise DatasetError(
-            f"at least 2 actions must each stand in {MIN_GROUPS} groups or more (train, val, test). "
+            f"at least 2 actions must have {MIN_GROUPS} groups or more each (for train, val and test). "
             f"Received: {len(learnable)}; too few groups: {listed or 'none'}. Add clips of other people or scenes."
         )
     if listed:
         log.warning(
-            f"an action must stand in {MIN_GROUPS} groups or more to be trained on and tested. Not learned, but taken "
-            f"for clips of no known action: {listed}."
+            f"training on an action needs {MIN_GROUPS} groups or more. Actions with fewer count as no known action: "
+            f"{listed}. Add clips of other people or scenes."
         )
     return known[known["action"].isin(learnable.index)]
 
@@ -107,42 +106,44 @@ def split_unknown(index: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def assign_folds(clips: pd.DataFrame, folds: int | None, seed: int) -> pd.Series[int]:
-    """Gives each clip the fold in which it is tested: clips of one group share a fold.
+    """Assigns each clip the fold in which it is tested; clips of a group share a fold.
 
     Args:
-        clips: Learnable rows.
-        folds: How many; None leaves one group out at a time (UCF50's official protocol, 25 folds).
-        seed: Of the draw.
+        clips: Rows from `learnable_clips`.
+        folds: Number of folds; None leaves one group out at a time (UCF50's official protocol, 25 folds).
+        seed: Seed of the draw.
 
     Returns:
-        int in [0, folds) for each row.
+        int64 (N,), in [0, folds).
 
     Raises:
         DatasetError: There are fewer groups than folds.
     """
     groups = sorted(clips["group"].unique())
-    if folds is None:
+    if folds is None:  # the order of scikit-learn's LeaveOneGroupOut, in one line
         return clips["group"].map({group: fold for fold, group in enumerate(groups)})
     if len(groups) < folds:
-        raise DatasetError(f"there must be a group for each fold. Received: {len(groups)} groups for {folds} folds.")
+        raise DatasetError(
+            f"each fold needs at least 1 group. Received: {len(groups)} groups for {folds} folds. Use fewer folds."
+        )
     dealt = deal_groups(clips, dict.fromkeys(map(str, range(folds)), 1 / folds), seed)
     return clips["group"].map(dealt).astype(int)
 
 
 def hold_out_fold(clips: pd.DataFrame, folds: pd.Series[int], fold: int, params: SplitParams) -> pd.Series[str]:
-    """Tests one fold, and validates on groups of the others.
+    """Splits clips for one fold: that fold is the test, and `val` is drawn from groups of the other folds.
 
     Args:
-        clips: Learnable rows.
-        folds: Each row's fold.
-        fold: The one to hold out.
-        params: `val` is the share of all clips that is taken from the other folds; `seed` of that draw.
+        clips: Rows from `learnable_clips`.
+        folds: The fold of each row.
+        fold: The fold to hold out.
+        params: `val` is the share of the other folds' clips to validate on, `seed` the seed of that draw.
 
     Returns:
         `train`, `val` or `test` for each row.
 
     Raises:
-        DatasetError: There is no such fold, or an action is left with nothing to train on.
+        DatasetError: There is no such fold, or an action has no clips outside it.
     """
     last = int(folds.max())
     if not 0 <= fold <= last:
@@ -153,8 +154,8 @@ def hold_out_fold(clips: pd.DataFrame, folds: pd.Series[int], fold: int, params:
     missing = sorted(set(clips["action"]) - set(rest["action"]))
     if missing:
         raise DatasetError(
-            f"every action must have a group outside the fold that is tested. Received: none for {', '.join(missing)} "
-            f"in fold {fold}. Use fewer folds, or add groups."
+            f"every action needs a group outside the tested fold. Received: none for {', '.join(missing)} in fold "
+            f"{fold}. Use more folds, or add groups."
         )
     if params.leaky:
         split = shuffle_within_actions(rest, split, params.seed)
@@ -162,7 +163,7 @@ def hold_out_fold(clips: pd.DataFrame, folds: pd.Series[int], fold: int, params:
 
 
 def shuffle_within_actions(clips: pd.DataFrame, values: pd.Series, seed: int) -> pd.Series:
-    """The same values dealt to other clips of the same action: what a random split of the same sizes would be."""
+    """Permutes values within each action: turns a split into a random split of the same sizes."""
     rng = np.random.default_rng([seed, 1])
     shuffled = values.copy()
     for _, rows in clips.groupby("action"):
@@ -173,20 +174,23 @@ def shuffle_within_actions(clips: pd.DataFrame, values: pd.Series, seed: int) ->
 def deal_groups(
     clips: pd.DataFrame, shares: Mapping[str, float], seed: int, needed: tuple[str, ...] = ()
 ) -> dict[str, str]:
-    """Deals whole groups out to parts, so that each part has its share of every action.
+    """Assigns whole groups to parts and keeps the share of every action in each part close to the wanted one.
 
-    Goes action by action, the one in fewest groups first, and gives each group to the part that is furthest from its
-    share of that action (iterative stratification, Sechidis et al., ECML PKDD 2011, with groups for examples). A
-    group's name means the same scene in every action, so it goes to one part as a whole.
+    Takes the actions in turn, the one with the fewest groups first, and gives each group to the part that lacks most of
+    that action (iterative stratification, Sechidis et al., ECML PKDD 2011, with groups for examples). A group name
+    means the same scene in every action, so the whole group goes to one part.
+
+    scikit-learn's `StratifiedGroupKFold` does not fit: its parts have equal shares, and nothing makes every action
+    appear in train, val and test.
 
     Args:
         clips: Rows with `action` and `group`.
-        shares: Share of the clips of each part; they sum to 1.
-        seed: Of the order in which groups are taken.
-        needed: Parts that must get a group of every action while there are any, the first of them before the others.
+        shares: Wanted share of the clips by part; they sum to 1.
+        seed: Seed of the order in which groups are taken.
+        needed: Parts that must get a group of every action, in order of priority if there are too few groups.
 
     Returns:
-        Each group's part.
+        The part of each group.
     """
     parts = list(shares)
     counts = pd.crosstab(clips["group"], clips["action"])
@@ -197,11 +201,11 @@ def deal_groups(
     for action in np.argsort((table > 0).sum(axis=0), kind="stable"):
         with_action = [group for group in order if table[group, action] > 0]
         waiting = sorted((group for group in with_action if group not in dealt), key=lambda group: -table[group].sum())
-        for place, group in enumerate(waiting):
+        for position, group in enumerate(waiting):
             taken = {parts[dealt[other]] for other in with_action if other in dealt}
             empty = [parts.index(part) for part in needed if part not in taken]
-            # The last groups go where the action is still missing, whatever the shares say.
-            choices = empty[:1] if empty and len(waiting) - place <= len(empty) else range(len(parts))
+            # The last groups go to the parts where the action is still missing, even if that exceeds their share.
+            choices = empty[:1] if empty and len(waiting) - position <= len(empty) else range(len(parts))
             best = max(choices, key=lambda part: (wanted[part, action], wanted[part].sum()))
             dealt[group] = best
             wanted[best] -= table[group]
@@ -215,8 +219,8 @@ def _group_holdout(clips: pd.DataFrame, params: SplitParams) -> pd.Series[str]:
     lacking = present[present < len(SPLITS)]
     if len(lacking):
         raise DatasetError(
-            f"every action must be in train, val and test. Received: '{lacking.index[0]}' in {lacking.iloc[0]} of "
-            "them, because its groups are shared with other actions. Add groups, or try another split.seed."
+            f"every action must be in train, val and test. Received: '{lacking.index[0]}' in only {lacking.iloc[0]} of "
+            "them, because other actions share its groups. Add groups, or try another split.seed."
         )
     return split
 
@@ -234,7 +238,7 @@ def _random(clips: pd.DataFrame, params: SplitParams) -> pd.Series[str]:
 
 
 def _lists(clips: pd.DataFrame, params: SplitParams) -> pd.Series[str]:
-    """Official lists: what the test list names is tested, what the train list names is trained and validated on."""
+    """Tests on the official test list; trains and validates on the official training list."""
     listed = {
         name: _match(clips, Path(path or ""), f"split.{name}")
         for name, path in (("train_list", params.train_list), ("test_list", params.test_list))
@@ -245,7 +249,7 @@ def _lists(clips: pd.DataFrame, params: SplitParams) -> pd.Series[str]:
     split[rest.index] = rest["group"].map(deal_groups(rest, shares, params.seed, needed=(TRAIN, VAL)))
     split[listed["test_list"]] = TEST
     if len(unlisted := clips.loc[split == LEFT_OUT, "clip"]):
-        log.warning(f"{len(unlisted)} clips are in neither list and left out (first: '{unlisted.iloc[0]}')")
+        log.warning(f"{len(unlisted)} clips are in neither list and are left out (first: '{unlisted.iloc[0]}')")
     return split
 
 
@@ -254,12 +258,12 @@ def _match(clips: pd.DataFrame, path: Path, key: str) -> pd.Series[bool]:
     listed = clips["clip"].isin(names)
     if not listed.any():
         raise DatasetError(
-            f"{key} must name clips of the dataset. Received: '{path}', which names none; the dataset's first is "
-            f"'{clips['clip'].iloc[0]}'."
+            f"{key} must name clips of the dataset, such as '{clips['clip'].iloc[0]}'. Received: '{path}', which names "
+            "none of them."
         )
     if len(names) > listed.sum():
         first = min(names - set(clips["clip"]))
-        log.warning(f"{len(names) - listed.sum()} clips of '{path}' are not among the dataset's (first: '{first}')")
+        log.warning(f"{len(names) - listed.sum()} clips in '{path}' are not in the dataset (first: '{first}')")
     return listed
 
 

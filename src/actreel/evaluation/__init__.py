@@ -1,1 +1,1 @@
-"""What a model is worth on clips from groups that it has not seen."""
+"""How good a model is on clips from groups that it was not trained on."""

@@ -1,4 +1,4 @@
-"""What one prediction costs: multiplications and time, of the network as it is served."""
+"""The cost of one prediction: arithmetic and time of the exported network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -23,18 +22,18 @@ Shapes = Sequence[Sequence[int]]
 
 
 def cost_of(model: Path, clip: NDArray[np.uint8]) -> dict[str, int | float | str]:
-    """`flops`, `ms_per_clip` and the `machine` that took so long; see `count_flops` and `time_clip`."""
+    """`flops`, `ms_per_clip` and the `machine` that it was measured on; see `count_flops` and `time_clip`."""
     return {"flops": count_flops(model, clip), "ms_per_clip": time_clip(model, clip), "machine": machine()}
 
 
 def count_flops(model: Path, clip: NDArray[np.uint8]) -> int:
     """Floating-point operations for one clip, two for each multiply-add.
 
-    Counted are the products of convolutions, matrix products and recurrent layers, as is usual; not what is done to
-    each number by itself (biases, activations, pooling, normalisation, resizing). The graph is run once, unoptimised,
-    under ONNX Runtime's profiler, which tells the true shapes of all that was computed, in each turn of a loop.
+    Counts convolutions, matrix products and recurrent layers, as is usual, and no element-wise operation (biases,
+    activations, pooling, normalisation, resizing). The graph runs once, unoptimised, under ONNX Runtime's profiler,
+    which records the shapes of every computed node, in each iteration of a loop.
 
-    Papers that count one for a multiply-add give half of this.
+    Papers that count a multiply-add as one report half of this.
 
     Args:
         model: An ONNX file.
@@ -42,7 +41,7 @@ def count_flops(model: Path, clip: NDArray[np.uint8]) -> int:
     """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    # Weights that are packed beforehand are missing among the shapes.
+    # Without this, the shapes of prepacked weights are missing.
     options.add_session_config_entry("session.disable_prepacking", "1")
     options.enable_profiling = True
     with tempfile.TemporaryDirectory() as scratch:
@@ -58,7 +57,7 @@ def count_flops(model: Path, clip: NDArray[np.uint8]) -> int:
 
 
 def _multiply_adds(operator: str, inputs: Shapes, outputs: Shapes) -> int:
-    """Those of one computed node; shapes as in ONNX's operator reference."""
+    """The multiply-adds of one computed node; shapes as in ONNX's operator reference."""
     if operator == "Conv":  # weights are (filters, channels / groups, *kernel)
         return prod(outputs[0]) * prod(inputs[1][1:])
     if operator == "MatMul":
@@ -76,7 +75,7 @@ def _shapes(tensors: Sequence[Mapping[str, Sequence[int]]]) -> Shapes:
 
 
 def time_clip(model: Path, clip: NDArray[np.uint8]) -> float:
-    """Median milliseconds of one clip with ONNX Runtime on one thread, video decoding apart.
+    """Median milliseconds for one clip with ONNX Runtime on one thread, without decoding.
 
     Args:
         model: An ONNX file.
@@ -85,8 +84,8 @@ def time_clip(model: Path, clip: NDArray[np.uint8]) -> float:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    inputs: dict[str, Any] = {session.get_inputs()[0].name: clip}
-    session.run(None, inputs)  # the first run makes room in memory
+    inputs: dict[str, NDArray[np.uint8]] = {session.get_inputs()[0].name: clip}
+    session.run(None, inputs)  # the first run allocates memory
     taken: list[float] = []
     while len(taken) < MOST_RUNS and sum(taken) < MOST_SECONDS:
         start = time.perf_counter()
@@ -96,7 +95,7 @@ def time_clip(model: Path, clip: NDArray[np.uint8]) -> float:
 
 
 def machine() -> str:
-    """The processor that times are measured on."""
+    """The name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

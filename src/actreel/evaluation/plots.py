@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: learning curves, confusion matrix, reliability, saliency, clips that are confused."""
+"""Plots of an evaluation: learning curves, confusion matrix, reliability, saliency, confused clips."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from actreel.video.clips import middle_frames
 
 
 def confused(clips: Mapping[str, NDArray[np.uint8]]) -> Figure:
-    """As `contact_sheet`, of clips that were taken for something else; says so where there are none."""
+    """A `contact_sheet` of misclassified clips, or a sentence if there are none."""
     if clips:
         return contact_sheet(clips)
     figure = Figure(figsize=(7, 1))
-    figure.text(0.5, 0.5, "No test clip was answered wrong.", ha="center", va="center")
+    figure.text(0.5, 0.5, "No test clip was misclassified.", ha="center", va="center")
     return figure
 
 
@@ -28,7 +28,7 @@ def learning_curves(curve: pd.DataFrame, best_epoch: int) -> Figure:
 
     Args:
         curve: `epoch`, `loss`, `val_loss`, `accuracy`, `val_accuracy`, `test_accuracy`.
-        best_epoch: The epoch whose weights were kept.
+        best_epoch: The epoch whose weights the model has.
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
@@ -44,36 +44,36 @@ def learning_curves(curve: pd.DataFrame, best_epoch: int) -> Figure:
     return figure
 
 
-def confusion(targets: NDArray[np.int64], answers: NDArray[np.int64], labels: list[str]) -> Figure:
+def confusion(targets: NDArray[np.int64], predicted: NDArray[np.int64], labels: list[str]) -> Figure:
     """Confusion matrix: rows are the true actions, cells are shares of a row.
 
     Args:
         targets: int64 (N,), the true actions.
-        answers: int64 (N,), the model's.
+        predicted: int64 (N,), the predicted actions.
         labels: Names of the actions.
     """
-    counts = confusion_matrix(targets, answers, labels=range(len(labels)))
+    counts = confusion_matrix(targets, predicted, labels=range(len(labels)))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 2.2 + 0.45 * len(labels)
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
-    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(picture, label="share of the true action's clips", shrink=0.8)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, label="share of the true action's clips", shrink=0.8)
     for row, column in zip(*np.nonzero(counts), strict=True):
         shade = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=shade)
-    places = range(len(labels))
-    axes.set_xticks(places, labels, rotation=60, ha="right")
-    axes.set_yticks(places, labels)
-    axes.set(xlabel="answered", ylabel="true")
+    ticks = range(len(labels))
+    axes.set_xticks(ticks, labels, rotation=60, ha="right")
+    axes.set_yticks(ticks, labels)
+    axes.set(xlabel="predicted", ylabel="true")
     return figure
 
 
 def reliability(before: pd.DataFrame, after: pd.DataFrame) -> Figure:
-    """How often answers of a given confidence are right, before and after the temperature.
+    """Reliability diagram: accuracy by confidence, before and after temperature scaling.
 
     Args:
-        before: One row a bin: `confidence`, `accuracy`, `clips`.
+        before: One row for each bin: `confidence`, `accuracy`, `clips`.
         after: The same after calibration.
     """
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
@@ -81,7 +81,7 @@ def reliability(before: pd.DataFrame, after: pd.DataFrame) -> Figure:
     axes.plot([0, 1], [0, 1], color="0.7", linestyle=":")
     for table, name in ((before, "before"), (after, "after calibration")):
         axes.plot(table["confidence"], table["accuracy"], marker="o", label=name)
-    axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
     axes.legend(frameon=False)
     return figure
 
@@ -89,25 +89,25 @@ def reliability(before: pd.DataFrame, after: pd.DataFrame) -> Figure:
 def saliency(
     clips: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]], columns: int = 10
 ) -> Figure:
-    """What weighed in the answers: bright in the frames, and as bars over time.
+    """Which frames and regions drive predictions: as heat maps over frames, and as bars over time.
 
     Args:
-        clips: By heading, frames uint8 (T, H, W, 3), weights over time (T,), and in the frames (T, H, W) in [0, 1].
-        columns: Frames shown of each clip, at most.
+        clips: By heading, frames uint8 (T, H, W, 3), weights over time (T,) and heat maps (T, H, W) in [0, 1].
+        columns: The most frames shown of a clip.
     """
     columns = min(columns, *(len(frames) for frames, _, _ in clips.values()))
     figure = Figure(figsize=(1.1 * columns + 2.4, 1.7 * len(clips)), layout="constrained")
     grid = figure.add_gridspec(2 * len(clips), columns, height_ratios=[3, 1] * len(clips))
     for row, (heading, (frames, over_time, maps)) in enumerate(clips.items()):
         shown = middle_frames(len(frames), columns)
-        for column, place in enumerate(shown):
+        for column, frame in enumerate(shown):
             axes = figure.add_subplot(grid[2 * row, column])
-            axes.imshow(frames[place])
-            axes.imshow(maps[place], cmap="inferno", alpha=0.8 * maps[place], vmin=0, vmax=1)
+            axes.imshow(frames[frame])
+            axes.imshow(maps[frame], cmap="inferno", alpha=0.8 * maps[frame], vmin=0, vmax=1)
             axes.set(xticks=[], yticks=[])
             if column == 0:
                 axes.set_ylabel(heading, rotation=0, ha="right", va="center")
-        # Each bar stands below its frame.
+        # Each bar is below its frame.
         axes = figure.add_subplot(grid[2 * row + 1, :])
         axes.bar(
             range(len(over_time)), over_time, color=["tab:red" if t in shown else "0.7" for t in range(len(frames))]

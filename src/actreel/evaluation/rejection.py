@@ -1,4 +1,4 @@
-"""How well scores tell clips of known actions from clips that show none of them."""
+"""How well scores separate clips of known actions from clips that show none of them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ DISTANCE = "distance"
 
 
 def compare_scores(known: dict[str, NDArray[np.float32]], unknown: dict[str, NDArray[np.float32]]) -> pd.DataFrame:
-    """How well scores tell known clips, which should have the higher ones, from unknown clips.
+    """Compares how well scores separate known clips, which should score higher, from unknown clips.
 
     Args:
         known: float32 (N,) for each score.
         unknown: float32 (U,) for each, U >= 1.
 
     Returns:
-        One row a score: `score`, `auroc` (area under the ROC curve) and `tar_at_5_far`, the share of the known clips
-        that is accepted where 5 % of the unknown ones are.
+        One row for each score: `score`, `auroc` (area under the ROC curve) and `tar_at_5_far`, the share of known
+        clips that is accepted at the limit that accepts 5 % of the unknown clips.
     """
     rows = []
     for name, ours in known.items():
@@ -33,31 +33,31 @@ def compare_scores(known: dict[str, NDArray[np.float32]], unknown: dict[str, NDA
     return pd.DataFrame(rows, columns=["score", "auroc", "tar_at_5_far"])
 
 
-def rejection_scores(
+def rejection_metrics(
     table: pd.DataFrame, known: NDArray[np.float32], unknown: NDArray[np.float32], max_distance: float | None
 ) -> dict[str, float | int]:
-    """The figures of the report.
+    """The metrics of rejection by distance, by their names in reports/metrics.json.
 
     Args:
-        table: What `compare_scores` gives.
+        table: As returned by `compare_scores`.
         known: float32 (N,), distances of test clips.
         unknown: float32 (U,), distances of unknown clips that the limit was not set on.
-        max_distance: The limit that was saved with the classifier.
+        max_distance: The limit that is saved with the classifier; None accepts every clip.
     """
     (row,) = table[table["score"] == DISTANCE].to_dict("records")
-    figures: dict[str, float | int] = {
+    metrics: dict[str, float | int] = {
         "num_unknown_clips": len(unknown),
         "rejection_auroc": float(row["auroc"]),
         "rejection_tar_at_5_far": float(row["tar_at_5_far"]),
     }
     if max_distance is not None:
-        figures["true_accept_rate"] = float((known <= max_distance).mean())
-        figures["false_accept_rate"] = float((unknown <= max_distance).mean())
-    return figures
+        metrics["true_accept_rate"] = float((known <= max_distance).mean())
+        metrics["false_accept_rate"] = float((unknown <= max_distance).mean())
+    return metrics
 
 
 def scores_of(logits: NDArray[np.float32], distances: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """The scores that are compared, higher for known clips.
+    """Computes the scores to compare, each higher for known clips.
 
     Args:
         logits: float32 (N, K).

@@ -1,4 +1,4 @@
-"""The exam: what a model's answers on held-out clips are worth, as figures, tables and pictures."""
+"""The evaluation of a model on held-out clips: its metrics, tables and plots."""
 
 from __future__ import annotations
 
@@ -15,33 +15,34 @@ from numpy.typing import NDArray
 from actreel.dataset.store import StoredClips
 from actreel.evaluation import metrics, plots, slices
 from actreel.evaluation.cost import cost_of
-from actreel.evaluation.rejection import compare_scores, rejection_scores, scores_of
-from actreel.evaluation.saliency import explain_surest
+from actreel.evaluation.rejection import compare_scores, rejection_metrics, scores_of
+from actreel.evaluation.saliency import explain_most_confident
 from actreel.evaluation.served import score, score_views
 from actreel.inference.classifier import ActionClassifier, Scores
 from actreel.inference.model_folder import ModelFolder
 from actreel.models import logits_of
+from actreel.quiet_keras import keras
 from actreel.training.calibration import sharpened
 from actreel.training.train import epoch_models
 
 
 @dataclass(frozen=True)
-class Exam:
-    """What the model, and its baseline, say of clips from groups that they have never seen.
+class Evaluation:
+    """A model and its scores, and its baseline's, on clips from groups that neither was trained on.
 
     Attributes:
-        test: Index rows of the N clips, with `clip`, `action`, `group`, `sha256` and what slices are made by.
-        targets: int64 (N,), their actions, as places among the K labels.
+        test: Index rows of the N clips, with `clip`, `action`, `group`, `sha256` and the columns that slices need.
+        targets: int64 (N,), their actions, as indices of the K labels.
         store: Their frames.
         videos: The folder that `clip` is relative to.
         folder: The model's.
-        classifier: The model as it is served.
-        network: The model in Keras, whole.
+        classifier: The model as the service runs it.
+        network: The whole model in Keras.
         model: The part of it that was fitted.
-        ask: Takes a part like that and index rows; gives float32 (rows, outputs).
-        probabilities: float32 (N, K), the model's in Keras.
-        blind: float32 (N, K), the order-blind baseline's.
-        served: The classifier's scores.
+        predict: From such a part and index rows to float32 (rows, outputs).
+        probabilities: float32 (N, K), by the model in Keras.
+        baseline: float32 (N, K), by the order-blind baseline.
+        served: Scores by the classifier.
         parity: The largest difference between an ONNX network's probabilities and Keras's.
     """
 
@@ -51,11 +52,11 @@ class Exam:
     videos: Path
     folder: Path
     classifier: ActionClassifier
-    network: Any
-    model: Any
-    ask: Callable[[Any, pd.DataFrame], NDArray[np.float32]]
+    network: keras.Model
+    model: keras.Model
+    predict: Callable[[keras.Model, pd.DataFrame], NDArray[np.float32]]
     probabilities: NDArray[np.float32]
-    blind: NDArray[np.float32]
+    baseline: NDArray[np.float32]
     served: Scores
     parity: float
 
@@ -65,54 +66,64 @@ class Exam:
         return list(self.classifier.card.labels)
 
     @property
-    def answers(self) -> NDArray[np.int64]:
-        """int64 (N,), the surest actions."""
+    def predicted(self) -> NDArray[np.int64]:
+        """int64 (N,), the most likely actions."""
         return np.asarray(self.probabilities.argmax(axis=1))
 
     @property
-    def right(self) -> NDArray[np.bool_]:
-        """Which clips are answered right: bool (N,)."""
-        return np.asarray(self.answers == self.targets)
+    def correct(self) -> NDArray[np.bool_]:
+        """Bool (N,), which clips are classified correctly."""
+        return np.asarray(self.predicted == self.targets)
 
     @property
     def uncalibrated(self) -> NDArray[np.float32]:
-        """float32 (N, K): the probabilities without the temperature."""
+        """float32 (N, K), the probabilities without the temperature."""
         return sharpened(self.probabilities, self.classifier.card.temperature)
 
 
-def judge_rejection(exam: Exam, unknown: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, float | int]]:
-    """How well clips of no known action are told from the test clips, by each score, and at the classifier's limit.
+def evaluate_rejection(evaluation: Evaluation, unknown: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, float | int]]:
+    """How well each score separates unknown clips from the test clips, and how well the classifier's limit does.
 
     Args:
-        exam: The answers.
-        unknown: Index rows of such clips, which nothing was set on.
+        evaluation: Of the model on the test clips.
+        unknown: Index rows of clips that show none of the actions, and that the limit was not set on.
 
     Returns:
-        As `compare_scores` and `rejection_scores` give them; both empty if there are no such clips.
+        The table of `compare_scores` and the metrics of `rejection_metrics`; both empty without unknown clips.
     """
     if unknown.empty:
         return pd.DataFrame(columns=["score", "auroc", "tar_at_5_far"]), {}
-    logits = logits_of(exam.model)
-    known, strange = exam.served.distances, score(exam.classifier, exam.store, unknown, exam.videos).distances
-    table = compare_scores(scores_of(exam.ask(logits, exam.test), known), scores_of(exam.ask(logits, unknown), strange))
-    return table, rejection_scores(table, known, strange, exam.classifier.card.max_distance)
+    logits, predict = logits_of(evaluation.model), evaluation.predict
+    known_distances = evaluation.served.distances
+    unknown_distances = score(evaluation.classifier, evaluation.store, unknown, evaluation.videos).distances
+    table = compare_scores(
+        scores_of(predict(logits, evaluation.test), known_distances),
+        scores_of(predict(logits, unknown), unknown_distances),
+    )
+    limit = evaluation.classifier.card.max_distance
+    return table, rejection_metrics(table, known_distances, unknown_distances, limit)
 
 
-def figures_of_merit(
-    exam: Exam, learned: NDArray[np.int64], rejected: Mapping[str, float | int], *, views: int, protocol: str
+def metrics_of(
+    evaluation: Evaluation,
+    train_targets: NDArray[np.int64],
+    rejection: Mapping[str, float | int],
+    *,
+    views: int,
+    protocol: str,
 ) -> dict[str, Any]:
-    """The figures of the report, by the names that reports/metrics.json has for them.
+    """The metrics, by their names in reports/metrics.json.
 
     Args:
-        exam: The answers.
-        learned: int64, the actions of the training clips, as `Exam.targets`.
-        rejected: The figures of rejection.
+        evaluation: Of the model on the test clips.
+        train_targets: int64, the actions of the training clips, as `Evaluation.targets`.
+        rejection: The metrics of `evaluate_rejection`.
         views: Samplings of each clip; see `score_views`.
         protocol: As `split.protocol`.
     """
-    test, targets, probabilities = exam.test, exam.targets, exam.probabilities
-    averaged = score_views(exam.folder, [exam.videos / clip for clip in test["clip"]], views)
-    low, high = metrics.interval_over_groups(exam.right, test["group"].to_numpy(str))
+    test, targets, probabilities = evaluation.test, evaluation.targets, evaluation.probabilities
+    averaged = score_views(evaluation.folder, [evaluation.videos / clip for clip in test["clip"]], views)
+    low, high = metrics.interval_over_groups(evaluation.correct, test["group"].to_numpy(str))
     return {
         "accuracy": metrics.accuracy(probabilities, targets),
         "accuracy_low": low,
@@ -120,62 +131,66 @@ def figures_of_merit(
         "multi_clip_accuracy": metrics.accuracy(averaged, targets),
         "top5_accuracy": metrics.accuracy(probabilities, targets, k=5),
         **metrics.macro_scores(probabilities, targets),
-        "chance": metrics.chance(learned, targets),
-        "mean_pool_accuracy": metrics.accuracy(exam.blind, targets),
+        "chance": metrics.chance(train_targets, targets),
+        "mean_pool_accuracy": metrics.accuracy(evaluation.baseline, targets),
         "calibration_error": metrics.calibration_error(probabilities, targets),
-        "uncalibrated_error": metrics.calibration_error(exam.uncalibrated, targets),
-        **rejected,
-        "parameters": int(exam.network.count_params()),
-        **cost_of(ModelFolder(exam.folder).onnx, exam.store.take(test["clip"][:1].tolist())),
+        "uncalibrated_error": metrics.calibration_error(evaluation.uncalibrated, targets),
+        **rejection,
+        "parameters": int(evaluation.network.count_params()),
+        **cost_of(ModelFolder(evaluation.folder).onnx, evaluation.store.take(test["clip"][:1].tolist())),
         "protocol": protocol,
         "num_test_clips": len(test),
         "num_test_groups": int(test["group"].nunique()),
-        "num_classes": len(exam.labels),
+        "num_classes": len(evaluation.labels),
     }
 
 
-def tables_of(exam: Exam) -> dict[str, pd.DataFrame]:
-    """The tables of the report by name."""
-    answers = exam.test[["clip", "sha256", "group"]].assign(
-        actual=exam.test["action"],
-        predicted=[exam.labels[place] for place in exam.answers],
-        confidence=exam.probabilities.max(axis=1),
+def tables_of(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
+    """The tables of the report, by name."""
+    answers = evaluation.test[["clip", "sha256", "group"]].assign(
+        actual=evaluation.test["action"],
+        predicted=[evaluation.labels[index] for index in evaluation.predicted],
+        confidence=evaluation.probabilities.max(axis=1),
     )
     return {
-        "per_class": metrics.per_class(exam.probabilities, exam.blind, exam.targets, exam.labels),
-        "slices": slices.accuracy_by_slice(exam.test, exam.right),
+        "per_class": metrics.per_class(
+            evaluation.probabilities, evaluation.baseline, evaluation.targets, evaluation.labels
+        ),
+        "slices": slices.accuracy_by_slice(evaluation.test, evaluation.correct),
         "answers": answers,
     }
 
 
-def pictures_of(exam: Exam, confusions: Sequence[slices.Confusion]) -> dict[str, Figure]:
-    """The pictures of the report by name."""
-    clips = exam.test["clip"].tolist()
-    confused = {heading: exam.store.take([clips[row]])[0] for heading, row in slices.sample_rows(confusions)}
-    explained = explain_surest(exam.network, exam.store, clips, exam.labels, exam.probabilities, exam.right)
+def plots_of(evaluation: Evaluation, confusions: Sequence[slices.Confusion]) -> dict[str, Figure]:
+    """The plots of the report, by name."""
+    store, clips, labels = evaluation.store, evaluation.test["clip"].tolist(), evaluation.labels
+    confused = {heading: store.take([clips[row]])[0] for heading, row in slices.sample_rows(confusions)}
+    explained = explain_most_confident(
+        evaluation.network, store, clips, labels, evaluation.probabilities, evaluation.correct
+    )
     return {
-        "confusion": plots.confusion(exam.targets, exam.answers, exam.labels),
+        "confusion": plots.confusion(evaluation.targets, evaluation.predicted, labels),
         "confused": plots.confused(confused),
         "reliability": plots.reliability(
-            metrics.reliability(exam.uncalibrated, exam.targets),
-            metrics.reliability(exam.probabilities, exam.targets),
+            metrics.reliability(evaluation.uncalibrated, evaluation.targets),
+            metrics.reliability(evaluation.probabilities, evaluation.targets),
         ),
         "saliency": plots.saliency(explained),
     }
 
 
-def learning_curve(exam: Exam, training: Path) -> tuple[pd.DataFrame, Figure]:
-    """How the model learned, and what it was worth on the test clips after each epoch.
+def learning_curve(evaluation: Evaluation, training: Path) -> tuple[pd.DataFrame, Figure]:
+    """Loss and accuracy after each epoch, on the test clips too.
 
-    The model is left with the weights of its last epoch.
+    Leaves `evaluation.model` with the weights of its last epoch.
 
     Args:
-        exam: The answers.
-        training: Holds `curve.csv` and the weights of each epoch.
+        evaluation: Of the model on the test clips.
+        training: The folder with `curve.csv` and the weights of each epoch.
     """
     curve = pd.read_csv(training / "curve.csv")
     curve["test_accuracy"] = [
-        metrics.accuracy(exam.ask(then, exam.test), exam.targets)
-        for then in epoch_models(exam.model, training / "epochs")
+        metrics.accuracy(evaluation.predict(model, evaluation.test), evaluation.targets)
+        for model in epoch_models(evaluation.model, training / "epochs")
     ]
     return curve, plots.learning_curves(curve, int(curve["epoch"].to_numpy()[curve["val_loss"].argmin()]))

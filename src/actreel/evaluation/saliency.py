@@ -1,8 +1,8 @@
-"""Saliency: which frames of a clip, and what in them, a model's answer leans on.
+"""Saliency: which frames and regions of a clip drive a model's prediction.
 
-Over time: the head's own attention weights, where it has some. In the frames: Grad-CAM (Selvaraju et al., ICCV 2017)
-on the last convolution whose maps are fine enough to show a place. Where no convolution can be reached, gradient times
-input (Shrikumar et al., 2016). All of them tell what the answer depends on, not why.
+Over time: the head's attention weights, if it has any. Within frames: Grad-CAM (Selvaraju et al., ICCV 2017) on the
+last convolution whose maps are fine enough to show a region. If no convolution can be reached, gradient times input
+(Shrikumar et al., 2016). All of these show what a prediction depends on, not why.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from actreel.quiet_keras import keras, tf
 from actreel.video.opencv import cv2
 
 ATTENTION = "attention"
-FINEST = 4
-"""Cells a side that a map must have; a convolution with fewer comes after so much pooling that it shows no place."""
+MIN_CELLS = 4
+"""The fewest cells on a side of a map; after more pooling, a map no longer shows a region."""
 
 _CONVOLUTIONS = (
     keras.layers.Conv2D,
@@ -38,55 +38,55 @@ _CONVOLUTIONS = (
 
 @dataclass(frozen=True)
 class Saliency:
-    """What weighed in the answer on one clip.
+    """What drives the prediction for one clip.
 
     Attributes:
-        place: Which output is explained.
+        action: Index of the output that is explained.
         probability: Its value, in [0, 1].
-        over_time: float32 (T,), not negative, sums to 1; 0 where nothing weighs.
-        maps: float32 (T, H, W) in [0, 1], the same scale for all frames.
-        method: How both were found, in words.
+        over_time: float32 (T,), not negative; sums to 1, or to 0 if the prediction does not depend on the clip.
+        maps: float32 (T, H, W) in [0, 1], on the same scale for all frames.
+        method: How both were computed, in words.
     """
 
-    place: int
+    action: int
     probability: float
     over_time: NDArray[np.float32]
     maps: NDArray[np.float32]
     method: str
 
     def heading(self, name: str, labels: Sequence[str]) -> str:
-        """A clip's name, the answer and the method, a line each."""
-        answer = f"{labels[self.place]} ({self.probability:.0%})"
-        return "\n".join([name, answer, *self.method.split(", ")])
+        """A clip's name, the prediction and the method, on a line each."""
+        prediction = f"{labels[self.action]} ({self.probability:.0%})"
+        return "\n".join([name, prediction, *self.method.split(", ")])
 
 
-def load_network(folder: Path) -> Any:
-    """The Keras model of a model folder: gradients need it, ONNX has none.
+def load_network(folder: Path) -> keras.Model:
+    """Loads the Keras model of a model folder, since ONNX gives no gradients.
 
     Raises:
-        ModelError: The folder holds none.
+        ModelError: The folder has none that can be loaded.
     """
     try:
         return keras.models.load_model(ModelFolder(folder).keras)
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"a model folder must hold {KERAS_FILE} to show saliency. Received: '{folder}': {error}. "
-            "Make one with: dvc repro"
+            f"Saliency needs {KERAS_FILE} in the model folder. Received: '{folder}': {error}. "
+            "Train a model with: dvc repro"
         ) from error
 
 
-def saliency_of(model: Any, clip: NDArray[np.uint8]) -> Saliency:
-    """Explains the surest answer on a clip.
+def saliency_of(model: keras.Model, clip: NDArray[np.uint8]) -> Saliency:
+    """Explains the most likely action of a clip.
 
     Args:
-        model: A whole `keras.Model`, from clips to probabilities.
+        model: The whole network, from clips to probabilities.
         clip: uint8 (T, H, W, 3), RGB.
     """
     layers = list(_layers(model))
     with _outputs(layers) as shown:
         probabilities = np.asarray(model(clip[np.newaxis], training=False))[0]
-    place = int(probabilities.argmax())
-    maps, method = _maps(model, clip, place, {layer: tuple(output.shape) for layer, output in shown.items()})
+    action = int(probabilities.argmax())
+    maps, method = _maps(model, clip, action, {layer: tuple(output.shape) for layer, output in shown.items()})
     over_time = maps.mean(axis=(1, 2))
     for layer, output in shown.items():
         if layer.name == ATTENTION:
@@ -94,23 +94,23 @@ def saliency_of(model: Any, clip: NDArray[np.uint8]) -> Saliency:
     height, width = clip.shape[1:3]
     fine = np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in maps])
     return Saliency(
-        place=place,
-        probability=float(probabilities[place]),
+        action=action,
+        probability=float(probabilities[action]),
         over_time=_scaled(over_time, over_time.sum()),
         maps=_scaled(fine, fine.max()),
         method=method,
     )
 
 
-def explain_surest(
-    model: Any,
+def explain_most_confident(
+    model: keras.Model,
     store: StoredClips,
     clips: list[str],
     labels: list[str],
     probabilities: NDArray[np.float32],
-    right: NDArray[np.bool_],
+    correct: NDArray[np.bool_],
 ) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]]:
-    """What the surest right and the surest wrong answer lean on, if there are such.
+    """Explains the most confident correct and the most confident wrong prediction, if there are any.
 
     Args:
         model: As for `saliency_of`.
@@ -118,13 +118,13 @@ def explain_surest(
         clips: Names of N clips.
         labels: Actions in the order of the model's outputs.
         probabilities: float32 (N, K), the model's.
-        right: bool (N,), which clips were answered right.
+        correct: bool (N,), which clips are classified correctly.
 
     Returns:
-        By heading, frames, weights over time and in the frames, as `figures.saliency` draws them.
+        By heading, frames, weights over time and heat maps, as `plots.saliency` draws them.
     """
     explained = {}
-    for name, kind in (("right", right), ("wrong", ~right)):
+    for name, kind in (("right", correct), ("wrong", ~correct)):
         if kind.any():
             clip = clips[int(np.where(kind, probabilities.max(axis=1), -1).argmax())]
             (frames,) = store.take([clip])
@@ -135,25 +135,25 @@ def explain_surest(
 
 
 def _maps(
-    model: Any, clip: NDArray[np.uint8], place: int, shapes: Mapping[Any, tuple[int, ...]]
+    model: keras.Model, clip: NDArray[np.uint8], action: int, shapes: Mapping[keras.Layer, tuple[int, ...]]
 ) -> tuple[NDArray[np.float32], str]:
-    """float32 (T, h, w), not negative, and how they were found."""
+    """float32 (T, h, w), not negative, and how they were computed."""
     steps = len(clip)
-    # Layers whose outputs lie in time and space: time folded into the batch, or beside it.
-    placed = [layer for layer, shape in shapes.items() if shape[:-3] in ((steps,), (1, steps))]
-    fine = [layer for layer in placed if isinstance(layer, _CONVOLUTIONS) and min(shapes[layer][-3:-1]) >= FINEST]
+    # Layers with outputs in time and space: time folded into the batch, or after it.
+    spatial = [layer for layer, shape in shapes.items() if shape[:-3] in ((steps,), (1, steps))]
+    fine = [layer for layer in spatial if isinstance(layer, _CONVOLUTIONS) and min(shapes[layer][-3:-1]) >= MIN_CELLS]
     ways = [(layer, grad_cam, f"Grad-CAM of {layer.name}") for layer in fine[-1:]]
-    # Their first is where the pixels have become numbers that have a gradient.
-    ways += [(layer, gradient_times_input, "gradient x input") for layer in placed[:1]]
+    # The first of them is where pixels have become floats, which have a gradient.
+    ways += [(layer, gradient_times_input, "gradient x input") for layer in spatial[:1]]
     for layer, combine, method in ways:
-        output, gradient = _gradient(model, clip, place, layer)
+        output, gradient = _gradient(model, clip, action, layer)
         if gradient is not None:
             size = (steps, *output.shape[-3:])
             maps = combine(np.asarray(output).reshape(size), np.asarray(gradient).reshape(size))
             if maps.any():
                 return maps, method
-    # A network that has learned nothing may answer the same whatever it is shown.
-    return np.zeros((steps, 1, 1), dtype=np.float32), "the answer does not depend on the clip"
+    # An untrained network may give the same output for every clip.
+    return np.zeros((steps, 1, 1), dtype=np.float32), "the prediction does not depend on the clip"
 
 
 def _scaled(weights: NDArray[np.float32], whole: float) -> NDArray[np.float32]:
@@ -161,30 +161,32 @@ def _scaled(weights: NDArray[np.float32], whole: float) -> NDArray[np.float32]:
 
 
 def grad_cam(output: NDArray[np.float32], gradient: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each frame's maps, weighed by the mean gradient of each: float32 (T, h, w, C) twice to (T, h, w)."""
+    """Sums each frame's maps, weighted by their mean gradient: float32 (T, h, w, C) twice to (T, h, w)."""
     return np.asarray(np.maximum((output * gradient.mean(axis=(1, 2), keepdims=True)).sum(axis=-1), 0))
 
 
 def gradient_times_input(output: NDArray[np.float32], gradient: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much each place moves the answer, either way: float32 (T, h, w, C) twice to (T, h, w)."""
+    """How much each position changes the prediction, up or down: float32 (T, h, w, C) twice to (T, h, w)."""
     return np.asarray(np.abs((output * gradient).sum(axis=-1)))
 
 
-def _gradient(model: Any, clip: NDArray[np.uint8], place: int, layer: Any) -> tuple[Any, Any]:
-    """A layer's output on the clip, and how the answer's logit changes with it (None: not at all)."""
+def _gradient(
+    model: keras.Model, clip: NDArray[np.uint8], action: int, layer: keras.Layer
+) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """A layer's output for the clip, and the gradient of the action's logit by it; None if it does not depend on it."""
     (last,) = (found for found in _layers(model) if found.name == PROBABILITIES)
     softmax = last.activation
     with tf.GradientTape() as tape, _outputs([layer], tape) as shown:
-        # The gradient of a sure answer's probability is next to nothing, that of its logit is not.
+        # The gradient of a probability vanishes near 1, that of its logit does not.
         last.activation = keras.activations.linear
         try:
-            logit = model(clip[np.newaxis], training=False)[0, place]
+            logit = model(clip[np.newaxis], training=False)[0, action]
         finally:
             last.activation = softmax
     return shown[layer], tape.gradient(logit, shown[layer])
 
 
-def _layers(model: Any) -> Iterator[Any]:
+def _layers(model: keras.Model) -> Iterator[keras.Layer]:
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from _layers(layer)
@@ -193,15 +195,17 @@ def _layers(model: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def _outputs(layers: Iterable[Any], tape: Any = None) -> Iterator[dict[Any, Any]]:
-    """Gathers what layers give while the context is open, in the order in which they are called.
+def _outputs(
+    layers: Iterable[keras.Layer], tape: tf.GradientTape | None = None
+) -> Iterator[dict[keras.Layer, tf.Tensor]]:
+    """Collects the outputs of layers while the context is open, in the order of their calls.
 
-    Models inside models cannot be cut open at a layer of theirs, so the layers' own calls are listened to.
+    Keras cannot cut a model open at a layer of a nested model, so the layers' own calls are wrapped.
     """
-    shown: dict[Any, Any] = {}
+    shown: dict[keras.Layer, tf.Tensor] = {}
 
-    def listening(layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-        def listen(*arguments: Any, **options: Any) -> Any:
+    def recording(layer: keras.Layer, call: Callable[..., Any]) -> Callable[..., Any]:
+        def record(*arguments: Any, **options: Any) -> Any:
             output = call(*arguments, **options)
             if hasattr(output, "shape"):
                 shown[layer] = output
@@ -209,13 +213,13 @@ def _outputs(layers: Iterable[Any], tape: Any = None) -> Iterator[dict[Any, Any]
                     tape.watch(output)
             return output
 
-        return listen
+        return record
 
-    heard = list(layers)
-    for layer in heard:
-        layer.call = listening(layer, layer.call)
+    wrapped = list(layers)
+    for layer in wrapped:
+        layer.call = recording(layer, layer.call)
     try:
         yield shown
     finally:
-        for layer in heard:
+        for layer in wrapped:
             del layer.call

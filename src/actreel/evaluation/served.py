@@ -1,4 +1,4 @@
-"""What a packaged classifier, as it will be served, makes of many clips at once."""
+"""Scores many clips with a packaged classifier, as the service runs it."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from actreel.dataset.parallel import num_cores
 from actreel.dataset.store import StoredClips
 from actreel.errors import ModelError
 from actreel.inference.classifier import ActionClassifier, Scores
 from actreel.inference.model_folder import ONNX_FILE
+from actreel.progress import tracked
 from actreel.video.clips import load_clip, load_views
 
 WHOLE_CLIPS = 32
-"""Clips that `model.onnx` is asked about beside its parts."""
+"""Test clips that `model.onnx` scores too, beside encoder and head."""
 
 
 def score(classifier: ActionClassifier, store: StoredClips, rows: pd.DataFrame, videos: Path) -> Scores:
-    """The classifier's scores, with its own clip settings.
+    """Scores clips with a classifier and its own clip settings.
 
     Args:
         classifier: The classifier.
-        store: Frames, which serve it if they were made with its settings.
+        store: Frames; used if they were extracted with the classifier's clip settings, else the videos are read.
         rows: Index rows with `clip`.
         videos: The folder that `clip` is relative to.
     """
@@ -52,41 +52,41 @@ def check_parity(
     expected: NDArray[np.float32],
     tolerance: float,
 ) -> float:
-    """Holds the network as it is served, and `model.onnx`, which users load, against Keras.
+    """Compares the network that the service runs, and `model.onnx`, which users load, with Keras.
 
-    `model.onnx` is asked about the first clips only: what is wrong in an export is wrong for every clip.
+    `model.onnx` scores the first clips only: a faulty export is wrong for every clip.
 
     Args:
         model: The model folder.
         store: As for `score`.
         rows: As for `score`.
         videos: As for `score`.
-        served: float32 (N, K), the classifier's probabilities.
-        expected: float32 (N, K), Keras's.
-        tolerance: The largest difference that is allowed.
+        served: float32 (N, K), probabilities by the classifier.
+        expected: float32 (N, K), probabilities by Keras.
+        tolerance: The largest difference allowed.
 
     Returns:
         The largest difference.
 
     Raises:
-        ModelError: It is larger than allowed, or no number.
+        ModelError: It is larger than the tolerance, or NaN.
     """
     whole = score(ActionClassifier.load(model, whole=True), store, rows.head(WHOLE_CLIPS), videos).probabilities
     apart = {
-        "as it is served": np.abs(served - expected).max(),
+        "that the service runs": np.abs(served - expected).max(),
         f"in {ONNX_FILE}": np.abs(whole - expected[: len(whole)]).max(),
     }
     for network, difference in apart.items():
         if not difference <= tolerance:
             raise ModelError(
-                f"ONNX must give Keras's probabilities to {tolerance:g}. "
-                f"Received: a difference of {difference:.2g}, by the network {network}."
+                f"The ONNX network {network} differs from Keras by {difference:.2g}; "
+                f"evaluate.parity_tolerance allows {tolerance:g}. Train again: dvc repro --force train"
             )
     return float(max(apart.values()))
 
 
 def score_views(model: Path, videos: Sequence[Path], num_views: int) -> NDArray[np.float32]:
-    """The mean of the classifier's probabilities over several samplings of each video, on all cores.
+    """Averages the classifier's probabilities over several samplings of each video, on all cores.
 
     Args:
         model: The model folder.
@@ -94,7 +94,7 @@ def score_views(model: Path, videos: Sequence[Path], num_views: int) -> NDArray[
         num_views: Samplings of each; see `load_views`.
 
     Returns:
-        float32 (len(videos), K), rows that sum to 1.
+        float32 (len(videos), K); rows sum to 1.
     """
     classifier = ActionClassifier.load(model, threads=1)
 
@@ -102,10 +102,10 @@ def score_views(model: Path, videos: Sequence[Path], num_views: int) -> NDArray[
         views = load_views(video, classifier.card.clip, num_views)
         return np.asarray(classifier.score(views).probabilities.mean(axis=0))
 
-    # Threads, since each process would load TensorFlow first; OpenCV and ONNX Runtime let them run side by side.
+    # Threads, since each process would import TensorFlow first; OpenCV and ONNX Runtime release the GIL.
     pool = ThreadPoolExecutor(num_cores())
     try:
         scores = pool.map(score_video, videos)
-        return np.stack(list(tqdm(scores, "multi-clip", len(videos), unit="clip", dynamic_ncols=True)))
+        return np.stack(list(tracked(scores, "multi-clip", len(videos))))
     finally:
         pool.shutdown(cancel_futures=True)

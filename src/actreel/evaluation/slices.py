@@ -1,4 +1,4 @@
-"""Where a model fails: accuracy by kind of clip, and the actions that it takes for one another."""
+"""Where a model fails: accuracy by kind of clip, and the actions that it confuses."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 
 def accuracy_by_slice(clips: pd.DataFrame, right: NDArray[np.bool_]) -> pd.DataFrame:
-    """Accuracy on parts of the test clips, the lowest first.
+    """Accuracy on slices of the test clips, the lowest first.
 
-    Durations are cut at their terciles over these clips.
+    Durations are split at their terciles over these clips.
 
     Args:
         clips: Index rows with `duration_s`, `width`, `height` and `group`.
-        right: bool (N,), whether each was answered right.
+        right: bool (N,), which are classified correctly.
 
     Returns:
-        One row a slice that holds clips: `slice` (`duration`, `frame_size` or `group`), `value`, `clips`, `accuracy`.
+        One row for each slice with clips: `slice` (`duration`, `frame_size` or `group`), `value`, `clips`, `accuracy`.
     """
     sizes = clips["width"].astype(str) + "x" + clips["height"].astype(str)
     values = {"duration": _terciles(clips["duration_s"]), "frame_size": sizes, "group": clips["group"]}
@@ -30,7 +30,7 @@ def accuracy_by_slice(clips: pd.DataFrame, right: NDArray[np.bool_]) -> pd.DataF
         .agg(clips=("right", "size"), accuracy=("right", "mean"))
         for name, value in values.items()
     ]
-    # Of slices that are equally bad, the one of most clips tells most.
+    # Among slices of equal accuracy, the largest is the best evidence.
     return pd.concat(tables).sort_values(
         ["accuracy", "clips"], ascending=[True, False], kind="stable", ignore_index=True
     )
@@ -44,15 +44,15 @@ def _terciles(seconds: pd.Series) -> pd.Series:
 
 @dataclass(frozen=True)
 class Confusion:
-    """One action taken for another.
+    """One action classified as another.
 
     Attributes:
         actual: The action.
-        predicted: What it was taken for.
-        count: Test clips of which this is so.
+        predicted: The other one.
+        count: Test clips that are misclassified like this.
         clips: Test clips of the action.
-        wrong: Row of the surest of these mistakes.
-        right: Row of the surest right answer of the predicted action; None if there is none.
+        wrong: Row of the most confident of these mistakes.
+        right: Row of the most confident correct prediction of the other action; None if there is none.
     """
 
     actual: str
@@ -66,25 +66,25 @@ class Confusion:
 def most_confused(
     probabilities: NDArray[np.float32], targets: NDArray[np.int64], labels: list[str], limit: int = 5
 ) -> Iterator[Confusion]:
-    """The pairs of actual and predicted action with the most mistakes, the commonest first.
+    """The pairs of actual and predicted action with the most mistakes, the most frequent first.
 
     Args:
         probabilities: float32 (N, K).
-        targets: int64 (N,), the right columns.
+        targets: int64 (N,), the correct columns.
         labels: Names of the columns.
         limit: At most this many pairs.
     """
     answers, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     mistakes = np.flatnonzero(answers != targets)
     pairs, counts = np.unique(np.stack([targets[mistakes], answers[mistakes]]), axis=1, return_counts=True)
-    for place in np.argsort(-counts, kind="stable")[:limit]:
-        actual, predicted = pairs[:, place]
+    for pair in np.argsort(-counts, kind="stable")[:limit]:
+        actual, predicted = pairs[:, pair]
         wrong = np.flatnonzero((targets == actual) & (answers == predicted))
         right = np.flatnonzero((targets == predicted) & (answers == predicted))
         yield Confusion(
             actual=labels[actual],
             predicted=labels[predicted],
-            count=int(counts[place]),
+            count=int(counts[pair]),
             clips=int((targets == actual).sum()),
             wrong=int(wrong[confidence[wrong].argmax()]),
             right=int(right[confidence[right].argmax()]) if len(right) else None,
@@ -92,8 +92,8 @@ def most_confused(
 
 
 def sample_rows(confusions: Iterable[Confusion]) -> Iterator[tuple[str, int]]:
-    """Which test clips show the confusions: a heading and a row for a wrong one, then for a right one beside it."""
+    """Headings and rows of clips that show the confusions: of each a misclassified one, then a correct one."""
     for found in confusions:
-        yield f"{found.actual}\ntaken for {found.predicted}\n({found.count} of {found.clips} clips)", found.wrong
+        yield f"{found.actual}\npredicted as {found.predicted}\n({found.count} of {found.clips} clips)", found.wrong
         if found.right is not None:
-            yield f"{found.predicted}\nanswered right\n(beside {found.actual})", found.right
+            yield f"{found.predicted}\ncorrect\n(to compare with {found.actual})", found.right

@@ -1,7 +1,7 @@
-"""Runs side by side: what differs in their settings, their figures, and whether the difference can be chance.
+"""Compares runs: their settings, their metrics, and whether a difference can be chance.
 
-Every run's answers on its test clips lie in MLflow, so two runs can be compared on exactly the clips that both were
-tested on, though their splits differ.
+MLflow keeps every run's predictions on its test clips, so two runs are compared on exactly the clips that both were
+tested on, even if their splits differ.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from actreel import tracking
 from actreel.errors import ModelError
 from actreel.evaluation import metrics
+from actreel.tracking.registry import CHAMPION, find_champion, registered_model
+from actreel.tracking.runs import Run, find_run, read_artifact
 
 ANSWERS = "reports/answers.csv"
 COLUMNS = ("sha256", "group", "actual", "predicted")
 FEW_GROUPS = 10
-"""Below this, resampling groups understates how much another set of groups would change."""
+"""With fewer groups than this, the interval from resampling groups is too narrow."""
 KEY_METRICS = (
     "accuracy",
     "accuracy_low",
@@ -47,22 +48,22 @@ KEY_METRICS = (
 
 @dataclass(frozen=True)
 class Pair:
-    """Two runs on the test clips that both answered.
+    """Two runs on the test clips that they share.
 
     Attributes:
         first: Id of the run that the other is compared with.
-        second: Id of the other.
+        second: Id of the other run.
         clips: Test clips that they share.
         groups: Groups of these clips.
-        first_accuracy: Of the first, on these clips.
-        second_accuracy: Of the second, on these clips.
+        first_accuracy: Of the first run on these clips.
+        second_accuracy: Of the second run on these clips.
         difference: Second minus first.
-        low: Lower end of its 95 % interval, drawing whole groups.
-        high: Upper end.
-        only_first_right: Clips that only the first answered right.
-        only_second_right: Clips that only the second answered right.
-        p_value: McNemar's exact test, two-sided: how likely so uneven a split of these two counts, or a more uneven
-            one, would be if the runs were equally good and the clips independent.
+        low: Lower bound of its 95 % interval, resampling whole groups.
+        high: Upper bound.
+        only_first_right: Clips that only the first run classifies correctly.
+        only_second_right: Clips that only the second run classifies correctly.
+        p_value: McNemar's exact test, two-sided: the probability of two counts at least this uneven if the runs were
+            equally good and the clips independent.
     """
 
     first: str
@@ -80,17 +81,17 @@ class Pair:
 
 
 def compare(wanted: Sequence[str]) -> dict[str, Any]:
-    """Sets runs side by side, and tests each against the first.
+    """Collects settings and metrics of runs, and tests each run against the first.
 
     Args:
-        wanted: At least two runs: ids, their beginnings, names, or `champion` (of the dataset of the other runs).
+        wanted: At least two runs: ids, starts of ids, names, or `champion` (of the dataset of the other runs).
 
     Returns:
         `runs` (a dictionary each: `run_id`, `name`, `params`, `metrics`), `differing_params` (names) and `pairs`
         (a `Pair` each, as a dictionary).
 
     Raises:
-        ModelError: There are fewer than two runs, one is not in the store or was not evaluated, or two share no clip.
+        ModelError: There are fewer than two runs, one is not in the store or not evaluated, or two share no clip.
     """
     runs = _find(wanted)
     answers = [_answers(run) for run in runs]
@@ -111,50 +112,49 @@ def compare(wanted: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _find(wanted: Sequence[str]) -> list[tracking.Run]:
-    found = {name: tracking.find_run(name) for name in wanted if name != tracking.CHAMPION}
-    if tracking.CHAMPION in wanted:
+def _find(wanted: Sequence[str]) -> list[Run]:
+    found = {name: find_run(name) for name in wanted if name != CHAMPION}
+    if CHAMPION in wanted:
         if not found:
-            raise ModelError(f"'{tracking.CHAMPION}' must be compared with a run. Received: no other run. Name one.")
-        dataset = next(iter(found.values())).tags.get("dataset", "")
-        champion = tracking.find_champion(tracking.registered_model(dataset))
-        if champion is None:
             raise ModelError(
-                f"'{tracking.CHAMPION}' needs a champion of the runs' dataset. Received: none of '{dataset}'. "
-                "Make one: dvc repro"
+                f"'{CHAMPION}' must be compared with another run. Name one, for example: actreel compare {CHAMPION} RUN"
             )
-        found[tracking.CHAMPION] = tracking.find_run(champion.run_id)
+        dataset = next(iter(found.values())).tags.get("dataset", "")
+        champion = find_champion(registered_model(dataset))
+        if champion is None:
+            raise ModelError(f"The runs' dataset '{dataset}' has no champion. Train and evaluate a model: dvc repro")
+        found[CHAMPION] = find_run(champion.run_id)
     runs = [found[name] for name in wanted]
     if len({run.run_id for run in runs}) < max(2, len(runs)):
         raise ModelError(
-            "at least 2 different runs must be compared, each named once. "
-            f"Received: {', '.join(run.run_id[:8] for run in runs)}."
+            "Name at least 2 different runs, each once. "
+            f"Received: {', '.join(run.run_id[:8] for run in runs)}. List runs with: make ui"
         )
     return runs
 
 
-def _answers(run: tracking.Run) -> pd.DataFrame:
-    """A run's answers, by the content of the clip."""
-    text = tracking.read_artifact(run, ANSWERS)
+def _answers(run: Run) -> pd.DataFrame:
+    """A run's predictions, one row for each test clip by content."""
+    text = read_artifact(run, ANSWERS)
     # An action may be called "nan" or "1".
     table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise ModelError(
-            f"{ANSWERS} must have the columns {', '.join(COLUMNS)}. Received: run {run.run_id} ('{run.name}') without "
-            f"{', '.join(missing)}: it was evaluated before they were kept. Evaluate it: dvc repro --force evaluate"
+            f"{ANSWERS} of run {run.run_id} ('{run.name}') has no {', '.join(missing)}: an early version evaluated it. "
+            "Evaluate it again: dvc repro --force evaluate"
         )
     return table.drop_duplicates("sha256")
 
 
-def _test(first: tracking.Run, first_answers: pd.DataFrame, second: tracking.Run, second_answers: pd.DataFrame) -> Pair:
-    # A clip that changed its folder meanwhile is another question.
+def _test(first: Run, first_answers: pd.DataFrame, second: Run, second_answers: pd.DataFrame) -> Pair:
+    # A clip that was moved to another action is not the same test.
     shared = first_answers.merge(second_answers, on=["sha256", "actual"], suffixes=("", "_second"))
     if shared.empty:
         raise ModelError(
-            f"runs must share test clips. Received: {first.run_id[:8]} ('{first.name}') with {len(first_answers)} and "
-            f"{second.run_id[:8]} ('{second.name}') with {len(second_answers)}, none of them the same. "
-            "Compare runs of one dataset, with one split."
+            f"The {len(first_answers)} test clips of run {first.run_id[:8]} ('{first.name}') and the "
+            f"{len(second_answers)} of {second.run_id[:8]} ('{second.name}') have none in common. "
+            "Compare runs with the same dataset and split."
         )
     one = (shared["predicted"] == shared["actual"]).to_numpy()
     two = (shared["predicted_second"] == shared["actual"]).to_numpy()
@@ -179,18 +179,18 @@ def _test(first: tracking.Run, first_answers: pd.DataFrame, second: tracking.Run
 
 
 def as_text(comparison: dict[str, Any]) -> str:
-    """What `compare` gives, for people: one column a run, then one paragraph a pair."""
+    """A comparison for people: one column for each run, then one paragraph for each pair."""
     runs = comparison["runs"]
     present = [name for name in KEY_METRICS if any(name in run["metrics"] for run in runs)]
     rows = [["", *(run["run_id"][:8] for run in runs)], ["", *(run["name"] for run in runs)]]
     rows += [[name, *(run["params"].get(name, "-") for run in runs)] for name in comparison["differing_params"]]
-    rows += [[name, *(_figure(run["metrics"].get(name)) for run in runs)] for name in present]
+    rows += [[name, *(_number(run["metrics"].get(name)) for run in runs)] for name in present]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([*lines, *(_paragraph(Pair(**pair)) for pair in comparison["pairs"])])
 
 
-def _figure(value: float | None) -> str:
+def _number(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:,.0f}" if value >= 1000 or (value.is_integer() and value > 1) else f"{value:.4g}"
@@ -198,12 +198,12 @@ def _figure(value: float | None) -> str:
 
 def _paragraph(pair: Pair) -> str:
     first, second = pair.first[:8], pair.second[:8]
-    told = "leaves no room for" if pair.low > 0 or pair.high < 0 else "leaves room for"
-    warning = "; so few groups make it too narrow" if pair.groups < FEW_GROUPS else ""
+    zero = "excludes" if pair.low > 0 or pair.high < 0 else "includes"
+    warning = "; too narrow, since there are few groups" if pair.groups < FEW_GROUPS else ""
     return (
-        f"\n{second} against {first}, on the {pair.clips} test clips of {pair.groups} groups that both answered:\n"
+        f"\n{second} against {first}, on the {pair.clips} test clips of {pair.groups} groups that they share:\n"
         f"  accuracy {pair.second_accuracy:.4f} against {pair.first_accuracy:.4f}: {pair.difference:+.4f}\n"
-        f"  95 % interval over groups {pair.low:+.4f} to {pair.high:+.4f}, which {told} no difference at all{warning}\n"
-        f"  right alone: {pair.only_second_right} against {pair.only_first_right} clips, "
+        f"  95 % interval over groups {pair.low:+.4f} to {pair.high:+.4f}, which {zero} 0{warning}\n"
+        f"  only one is correct: {pair.only_second_right} against {pair.only_first_right} clips, "
         f"McNemar's exact p = {pair.p_value:.3g} (as if clips of a group were independent)"
     )

@@ -1,7 +1,7 @@
-"""Cross-validation: every clip is tested once, by a model that has seen no clip of its group.
+"""Cross-validation: every clip is tested once, by a model that was trained on no clip of its group.
 
-Works from the source on, in a folder of its own beside the pipeline's, so that `dvc repro` and its outputs are left
-alone. Killed at any point, it goes on with the fold that it was at.
+Starts from the dataset's source and works in its own folder, so `dvc repro` and its outputs are not touched. If it is
+killed, the next call continues with the fold that was interrupted.
 """
 
 from __future__ import annotations
@@ -9,23 +9,68 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from actreel import tracking
+from actreel.atomic import written_aside
 from actreel.config import Params
 from actreel.dataset.records import TRAIN, VAL, data_version
 from actreel.dataset.splits import assign_folds, hold_out_fold, learnable_clips, shuffle_within_actions
 from actreel.errors import ConfigError
-from actreel.experiments.heldout import Score, digest, fit_and_score, prepare, write_aside
+from actreel.evaluation import metrics
+from actreel.experiments.heldout import Inputs, Score, digest, fit_and_score, prepare
 from actreel.experiments.nested import INNER_FOLDS, Settings, apply, choose
 from actreel.places import CROSSVAL
+from actreel.tracking import runs
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The candidates of nested cross-validation.
+
+    Attributes:
+        candidates: Settings to select from; none takes the parameters as they are.
+        inner_folds: Parts of a fold's training groups that the candidates are compared on.
+    """
+
+    candidates: Sequence[Settings]
+    inner_folds: int
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A finished fold.
+
+    Attributes:
+        score: On its test clips.
+        choice: The selected `settings`, and the scores of the `candidates`; None without candidates.
+    """
+
+    score: Score
+    choice: dict[str, Any] | None
+
+    def save(self, file: Path) -> None:
+        """Writes JSON."""
+        with written_aside(file) as aside:
+            aside.write_text(json.dumps({**asdict(self.score), "choice": self.choice}), encoding="utf-8")
+
+    @classmethod
+    def load(cls, file: Path) -> Fold:
+        """Reads what `save` wrote."""
+        values = json.loads(file.read_text(encoding="utf-8"))
+        choice = values.pop("choice")
+        return cls(Score(**values), choice)
+
+    def summary(self) -> dict[str, Any]:
+        """The score without its answers, and the choice if there was one."""
+        score = {name: value for name, value in asdict(self.score).items() if name != "answers"}
+        return score | ({"choice": self.choice} if self.choice else {})
 
 
 def cross_validate(
@@ -38,14 +83,14 @@ def cross_validate(
     """Trains and tests a model for each fold, as children of one MLflow run.
 
     Each fold's validation clips, which decide when training stops, come from its training groups. With
-    `split.protocol` `random`, the same folds are shuffled within each action: leaky, to compare with papers.
+    `split.protocol` `random`, the clips of each action are shuffled over the same folds: leaky, to compare with papers.
 
     Args:
         params: Dataset, clip, model and training; `split.val` and `split.seed`.
-        folds: How many; None leaves one group out at a time.
-        work: Where clips, features and finished folds are kept.
-        candidates: Settings of which each fold's training groups choose their own (nested cross-validation); none
-            takes the parameters as they are.
+        folds: Number of folds; None leaves one group out at a time.
+        work: Folder for clips, features and finished folds.
+        candidates: Settings that each fold selects from on its training groups (nested cross-validation); none takes
+            the parameters as they are.
         inner_folds: Parts of a fold's training groups that the candidates are compared on.
 
     Returns:
@@ -64,61 +109,62 @@ def cross_validate(
     fold_of = assign_folds(clips, folds, params.split.seed)
     if leaky:
         fold_of = shuffle_within_actions(clips, fold_of, params.split.seed)
+    num_folds = int(fold_of.max()) + 1
     protocol = "logo" if folds is None else f"{'random' if leaky else 'group'}_{folds}fold"
     nested = [list(candidates), inner_folds] if candidates else []
     version = data_version(index.assign(split=""))
     kept = work / "folds" / digest(params.model_dump(by_alias=True), protocol, version, *nested)
     kept.mkdir(parents=True, exist_ok=True)
 
-    scores, choices = [], []
-    with tracking.parent_run(params, f"{params.dataset.label} {protocol}", protocol, leaky, kept / "run") as run_id:
-        for fold in range(int(fold_of.max()) + 1):
-            file = kept / f"fold-{fold:03d}.json"
+    done = []
+    with runs.parent_run(params, f"{params.dataset.label} {protocol}", protocol, leaky, kept / "run") as run_id:
+        for number in range(num_folds):
+            file = kept / f"fold-{number:03d}.json"
             if file.exists():
-                log.warning(f"fold {fold + 1} is done already, see {file}")
-                done = json.loads(file.read_text(encoding="utf-8"))
-                choices.append(done.pop("choice"))
-                scores.append(Score(**done))
-                continue
-            index["split"] = hold_out_fold(clips, fold_of, fold, params.split).reindex(index.index, fill_value="")
-            with tracking.child_run(f"fold {fold + 1}", kept / f"fold-{fold:03d}.run"):
-                fold_params, choice = params, None
-                if candidates:
-                    # All that the choice is given of the clips to be tested is nothing.
-                    inside = index[index["split"].isin((TRAIN, VAL))]
-                    best, inner = choose(params, candidates, inside, inputs, inner_folds, kept / f"fold-{fold:03d}")
-                    fold_params = apply(params, candidates[best])
-                    choice = {"settings": candidates[best], "candidates": [asdict(score) for score in inner]}
-                    tracking.log_settings({"chosen": best + 1, **candidates[best]})
-                score = fit_and_score(fold_params, index, inputs(fold_params.clip))
-                tracking.log_metrics({"accuracy": score.accuracy, "balanced_accuracy": score.balanced_accuracy})
-            write_aside(file, {**asdict(score), "choice": choice})
-            scores.append(score)
-            choices.append(choice)
-            log.warning(f"fold {fold + 1} of {int(fold_of.max()) + 1}: accuracy {score.accuracy:.3f}")
-        answers = pd.DataFrame(
-            [answer for score in scores for answer in score.answers],
-            columns=["clip", "action", "answer", "probability"],
-        )
-        right = answers["action"] == answers["answer"]
-        accuracies = np.array([score.accuracy for score in scores])
-        summary = {
-            "mean_accuracy": float(accuracies.mean()),
-            "std_accuracy": float(accuracies.std()),
-            "pooled_accuracy": float(right.mean()),
-            "balanced_accuracy": float(right.groupby(answers["action"]).mean().mean()),
-        }
-        tracking.log_metrics(summary)
+                log.info(f"fold {number + 1} of {num_folds} is already done, see {file}")
+            else:
+                index["split"] = hold_out_fold(clips, fold_of, number, params.split).reindex(index.index, fill_value="")
+                with runs.child_run(f"fold {number + 1}", file.with_suffix(".run")):
+                    fold = _test_fold(params, index, inputs, Selection(candidates, inner_folds), file.with_suffix(""))
+                fold.save(file)
+                log.info(f"fold {number + 1} of {num_folds}: accuracy {fold.score.accuracy:.3f}")
+            done.append(Fold.load(file))
+        summary = _summary([fold.score for fold in done])
+        runs.log_metrics(summary)
     return {
         "protocol": protocol,
         "leaky": leaky,
-        "folds": [
-            {"fold": fold + 1}
-            | {name: value for name, value in asdict(score).items() if name != "answers"}
-            | ({"choice": choice} if choice else {})
-            for fold, (score, choice) in enumerate(zip(scores, choices, strict=True))
-        ],
+        "folds": [{"fold": number} | fold.summary() for number, fold in enumerate(done, 1)],
         **summary,
-        "num_clips": len(answers),
+        "num_clips": sum(fold.score.num_test_clips for fold in done),
         "run_id": run_id,
+    }
+
+
+def _test_fold(params: Params, index: pd.DataFrame, inputs: Inputs, selection: Selection, kept: Path) -> Fold:
+    """Selects settings if there are candidates, then trains and scores a model, in the open MLflow run."""
+    choice = None
+    if selection.candidates:
+        # Selection never sees test clips.
+        training = index[index["split"].isin((TRAIN, VAL))]
+        best, scores = choose(params, selection.candidates, training, inputs, selection.inner_folds, kept)
+        settings = selection.candidates[best]
+        params = apply(params, settings)
+        choice = {"settings": settings, "candidates": [asdict(score) for score in scores]}
+        runs.log_settings({"chosen": best + 1, **settings})
+    score = fit_and_score(params, index, inputs(params.clip))
+    runs.log_metrics({"accuracy": score.accuracy, "balanced_accuracy": score.balanced_accuracy})
+    return Fold(score, choice)
+
+
+def _summary(scores: Sequence[Score]) -> dict[str, float]:
+    """Metrics over the folds, and over all clips."""
+    accuracies = np.array([score.accuracy for score in scores])
+    answers = [answer for score in scores for answer in score.answers]
+    actions, predicted = [answer[1] for answer in answers], [answer[2] for answer in answers]
+    return {
+        "mean_accuracy": float(accuracies.mean()),
+        "std_accuracy": float(accuracies.std()),
+        "pooled_accuracy": float(np.equal(actions, predicted).mean()),
+        "balanced_accuracy": metrics.balanced_accuracy(actions, predicted),
     }

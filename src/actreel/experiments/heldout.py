@@ -1,6 +1,6 @@
-"""Held-out scores: a dataset made ready once, and one model fitted to some of its groups and scored on others.
+"""Held-out scores: a dataset is prepared once, then models are trained on some groups and scored on others.
 
-What cross-validation, the choice between candidates and the search over settings all do again and again.
+Cross-validation, selection and tuning are all made of this.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from actreel import tracking
 from actreel.config import ClipSpec, Params
 from actreel.dataset.records import SPLITS, TEST, clips_of, index_videos, labels_of
 from actreel.dataset.sources import ingest
@@ -26,6 +25,7 @@ from actreel.dataset.store import Store, StoredClips, extract_clips
 from actreel.errors import ConfigError
 from actreel.evaluation import metrics
 from actreel.places import UNPACKED
+from actreel.tracking import runs
 from actreel.training.features import encode_clips, open_inputs
 from actreel.training.strategies import MULTI_WORKER
 from actreel.training.train import predict, targets_of, train
@@ -33,21 +33,21 @@ from actreel.training.train import predict, targets_of, train
 log = logging.getLogger(__name__)
 
 Inputs = Callable[[ClipSpec], Store]
-"""What a network is fitted to, by how its clips are made."""
+"""From clip settings to the store of what a network is fitted to."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What one model made of the clips held out from it.
+    """How one model did on the clips held out from it.
 
     Attributes:
         groups: Groups of the test clips.
         num_test_clips: How many there are.
-        accuracy: Share of them that is answered right.
-        balanced_accuracy: Mean over the actions of the share of each that is answered right.
+        accuracy: Share of them that is classified correctly.
+        balanced_accuracy: See `metrics.balanced_accuracy`.
         epochs: Epochs trained.
-        parameters: Weights that were trained.
-        answers: Test clip, its action, the answer, and the probability that was given to its action.
+        parameters: Number of trained weights.
+        answers: For each test clip its name, its action, the predicted action, and the probability of its own action.
     """
 
     groups: list[str]
@@ -60,32 +60,32 @@ class Score:
 
 
 def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.DataFrame, Inputs]:
-    """Brings clips in, indexes and extracts them, and encodes them where the encoder is frozen.
+    """Ingests, indexes and extracts clips, and encodes them if the encoder is frozen.
 
-    What is done already is kept.
+    Steps that are already done are skipped.
 
     Args:
         params: Dataset, clip settings and encoder.
-        work: Folder for it all.
+        work: Folder for all of it.
         mirror: Whether mirrored features are needed even if `train.mirror` is off.
 
     Returns:
-        The index without splits, and what a network is fitted to: made already for the parameters' own clip settings,
-        and at the first call for others.
+        The index without splits, and the inputs of a network: ready for the parameters' own clip settings, and made at
+        the first call for others.
 
     Raises:
-        ActreelError: The source or a clip cannot be used, or training is told to take several machines.
+        ActreelError: The source or a clip cannot be used, or `train.strategy` needs several machines.
     """
     if params.train.strategy == MULTI_WORKER:
         raise ConfigError(
-            "folds and trials must be trained on one machine. Received: train.strategy 'multi_worker', under which "
-            "each worker would write. Try: --set train.strategy=mirrored"
+            "Folds and trials are trained on one machine. Received: train.strategy 'multi_worker'. "
+            "Try: --set train.strategy=mirrored"
         )
     mirror = mirror or params.train.mirror
     data = work / digest(params.dataset.model_dump())
     videos = data / "videos"
     if params.dataset.name == "folder":
-        shutil.rmtree(videos, ignore_errors=True)  # links: made anew, so that a clip that is gone is gone here too
+        shutil.rmtree(videos, ignore_errors=True)  # links: made again, so that a deleted clip is deleted here too
     ingest(params.dataset, videos, UNPACKED)
     index = index_videos(videos, params.dataset.group_pattern)
     readable = index[index["error"] == ""]
@@ -108,7 +108,7 @@ def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.Dat
         )
         return open_inputs(clips, features)
 
-    inputs(params.clip)  # what is wrong with the clips or the encoder is told before a run or a trial begins
+    inputs(params.clip)  # errors in clips or encoder must come before a run or a trial starts
     return index, inputs
 
 
@@ -116,7 +116,7 @@ def fit_and_score(
     params: Params,
     index: pd.DataFrame,
     inputs: Store,
-    on_epoch: Callable[[int, Mapping[str, float]], None] = tracking.log_epoch,
+    on_epoch: Callable[[int, Mapping[str, float]], None] = runs.log_epoch,
 ) -> Score:
     """Trains on the index's train and val clips, and scores the test clips.
 
@@ -130,25 +130,18 @@ def fit_and_score(
     labels = labels_of(index)
     fitted, curve = train(params.model, params.train, inputs, rows, labels, on_epoch=on_epoch)
     probabilities = predict(fitted, inputs, rows[TEST], params.evaluate.batch_size)
-    answers = [labels[place] for place in probabilities.argmax(axis=1)]
+    predicted = [labels[action] for action in probabilities.argmax(axis=1)]
     actions = rows[TEST]["action"].tolist()
-    given = probabilities[np.arange(len(answers)), targets_of(rows[TEST], labels)].astype(float).tolist()
+    own = probabilities[np.arange(len(predicted)), targets_of(rows[TEST], labels)].astype(float).tolist()
     return Score(
         groups=sorted(rows[TEST]["group"].unique()),
-        num_test_clips=len(answers),
-        accuracy=float(np.mean([answer == action for answer, action in zip(answers, actions, strict=True)])),
-        balanced_accuracy=metrics.balanced_accuracy(actions, answers),
+        num_test_clips=len(predicted),
+        accuracy=float(np.mean([answer == action for answer, action in zip(predicted, actions, strict=True)])),
+        balanced_accuracy=metrics.balanced_accuracy(actions, predicted),
         epochs=len(curve),
         parameters=sum(int(np.prod(weights.shape)) for weights in fitted.trainable_weights),
-        answers=list(zip(rows[TEST]["clip"].tolist(), actions, answers, given, strict=True)),
+        answers=list(zip(rows[TEST]["clip"].tolist(), actions, predicted, own, strict=True)),
     )
-
-
-def write_aside(file: Path, content: Any) -> None:
-    """Writes JSON whole or not at all."""
-    aside = file.with_name(f".{file.name}.part")
-    aside.write_text(json.dumps(content), encoding="utf-8")
-    aside.replace(file)
 
 
 def digest(*content: Any) -> str:

@@ -1,8 +1,8 @@
-"""Leakage: what a random split of clips adds to the accuracy, for the same model and the same sizes.
+"""Leakage: how much a random split of clips adds to the accuracy, for the same model and the same sizes.
 
-Papers on UCF50 often split clips at random, so that clips of one person before one background stand on both sides.
-How much of their accuracy is that? The same model is trained on group hold-out and on the same split with the clips of
-each action shuffled: as many clips of each action in train, val and test, only the groups leak.
+Papers on UCF50 often split clips at random, so clips of one person in one scene are on both sides. To measure
+the effect, the same model is trained on a group hold-out, and on the same split with the clips of each action shuffled:
+as many clips of each action are in train, val and test, and only the groups leak.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from actreel import tracking
 from actreel.config import Params
 from actreel.dataset.splits import assign_splits
 from actreel.experiments.heldout import fit_and_score, prepare
 from actreel.places import CROSSVAL
+from actreel.tracking import runs
 
 
 def measure_leakage(params: Params, repeats: int, work: Path = CROSSVAL) -> dict[str, Any]:
-    """Trains the model under both splits, several times with other groups held out.
+    """Trains the model under both splits, several times with different groups held out.
 
     Args:
         params: Dataset, clip, model and training; shares and first seed of the split.
-        repeats: How many pairs of models.
+        repeats: Number of pairs of models.
         work: As for cross-validation, and shared with it.
 
     Returns:
@@ -38,15 +38,15 @@ def measure_leakage(params: Params, repeats: int, work: Path = CROSSVAL) -> dict
     store = inputs(params.clip)
     pairs = []
     clips = 0
-    with tracking.parent_run(params, f"{params.dataset.label} leakage", "leakage", True, None):
+    with runs.parent_run(params, f"{params.dataset.label} leakage", "leakage", True, None):
         for repeat in range(repeats):
             pair = {}
             for protocol in ("group_holdout", "random"):
                 split = params.split.model_copy(update={"protocol": protocol, "seed": params.split.seed + repeat})
                 index["split"] = assign_splits(index, split)
-                with tracking.child_run(f"{protocol} {repeat + 1}", None):
+                with runs.child_run(f"{protocol} {repeat + 1}", None):
                     score = fit_and_score(params, index, store)
-                    tracking.log_metrics({"accuracy": score.accuracy, "protocol": protocol})
+                    runs.log_metrics({"accuracy": score.accuracy, "protocol": protocol})
                 pair[protocol] = score.accuracy
                 clips = score.num_test_clips
             pairs.append(pair)
@@ -57,5 +57,5 @@ def measure_leakage(params: Params, repeats: int, work: Path = CROSSVAL) -> dict
             "difference": float((random - group).mean()),
             "std_difference": float((random - group).std()),
         }
-        tracking.log_metrics(summary)
+        runs.log_metrics(summary)
     return {**summary, "repeats": pairs, "num_test_clips": clips}

@@ -1,9 +1,8 @@
-"""Choice between settings inside the training groups: those to be tested on have no part in it.
+"""Selection between settings on the training groups alone: it never sees test clips.
 
-Candidates are compared on inner folds of the training groups, each trained and scored there as a fold of
-cross-validation is: by balanced accuracy, and where that ties by the log loss. The scores of the winner are flattered
-by being the best of many; what it is worth, clips outside of all this tell (nested cross-validation: Cawley and Talbot,
-JMLR 2010).
+Candidates are trained and scored on inner folds of the training groups, and compared by balanced accuracy, then by log
+loss. The winner's scores are too high, as the best of many; test clips that had no part in the selection give the fair
+value (nested cross-validation: Cawley and Talbot, JMLR 2010).
 """
 
 from __future__ import annotations
@@ -19,12 +18,14 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from actreel import tracking
+from actreel.atomic import written_aside
 from actreel.config import ClipSpec, ModelParams, Params, SplitParams, TrainParams, override
 from actreel.dataset.records import TEST, TRAIN, VAL
 from actreel.dataset.splits import assign_folds, hold_out_fold
 from actreel.errors import ConfigError, DatasetError
-from actreel.experiments.heldout import Inputs, Score, fit_and_score, write_aside
+from actreel.evaluation import metrics
+from actreel.experiments.heldout import Inputs, Score, fit_and_score
+from actreel.tracking import runs
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +34,9 @@ INNER_FOLDS = 4
 Settings = Mapping[str, Any]
 """Values by `section.key`."""
 
-# One encoder makes the features before any choice; the best of many seeds is luck; how clips are mirrored and which
-# devices there are is no matter of taste; and rejection is not what is scored.
-_GIVEN = frozenset({"encoder", "weights", "seed", "mirror_as", "precision", "strategy", "false_accept_rate"})
+# Features come from one encoder, computed before any selection; the best of many seeds is luck; mirroring rules and
+# devices are given by the task and the machine; and rejection is not scored.
+_FIXED = frozenset({"encoder", "weights", "seed", "mirror_as", "precision", "strategy", "false_accept_rate"})
 CHOOSABLE = frozenset(
     f"{section}.{key}"
     for section, fields in (
@@ -43,18 +44,17 @@ CHOOSABLE = frozenset(
         ("model", ModelParams.model_fields),
         ("train", TrainParams.model_fields),
     )
-    for key in fields.keys() - _GIVEN
+    for key in fields.keys() - _FIXED
 )
 
 
 @dataclass(frozen=True)
 class InnerScore:
-    """What settings are worth inside the training groups.
+    """How good settings are on the inner folds.
 
     Attributes:
-        balanced_accuracy: Mean over the actions of the share of each one's clips that is answered right.
-        log_loss: Mean over the actions of each one's surprise, in nats: -log of the probability that a clip's own
-            action was given.
+        balanced_accuracy: See `metrics.balanced_accuracy`.
+        log_loss: Mean over the actions of the mean of -log of the probability of a clip's own action, in nats.
     """
 
     balanced_accuracy: float
@@ -62,7 +62,7 @@ class InnerScore:
 
     @property
     def rank(self) -> tuple[float, float]:
-        """The higher the better."""
+        """Higher is better."""
         return (self.balanced_accuracy, -self.log_loss)
 
 
@@ -70,7 +70,7 @@ def read_candidates(file: Path, params: Params) -> list[Settings]:
     """Reads a YAML list with one mapping of `section.key` to value for each candidate.
 
     Raises:
-        ConfigError: The file cannot be read, or a setting is unknown, out of range or nothing to choose.
+        ConfigError: The file cannot be read, or a setting is unknown, out of range or cannot be selected.
     """
     candidates = read_yaml(file)
     if not (isinstance(candidates, list) and candidates and all(isinstance(entry, dict) for entry in candidates)):
@@ -87,31 +87,31 @@ def read_yaml(file: Path) -> Any:
     """A YAML file's content.
 
     Raises:
-        ConfigError: The file cannot be read or is no YAML.
+        ConfigError: The file cannot be read or is not YAML.
     """
     try:
         return yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"a file of settings must be YAML that can be read. Received: '{file}': {error}") from error
+        raise ConfigError(f"{file} cannot be read as YAML: {error}") from error
 
 
 def apply(params: Params, settings: Settings) -> Params:
     """The parameters with these settings.
 
     Raises:
-        ConfigError: A setting is unknown, out of range or nothing to choose.
+        ConfigError: A setting is unknown, out of range or cannot be selected.
     """
     for name in settings:
         if name not in CHOOSABLE:
             raise ConfigError(
-                f"what is chosen must be a setting of the clips, of the head or of its training. Received: '{name}'. "
-                f"Known here: {', '.join(sorted(CHOOSABLE))}. Set the others with --set."
+                f"The setting '{name}' cannot be selected. Those that can: {', '.join(sorted(CHOOSABLE))}. "
+                "Set others with --set."
             )
     return override(params, flags(settings))
 
 
 def flags(settings: Settings) -> list[str]:
-    """The settings as `section.key=value`, in a form that this program, DVC and a shell all read as it is meant."""
+    """The settings as `section.key=value`, in a form that this program, DVC and a shell read alike."""
     return [f"{name}={value if _is_word(value) else json.dumps(value)}" for name, value in settings.items()]
 
 
@@ -120,15 +120,15 @@ def _is_word(value: Any) -> bool:
 
 
 def inner_splits(rows: pd.DataFrame, folds: int | None, split: SplitParams) -> list[pd.DataFrame]:
-    """Ways to train on some of the training groups and score on others of them.
+    """Splits the training groups into groups to train on and groups to score on.
 
     Args:
         rows: Rows of the splits `train` and `val`, and of no other.
-        folds: Parts of their groups, each scored once by what learned from the others; None scores the `val` rows.
-        split: Share for validation, within each inner training part, and the seed of the draws.
+        folds: Number of inner folds, each scored once by a model trained on the others; None scores the `val` rows.
+        split: The share for validation within each inner training part, and the seed.
 
     Returns:
-        The rows with `split` as the inner training sees it: `test` is what it is scored on.
+        For each inner fold, the rows with its `split`: the model is scored on `test`.
 
     Raises:
         ConfigError: There are rows of another split.
@@ -136,7 +136,7 @@ def inner_splits(rows: pd.DataFrame, folds: int | None, split: SplitParams) -> l
     """
     if (outside := set(rows["split"]) - {TRAIN, VAL}) or rows.empty:
         raise ConfigError(
-            f"a choice is made on training and validation clips. Received: {', '.join(outside) or 'none'}"
+            f"Selection uses training and validation clips only. Received clips of: {', '.join(outside) or 'no split'}"
         )
     if folds is None:
         return [pd.concat([rows, rows[rows["split"] == VAL].assign(split=TEST)], ignore_index=True)]
@@ -146,9 +146,8 @@ def inner_splits(rows: pd.DataFrame, folds: int | None, split: SplitParams) -> l
         for part, use in ((TRAIN, "train on"), (VAL, "validate on"), (TEST, "score on")):
             if part not in set(inner["split"]):
                 raise DatasetError(
-                    f"inner folds need groups to train on, to validate on and to score on. Received: none to {use} "
-                    f"in inner fold {fold} of {folds}, of {rows['group'].nunique()} groups. Add groups, or change "
-                    "the number of folds."
+                    f"Inner fold {fold} of {folds} has no clips to {use}: there are only {rows['group'].nunique()} "
+                    "groups. Add groups, or change the number of folds."
                 )
     return splits
 
@@ -158,14 +157,14 @@ def inner_scores(
     rows: pd.DataFrame,
     inputs: Inputs,
     folds: int | None,
-    on_epoch: Callable[[int, Mapping[str, float]], None] = lambda epoch, metrics: None,
+    on_epoch: Callable[[int, Mapping[str, float]], None] = lambda epoch, values: None,
 ) -> Iterator[Score]:
     """Trains and scores once for each of `inner_splits`.
 
     Args:
-        params: The network and its training; without its `refit` where the validation clips are what is scored.
+        params: The network and its training; `refit` is ignored if the validation clips are scored.
         rows: As for `inner_splits`.
-        inputs: Stores; of them, only these rows' clips are read, and can be.
+        inputs: Stores; only these rows' clips can be read.
         folds: As for `inner_splits`.
         on_epoch: As for `train`.
     """
@@ -177,14 +176,15 @@ def inner_scores(
 
 
 def pooled(scores: Sequence[Score]) -> InnerScore:
-    """The score over all clips that were scored."""
+    """The score over the clips of all inner folds."""
     answers = pd.DataFrame(
         [answer for score in scores for answer in score.answers], columns=["clip", "action", "answer", "probability"]
     )
-    answers["right"] = answers["action"] == answers["answer"]
-    answers["surprise"] = -np.log(answers["probability"].clip(lower=1e-7))
-    of_action = answers.groupby("action")[["right", "surprise"]].mean().mean()
-    return InnerScore(float(of_action["right"]), float(of_action["surprise"]))
+    loss = -np.log(answers["probability"].clip(lower=1e-7))
+    return InnerScore(
+        balanced_accuracy=metrics.balanced_accuracy(answers["action"].tolist(), answers["answer"].tolist()),
+        log_loss=float(loss.groupby(answers["action"]).mean().mean()),
+    )
 
 
 def choose(
@@ -193,30 +193,31 @@ def choose(
     """Compares candidates on inner folds, each as a child of the open MLflow run.
 
     Args:
-        params: What the candidates share.
+        params: Those that the candidates share.
         candidates: Settings.
         rows: Index rows of the splits `train` and `val`, and of no other.
         inputs: Stores; only these rows' clips are read.
         folds: Inner folds.
-        kept: Folder for the candidates that are done, so that an interrupted choice is gone on with.
+        kept: Folder for the scores of finished candidates, so that an interrupted selection continues.
 
     Returns:
-        The winner's place, the first among equals, and every candidate's score.
+        The index of the winner, the first if several tie, and the score of each candidate.
     """
     kept.mkdir(parents=True, exist_ok=True)
     scores = []
-    for place, settings in enumerate(candidates):
-        file = kept / f"candidate-{place:03d}.json"
+    for number, settings in enumerate(candidates):
+        file = kept / f"candidate-{number:03d}.json"
         if not file.exists():
-            with tracking.child_run(f"candidate {place + 1}", file.with_suffix(".run")):
-                tracking.log_settings(settings)
+            with runs.child_run(f"candidate {number + 1}", file.with_suffix(".run")):
+                runs.log_settings(settings)
                 score = pooled(list(inner_scores(apply(params, settings), rows, inputs, folds)))
-                tracking.log_metrics({f"inner_{name}": value for name, value in asdict(score).items()})
-            write_aside(file, asdict(score))
+                runs.log_metrics({f"inner_{name}": value for name, value in asdict(score).items()})
+            with written_aside(file) as aside:
+                aside.write_text(json.dumps(asdict(score)), encoding="utf-8")
         scores.append(InnerScore(**json.loads(file.read_text(encoding="utf-8"))))
-    best = max(range(len(scores)), key=lambda place: scores[place].rank)
-    log.warning(
-        f"candidate {best + 1} of {len(scores)} chosen inside the training groups: "
+    best = max(range(len(scores)), key=lambda number: scores[number].rank)
+    log.info(
+        f"candidate {best + 1} of {len(scores)} is best on the inner folds: "
         f"balanced accuracy {scores[best].balanced_accuracy:.3f}, log loss {scores[best].log_loss:.3f}"
     )
     return best, scores

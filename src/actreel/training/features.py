@@ -6,7 +6,7 @@ ONNX Runtime encodes, with one thread a core and a clip a thread: twice as fast 
 from __future__ import annotations
 
 import hashlib
-import sys
+import logging
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,13 +18,15 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from actreel.code_digest import code_digest
 from actreel.config import IMAGENET, NO_WEIGHTS, PRETRAINED_ENCODERS, ClipSpec
 from actreel.dataset.parallel import num_cores
 from actreel.dataset.store import Store, StoredClips, write_store
 from actreel.errors import ModelError
+from actreel.progress import Progress
+
+log = logging.getLogger(__name__)
 
 _PILOT_CLIPS = 8
 """Clips per core after which the time for all clips is estimated."""
@@ -157,16 +159,15 @@ def _encode_on_cores(
     start = 0.0
     pool = ThreadPoolExecutor(num_cores())
     try:
-        with tqdm(total=len(names), desc="encode", unit="clip", dynamic_ncols=True) as bar:
+        with Progress("encode", len(names)) as bar:
             for done, features in enumerate(pool.map(encode, names), 1):
                 if done == warm:
                     start = time.perf_counter()
                 elif done == judged:
                     rate = (done - warm) / (time.perf_counter() - start)
-                    bar.write(
+                    log.info(
                         f"encode: {len(names)} clips at {rate:.2f} clips/s on {num_cores()} cores take about "
-                        f"{_duration(len(names) / rate)}; a head is then trained on them without the encoder",
-                        file=sys.stderr,
+                        f"{_duration(len(names) / rate)}; a head is then trained on them without the encoder"
                     )
                 bar.update()
                 yield features

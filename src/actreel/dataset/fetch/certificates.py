@@ -1,8 +1,8 @@
-"""TLS for hosts that forget to send their intermediate certificate, with verification always on.
+"""TLS for hosts that do not send their intermediate certificate, with verification always on.
 
-Browsers mend such a chain on their own: the server's certificate names where its issuer's can be had (Authority
-Information Access, RFC 5280 section 4.2.2.1). So do we. What is fetched there is trusted for nothing by itself; it
-only fills the gap between the server's certificate and a root that the machine trusts already.
+Browsers complete such a chain: the server's certificate contains the address of its issuer's certificate (Authority
+Information Access, RFC 5280 section 4.2.2.1). This module does the same. The fetched certificate is not trusted by
+itself; it only fills the gap between the server's certificate and a root that the machine already trusts.
 """
 
 from __future__ import annotations
@@ -34,39 +34,39 @@ def lacks_issuer(error: BaseException) -> bool:
 def verifying_context() -> ssl.SSLContext:
     """A client's TLS settings: certificate and host name are verified, and every chain must end in a trusted root."""
     context = ssl.create_default_context()
-    # On by default from Python 3.13: any certificate that is loaded, an intermediate too, would then be an anchor.
+    # On by default from Python 3.13: every loaded certificate, even an intermediate, would then be a trust anchor.
     context.verify_flags &= ~ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
 
 
 def completing_context(url: str) -> ssl.SSLContext:
-    """As `verifying_context`, with the intermediates at hand that the server of `url` should have sent.
+    """Like `verifying_context`, with the intermediate certificates that the server of `url` should have sent.
 
     Raises:
-        FetchError: The server's certificate does not say where its issuer's is, or what lies there is none.
+        FetchError: The server does not show a certificate, or the address in it does not lead to its issuer's.
     """
     parts = urlsplit(url)
     address = (parts.hostname or "", parts.port or 443)
-    # Reads the certificate that the server shows to anyone. Nothing is sent or trusted: the download itself goes
-    # over a new connection, with the context below.
+    # Reads the certificate that the server shows to anyone. Nothing is sent or trusted: the download itself uses a
+    # new connection with the context below.
     try:
         certificate = x509.load_pem_x509_certificate(ssl.get_server_certificate(address, timeout=TIMEOUT_S).encode())
     except (OSError, ValueError) as error:
-        raise FetchError(f"a server must show its certificate. Received: {error}, from {address[0]}.") from error
+        raise FetchError(f"the server must show its certificate. Received: {error}, from {address[0]}.") from error
     context = verifying_context()
     for _ in range(MOST_MISSING):
-        place = _issuers_place(certificate)
-        if place is None:
+        issuer_url = _issuer_url(certificate)
+        if issuer_url is None:
             break
-        certificate = _fetch_certificate(place)
+        certificate = _fetch_certificate(issuer_url)
         if certificate.issuer == certificate.subject:
-            break  # a root; whether it is trusted is the machine's to say, never the server's
+            break  # a root; only the machine decides whether it is trusted
         context.load_verify_locations(cadata=certificate.public_bytes(Encoding.DER))
     return context
 
 
 def _verification_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    """Finds OpenSSL's own error in what requests and urllib3 have wrapped around it."""
+    """Finds OpenSSL's error inside the errors of requests and urllib3."""
     if error is None or isinstance(error, ssl.SSLCertVerificationError):
         return error
     inner = [error.__cause__, error.__context__, getattr(error, "reason", None), *error.args]
@@ -78,25 +78,25 @@ def _verification_error(error: BaseException | None) -> ssl.SSLCertVerificationE
     return None
 
 
-def _issuers_place(certificate: x509.Certificate) -> str | None:
+def _issuer_url(certificate: x509.Certificate) -> str | None:
     try:
         access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
     except x509.ExtensionNotFound:
         return None
     for entry in access:
-        place = entry.access_location.value
-        if entry.access_method == AuthorityInformationAccessOID.CA_ISSUERS and str(place).startswith("http://"):
-            return str(place)
+        url = str(entry.access_location.value)
+        if entry.access_method == AuthorityInformationAccessOID.CA_ISSUERS and url.startswith("http://"):
+            return url
     return None
 
 
-def _fetch_certificate(place: str) -> x509.Certificate:
+def _fetch_certificate(url: str) -> x509.Certificate:
     try:
-        with requests.get(place, timeout=TIMEOUT_S, stream=True) as answer:
+        with requests.get(url, timeout=TIMEOUT_S, stream=True) as answer:
             answer.raise_for_status()
             content = answer.raw.read(MOST_BYTES, decode_content=True)
     except (requests.RequestException, OSError) as error:
-        raise FetchError(f"a missing certificate must be at {place}. Received: {error}") from error
+        raise FetchError(f"the missing certificate must be at {url}. Received: {error}") from error
     readers = (
         x509.load_der_x509_certificate,
         x509.load_pem_x509_certificate,
@@ -107,4 +107,4 @@ def _fetch_certificate(place: str) -> x509.Certificate:
             return read(content)
         except (ValueError, IndexError):
             continue
-    raise FetchError(f"a missing certificate must be at {place}. Received: {len(content)} bytes that are none.")
+    raise FetchError(f"the missing certificate must be at {url}. Received: {len(content)} bytes of something else.")

@@ -1,0 +1,155 @@
+"""Runs a worker's jobs.
+
+A job is run by the worker that accepted it. If that worker dies, the next sweep by any other marks the job as failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from serving.answers import Prediction, Problem, RefusalError, Segment, Stage
+from serving.jobs.news import News
+from serving.jobs.store import VIDEO_FILE, JobStore
+from serving.workers.scratch import Scratch
+
+log = logging.getLogger(__name__)
+
+SLOTS = 2
+"""Jobs that a worker runs at once: one can download while the other is decoded."""
+
+SWEEP_S = 20.0
+WRITE_S = 0.2
+
+
+class Ticket:
+    """A running job's handle: where its files are, how it reports progress, and whether it must stop.
+
+    Attributes:
+        name: The job's id.
+        folder: The folder for its video and frames.
+        stopped: Set when the job must stop.
+    """
+
+    def __init__(self, store: JobStore, name: str) -> None:
+        self.name = name
+        self.folder = store.folder(name)
+        self.stopped = threading.Event()
+        self._store = store
+        self._written = 0.0
+        self._writing: asyncio.Task[None] | None = None
+
+    async def settle(self) -> None:
+        """Waits for the write under way."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+
+    def report(self, stage: Stage, fraction: float, segments: list[Segment]) -> None:
+        """Reports progress, from the event loop; it is written a few times a second at most."""
+        now = time.monotonic()
+        # One write at a time, or an older one could come last.
+        if now - self._written >= WRITE_S and (self._writing is None or self._writing.done()):
+            self._written = now
+            self._writing = asyncio.create_task(
+                asyncio.to_thread(self._store.progress, self.name, stage, fraction, segments)
+            )
+
+
+Work = Callable[[Ticket], Awaitable[Prediction]]
+
+
+class JobRunner:
+    """Runs this worker's jobs, `SLOTS` at a time, in the order they came."""
+
+    def __init__(self, store: JobStore, news: News, scratch: Scratch) -> None:
+        self._store = store
+        self._news = news
+        self._scratch = scratch
+        self._queue: asyncio.Queue[tuple[str, Work]] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Sweeps once, then starts the slots and the regular sweep."""
+        await asyncio.to_thread(self._sweep)
+        self._tasks = [asyncio.create_task(self._slot()) for _ in range(SLOTS)]
+        self._tasks.append(asyncio.create_task(self._sweep_regularly()))
+
+    def submit(self, name: str, work: Work) -> None:
+        """Queues a job."""
+        self._queue.put_nowait((name, work))
+
+    async def finish(self, hurry: asyncio.Event) -> None:
+        """Waits until all accepted jobs have ended, or `hurry` is set."""
+        waiting = [asyncio.create_task(self._queue.join()), asyncio.create_task(hurry.wait())]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Cancels the running jobs."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _slot(self) -> None:
+        while True:
+            name, work = await self._queue.get()
+            await self._run(Ticket(self._store, name), work)
+            self._queue.task_done()
+
+    async def _run(self, ticket: Ticket, work: Work) -> None:
+        job = asyncio.ensure_future(work(ticket))
+        watching = asyncio.create_task(self._cancel_on_request(ticket, job))
+        try:
+            await asyncio.wait([job])
+            await ticket.settle()
+            prediction = job.result()
+            await asyncio.to_thread(self._store.remember, prediction, ticket.name)
+            await asyncio.to_thread(self._store.finish, ticket.name, "done", result=prediction)
+        except asyncio.CancelledError:
+            ticket.stopped.set()
+            await asyncio.to_thread(self._store.finish, ticket.name, "cancelled")
+            self._forget_video(ticket)
+            if not job.done():  # the service itself is ending
+                job.cancel()
+                await asyncio.gather(job, return_exceptions=True)
+                raise
+        except RefusalError as refusal:
+            await self._fail(ticket, refusal.problem)
+        except Exception:
+            log.exception("A job failed.")
+            await self._fail(ticket, Problem.internal())
+        finally:
+            watching.cancel()
+
+    async def _cancel_on_request(self, ticket: Ticket, job: asyncio.Future[Prediction]) -> None:
+        """Cancels the job once a client of any worker asks for it."""
+        with self._news.listen(ticket.name) as listener:
+            while not await asyncio.to_thread(self._store.cancelled, ticket.name):
+                await listener.wait()
+        ticket.stopped.set()
+        job.cancel()
+
+    async def _fail(self, ticket: Ticket, problem: Problem) -> None:
+        await asyncio.to_thread(self._store.finish, ticket.name, "failed", error=problem)
+        self._forget_video(ticket)
+
+    def _forget_video(self, ticket: Ticket) -> None:
+        with suppress(OSError):
+            (ticket.folder / VIDEO_FILE).unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        self._store.sweep(self._scratch.sweep())
+
+    async def _sweep_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            try:
+                await asyncio.to_thread(self._sweep)
+            except (OSError, sqlite3.Error):
+                log.exception("A sweep failed.")

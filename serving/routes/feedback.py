@@ -1,0 +1,28 @@
+"""Visitors' feedback on predictions."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from actreel.feedback import Feedback, FeedbackStore, is_label
+from serving.answers import FeedbackStored, PredictionFeedback, RefusalError
+from serving.running import Parts
+
+router = APIRouter()
+
+
+@router.post("/feedback")
+def feedback(given: PredictionFeedback, parts: Parts) -> FeedbackStored:
+    """Stores feedback on a prediction; the video too if `share_video` is true and it is still kept."""
+    if given.label is not None and not is_label(given.label):
+        raise RefusalError(
+            422, "bad_label", "An action's name is at most 64 letters, digits, spaces and .()'-, and starts with a "
+            "letter or digit.", "Name the action in one or two words.",
+        )  # fmt: skip
+    prediction = parts.store.recall(given.prediction_id)
+    video = prediction.video if given.share_video else None
+    entry = Feedback(
+        given.prediction_id, prediction.label, prediction.confidence, prediction.bento, given.correct, given.label
+    )
+    FeedbackStore(parts.settings.feedback_dir).add(entry, video)
+    return FeedbackStored(stored=True, video_kept=video is not None)

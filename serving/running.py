@@ -1,0 +1,90 @@
+"""What the routes share: the parts that live as long as the application, handed to them as a dependency."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from actreel.youtube.cache import VideoCache
+from serving.answers import Served, busy
+from serving.jobs.news import News
+from serving.jobs.runner import JobRunner
+from serving.jobs.store import JobStore
+from serving.recognition import Recogniser
+from serving.settings import Settings
+from serving.workers.scratch import Scratch
+
+
+class Admission:
+    """Limits how many requests of a kind are in progress at once."""
+
+    def __init__(self, what: str, limit: int, retry_after_s: int) -> None:
+        self._what = what
+        self._limit = limit
+        self._retry_after_s = retry_after_s
+        self._inside = 0
+
+    def check(self) -> None:
+        """Raises 429 when full.
+
+        Raises:
+            RefusalError: 429.
+        """
+        if self._inside >= self._limit:
+            raise busy(self._what, self._limit, self._retry_after_s)
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Counts one request as in progress while the context is open.
+
+        Raises:
+            RefusalError: 429, when full.
+        """
+        self.check()
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+
+
+@dataclass
+class Running:
+    """The parts of a running application.
+
+    Attributes:
+        settings: The operator's settings.
+        served: The served model.
+        recogniser: The model and its decoders.
+        scratch: The worker's scratch folder.
+        store: All jobs and recent predictions.
+        news: News of jobs between workers.
+        runner: This worker's jobs.
+        cache: Downloaded videos.
+        videos: Limits the videos in progress.
+        streams: Limits the event streams.
+    """
+
+    settings: Settings
+    served: Served
+    recogniser: Recogniser
+    scratch: Scratch
+    store: JobStore
+    news: News
+    runner: JobRunner
+    cache: VideoCache
+    videos: Admission
+    streams: Admission
+
+
+async def _running(request: Request) -> Running:
+    running: Running = request.app.state.running
+    return running
+
+
+Parts = Annotated[Running, Depends(_running)]
+"""A route's parameter that receives the running application's parts."""

@@ -1,0 +1,1 @@
+"""Decoder processes: the only place where visitors' videos are opened."""

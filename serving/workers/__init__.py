@@ -1,0 +1,1 @@
+"""A worker process: its scratch folder, and how it ends."""

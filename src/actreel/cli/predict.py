@@ -1,0 +1,94 @@
+"""`actreel predict`: recognises the action in videos."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from actreel.cli.options import Commands, add_command, add_model
+from actreel.errors import FetchError, VideoError
+from actreel.inference.classifier import ActionClassifier, Scored
+from actreel.inference.recognition import Recognition
+from actreel.video.info import VideoInfo
+from actreel.youtube.fetch import FetchLimits, fetch
+
+BAR_WIDTH = 24
+
+
+def add_predict(commands: Commands) -> None:
+    """Adds `actreel predict`."""
+    command = add_command(commands, "predict", _predict, summary="recognise the action in videos")
+    command.add_argument("sources", nargs="+", metavar="SOURCE", help="a video file or a YouTube link")
+    command.add_argument("--json", action="store_true", help="print one JSON object per line, one for each SOURCE")
+    add_model(command)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    classifier = ActionClassifier.load(options.model)
+    failures = 0
+    for source in options.sources:
+        try:
+            seen = _recognise(source, classifier)
+        except (VideoError, FetchError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            failures += 1
+            continue
+        top = classifier.ranked(seen.probabilities)
+        known = classifier.knows(seen.distances)
+        print(
+            _as_json(source, top, known, seen, classifier) if options.json else _as_text(source, top, known, seen.info)
+        )
+    if failures:
+        sys.exit(1)
+
+
+def _recognise(source: str, classifier: ActionClassifier) -> Recognition:
+    if "://" not in source:
+        return classifier.recognise(Path(source))
+    clip = classifier.card.clip
+    with tempfile.TemporaryDirectory(prefix="actreel-") as folder:
+        side = max(clip.height, clip.width)
+        fetched = fetch(source, Path(folder), limits=FetchLimits(), min_side=side, on_progress=_show_progress)
+        return classifier.recognise(fetched.path)
+
+
+def _show_progress(share: float) -> None:
+    if sys.stderr.isatty() and logging.getLogger(__name__).isEnabledFor(logging.INFO):
+        print(f"\rdownloading {share:4.0%}", end="\n" if share == 1 else "", file=sys.stderr, flush=True)
+
+
+def _as_json(source: str, top: tuple[Scored, ...], known: bool, seen: Recognition, classifier: ActionClassifier) -> str:
+    labels = classifier.card.labels
+    answer = {
+        "source": source,
+        **asdict(top[0]),
+        "known": known,
+        "top": [asdict(scored) for scored in top],
+        "segments": [
+            {
+                "start_s": segment.start_s,
+                "end_s": segment.end_s,
+                "label": labels[segment.action],
+                "confidence": segment.confidence,
+            }
+            for segment in seen.segments
+        ],
+        "video": asdict(seen.info),
+        "model": classifier.card.provenance.model_dump(),
+    }
+    return json.dumps(answer, ensure_ascii=False)
+
+
+def _as_text(source: str, top: tuple[Scored, ...], known: bool, info: VideoInfo) -> str:
+    width = max(len(scored.label) for scored in top)
+    answer = top[0].label if known else "none of the actions it knows; the nearest are"
+    lines = [f"{source} ({info.duration_s:.1f} s, {info.width}x{info.height}): {answer}"]
+    for scored in top:
+        bar = "█" * round(scored.confidence * BAR_WIDTH)
+        lines.append(f"  {scored.label:<{width}}  {scored.confidence:6.1%}  {bar}".rstrip())
+    return "\n".join(lines)

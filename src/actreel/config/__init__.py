@@ -1,0 +1,38 @@
+"""params.yaml as frozen models: one class per section; an unknown key is an error."""
+
+from actreel.config.dataset import DEMO_PATH, ClipSpec, DatasetParams, SplitParams, ValidateParams
+from actreel.config.model import (
+    CLIP_HEADS,
+    FRAME_HEADS,
+    IMAGENET,
+    NO_WEIGHTS,
+    PRETRAINED_ENCODERS,
+    PROBES,
+    ModelParams,
+    TrainParams,
+)
+from actreel.config.params import EvaluateParams, PackageParams, Params, check_params, load_params, override
+from actreel.config.section import Section
+
+__all__ = [
+    "CLIP_HEADS",
+    "DEMO_PATH",
+    "FRAME_HEADS",
+    "IMAGENET",
+    "NO_WEIGHTS",
+    "PRETRAINED_ENCODERS",
+    "PROBES",
+    "ClipSpec",
+    "DatasetParams",
+    "EvaluateParams",
+    "ModelParams",
+    "PackageParams",
+    "Params",
+    "Section",
+    "SplitParams",
+    "TrainParams",
+    "ValidateParams",
+    "check_params",
+    "load_params",
+    "override",
+]

@@ -1,0 +1,147 @@
+"""Settings of the network and its training: sections `model` and `train`."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from pydantic import Field, model_validator
+
+from actreel.config.section import Section
+
+IMAGENET = "imagenet"
+NO_WEIGHTS = "none"
+PretrainedEncoder = Literal["efficientnet_lite0", "mobilenet_v2", "efficientnet_v2_b0", "resnet50", "vgg16"]
+FrameHead = Literal["mean", "statistics", "lstm", "bilstm", "gru", "attention_lstm", "temporal_conv", "transformer"]
+ClipHead = Literal["convlstm", "cnn3d_attention_lstm"]
+Probe = Literal["mean_probe", "statistics_probe"]
+PRETRAINED_ENCODERS: tuple[str, ...] = get_args(PretrainedEncoder)
+FRAME_HEADS: tuple[str, ...] = get_args(FrameHead)
+CLIP_HEADS: tuple[str, ...] = get_args(ClipHead)
+PROBES: tuple[str, ...] = get_args(Probe)
+
+
+class ModelParams(Section):
+    """Section `model`: an encoder, which sees one frame, and a head, which sees the whole clip.
+
+    Attributes:
+        encoder: `small_cnn` is the per-frame CNN of the LRCN paper's UCF50 project, always trained from scratch. The
+            others are pretrained on ImageNet, except `pixels`: no encoder, for heads that see space and time at once.
+        weights: Weights of a pretrained encoder: `imagenet`, `none` (train from scratch) or the path of a .weights.h5
+            or .keras file. With weights, the encoder is frozen and frames are encoded once.
+        head: `mean` averages the frames and ignores their order. `statistics` is linear in the mean, spread and trend
+            of each feature. `lstm`, `bilstm`, `gru`, `attention_lstm`, `temporal_conv` and `transformer` see the frames
+            in order. `convlstm` and `cnn3d_attention_lstm` need encoder `pixels`. `mean_probe` and `statistics_probe`
+            need a frozen encoder and are fitted by logistic regression instead of gradient descent, which suits small
+            datasets: each epoch weakens the penalty on the weights, and of section `train` they use only `mirror`,
+            `mirror_as`, `balance`, `refit`, `fine_tune` and `false_accept_rate`.
+        motion: `difference` adds the difference to the previous frame: in pixels if the encoder is trained, in features
+            if it is frozen.
+        units: Width of the head.
+        dropout: Share of activations dropped during training.
+    """
+
+    encoder: Literal["pixels", "small_cnn", PretrainedEncoder]
+    weights: str
+    head: Literal[FrameHead, ClipHead, Probe]
+    motion: Literal["none", "difference"]
+    units: int = Field(ge=1)
+    dropout: float = Field(ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _head_fits_encoder(self) -> ModelParams:
+        if (self.encoder == "pixels") != (self.head in CLIP_HEADS):
+            raise ValueError(
+                f"the heads {' and '.join(CLIP_HEADS)} need encoder 'pixels', and no other head accepts it. "
+                f"Received: encoder '{self.encoder}' with head '{self.head}'. "
+                "Try: dvc exp run -S model.encoder=small_cnn -S model.head=lstm"
+            )
+        return self
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether the head is fitted by logistic regression instead of gradient descent."""
+        return self.head in PROBES
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the encoder keeps its pretrained weights."""
+        return self.encoder in PRETRAINED_ENCODERS and self.weights != NO_WEIGHTS
+
+    @property
+    def order_blind(self) -> ModelParams:
+        """The baseline to beat: the same network with a mean over time as its head; of a probe, `mean_probe`."""
+        encoder = "small_cnn" if self.encoder == "pixels" else self.encoder
+        head = "mean_probe" if self.is_probe else "mean"
+        return self.model_copy(update={"encoder": encoder, "head": head, "motion": "none"})
+
+
+class TrainParams(Section):
+    """Section `train`.
+
+    Attributes:
+        epochs: Most epochs to train for.
+        batch_size: Clips per batch.
+        learning_rate: Learning rate of Adam.
+        schedule: `constant`, or `cosine`: the learning rate decays to 0 over `epochs` along half a cosine.
+        warmup: Epochs in which the learning rate first rises to `learning_rate`.
+        patience: Epochs without a better validation loss before training stops.
+        mirror: Mirrors a random half of the clips in each epoch; see `mirror_as` for actions that depend on left and
+            right.
+        mirror_as: The action that a mirrored clip shows, for actions where it is another one; null: never mirror clips
+            of this action. As in `{TurnLeft: TurnRight, TurnRight: TurnLeft, Write: null}`.
+        crop: Crops up to this share of height and width and resizes the rest. Needs an encoder in training.
+        colour: Changes brightness, contrast and saturation by up to this share. Needs an encoder in training.
+        speed: Slows a random part of the clip down by up to this share: 0.5 shows at least two thirds of the clip.
+        jitter: Shifts each frame in time by up to this many frames, and keeps their order.
+        mixup: Mixes pairs of clips and their targets in proportions drawn from Beta(mixup, mixup); 0 is off.
+        label_smoothing: Share of each training target that is spread over all actions.
+        balance: Weights each clip in training and validation loss by the rarity of its action.
+        refit: After the best epoch is known, trains again for as many epochs on training and validation clips together;
+            useful with few groups. The temperature is fitted to validation clips, so it is then overconfident.
+        false_accept_rate: Share of clips of no known action that may be accepted; sets the rejection limit.
+        fine_tune: Number of last blocks of a frozen encoder to train together with the trained head, on frames; 0 is
+            off. The result is kept only if the validation loss falls.
+        fine_tune_epochs: Most epochs of fine-tuning.
+        fine_tune_rate: Learning rate of fine-tuning.
+        precision: Precision of the arithmetic in training; the weights and the saved model are always float32.
+        strategy: `one` device, `mirrored` over the GPUs of this machine, or `multi_worker` over machines in TF_CONFIG.
+        seed: Seed of weights, order of clips, augmentation and dropout.
+    """
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: int = Field(default=0, ge=0)
+    patience: int = Field(ge=1)
+    mirror: bool
+    mirror_as: dict[str, str | None] = Field(default_factory=dict)
+    crop: float = Field(default=0, ge=0, lt=1)
+    colour: float = Field(default=0, ge=0, lt=1)
+    speed: float = Field(default=0, ge=0)
+    jitter: float = Field(default=0, ge=0)
+    mixup: float = Field(default=0, ge=0)
+    label_smoothing: float = Field(default=0, ge=0, lt=1)
+    balance: bool
+    refit: bool
+    false_accept_rate: float = Field(ge=0, lt=1)
+    fine_tune: int = Field(default=0, ge=0)
+    fine_tune_epochs: int = Field(default=5, ge=1)
+    fine_tune_rate: float = Field(default=1e-5, gt=0)
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    strategy: Literal["one", "mirrored", "multi_worker"] = "one"
+    seed: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _settings_go_together(self) -> TrainParams:
+        if self.refit and self.fine_tune:
+            raise ValueError(
+                "train.refit trains on the validation clips, which train.fine_tune needs to know when to stop. "
+                f"Received: train.refit true with train.fine_tune {self.fine_tune}. Set train.refit to false or "
+                "train.fine_tune to 0."
+            )
+        if self.warmup >= self.epochs:
+            raise ValueError(
+                f"train.warmup must be below train.epochs. Received: {self.warmup} with {self.epochs} epochs."
+            )
+        return self

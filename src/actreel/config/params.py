@@ -1,0 +1,180 @@
+"""All of params.yaml: the sections together, reading and checking them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+
+from actreel.config.dataset import ClipSpec, DatasetParams, SplitParams, ValidateParams
+from actreel.config.model import PROBES, ModelParams, TrainParams
+from actreel.config.section import Section
+from actreel.errors import ConfigError
+
+_VARYING = ("speed", "jitter", "mixup", "label_smoothing")
+"""Settings of `train` that change clips or targets from epoch to epoch."""
+
+
+class EvaluateParams(Section):
+    """Section `evaluate`.
+
+    Attributes:
+        batch_size: Clips per forward pass.
+        views: Number of samplings of each test video to average for `multi_clip_accuracy`.
+        parity_tolerance: Largest allowed difference between the probabilities of Keras and ONNX.
+        may_tie_baseline: Whether a model that is only as accurate as its order-blind baseline may become champion; for
+            actions that a single frame shows.
+    """
+
+    batch_size: int = Field(ge=1)
+    views: int = Field(ge=1)
+    parity_tolerance: float = Field(gt=0)
+    may_tie_baseline: bool = False
+
+
+def _bento_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?", name):
+        raise ValueError(
+            f"the name of a Bento must consist of lower-case letters, digits, '.', '_' and '-'. Received: '{name}'"
+        )
+    return name
+
+
+class PackageParams(Section):
+    """Section `package`.
+
+    Attributes:
+        name: Name of the Bento in BentoML's store.
+    """
+
+    name: Annotated[str, AfterValidator(_bento_name)]
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    dataset: DatasetParams
+    clip: ClipSpec
+    split: SplitParams
+    validate_: ValidateParams = Field(alias="validate")  # pydantic's own models have a `validate`
+    model: ModelParams
+    train: TrainParams
+    evaluate: EvaluateParams
+    package: PackageParams
+
+    @model_validator(mode="after")
+    def _training_fits_the_network(self) -> Params:
+        if self.model.is_probe and not self.model.frozen:
+            raise ValueError(
+                f"the heads {' and '.join(PROBES)} need an encoder with pretrained weights. "
+                f"Received: '{self.model.head}' with encoder '{self.model.encoder}' and weights "
+                f"'{self.model.weights}'. Try: dvc exp run -S model.encoder=efficientnet_lite0"
+            )
+        varied = [name for name in _VARYING if getattr(self.train, name)]
+        if self.model.is_probe and varied:
+            raise ValueError(
+                f"a probe cannot use train.{varied[0]}, which varies clips between epochs. Received: "
+                f"{getattr(self.train, varied[0])} with head '{self.model.head}'. Set train.{varied[0]} to 0."
+            )
+        if self.train.fine_tune and not self.model.frozen:
+            raise ValueError(
+                "train.fine_tune needs an encoder with pretrained weights. "
+                f"Received: {self.train.fine_tune} with encoder '{self.model.encoder}' and weights "
+                f"'{self.model.weights}'. Set train.fine_tune to 0."
+            )
+        if self.model.frozen and not self.train.fine_tune and (self.train.crop or self.train.colour):
+            raise ValueError(
+                "train.crop and train.colour change frames, but the frames of a frozen encoder are encoded only once. "
+                f"Received: {self.train.crop} and {self.train.colour} with encoder '{self.model.encoder}'. "
+                "Set both to 0, or train.fine_tune above 0."
+            )
+        return self
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Reads and checks params.yaml.
+
+    Raises:
+        ConfigError: The file is missing or is not YAML, a key is unknown, or a value is out of range.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path} must exist. Received: none in {Path.cwd()}. Run this in the repository's top folder."
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} must be YAML. Received: {error}") from error
+    return check_params(values, source=str(path))
+
+
+def override(params: Params, settings: list[str]) -> Params:
+    """Replaces some of the parameters.
+
+    Args:
+        params: Checked parameters.
+        settings: Strings `section.key=value`, with the value in YAML.
+
+    Raises:
+        ConfigError: A setting has another form, a key is unknown or a value is out of range.
+    """
+    values = params.model_dump(by_alias=True)
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        section, dot, key = name.partition(".")
+        if not (equals and dot and key) or section not in values:
+            raise ConfigError(
+                f"a setting must be SECTION.KEY=VALUE, with a section of params.yaml. Received: '{setting}'. "
+                "Try: --set train.epochs=10"
+            )
+        try:
+            values[section][key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"the value of a setting must be YAML. Received: '{setting}'") from error
+    return check_params(values, source="--set")
+
+
+def check_params(values: Any, source: str) -> Params:
+    """Validates plain values.
+
+    Args:
+        values: A mapping of keys to values for each section, by its name.
+        source: Where the values come from, for the message.
+
+    Raises:
+        ConfigError: A key is unknown or missing, or a value is out of range; the message names all of them.
+    """
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: " + "; ".join(map(_explain, error.errors()))) from error
+
+
+def _explain(problem: Any) -> str:
+    """One of pydantic's errors in the words of params.yaml."""
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(problem["loc"][:-1])
+        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+        hint = f"Did you mean '{near[0]}'?" if near else f"Known here: {', '.join(known)}."
+        return f"every key must be known. Received: '{key}'. {hint}"
+    if problem["type"] == "missing":
+        return f"'{key}' must be set"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return str(message)
+    return f"'{key}': {message[0].lower()}{message[1:]}. Received: {problem['input']!r}"
+
+
+def _known_keys(parents: tuple[str | int, ...]) -> list[str]:
+    fields = Params.model_fields
+    for parent in parents:
+        section = fields[str(parent)].annotation
+        if not (isinstance(section, type) and issubclass(section, BaseModel)):
+            return []
+        fields = section.model_fields
+    return list(fields)

@@ -1,0 +1,48 @@
+"""The classifier as MLflow loads and serves it.
+
+A logged model refers to `PathClassifier` by the name of this module, so importing it must need nothing but
+`REQUIREMENTS`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mlflow.pyfunc import PythonModel, PythonModelContext
+from pydantic import BaseModel
+
+from actreel.inference.classifier import ActionClassifier
+
+MODEL_FOLDER = "model"
+"""The artifact that holds the model folder."""
+
+REQUIREMENTS = ("av", "mlflow", "numpy", "onnxruntime", "opencv-python-headless", "pydantic", "pyyaml")
+
+
+class NamedAction(BaseModel):
+    """The most likely action of a video, its probability in [0, 1], and whether it is one that the model knows."""
+
+    label: str
+    confidence: float
+    known: bool
+
+
+class PathClassifier(PythonModel):  # type: ignore[misc]
+    """The classifier as an MLflow model: `predict(["a.avi", "b.mp4"])` takes paths of video files."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Opens the model folder."""
+        self._classifier = ActionClassifier.load(Path(context.artifacts[MODEL_FOLDER]))
+
+    def predict(
+        self, context: PythonModelContext, model_input: list[str], params: dict[str, Any] | None = None
+    ) -> list[NamedAction]:
+        """Returns one `NamedAction` for each video."""
+        answers = []
+        for path in model_input:
+            seen = self._classifier.recognise(Path(path))
+            top = self._classifier.ranked(seen.probabilities)[0]
+            known = self._classifier.knows(seen.distances)
+            answers.append(NamedAction(label=top.label, confidence=top.confidence, known=known))
+        return answers

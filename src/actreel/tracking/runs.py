@@ -1,0 +1,259 @@
+"""Runs: what is recorded of a training or an experiment, and reading it again."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import Schema, TensorSpec
+
+from actreel.config import ClipSpec, DatasetParams, Params, SplitParams
+from actreel.dataset.records import TRAIN, VAL
+from actreel.errors import MOST_NAMED, ModelError
+from actreel.tracking.store import connect, requirements
+
+
+@contextmanager
+def training_run(
+    params: Params, split: SplitParams, index: pd.DataFrame, data_version: str, kept: Path | None = None
+) -> Iterator[str]:
+    """Opens the run of one model, and records parameters, dataset, code and machine from the start.
+
+    Args:
+        params: All of them.
+        split: How clips are held out.
+        index: Rows with `clip`, `action`, `group`, `split` and `sha256`.
+        data_version: Of the index.
+        kept: File that keeps the run's id, see `parent_run`.
+
+    Yields:
+        The run's id.
+    """
+    connect()
+    mlflow.set_system_metrics_sampling_interval(2)
+    name = f"{params.dataset.label} {params.model.encoder}+{params.model.head}"
+    with _kept_run(name, kept, nested=False, log_system_metrics=True) as run_id:
+        mlflow.log_params(_flat(params))
+        mlflow.set_tags(
+            {
+                "dataset": params.dataset.label,
+                "data_version": data_version,
+                "protocol": split.protocol,
+                "leaky": str(split.leaky).lower(),
+                "git_commit": git_commit(),
+                "dvc_lock_sha256": _digest(Path("dvc.lock")),
+            }
+        )
+        _log_dataset(index, params.dataset, data_version)
+        if Path("dvc.lock").exists():
+            mlflow.log_artifact("dvc.lock")
+        yield run_id
+
+
+def _log_dataset(index: pd.DataFrame, params: DatasetParams, version: str) -> None:
+    """Adds the training and validation clips to the open run, each with its action and group."""
+    for split in (TRAIN, VAL):
+        rows = index.loc[index["split"] == split, ["clip", "action", "group", "sha256"]]
+        with warnings.catch_warnings():
+            # MLflow warns that two of its own kinds of source match a local path.
+            warnings.simplefilter("ignore", UserWarning)
+            data = mlflow.data.from_pandas(
+                rows, source=params.path, name=params.label, digest=f"{version}-{split}", targets="action"
+            )
+        mlflow.log_input(data, context=split)
+
+
+@contextmanager
+def reopened_run(run_id: str) -> Iterator[None]:
+    """Opens a run again, so that a later stage can add its results.
+
+    Raises:
+        ModelError: The run is not in the store.
+    """
+    connect()
+    try:
+        mlflow.get_run(run_id)
+    except MlflowException as error:
+        raise ModelError(
+            f"The model's MLflow run {run_id} is not in the store {mlflow.get_tracking_uri()}. "
+            "Train again: dvc repro --force train"
+        ) from error
+    with mlflow.start_run(run_id=run_id, log_system_metrics=False):
+        yield
+
+
+@contextmanager
+def parent_run(params: Params, name: str, protocol: str, leaky: bool, kept: Path | None) -> Iterator[str]:
+    """Opens the run that holds the runs of several models.
+
+    Args:
+        params: Those that the models share.
+        name: The run's name.
+        protocol: How clips are held out.
+        leaky: Whether groups cross splits.
+        kept: File that keeps the run's id, so that an interrupted run continues; None always opens a new run.
+
+    Yields:
+        The run's id.
+    """
+    connect()
+    with _kept_run(name, kept, nested=False) as run_id:
+        mlflow.log_params(_flat(params))
+        tags = {"dataset": params.dataset.label, "protocol": protocol, "leaky": str(leaky).lower()}
+        mlflow.set_tags(tags | {"git_commit": git_commit()})
+        yield run_id
+
+
+@contextmanager
+def child_run(name: str, kept: Path | None) -> Iterator[str]:
+    """Opens one model's run inside the parent run; see `parent_run`."""
+    with _kept_run(name, kept, nested=True) as run_id:
+        yield run_id
+
+
+@contextmanager
+def _kept_run(name: str, kept: Path | None, *, nested: bool, log_system_metrics: bool | None = None) -> Iterator[str]:
+    known = kept.read_text(encoding="utf-8") if kept and kept.exists() else None
+    if known:
+        try:
+            mlflow.get_run(known)
+        except MlflowException:
+            known = None  # the store was deleted since
+    with mlflow.start_run(
+        run_id=known, run_name=None if known else name, nested=nested, log_system_metrics=log_system_metrics
+    ) as run:
+        if kept:
+            kept.write_text(run.info.run_id, encoding="utf-8")
+        yield run.info.run_id
+
+
+def log_epoch(epoch: int, metrics: Mapping[str, float], prefix: str = "") -> None:
+    """Adds one epoch's metrics to the open run, as `train_…` and `val_…`: plain names are kept for the test clips."""
+    named = {name if name.startswith("val_") else f"train_{name}": float(value) for name, value in metrics.items()}
+    mlflow.log_metrics({f"{prefix}{name}": value for name, value in named.items()}, step=epoch)
+
+
+def log_settings(settings: Mapping[str, Any]) -> None:
+    """Adds the settings that differ between the open run and its siblings."""
+    mlflow.log_params(dict(settings))
+
+
+def log_metrics(metrics: Mapping[str, Any]) -> None:
+    """Adds final metrics to the open run; values that are not numbers become tags."""
+    numbers = {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}
+    mlflow.log_metrics(numbers)
+    mlflow.set_tags({name: value for name, value in metrics.items() if name not in numbers})
+
+
+def log_file(path: Path, folder: str) -> None:
+    """Adds a file to the open run."""
+    mlflow.log_artifact(str(path), folder)
+
+
+def log_folder(folder: Path, name: str) -> None:
+    """Adds a folder, with its subfolders, to the open run."""
+    mlflow.log_artifacts(str(folder), name)
+
+
+def log_decision(decision: Mapping[str, Any]) -> None:
+    """Tags the open run with whether its model became champion, and why."""
+    mlflow.set_tags({"champion": str(decision["promoted"]).lower(), "verdict": decision["reason"]})
+
+
+def log_keras_model(model: Any, spec: ClipSpec, num_classes: int) -> None:
+    """Adds a `keras.Model` to the open run, with its signature."""
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, *spec.shape), "clip")]),
+        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, num_classes))]),
+    )
+    mlflow.tensorflow.log_model(
+        model, name="keras", signature=signature, pip_requirements=requirements("keras", "numpy")
+    )
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it is in the store.
+
+    Attributes:
+        run_id: Its id.
+        name: Its name on MLflow's pages.
+        params: Its parameters by `section.key`, as text.
+        metrics: The last value of each.
+        tags: Ours, and those that MLflow sets.
+    """
+
+    run_id: str
+    name: str
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+
+def find_run(wanted: str) -> Run:
+    """Finds a run by its name, its id, or the start of its id.
+
+    Raises:
+        ModelError: No run matches, or several do.
+    """
+    connect()
+    runs = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    named = [run for run in runs if run.info.run_name == wanted]
+    found = named or [run for run in runs if wanted and run.info.run_id.startswith(wanted)]
+    if not found:
+        raise ModelError(
+            f"No run matches '{wanted}' among the {len(runs)} runs in {mlflow.get_tracking_uri()}. "
+            "Use a run's id, the start of an id, a run's name, or: champion. List them with: make ui"
+        )
+    if len(found) > 1:
+        known = ", ".join(run.info.run_id[:8] for run in found[:MOST_NAMED])
+        raise ModelError(
+            f"{len(found)} runs match '{wanted}': {known}{' and more' if len(found) > MOST_NAMED else ''}. "
+            "Use the start of one id."
+        )
+    (run,) = found
+    return Run(run.info.run_id, run.info.run_name, run.data.params, run.data.metrics, run.data.tags)
+
+
+def read_artifact(run: Run, path: str) -> str:
+    """The text of a file that was logged with a run.
+
+    Raises:
+        ModelError: The run has no such file.
+    """
+    try:
+        return str(mlflow.artifacts.load_text(f"runs:/{run.run_id}/{path}"))
+    except (MlflowException, OSError) as error:
+        raise ModelError(
+            f"Run {run.run_id} ('{run.name}') has no {path}, which the stage evaluate logs. "
+            "Evaluate it: dvc repro --force evaluate"
+        ) from error
+
+
+def git_commit() -> str:
+    """The checked-out commit, or `unknown` outside a repository."""
+    try:
+        answer = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return answer.stdout.strip()
+
+
+def _flat(params: Params) -> dict[str, Any]:
+    sections = params.model_dump(by_alias=True).items()
+    return {f"{section}.{key}": value for section, values in sections for key, value in values.items()}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "none yet"

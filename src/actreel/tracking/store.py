@@ -1,0 +1,47 @@
+"""Where MLflow keeps its data.
+
+Everything is in `mlflow.db` and `mlartifacts/` at the repository's top, also for experiments that DVC runs in a copy of
+the repository. With `MLFLOW_TRACKING_URI` it goes to a server instead.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+import mlflow
+
+# Their messages about every table and every logged model would bury those of the stages.
+logging.getLogger("mlflow").setLevel(logging.ERROR)
+logging.getLogger("alembic").setLevel(logging.ERROR)
+
+EXPERIMENT = "actreel"
+
+
+def project_root(start: Path | None = None) -> Path:
+    """The repository's top, also from within the copy of it that a queued DVC experiment runs in."""
+    here = (start or Path.cwd()).resolve()
+    for parent in here.parents:
+        if parent.name == ".dvc":  # DVC's copies are in .dvc/tmp/exps/
+            return parent.parent
+    return here
+
+
+def connect() -> None:
+    """Points MLflow at the project's store, and creates the experiment if there is none yet."""
+    root = project_root()
+    mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}")
+    if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+        remote = mlflow.get_tracking_uri().startswith(("http://", "https://"))
+        mlflow.create_experiment(EXPERIMENT, None if remote else (root / "mlartifacts").as_uri())
+    mlflow.set_experiment(EXPERIMENT)
+
+
+def requirements(*packages: str) -> list[str]:
+    """The packages at their installed versions.
+
+    Without such a list MLflow loads each logged model once more to infer one, which takes 8 s.
+    """
+    return [f"{package}=={version_of(package)}" for package in packages]

@@ -1,0 +1,79 @@
+"""What this project uses of DVC's private parts; a failure here after an upgrade names what DVC has changed."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from actreel.dataset.fetch.dvc_internals import edit_params, record_import
+from tests.loopback import Loopback, serving
+
+CONTENT = b"an archive"
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.chdir(tmp_path)
+    dvc("init", "--no-scm", "--quiet")
+    return tmp_path
+
+
+def dvc(*arguments: str) -> str:
+    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def write_import(folder: Path, server: Loopback) -> Path:
+    described = {
+        "frozen": True,
+        "deps": [{"path": server.url}],
+        "outs": [{"path": "data.rar", "size": len(CONTENT), "cache": False}],
+    }
+    (folder / "data.dvc").write_text(yaml.safe_dump(described, sort_keys=False), encoding="utf-8")
+    return folder / "data.dvc"
+
+
+def test_dvc_takes_a_recorded_import_as_done(repository: Path) -> None:
+    """If this fails: `Repo.stage.load_file`, `Output.save`, `Stage.compute_md5` or `Stage.dump` changed."""
+    with serving(CONTENT) as server:
+        (repository / "data.rar").write_bytes(CONTENT)
+        file = write_import(repository, server)
+        record_import(Path("data.dvc"))
+        described = yaml.safe_load(file.read_text(encoding="utf-8"))
+        assert described["outs"][0]["md5"] == hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+        assert "up to date" in dvc("repro", "data.dvc")
+        assert not server.requests
+
+
+def test_the_record_is_what_dvc_writes_after_its_own_download(repository: Path) -> None:
+    """If this fails: DVC writes something else into .dvc files than `record_import` does."""
+    with serving(CONTENT) as server:
+        file = write_import(repository, server)
+        record = file.read_text(encoding="utf-8")
+        dvc("repro", "data.dvc")
+        by_dvc = yaml.safe_load(file.read_text(encoding="utf-8"))
+        file.write_text(record, encoding="utf-8")
+        record_import(Path("data.dvc"))
+        ours = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert ours["outs"] == by_dvc["outs"]
+
+
+def test_editing_params_keeps_comments(tmp_path: Path) -> None:
+    """If this fails: `dvc.utils.serialize.modify_yaml` changed."""
+    file = tmp_path / "params.yaml"
+    file.write_text("# all\ndataset:\n  name: demo   # demo | ucf50\n  seed: 0\n", encoding="utf-8")
+    edit_params(file, "dataset", {"name": "ucf50"})
+    assert file.read_text(encoding="utf-8") == "# all\ndataset:\n  name: ucf50  # demo | ucf50\n  seed: 0\n"
+
+
+def test_dvc_has_an_upper_bound() -> None:
+    (dvc_,) = [line for line in map(Requirement, requires("actreel") or ()) if line.name == "dvc"]
+    assert not dvc_.specifier.contains("3.68.0")

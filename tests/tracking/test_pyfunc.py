@@ -1,0 +1,58 @@
+"""The registered classifier in a virtual environment that holds its declared requirements and nothing else."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from actreel.config import ClipSpec, Params
+from actreel.inference.model_folder import ModelFolder
+from actreel.tracking import registry, runs
+from actreel.tracking.pyfunc import PathClassifier
+from tests.conftest import grey_frames, write_model_folder, write_video_file
+
+UV = Path(sys.executable).with_name("uv")
+PREDICT = """
+import importlib.util, json, sys
+import mlflow
+
+assert importlib.util.find_spec("actreel") is None, "the package must come from the logged model"
+(answer,) = mlflow.pyfunc.load_model(sys.argv[1]).predict([sys.argv[2]])
+print(json.dumps([answer.label, answer.known]))
+"""
+
+
+def test_a_clean_environment_with_the_declared_requirements_predicts(
+    project: Path, params: Params, index: pd.DataFrame, spec: ClipSpec
+) -> None:
+    folder = write_model_folder(project / "model", spec, ("dark", "bright"))
+    ModelFolder(folder).seen_clips.write_text("0\n", encoding="utf-8")
+    with runs.training_run(params, params.split, index, "abc"):
+        registry.register("actreel-grey", folder, {})
+    (logged,) = {path.parent for path in (project / "mlartifacts").rglob("python_model.pkl")}
+    video = write_video_file(project / "video.avi", grey_frames([250] * 4))
+
+    venv = project / "clean"
+    # Compiled files would cost more time than they save, and links are enough for files that nobody changes.
+    install = [str(UV), "pip", "install", "--quiet", "--python", str(venv / "bin" / "python"), "--link-mode=symlink"]
+    subprocess.run([str(UV), "venv", "--quiet", "--python", sys.executable, str(venv)], check=True, timeout=60)
+    subprocess.run([*install, "-r", str(logged / "requirements.txt")], check=True, timeout=300)
+    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    answer = subprocess.run(
+        [str(venv / "bin" / "python"), "-c", PREDICT, str(logged), str(video)],
+        cwd=venv, env=env, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout) == ["bright", True]
+
+
+def test_importing_the_logged_class_imports_nothing_that_trains() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", f"import {PathClassifier.__module__}, sys; print(*sys.modules)"],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    ours = {name.split(".")[1] for name in loaded if name.startswith("actreel.")}
+    assert ours.isdisjoint({"dataset", "training", "evaluation", "models", "quiet_keras"})
