@@ -1,6 +1,7 @@
 """Folds and leakage on real training, small enough for seconds."""
 
 import json
+import logging
 from pathlib import Path
 
 import mlflow
@@ -92,14 +93,16 @@ def test_leakage_compares_equal_sizes(params: Params) -> None:
     assert [set(pair) for pair in result["repeats"]] == [{"group_holdout", "random"}] * 2
 
 
-def test_the_command_prints_json_alone_on_stdout(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_json_alone_on_stdout(
+    params: Params, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     settings = [f"--set={setting}" for setting in (*SMALL, f"dataset.path={params.dataset.path}")]
     main(["crossval", "--folds", "2", "--json", *settings])
-    out, err = capsys.readouterr()
-    result = json.loads(out)
+    result = json.loads(capsys.readouterr().out)
     assert result["protocol"] == "group_2fold"
     assert {"accuracy", "groups", "num_test_clips"} <= result["folds"][0].keys()
-    assert "Epoch 1/2" in err
+    assert "Epoch 1/2" in caplog.text
     main(["crossval", "--folds", "2", *settings])
     assert f"mean accuracy {result['mean_accuracy']:.3f} ± " in capsys.readouterr().out
 
