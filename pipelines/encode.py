@@ -1,10 +1,10 @@
 """encode: artifacts/clips ▸ artifacts/features, a frozen encoder's features of each frame; empty without one."""
 
+from actreel.base.console import exit_cleanly
+from actreel.base.places import CLIPS, FEATURES, INDEX
 from actreel.config import load_params
-from actreel.console import exit_cleanly
 from actreel.dataset.records import read_index, usable
 from actreel.dataset.store import StoredClips
-from actreel.places import CLIPS, FEATURES, INDEX
 from actreel.training.features import encode_clips
 
 

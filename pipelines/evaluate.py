@@ -10,8 +10,21 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from actreel.base.console import exit_cleanly
+from actreel.base.places import (
+    BASELINE,
+    CLIPS,
+    FEATURES,
+    INDEX,
+    METRICS,
+    MODEL,
+    PLOTS,
+    REPORTS,
+    TRAINING,
+    VERDICT,
+    VIDEOS,
+)
 from actreel.config import Params, load_params
-from actreel.console import exit_cleanly
 from actreel.dataset.records import TEST, TRAIN, clips_of, read_index
 from actreel.dataset.splits import split_unknown
 from actreel.dataset.store import StoredClips
@@ -22,7 +35,6 @@ from actreel.evaluation.served import check_parity, score
 from actreel.evaluation.slices import most_confused
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import MODEL_CARD_FILE, ModelFolder
-from actreel.places import BASELINE, CLIPS, FEATURES, INDEX, METRICS, MODEL, PLOTS, REPORTS, TRAINING, VERDICT, VIDEOS
 from actreel.quiet_keras import keras
 from actreel.tracking import runs
 from actreel.training.features import open_inputs

@@ -1,10 +1,10 @@
 """extract: artifacts/videos ▸ artifacts/clips, the frames that the model sees, stored losslessly."""
 
+from actreel.base.console import exit_cleanly
+from actreel.base.places import CLIPS, INDEX, VIDEOS
 from actreel.config import load_params
-from actreel.console import exit_cleanly
 from actreel.dataset.records import read_index, usable
 from actreel.dataset.store import extract_clips
-from actreel.places import CLIPS, INDEX, VIDEOS
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from actreel.console import exit_cleanly
+from actreel.base.console import exit_cleanly
 from actreel.dataset.fetch.adopt import adopt
 from actreel.dataset.fetch.download import download
 from actreel.dataset.fetch.dvc_internals import edit_params, record_import

@@ -4,13 +4,13 @@ import logging
 
 import pandas as pd
 
+from actreel.base.console import exit_cleanly
+from actreel.base.places import DATASET, INDEX, VIDEOS
 from actreel.config import ClipSpec, load_params
-from actreel.console import exit_cleanly
 from actreel.dataset import plots
 from actreel.dataset.describe import by_action, by_group
 from actreel.dataset.records import index_videos, write_index
 from actreel.dataset.splits import assign_splits
-from actreel.places import DATASET, INDEX, VIDEOS
 from actreel.video.clips import load_clip
 
 SAMPLE = ClipSpec(num_frames=8, height=96, width=128)

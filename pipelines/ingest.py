@@ -1,9 +1,9 @@
 """ingest: a source of videos ▸ artifacts/videos/<action>/<clip>."""
 
+from actreel.base.console import exit_cleanly
+from actreel.base.places import UNPACKED, VIDEOS
 from actreel.config import load_params
-from actreel.console import exit_cleanly
 from actreel.dataset.sources import ingest
-from actreel.places import UNPACKED, VIDEOS
 
 
 def main() -> None:

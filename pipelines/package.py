@@ -8,12 +8,12 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from actreel.base.console import exit_cleanly
+from actreel.base.places import BENTO, INDEX, VERDICT, VIDEOS
 from actreel.config import load_params
-from actreel.console import exit_cleanly
 from actreel.dataset.records import TEST, clips_of, read_index
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import ModelFolder
-from actreel.places import BENTO, INDEX, VERDICT, VIDEOS
 from actreel.tracking import registry
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
@@ -22,17 +22,7 @@ import bentoml
 
 log = logging.getLogger(__name__)
 
-SERVED = (
-    "__init__.py",
-    "atomic.py",
-    "config",
-    "console.py",
-    "errors.py",
-    "feedback.py",
-    "inference",
-    "video",
-    "youtube",
-)
+SERVED = ("__init__.py", "base", "config", "errors.py", "feedback.py", "inference", "video", "youtube")
 """The parts of `actreel` that the service imports, and nothing that trains; a test compares it with the imports."""
 
 MODEL_NAME = "actreel"

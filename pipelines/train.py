@@ -4,12 +4,12 @@ import logging
 import shutil
 from datetime import UTC, datetime
 
+from actreel.base.console import exit_cleanly
+from actreel.base.places import BASELINE, CLIPS, DATASET, FEATURES, INDEX, MODEL, TRAINING, VALIDATION
 from actreel.config import load_params
-from actreel.console import exit_cleanly
 from actreel.dataset.records import TRAIN, VAL, clips_of, data_version, labels_of, read_index
 from actreel.inference.classifier import Provenance
 from actreel.inference.model_folder import ModelFolder
-from actreel.places import BASELINE, CLIPS, DATASET, FEATURES, INDEX, MODEL, TRAINING, VALIDATION
 from actreel.tracking import runs
 from actreel.training.export import TrainingData, calibrate, export_model, fit_rejection, write_manifest
 from actreel.training.features import open_inputs

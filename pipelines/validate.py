@@ -2,13 +2,13 @@
 
 import logging
 
+from actreel.base.console import exit_cleanly
+from actreel.base.places import INDEX, VALIDATION
 from actreel.config import load_params
-from actreel.console import exit_cleanly
 from actreel.dataset.duplicates import near_duplicates
 from actreel.dataset.expectations import check_index, summarise
 from actreel.dataset.records import read_index
 from actreel.errors import DatasetError
-from actreel.places import INDEX, VALIDATION
 
 log = logging.getLogger(__name__)
 

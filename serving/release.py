@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psutil
 
-from actreel.console import exit_cleanly
+from actreel.base.console import exit_cleanly
 from actreel.errors import ModelError
 from serving.bentoml_internals import is_worker
 

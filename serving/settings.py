@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from actreel.console import LEVEL_VARIABLE
+from actreel.base.console import LEVEL_VARIABLE
 from actreel.errors import ConfigError
 from actreel.feedback import default_folder
 from actreel.video.info import VideoLimits

@@ -16,7 +16,7 @@ from hypothesis import settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from actreel import code_digest
+from actreel.base import code_digest
 from actreel.config import ClipSpec, TrainParams, load_params
 from actreel.inference.classifier import ClassifierCard, Provenance
 from actreel.video.opencv import cv2

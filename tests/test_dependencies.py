@@ -22,14 +22,14 @@ OURS = {"actreel", "pipelines", "serving"}
 # What each installation runs, from the smallest on: files and folders below the top of the repository.
 CORE = [
     "src/actreel/__init__.py",
-    "src/actreel/atomic.py",
+    "src/actreel/base/atomic.py",
     "src/actreel/cli",
     "src/actreel/config",
-    "src/actreel/console.py",
+    "src/actreel/base/console.py",
     "src/actreel/errors.py",
     "src/actreel/feedback.py",
     "src/actreel/inference",
-    "src/actreel/places.py",
+    "src/actreel/base/places.py",
     "src/actreel/video",
     "src/actreel/youtube/cache.py",
     "src/actreel/youtube/fetch.py",

@@ -34,7 +34,7 @@ def test_every_imported_folder_is_a_dependency(stage: str, graph: grimp.ImportGr
 
 
 def test_a_stage_is_read_at_a_glance() -> None:
-    assert max(len(stage["deps"]) for stage in STAGES.values()) <= 24
+    assert max(len(stage["deps"]) for stage in STAGES.values()) <= 20
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -20,7 +20,7 @@ WITHOUT_MIRROR = {
     "src/actreel/cli/feedback.py": "tests/test_feedback.py exports through it",
     "src/actreel/cli/saliency.py": "tests/evaluation/test_saliency.py draws through it",
     "src/actreel/errors.py": "class statements only; each error is tested where it is raised",
-    "src/actreel/places.py": "constants only",
+    "src/actreel/base/places.py": "constants only",
     "src/actreel/quiet_keras.py": "tests/training/test_train.py imports it in a process of its own and reads stderr",
     "src/actreel/video/opencv.py": "an import with two environment variables",
     "src/actreel/evaluation/report.py": "tests/pipelines/test_pipeline.py reads the tables and plots it makes",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from actreel.atomic import written_aside
+from actreel.base.atomic import written_aside
 from actreel.errors import DatasetError
 
 DATABASE = "feedback.sqlite"

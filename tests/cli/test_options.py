@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from actreel.base.console import OURS
 from actreel.cli import main
 from actreel.cli.options import number_from
 from actreel.config import ClipSpec
-from actreel.console import OURS
 from tests.conftest import write_model_folder
 
 COMMANDS = [

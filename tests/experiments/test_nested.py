@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from actreel.base.places import CROSSVAL
 from actreel.config import Params, load_params, override
 from actreel.dataset.records import clips_of
 from actreel.dataset.splits import assign_folds, hold_out_fold
@@ -17,7 +18,6 @@ from actreel.experiments import crossval, nested
 from actreel.experiments.crossval import cross_validate
 from actreel.experiments.heldout import Inputs, Score, fit_and_score, prepare
 from actreel.experiments.nested import choose, inner_splits, pooled, read_candidates
-from actreel.places import CROSSVAL
 from tests.conftest import ROOT, write_fading_dataset
 
 SMALL = [

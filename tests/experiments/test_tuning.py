@@ -15,6 +15,7 @@ import mlflow
 import pandas as pd
 import pytest
 
+from actreel.base.places import CROSSVAL, SWEEPS
 from actreel.cli import main
 from actreel.config import Params, load_params, override
 from actreel.dataset.splits import assign_splits
@@ -24,7 +25,6 @@ from actreel.experiments import nested
 from actreel.experiments.heldout import Score, prepare
 from actreel.experiments.space import default_space, read_space
 from actreel.experiments.tuning import tune
-from actreel.places import CROSSVAL, SWEEPS
 from tests.conftest import ROOT, write_fading_dataset
 
 SMALL = [

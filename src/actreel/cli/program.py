@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 
 import actreel
+from actreel.base.console import exit_cleanly
 from actreel.cli.experiments import add_compare, add_crossval, add_leakage, add_tune
 from actreel.cli.feedback import add_feedback
 from actreel.cli.predict import add_predict
 from actreel.cli.saliency import add_saliency
-from actreel.console import exit_cleanly
 from actreel.errors import ActreelError
 
 

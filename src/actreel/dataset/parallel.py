@@ -10,8 +10,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
 
+from actreel.base.progress import tracked
 from actreel.errors import DatasetError
-from actreel.progress import tracked
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

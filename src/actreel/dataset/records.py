@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from actreel.atomic import written_aside
+from actreel.base.atomic import written_aside
 from actreel.dataset.fingerprints import probe_with_fingerprint
 from actreel.dataset.groups import groups_of
 from actreel.dataset.parallel import map_on_cores

@@ -7,14 +7,14 @@ import os
 import shutil
 from pathlib import Path
 
-from actreel.atomic import written_aside
+from actreel.base.atomic import written_aside
+from actreel.base.progress import tracked
 from actreel.config import DatasetParams
 from actreel.dataset.demo import render_demo
 from actreel.dataset.fetch.archive import unpack
 from actreel.dataset.groups import GROUPS_FILE
 from actreel.dataset.records import VIDEO_SUFFIXES, find_clips
 from actreel.errors import DatasetError
-from actreel.progress import tracked
 
 log = logging.getLogger(__name__)
 

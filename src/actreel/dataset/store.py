@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actreel.atomic import written_aside
-from actreel.code_digest import code_digest
+from actreel.base.atomic import written_aside
+from actreel.base.code_digest import code_digest
 from actreel.config import ClipSpec
 from actreel.dataset.parallel import map_on_cores
 from actreel.errors import DatasetError

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from actreel.base.progress import tracked
 from actreel.dataset.parallel import num_cores
 from actreel.dataset.store import StoredClips
 from actreel.errors import ModelError
 from actreel.inference.classifier import ActionClassifier, Scores
 from actreel.inference.model_folder import ONNX_FILE
-from actreel.progress import tracked
 from actreel.video.clips import load_clip, load_views
 
 WHOLE_CLIPS = 32

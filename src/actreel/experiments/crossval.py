@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from actreel.atomic import written_aside
+from actreel.base.atomic import written_aside
+from actreel.base.places import CROSSVAL
 from actreel.config import Params
 from actreel.dataset.records import TRAIN, VAL, data_version
 from actreel.dataset.splits import assign_folds, hold_out_fold, learnable_clips, shuffle_within_actions
@@ -24,7 +25,6 @@ from actreel.errors import ConfigError
 from actreel.evaluation import metrics
 from actreel.experiments.heldout import Inputs, Score, fit_and_score, prepare, results_folder
 from actreel.experiments.nested import INNER_FOLDS, Settings, apply, choose
-from actreel.places import CROSSVAL
 from actreel.tracking import runs
 
 log = logging.getLogger(__name__)

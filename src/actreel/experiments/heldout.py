@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from actreel.code_digest import code_digest
+from actreel.base.code_digest import code_digest
+from actreel.base.places import UNPACKED
 from actreel.config import ClipSpec, Params
 from actreel.dataset.records import SPLITS, TEST, clips_of, index_videos, labels_of
 from actreel.dataset.sources import ingest
 from actreel.dataset.store import Store, StoredClips, extract_clips
 from actreel.errors import ConfigError
 from actreel.evaluation import metrics
-from actreel.places import UNPACKED
 from actreel.tracking import runs
 from actreel.training.features import encode_clips, open_inputs
 from actreel.training.strategies import MULTI_WORKER

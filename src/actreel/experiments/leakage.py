@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from actreel.base.places import CROSSVAL
 from actreel.config import Params
 from actreel.dataset.splits import assign_splits
 from actreel.experiments.heldout import fit_and_score, prepare
-from actreel.places import CROSSVAL
 from actreel.tracking import runs
 
 

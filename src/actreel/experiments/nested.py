@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from actreel.atomic import written_aside
+from actreel.base.atomic import written_aside
 from actreel.config import ClipSpec, ModelParams, Params, SplitParams, TrainParams, override
 from actreel.dataset.records import TEST, TRAIN, VAL
 from actreel.dataset.splits import assign_folds, hold_out_fold

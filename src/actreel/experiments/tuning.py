@@ -18,6 +18,7 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from actreel.base.places import CROSSVAL, SWEEPS
 from actreel.config import Params
 from actreel.dataset.lock import exclusive_lock
 from actreel.dataset.records import TRAIN, VAL, data_version
@@ -26,7 +27,6 @@ from actreel.errors import ModelError
 from actreel.experiments.heldout import Inputs, Score, digest, prepare, results_folder
 from actreel.experiments.nested import Settings, apply, flags, inner_scores, pooled
 from actreel.experiments.space import Space, suggest
-from actreel.places import CROSSVAL, SWEEPS
 from actreel.tracking import runs
 
 log = logging.getLogger(__name__)

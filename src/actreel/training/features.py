@@ -19,12 +19,12 @@ import onnxruntime
 import pandas as pd
 from numpy.typing import NDArray
 
-from actreel.code_digest import code_digest
+from actreel.base.code_digest import code_digest
+from actreel.base.progress import Progress
 from actreel.config import IMAGENET, NO_WEIGHTS, PRETRAINED_ENCODERS, ClipSpec
 from actreel.dataset.parallel import num_cores
 from actreel.dataset.store import Store, StoredClips, write_store
 from actreel.errors import ModelError
-from actreel.progress import Progress
 
 log = logging.getLogger(__name__)
 

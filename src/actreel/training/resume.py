@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actreel.atomic import written_aside
-from actreel.code_digest import code_digest
+from actreel.base.atomic import written_aside
+from actreel.base.code_digest import code_digest
 from actreel.config import ModelParams, TrainParams
 from actreel.dataset.store import Store
 from actreel.quiet_keras import keras, tf

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from actreel.atomic import temporary_name
+from actreel.base.atomic import temporary_name
 from actreel.dataset.demo import ACTIONS, film, render_demo
 from actreel.dataset.demo.render import Take, _render
 from actreel.dataset.records import UNKNOWN, find_clips

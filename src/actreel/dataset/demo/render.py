@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from actreel.atomic import written_aside
+from actreel.base.atomic import written_aside
 from actreel.dataset.demo.film import draw_frames
 from actreel.dataset.demo.motions import ACTIONS, MOTIONS, UNKNOWN_MOTIONS
 from actreel.dataset.demo.performers import FRAME_SIZE, draw_group

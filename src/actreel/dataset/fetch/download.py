@@ -10,12 +10,12 @@ import logging
 import time
 from pathlib import Path
 
+from actreel.base.progress import Progress
 from actreel.dataset.fetch.adopt import check_file
 from actreel.dataset.fetch.partial import PartialFile
 from actreel.dataset.fetch.transfer import TransferError, open_session, transfer
 from actreel.dataset.lock import exclusive_lock
 from actreel.errors import FetchError
-from actreel.progress import Progress
 
 MOST_FAILURES = 8
 """Attempts in a row without a new byte before the download is given up."""

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from actreel.atomic import written_aside
+from actreel.base.atomic import written_aside
 from actreel.errors import FetchError
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from actreel.atomic import temporary_name, written_aside
+from actreel.base.atomic import temporary_name, written_aside
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:

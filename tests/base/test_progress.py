@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from actreel import progress
-from actreel.progress import Progress, tracked
+from actreel.base import progress
+from actreel.base.progress import Progress, tracked
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from actreel.console import LEVEL_VARIABLE, OURS, configure_logging, exit_cleanly
+from actreel.base.console import LEVEL_VARIABLE, OURS, configure_logging, exit_cleanly
 from actreel.errors import ConfigError, DatasetError
 
 PROGRAM = """
 import logging
-from actreel.console import exit_cleanly
+from actreel.base.console import exit_cleanly
 
 def main():
     log = logging.getLogger("actreel.somewhere")
@@ -65,7 +65,7 @@ def test_an_unknown_level_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_user_s_error_ends_with_a_message_and_status_1() -> None:
-    program = "from actreel.console import exit_cleanly\nfrom actreel.errors import DatasetError\n"
+    program = "from actreel.base.console import exit_cleanly\nfrom actreel.errors import DatasetError\n"
     program += "def main(): raise DatasetError('no clips')\nexit_cleanly(main)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, "error: no clips\n")

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from actreel import code_digest as module
-from actreel.code_digest import code_digest
+from actreel.base import code_digest as module
+from actreel.base.code_digest import code_digest
 
 CODE = '''"""What it does."""
 

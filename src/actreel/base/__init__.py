@@ -1,0 +1,1 @@
+"""What every room stands on: paths, whole files, cache keys, the terminal."""
