@@ -5,6 +5,7 @@ import sys
 
 BENCHMARKS = {
     "training": "the paper's LRCN: TimeDistributed around every layer, against ours",
+    "decoding": "clips a second against OpenCV, and frames against ffmpeg",
     "encoding": "a frozen encoder: the bare runtime against the stage; and training a head on stored features",
     "heads": "every head on the demo: accuracy, on all clips and on the ordered pairs; needs make repro",
     "index": "indexing as many clips as UCF50 has",

@@ -1,4 +1,4 @@
-"""encode: artifacts/clips ▸ artifacts/features, what a frozen encoder sees in each frame; empty for one in training."""
+"""encode: artifacts/clips ▸ artifacts/features, a frozen encoder's features of each frame; empty without one."""
 
 from actreel.config import load_params
 from actreel.console import exit_cleanly

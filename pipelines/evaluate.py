@@ -22,15 +22,13 @@ from actreel.evaluation.served import check_parity, score
 from actreel.evaluation.slices import most_confused
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import MODEL_CARD_FILE, ModelFolder
-from actreel.places import BASELINE, CLIPS, FEATURES, INDEX, METRICS, MODEL, REPORTS, TRAINING, VERDICT, VIDEOS
+from actreel.places import BASELINE, CLIPS, FEATURES, INDEX, METRICS, MODEL, PLOTS, REPORTS, TRAINING, VERDICT, VIDEOS
 from actreel.quiet_keras import keras
 from actreel.tracking import runs
 from actreel.training.features import open_inputs
 from actreel.training.train import fitted_part, predict, targets_of
 
 log = logging.getLogger(__name__)
-
-PLOTS = REPORTS / "figures"
 
 
 def main() -> None:

@@ -13,30 +13,18 @@ from tests.conftest import ROOT
 FOLDERS = {"src/actreel": "tests", "pipelines": "tests/pipelines", "serving": "tests/serving"}
 
 THE_STAGES_RUN = "a thin stage: tests/pipelines/test_pipeline.py runs it on real videos in a DVC repository of its own"
-EVERY_NETWORK = "tests/models/test_models.py builds, exports and reloads every encoder with every head, which needs it"
 OVER_HTTP = "tested through the running service, over HTTP: "
 
 WITHOUT_MIRROR = {
-    "src/actreel/cli/experiments.py": "tests/experiments/test_crossval.py and others there call main",
-    "src/actreel/cli/feedback.py": "tests/test_feedback.py calls main",
-    "src/actreel/cli/saliency.py": "tests/pipelines/test_pipeline.py runs it on a trained model",
+    "src/actreel/cli/experiments.py": "tests/experiments/test_crossval.py, test_tuning.py and test_compare.py run it",
+    "src/actreel/cli/feedback.py": "tests/test_feedback.py exports through it",
+    "src/actreel/cli/saliency.py": "tests/evaluation/test_saliency.py draws through it",
     "src/actreel/errors.py": "class statements only; each error is tested where it is raised",
     "src/actreel/places.py": "constants only",
     "src/actreel/quiet_keras.py": "tests/training/test_train.py imports it in a process of its own and reads stderr",
-    "src/actreel/video/opencv.py": "an import with two environment variables",
-    "src/actreel/dataset/lock.py": "tests/dataset/fetch/test_archive.py: two processes unpack one archive, one waits",
     "src/actreel/evaluation/report.py": "tests/pipelines/test_pipeline.py reads the tables and plots it makes",
-    "src/actreel/experiments/heldout.py": "tests/experiments/test_crossval.py, test_nested.py and test_tuning.py",
     "src/actreel/experiments/leakage.py": "tests/experiments/test_crossval.py measures leakage on real clips",
-    "src/actreel/models/build.py": EVERY_NETWORK,
-    "src/actreel/models/encoders.py": EVERY_NETWORK,
-    "src/actreel/models/export.py": EVERY_NETWORK,
-    "src/actreel/models/families.py": EVERY_NETWORK,
-    "src/actreel/models/heads.py": EVERY_NETWORK,
-    "src/actreel/models/join.py": EVERY_NETWORK,
-    "src/actreel/models/parts.py": EVERY_NETWORK,
     "src/actreel/training/fitting.py": "tests/training/test_train.py and test_resume.py fit real networks with it",
-    "src/actreel/youtube/cache.py": "tests/youtube/test_fetch.py fetches twice",
     "src/actreel/youtube/download.py": "the child process that tests/youtube/test_fetch.py runs with the real yt-dlp",
     "pipelines/encode.py": THE_STAGES_RUN,
     "pipelines/evaluate.py": THE_STAGES_RUN,

@@ -174,7 +174,7 @@ export class Result {
     if (details?.protocol) rows.push(["Protocol", inWords(details.protocol)]);
     if (details?.labels) rows.push(["Classes", `${details.labels.length} actions`]);
     if (details?.trained_at) rows.push(["Trained", details.trained_at.slice(0, 10)]);
-    rows.push(["Data", model.data_version.slice(0, 12)], ["Code", model.git_commit.slice(0, 12)]);
+    rows.push(["Data", model.data_version.slice(0, 12)], ["Code", model.git_commit.replace(/^(.{12})[0-9a-f]*/, "$1")]);
     rows.push(["Time taken", `${span(took.total)} (model ${span(took.model)})`]);
     this.#at(".about .model-card").hidden = !details?.card;
     this.#at(".about dl").replaceChildren(

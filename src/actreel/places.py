@@ -18,6 +18,7 @@ BENTO = ARTIFACTS / "bento"
 REPORTS = Path("reports")
 DATASET = REPORTS / "dataset"
 VALIDATION = REPORTS / "validation"
+PLOTS = REPORTS / "figures"
 METRICS = REPORTS / "metrics.json"
 VERDICT = REPORTS / "verdict.json"
 

@@ -1,6 +1,7 @@
 """Folds and leakage on real training, small enough for seconds."""
 
 import json
+import logging
 from pathlib import Path
 
 import mlflow
@@ -73,6 +74,8 @@ def test_it_goes_on_after_the_fold_it_was_at(params: Params, monkeypatch: pytest
     assert set(runs["status"]) == {"FINISHED"}
     assert cross_validate(params, None) == result
     assert len(trained) == 6
+    cross_validate(params, None, fresh=True)
+    assert len(trained) == 11
 
 
 def test_a_random_split_is_tagged_and_shuffles_the_same_sizes(params: Params) -> None:
@@ -90,14 +93,16 @@ def test_leakage_compares_equal_sizes(params: Params) -> None:
     assert [set(pair) for pair in result["repeats"]] == [{"group_holdout", "random"}] * 2
 
 
-def test_the_command_prints_json_alone_on_stdout(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_json_alone_on_stdout(
+    params: Params, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     settings = [f"--set={setting}" for setting in (*SMALL, f"dataset.path={params.dataset.path}")]
     main(["crossval", "--folds", "2", "--json", *settings])
-    out, err = capsys.readouterr()
-    result = json.loads(out)
+    result = json.loads(capsys.readouterr().out)
     assert result["protocol"] == "group_2fold"
     assert {"accuracy", "groups", "num_test_clips"} <= result["folds"][0].keys()
-    assert "Epoch 1/2" in err
+    assert "Epoch 1/2" in caplog.text
     main(["crossval", "--folds", "2", *settings])
     assert f"mean accuracy {result['mean_accuracy']:.3f} ± " in capsys.readouterr().out
 

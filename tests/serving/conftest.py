@@ -1,4 +1,4 @@
-"""Real servers on loopback, with limits that tests can reach."""
+"""Real servers on loopback, with limits low enough for tests to reach."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class Server:
         return children_running(self.process.pid, "serving.sandbox.decoder")
 
     def only_decoder(self) -> psutil.Process:
-        """Its decoder, once that of earlier jobs has gone, and any that was killed."""
+        """Its only decoder, once those of earlier jobs and killed ones have ended."""
         (decoder,) = wait_for(lambda: len(found := self.decoders) == 1 and found)
         return decoder
 
     def leftovers(self) -> list[Path]:
-        """Files of requests that are over."""
+        """Files left by finished requests."""
         return [path for path in (self.state / "workers").glob("*/*") if path.name != "lock"]
 
 
@@ -70,7 +70,7 @@ Serve = Callable[..., Server]
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """Waits until something is so, and gives it."""
+    """Waits until the condition is true, and returns its value."""
     end = time.monotonic() + patience(seconds)
     while not (found := condition()):
         if time.monotonic() > end:
@@ -81,7 +81,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Names a clip by its brightness, if that is near enough to an action's; trained, it says, on clips of 2 s."""
+    """A model that labels a clip by its brightness, if that is near an action's; its manifest says clips of 2 s."""
     spec = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
     folder = tmp_path_factory.mktemp("served") / "model"
     write_model_folder(folder, spec, LABELS, max_distance=0.2, in_parts=True)
@@ -148,19 +148,19 @@ def serve(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="session")
 def server(serve: Serve) -> Server:
-    """The one that most tests share."""
+    """The server that most tests share."""
     return serve()
 
 
 @pytest.fixture(scope="session")
 def narrow(serve: Serve) -> Server:
-    """One that is soon full: 2 videos, 3 jobs, 1 event stream, and 2 s for a decoder."""
+    """A server that is soon full: 2 videos, 3 jobs, 1 event stream, and 2 s for decoding."""
     return serve(max_requests=2, max_jobs=3, max_streams=1, decode_timeout_s=2)
 
 
 @pytest.fixture
 def halted(narrow: Server, films: Path) -> Iterator[psutil.Process]:
-    """The decoder of `narrow`, standing still: it stands for a video that takes long."""
+    """The decoder of `narrow`, standing still: it simulates a video that takes long."""
     with narrow.client() as client:  # one that has answered is there and ready
         client.post("/predict_file", files={"video": (films / "grey.avi").read_bytes()}).raise_for_status()
     decoder = narrow.only_decoder()
@@ -172,7 +172,7 @@ def halted(narrow: Server, films: Path) -> Iterator[psutil.Process]:
 
 @pytest.fixture(scope="session")
 def locked(serve: Serve) -> Server:
-    """One that wants the key "open sesame"."""
+    """A server that requires the key "open sesame"."""
     return serve(api_key="open sesame")
 
 
@@ -185,7 +185,7 @@ def client(server: Server) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="session")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of videos: `grey.avi` (1 s), `noisy.avi` (1 s), `dark_bright.avi` (12 s), `long.avi` (40 s), and
-    `odd.avi` (12 s), of which two thirds show no action of the model's."""
+    `odd.avi` (12 s), of which two thirds show no action that the model knows."""
     folder = tmp_path_factory.mktemp("films")
     rng = np.random.default_rng(7)
     write_video_file(folder / "grey.avi", grey_frames([128] * 25))

@@ -46,7 +46,7 @@ def send(client: httpx.Client, path: Path, address: str = "/predict_file", name:
 
 
 @pytest.mark.parametrize("name", ["grey.avi", "noisy.avi", "dark_bright.avi", "long.avi"])
-def test_the_answer_is_the_contract_and_the_same_as_the_library_gives(
+def test_the_answer_fits_the_contract_and_equals_the_librarys(
     client: httpx.Client, films: Path, model_folder: Path, name: str
 ) -> None:
     answer = send(client, films / name)
@@ -68,7 +68,7 @@ def test_a_long_video_has_its_actions_in_order(client: httpx.Client, films: Path
 
 
 @pytest.mark.parametrize(("name", "known"), [("grey.avi", True), ("odd.avi", False)])
-def test_what_is_no_action_of_the_models_is_told_with_what_is_nearest(
+def test_an_unknown_action_is_answered_with_the_nearest_label(
     client: httpx.Client, films: Path, model_folder: Path, name: str, known: bool
 ) -> None:
     answer = send(client, films / name).json()
@@ -94,7 +94,7 @@ def test_timings_add_up(client: httpx.Client, films: Path) -> None:
         ("", ""),
     ],
 )
-def test_a_file_name_is_only_ever_a_title(name: str, title: str) -> None:
+def test_a_file_name_is_used_as_a_title_only(name: str, title: str) -> None:
     assert title_of(name) == title
 
 
@@ -127,7 +127,7 @@ def test_no_cors_even_if_asked(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("address", ["/", "/docs", "/static/style.css", "/static/page.js"])
-def test_pages_ask_no_third_party(client: httpx.Client, address: str) -> None:
+def test_pages_load_nothing_from_other_hosts(client: httpx.Client, address: str) -> None:
     answer = client.get(address)
     assert answer.status_code == 200
     loads = re.findall(r"""(?:src|href)=["']?(https?:)?//|@import|url\(["']?https?:""", answer.text)
@@ -174,7 +174,7 @@ def test_the_api_page_names_every_call(client: httpx.Client) -> None:
         ("POST", "/feedback", {"content": b"x" * 70_000}, 413, "too_large"),
     ],
 )
-def test_refusals_say_why_and_what_next(
+def test_refusals_say_why_and_what_to_do_next(
     client: httpx.Client, method: str, address: str, body: dict[str, object], status: int, code: str | None
 ) -> None:
     answer = client.request(method, address, **body)  # type: ignore[arg-type]
@@ -199,7 +199,7 @@ def test_metrics_have_the_stages_and_bounded_labels(server: Server, client: http
     assert "secret" not in server.log  # no digits, which sums of seconds have too
 
 
-def test_the_log_has_a_line_a_request_without_titles_or_addresses(
+def test_the_log_has_one_line_per_request_without_titles_or_addresses(
     server: Server, client: httpx.Client, films: Path
 ) -> None:
     answer = send(client, films / "grey.avi", name="my private holiday.avi")

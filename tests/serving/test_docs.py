@@ -1,4 +1,4 @@
-"""The policy of a document that came with the model."""
+"""The security policy of a model card."""
 
 from __future__ import annotations
 

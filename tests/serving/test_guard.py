@@ -33,14 +33,14 @@ def test_no_client_gets_more_than_its_rate(calls: list[tuple[str, float]]) -> No
     assert max(taken.values()) <= 30 + now + 1
 
 
-def test_clients_are_forgotten_in_time() -> None:
+def test_the_number_of_known_clients_is_limited() -> None:
     rate = RateLimit(per_minute=60, max_clients=3)
     for number in range(1000):
         rate.take(str(number), 1, 0.0)
     assert len(rate._buckets) == 3
 
 
-def test_a_client_that_asks_too_often_is_told_when_to_come_back(serve: Serve, films: Path) -> None:
+def test_a_client_over_its_rate_gets_429_with_retry_after(serve: Serve, films: Path) -> None:
     server = serve(rate_per_minute=60, rate_exempt="")
     with server.client() as client:
         answers = [client.post("/predict_file", files={"video": (films / "grey.avi").read_bytes()}) for _ in range(4)]
@@ -63,7 +63,7 @@ def test_a_client_that_asks_too_often_is_told_when_to_come_back(serve: Serve, fi
     ],
 )
 @pytest.mark.parametrize(("method", "address"), [("POST", "/predict_file"), ("POST", "/jobs"), ("POST", "/feedback")])
-def test_other_sites_cannot_act_through_a_visitor(
+def test_requests_from_other_sites_are_refused(
     server: Server, client: httpx.Client, headers: dict[str, str], method: str, address: str
 ) -> None:
     sent = {name: value.replace("{own}", server.address) for name, value in headers.items()}
@@ -74,7 +74,7 @@ def test_other_sites_cannot_act_through_a_visitor(
 @pytest.mark.parametrize(
     "headers", [{}, {"Origin": "{own}", "Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}]
 )
-def test_the_own_page_and_command_lines_can(
+def test_requests_from_the_own_page_and_from_command_lines_are_accepted(
     server: Server, client: httpx.Client, films: Path, headers: dict[str, str]
 ) -> None:
     sent = {name: value.replace("{own}", server.address) for name, value in headers.items()}
@@ -82,11 +82,11 @@ def test_the_own_page_and_command_lines_can(
     assert answer.status_code == 200
 
 
-def test_no_key_is_wanted_where_there_is_none(client: httpx.Client) -> None:
+def test_any_key_passes_if_none_is_set(client: httpx.Client) -> None:
     assert client.get("/key", headers={"X-API-Key": "whatever"}).status_code == 204
 
 
-def test_a_key_if_the_operator_wants_one(locked: Server, films: Path) -> None:
+def test_a_key_is_required_if_one_is_set(locked: Server, films: Path) -> None:
     video = {"video": (films / "grey.avi").read_bytes()}
     with locked.client() as client:
         for headers in ({}, {"X-API-Key": "guess"}, {"X-API-Key": ""}):

@@ -1,4 +1,4 @@
-"""Uploads that mean harm: each is a 4xx in good time, and the service goes on."""
+"""Hostile uploads: each is answered with a 4xx in under 2 s, and the service keeps running."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_a_byte_more_than_allowed(server: Server) -> None:
 
 
 @pytest.mark.parametrize("field", ["video", "other"])
-def test_larger_than_allowed_is_told_before_it_is_all_sent(server: Server, field: str) -> None:
+def test_a_too_large_upload_is_refused_before_it_is_all_sent(server: Server, field: str) -> None:
     sent = 0
 
     def parts() -> Iterator[bytes]:
@@ -218,7 +218,7 @@ def test_larger_than_allowed_is_told_before_it_is_all_sent(server: Server, field
     assert sent < 10 * MAX_UPLOAD_BYTES
 
 
-def test_a_length_that_lies_does_not_matter(server: Server) -> None:
+def test_a_false_content_length_does_not_matter(server: Server) -> None:
     host, port = server.address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(
@@ -257,7 +257,7 @@ def test_a_slow_sender_is_cut_off(server: Server) -> None:
         ("multipart/form-data; boundary=b", b"--b\r\n\r\nabc\r\n" * 20_000 + b"--b--\r\n"),
     ],
 )
-def test_forms_that_are_none(server: Server, kind: str, body: bytes) -> None:
+def test_invalid_forms(server: Server, kind: str, body: bytes) -> None:
     started = time.monotonic()
     with server.client() as client:
         answer = client.post("/predict_file", content=body, headers={"Content-Type": kind})
@@ -265,10 +265,10 @@ def test_forms_that_are_none(server: Server, kind: str, body: bytes) -> None:
     assert time.monotonic() - started < patience(IN_TIME_S)
 
 
-def test_a_client_that_leaves_stops_its_work(server: Server, films: Path) -> None:
+def test_work_stops_when_the_client_disconnects(server: Server, films: Path) -> None:
     host, port = server.address.removeprefix("http://").split(":")
     decoder = server.only_decoder()
-    decoder.suspend()  # so that the work takes as long as it may, 30 s
+    decoder.suspend()  # the work takes until its deadline of 30 s
     video = (films / "grey.avi").read_bytes()
     head = b'--b\r\nContent-Disposition: form-data; name="video"; filename="x"\r\n\r\n'
     body = head + video + b"\r\n--b--\r\n"
@@ -282,7 +282,7 @@ def test_a_client_that_leaves_stops_its_work(server: Server, films: Path) -> Non
     wait_for(lambda: server.leftovers() == [] and not decoder.is_running(), 2)
 
 
-def test_a_bad_content_type_is_no_trouble(server: Server) -> None:
+def test_a_content_type_that_is_not_utf8_is_refused(server: Server) -> None:
     with server.client() as client:
         answer = client.post("/predict_file", content=b"x", headers={b"Content-Type": b"\xff\xfe"})  # type: ignore[dict-item]
     assert answer.status_code == 422

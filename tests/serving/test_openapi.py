@@ -1,4 +1,4 @@
-"""Schemathesis asks whatever the OpenAPI document allows, and what it does not: nothing may answer 5xx."""
+"""Schemathesis sends requests that fit the OpenAPI document and some that do not: none is answered with a 5xx."""
 
 from __future__ import annotations
 

@@ -24,13 +24,13 @@ def test_a_bad_value_names_its_variable() -> None:
 
 
 @pytest.mark.parametrize("key", ["", " sesame", "sesame ", "s\u00e9same", "a\nb"])
-def test_a_key_that_no_header_holds_is_refused_without_being_told(key: str) -> None:
+def test_a_key_that_does_not_fit_a_header_is_refused_and_not_printed(key: str) -> None:
     with pytest.raises(ConfigError, match=r"ACTREEL_API_KEY: .*printable ASCII") as refused:
         Settings.from_environment({"ACTREEL_API_KEY": key})
     assert not key.strip() or key not in str(refused.value)
 
 
-def test_a_variable_spelt_wrong_is_an_error() -> None:
+def test_a_misspelt_variable_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"ACTREEL_MAX_PIXEL\. Did you mean ACTREEL_MAX_PIXELS\?"):
         Settings.from_environment({"ACTREEL_MAX_PIXEL": "1000"})
 

@@ -1,4 +1,5 @@
 import os
+import subprocess
 from pathlib import Path
 
 import mlflow
@@ -27,7 +28,7 @@ def test_a_run_records_params_dataset_code_and_metrics(project: Path, params: Pa
     assert run.data.tags["data_version"] == "abc123"
     assert len(run.data.tags["dvc_lock_sha256"]) == 64
     assert run.data.tags["verdict"] == "too weak"
-    assert {entry.tags[0].value for entry in run.inputs.dataset_inputs} == {"train", "val"}
+    assert {entry.tags[0].value for entry in run.inputs.dataset_inputs} == {"train", "val", "test"}
     losses = mlflow.MlflowClient().get_metric_history(run_id, "train_loss")
     assert [(entry.step, entry.value) for entry in losses] == [(1, 2.0), (2, 1.0)]
     assert (project / "mlflow.db").is_file()
@@ -43,6 +44,39 @@ def test_a_failed_run_is_marked_as_failed(project: Path, params: Params, index: 
 def test_a_missing_run_is_an_error_that_says_what_to_do(project: Path) -> None:
     with pytest.raises(ModelError, match="dvc repro --force train"), runs.reopened_run("0" * 32):
         pass
+
+
+def test_a_commit_stands_for_the_code_only_if_the_code_is_unchanged(project: Path) -> None:
+    def git(*command: str) -> str:
+        identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+        return subprocess.run(["git", *identity, *command], capture_output=True, text=True, check=True).stdout.strip()
+
+    code = project / "src" / "actreel" / "clips.py"
+    code.parent.mkdir(parents=True, exist_ok=True)
+    code.write_text("T = 20\n", encoding="utf-8")
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "start")
+    commit = git("rev-parse", "HEAD")
+    (project / "params.yaml").write_text("recorded with the run\n", encoding="utf-8")
+    assert runs.git_commit() == commit
+    code.write_text("T = 16\n", encoding="utf-8")
+    assert runs.git_commit() == f"{commit}-dirty"
+    assert runs.short_commit(runs.git_commit()) == f"{commit[:12]}-dirty"
+    git("checkout", "--quiet", "--", "src")
+    (code.parent / "new.py").write_text("", encoding="utf-8")
+    assert runs.git_commit() == f"{commit}-dirty"
+
+
+def test_a_continued_run_keeps_the_commit_that_it_started_with(
+    project: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = project / "run"
+    for commit in ("first", "second"):
+        monkeypatch.setattr(runs, "git_commit", lambda commit=commit: commit)
+        with runs.parent_run(params, "folds", "logo", leaky=False, kept=kept) as run_id:
+            pass
+    assert mlflow.get_run(run_id).data.tags["git_commit"] == "first"
 
 
 def test_without_git_the_commit_is_unknown(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
-"""Trains with a strategy, in a process of its own: `python -m tests.worker FOLDER STRATEGY NAME`."""
+"""Trains with a strategy, in a process of its own: `python -m tests.training.worker FOLDER STRATEGY NAME`."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from actreel.training.train import train
 from tests.training.test_strategies import LABELS, MODEL, ROWS, params_of
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
     folder, strategy, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     if strategy == "mirrored":
         (cpu,) = tf.config.list_physical_devices("CPU")

@@ -9,7 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from actreel.cli.options import Commands, add_command, add_json, add_set, number_from
+from actreel.cli.options import Commands, add_command, add_fresh, add_json, add_set, number_from
 from actreel.errors import MOST_NAMED
 
 
@@ -31,6 +31,7 @@ def add_crossval(commands: Commands) -> None:
     command.add_argument(
         "--inner-folds", type=number_from(2), default=4, metavar="K", help="folds to select settings on (default: 4)"
     )
+    add_fresh(command)
     add_set(command)
     add_json(command)
 
@@ -52,7 +53,9 @@ def _crossval(options: argparse.Namespace) -> None:
     with contextlib.redirect_stdout(sys.stderr):
         params = override(load_params(), options.set)
         candidates = read_candidates(options.choose, params) if options.choose else []
-        result = cross_validate(params, options.folds, candidates=candidates, inner_folds=options.inner_folds)
+        result = cross_validate(
+            params, options.folds, candidates=candidates, inner_folds=options.inner_folds, fresh=options.fresh
+        )
     if options.json:
         print(json.dumps(result))
         return
@@ -110,6 +113,7 @@ def add_tune(commands: Commands) -> None:
     command.add_argument(
         "--folds", type=number_from(2), metavar="K", help="score trials on K inner folds (default: on the val clips)"
     )
+    add_fresh(command)
     add_set(command)
     add_json(command)
 
@@ -123,7 +127,7 @@ def _tune(options: argparse.Namespace) -> None:
     with contextlib.redirect_stdout(sys.stderr):
         params = override(load_params(), options.set)
         space = read_space(options.space, params) if options.space else default_space(params)
-        result = tune(params, options.trials, space, options.sampler, options.folds)
+        result = tune(params, options.trials, space, options.sampler, options.folds, fresh=options.fresh)
     if options.json:
         print(json.dumps(result))
         return

@@ -66,6 +66,13 @@ def add_set(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_fresh(command: argparse.ArgumentParser) -> None:
+    """Adds `--fresh`."""
+    command.add_argument(
+        "--fresh", action="store_true", help="start over instead of continuing where an earlier run stopped"
+    )
+
+
 def number_from(least: int) -> Callable[[str], int]:
     """An argument type: whole numbers of at least `least`."""
 

@@ -1,8 +1,8 @@
 """Stores: one array a clip (its frames, or their features), kept in a few large .npy shards read by memory maps.
 
 DVC is slow on many small files, so up to 256 clips of one action share a shard. A shard's name holds a digest of what
-it was made with and of its clips' contents, and it is renamed into place when complete: a shard that is there is
-right, and interrupted work goes on where it stopped.
+it was made with and of its clips' contents, and it is renamed into place when complete: a shard that exists is
+complete, and interrupted work continues where it stopped.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ def extract_clips(index: pd.DataFrame, videos: Path, target: Path, spec: ClipSpe
         spec: Clip settings.
 
     Raises:
-        VideoError: A clip cannot be read any more.
+        VideoError: A clip cannot be read.
         DatasetError: There is no clip to store, or a worker died.
     """
     if index.empty:
-        raise DatasetError("at least 1 clip must be extracted. Received: 0.")
+        raise DatasetError("There are no clips to extract: at least 1 clip must be readable. Run: dvc repro validate")
 
     def load(clips: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
         return map_on_cores(partial(load_clip, spec=spec), [videos / clip for clip in clips], label="extract")
@@ -66,8 +66,8 @@ def write_store(
     Args:
         index: Rows with `clip`, `action` and `sha256`.
         target: The store; shards that belong to other clips or settings are removed.
-        made_with: All that the arrays depend on beside the clips' contents, in plain values.
-        make: Gives the arrays of the clips it is told, in their order; called at most once.
+        made_with: All that the arrays depend on besides the clips' contents, in plain values.
+        make: Gives the arrays of the named clips, in their order; called at most once.
     """
     target.mkdir(parents=True, exist_ok=True)
     shards = dict(_plan(index, made_with))
@@ -76,7 +76,7 @@ def write_store(
         arrays = make([clip for clips in missing.values() for clip in clips])
         for name, clips in missing.items():
             _write_shard(target / name, [next(arrays) for _ in clips])
-        next(arrays, None)  # lets the maker close its bar and its workers
+        next(arrays, None)  # lets `make` close its progress bar and its workers
     manifest = {"made_with": made_with, "shards": shards}
     with written_aside(target / _MANIFEST) as aside:
         aside.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -89,7 +89,7 @@ class Store(ABC):
     """Reads a store of one array a clip.
 
     Attributes:
-        made_with: All that the arrays depend on beside the clips' contents.
+        made_with: All that the arrays depend on besides the clips' contents.
         spec: The clip settings among it.
         clips: Names as in the index.
         stage: The stage that makes such a store, for messages.
@@ -108,15 +108,13 @@ class Store(ABC):
         try:
             manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise DatasetError(
-                f"a store must hold {_MANIFEST}. Received: '{path}' without it. Run: dvc repro {self.stage}"
-            ) from error
+            raise DatasetError(f"No store in '{path}': {_MANIFEST} is missing. Run: dvc repro {self.stage}") from error
         self.made_with: dict[str, Any] = manifest["made_with"]
         self.spec = ClipSpec.model_validate(self.made_with["clip"])
         shards: dict[str, list[str]] = manifest["shards"]
         self.clips = [clip for clips in shards.values() for clip in clips]
         self._shards = [np.load(path / name, mmap_mode="r") for name in shards]
-        self._places = {
+        self._positions = {
             clip: (shard, row) for shard, clips in enumerate(shards.values()) for row, clip in enumerate(clips)
         }
 
@@ -124,20 +122,20 @@ class Store(ABC):
         return len(self.clips)
 
     def only(self, clips: Iterable[str]) -> Self:
-        """The same store without the other clips: whoever holds it cannot read them."""
+        """The same store restricted to these clips; reading any other raises KeyError."""
         kept = copy(self)
-        kept._places = {clip: self._places[clip] for clip in clips}
-        kept.clips = list(kept._places)
+        kept._positions = {clip: self._positions[clip] for clip in clips}
+        kept.clips = list(kept._positions)
         return kept
 
     def _rows(self, clips: Sequence[str]) -> list[NDArray[Any]]:
         """The clips' arrays, still in the memory map."""
-        return [self._shards[shard][row] for shard, row in map(self._places.__getitem__, clips)]
+        return [self._shards[shard][row] for shard, row in map(self._positions.__getitem__, clips)]
 
     @property
     @abstractmethod
     def frames(self) -> StoredClips | None:
-        """The frames of the clips, if they are at hand."""
+        """The store of the clips' frames; None if it is not available."""
 
     @property
     @abstractmethod
@@ -178,7 +176,7 @@ class StoredClips(Store):
 
         Args:
             clips: Names.
-            mirrored: For each, whether left and right change places; none does if None.
+            mirrored: For each, whether to flip it left to right; None flips no clip.
 
         Returns:
             uint8 (len(clips), T, H, W, 3), RGB.

@@ -22,6 +22,7 @@ from actreel.config import IMAGENET, ModelParams
 from actreel.evaluation.slices import Confusion
 from actreel.inference.classifier import ClassifierCard
 from actreel.inference.model_folder import MODEL_CARD_FILE
+from actreel.tracking.runs import short_commit
 
 MAX_SLICES = 8
 
@@ -129,7 +130,7 @@ def _description(facts: Facts) -> list[tuple[str, str]]:
         ("Network", network),
         ("Input", f"{spec.num_frames} frames spread evenly over the clip, {size}, RGB"),
         ("Clip", f"about {card.clip_duration_s:.1f} s" if card.clip_duration_s else "the whole video"),
-        ("Trained", f"{origin.trained_at}, code {origin.git_commit[:12]}, MLflow run {origin.run_id}"),
+        ("Trained", f"{origin.trained_at}, code {short_commit(origin.git_commit)}, MLflow run {origin.run_id}"),
         ("Data", f"{origin.dataset}, version {origin.data_version}"),
     ]
 

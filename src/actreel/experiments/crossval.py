@@ -22,7 +22,7 @@ from actreel.dataset.records import TRAIN, VAL, data_version
 from actreel.dataset.splits import assign_folds, hold_out_fold, learnable_clips, shuffle_within_actions
 from actreel.errors import ConfigError
 from actreel.evaluation import metrics
-from actreel.experiments.heldout import Inputs, Score, digest, fit_and_score, prepare
+from actreel.experiments.heldout import Inputs, Score, fit_and_score, prepare, results_folder
 from actreel.experiments.nested import INNER_FOLDS, Settings, apply, choose
 from actreel.places import CROSSVAL
 from actreel.tracking import runs
@@ -79,6 +79,7 @@ def cross_validate(
     work: Path = CROSSVAL,
     candidates: Sequence[Settings] = (),
     inner_folds: int = INNER_FOLDS,
+    fresh: bool = False,
 ) -> dict[str, Any]:
     """Trains and tests a model for each fold, as children of one MLflow run.
 
@@ -92,6 +93,7 @@ def cross_validate(
         candidates: Settings that each fold selects from on its training groups (nested cross-validation); none takes
             the parameters as they are.
         inner_folds: Parts of a fold's training groups that the candidates are compared on.
+        fresh: Whether to start over instead of continuing with the folds that are finished.
 
     Returns:
         `protocol`, `leaky`, `folds` (a dictionary each, with its `choice` if there were candidates), `mean_accuracy`,
@@ -113,8 +115,7 @@ def cross_validate(
     protocol = "logo" if folds is None else f"{'random' if leaky else 'group'}_{folds}fold"
     nested = [list(candidates), inner_folds] if candidates else []
     version = data_version(index.assign(split=""))
-    kept = work / "folds" / digest(params.model_dump(by_alias=True), protocol, version, *nested)
-    kept.mkdir(parents=True, exist_ok=True)
+    kept = results_folder(work / "folds", params.model_dump(by_alias=True), protocol, version, *nested, fresh=fresh)
 
     done = []
     with runs.parent_run(params, f"{params.dataset.label} {protocol}", protocol, leaky, kept / "run") as run_id:

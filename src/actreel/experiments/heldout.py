@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from actreel.code_digest import code_digest
 from actreel.config import ClipSpec, Params
 from actreel.dataset.records import SPLITS, TEST, clips_of, index_videos, labels_of
 from actreel.dataset.sources import ingest
@@ -59,6 +60,26 @@ class Score:
     answers: list[tuple[str, str, str, float]]
 
 
+def results_folder(parent: Path, *key: object, fresh: bool) -> Path:
+    """The folder for the finished parts of an experiment, so that an interrupted one continues.
+
+    Its name holds everything that the results depend on, the code included: with other code, an experiment starts over.
+
+    Args:
+        parent: The folder of all such folders.
+        key: Settings and data, in plain values.
+        fresh: Whether to delete what earlier calls finished.
+    """
+    code = code_digest(
+        "config", "dataset", "video", "models", "training", "experiments", "evaluation/metrics.py", packages=("keras",)
+    )
+    folder = parent / digest(*key, code)
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.DataFrame, Inputs]:
     """Ingests, indexes and extracts clips, and encodes them if the encoder is frozen.
 
@@ -82,7 +103,9 @@ def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.Dat
             "Try: --set train.strategy=mirrored"
         )
     mirror = mirror or params.train.mirror
-    data = work / digest(params.dataset.model_dump())
+    # The demo's videos depend on the code that renders them; other sources are only linked.
+    renderer = [code_digest("dataset/demo")] if params.dataset.name == "demo" else []
+    data = work / digest(params.dataset.model_dump(), *renderer)
     videos = data / "videos"
     if params.dataset.name == "folder":
         shutil.rmtree(videos, ignore_errors=True)  # links: made again, so that a deleted clip is deleted here too

@@ -23,7 +23,7 @@ from actreel.dataset.lock import exclusive_lock
 from actreel.dataset.records import TRAIN, VAL, data_version
 from actreel.dataset.splits import assign_splits
 from actreel.errors import ModelError
-from actreel.experiments.heldout import Inputs, Score, digest, prepare
+from actreel.experiments.heldout import Inputs, Score, digest, prepare, results_folder
 from actreel.experiments.nested import Settings, apply, flags, inner_scores, pooled
 from actreel.experiments.space import Space, suggest
 from actreel.places import CROSSVAL, SWEEPS
@@ -103,6 +103,7 @@ def tune(
     folds: int | None = None,
     work: Path = CROSSVAL,
     sweeps: Path = SWEEPS,
+    fresh: bool = False,
 ) -> dict[str, Any]:
     """Continues the sweep of these parameters until enough trials are finished, each a child of one MLflow run.
 
@@ -118,6 +119,7 @@ def tune(
         folds: Inner folds; None takes the split's validation clips: one model a trial.
         work: As for cross-validation, and shared with it.
         sweeps: Folder for the sweeps.
+        fresh: Whether to start a new sweep instead of continuing.
 
     Returns:
         `best`, the settings; `balanced_accuracy`, `log_loss` and `parameters` of their trial; `trials`, one dictionary
@@ -133,7 +135,8 @@ def tune(
     rows = index[index["split"].isin((TRAIN, VAL))]
     objective = Objective(params, rows, inputs, folds, sampler)
     described = {name: values.model_dump() for name, values in space.items()}
-    kept = sweeps / digest(params.model_dump(by_alias=True), described, sampler, folds, data_version(rows))
+    key = [params.model_dump(by_alias=True), described, sampler, folds, data_version(rows)]
+    kept = results_folder(sweeps, *key, fresh=fresh)
     file = kept / "study.db"
     name = f"{params.dataset.label} tune {params.model.encoder}"
     with (

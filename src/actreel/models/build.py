@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from actreel.config import ClipSpec, ModelParams
 from actreel.models.encoders import PRETRAINED, TRAINED
 from actreel.models.families import FAMILIES
@@ -13,7 +11,7 @@ from actreel.models.parts import ENCODER, HEAD, NORMALISE, PROBABILITIES, with_d
 from actreel.quiet_keras import keras
 
 
-def build_model(params: ModelParams, spec: ClipSpec, num_classes: int) -> Any:
+def build_model(params: ModelParams, spec: ClipSpec, num_classes: int) -> keras.Model:
     """Builds a classifier of clips.
 
     Args:
@@ -25,13 +23,13 @@ def build_model(params: ModelParams, spec: ClipSpec, num_classes: int) -> Any:
         What `join` gives.
 
     Raises:
-        ModelError: The encoder's weights cannot be had.
+        ModelError: The encoder's weights cannot be loaded.
     """
     encoder = build_encoder(params, spec)
     return join(params, spec, encoder, build_head(params, spec, encoder.output_shape[1:], num_classes))
 
 
-def build_encoder(params: ModelParams, spec: ClipSpec) -> Any:
+def build_encoder(params: ModelParams, spec: ClipSpec) -> keras.Model:
     """Builds the part that sees one frame.
 
     Returns:
@@ -39,7 +37,7 @@ def build_encoder(params: ModelParams, spec: ClipSpec) -> Any:
         `pixels`. C is 3, or 6 where the encoder is trained with `motion`.
 
     Raises:
-        ModelError: The weights cannot be had.
+        ModelError: The weights cannot be loaded.
     """
     if params.encoder in PRETRAINED:
         if params.frozen:
@@ -50,19 +48,19 @@ def build_encoder(params: ModelParams, spec: ClipSpec) -> Any:
     return keras.Model(frames, TRAINED[params.encoder](frames, params.dropout), name=ENCODER)
 
 
-def build_frozen_encoder(name: str, weights: str, spec: ClipSpec) -> Any:
-    """As `build_encoder`, for an encoder that keeps the weights it comes with."""
+def build_frozen_encoder(name: str, weights: str, spec: ClipSpec) -> keras.Model:
+    """As `build_encoder`, for a pretrained encoder that is not trained further."""
     frames = keras.Input(spec.shape[1:], dtype="uint8", name="frames")
     encoder = keras.Model(frames, PRETRAINED[name](frames, weights), name=ENCODER)
     encoder.trainable = False
     return encoder
 
 
-def build_head(params: ModelParams, spec: ClipSpec, feature_shape: tuple[int, ...], num_classes: int) -> Any:
+def build_head(params: ModelParams, spec: ClipSpec, feature_shape: tuple[int, ...], num_classes: int) -> keras.Model:
     """Builds the part that sees all of a clip.
 
-    Features of a frozen encoder are first brought to mean 0 and variance 1 by the layer `normalise`, which never
-    learns by itself: its weights are the mean and the variance of the training clips' features.
+    Features of a frozen encoder are first brought to mean 0 and variance 1 by the layer `normalise`. Gradient descent
+    never changes it: its weights are the mean and the variance of the training clips' features.
 
     Args:
         params: Which head, and its size.
@@ -76,18 +74,18 @@ def build_head(params: ModelParams, spec: ClipSpec, feature_shape: tuple[int, ..
     features = keras.Input((spec.num_frames, *feature_shape), name="features")
     x = features
     if params.frozen:
-        # No layers.Normalization: Keras exports its constants as further inputs of the ONNX graph.
+        # No layers.Normalization: Keras exports its constants as extra inputs of the ONNX graph.
         x = keras.layers.BatchNormalization(center=False, scale=False, trainable=False, name=NORMALISE)(x)
         if params.motion == "difference":
             x = with_differences(x)
         x = keras.layers.Dropout(params.dropout)(x)
     x = (FAMILIES | HEADS)[params.head](x, params)
-    # In float32 whatever the policy: of a loss near 0, half precision leaves nothing.
+    # Always in float32: half precision rounds a loss near 0 to 0.
     output = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name=PROBABILITIES)(x)
     return keras.Model(features, output, name=HEAD)
 
 
-def _frame_input(params: ModelParams, spec: ClipSpec) -> Any:
+def _frame_input(params: ModelParams, spec: ClipSpec) -> keras.KerasTensor:
     if params.motion == "difference":
         return keras.Input((spec.height, spec.width, 6), name="frames")
     return keras.Input(spec.shape[1:], dtype="uint8", name="frames")

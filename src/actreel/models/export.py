@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from actreel.models.parts import ENCODER, HEAD
+from actreel.quiet_keras import keras
 
 
-def export_onnx(model: Any, path: Path) -> None:
-    """Writes a model as ONNX, with its input's name, and a batch of any size."""
+def export_onnx(model: keras.Model, path: Path) -> None:
+    """Writes a model as ONNX; the input keeps its name and takes batches of any size."""
     (size,) = model.inputs
     model(np.zeros((1, *size.shape[1:]), dtype=size.dtype))  # Keras exports only a model that has been called
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # Keras asks numpy for `np.object` to see that it is gone
+        warnings.simplefilter("ignore", FutureWarning)  # Keras probes for `np.object`, which numpy removed
         model.export(path, format="onnx", verbose=False)
 
 
-def export_parts(model: Any, encoder: Path, head: Path) -> None:
-    """Writes the two parts of a whole model as ONNX, if the first one sees each frame of a video by itself.
+def export_parts(model: keras.Model, encoder: Path, head: Path) -> None:
+    """Writes the encoder and the head of a whole model as two ONNX files, if the encoder sees one frame at a time.
 
-    It does not where it is given how the frame differs from the one before, or where it only passes frames on: then
-    there are no such files, nor stay those of another model.
+    It does not if it also takes the change since the frame before, or if it only passes frames on. Then no files are
+    written, and those of an earlier model are deleted.
     """
     for file in (encoder, head):
         file.unlink(missing_ok=True)

@@ -1,9 +1,8 @@
-"""Temporal heads: what turns the features of a clip's frames into one vector."""
+"""Temporal heads: they turn the features of a clip's frames into one vector."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from actreel.config import ModelParams
 from actreel.quiet_keras import keras
@@ -13,44 +12,44 @@ CLIP_NORMALISE = "normalise_clip"
 # Each takes float32 (B, T, F) and gives float32 (B, D); `params.units` is its width, `params.dropout` its dropout.
 
 
-def mean(features: Any, params: ModelParams) -> Any:
-    """Averages the frames: blind to their order, the baseline that a temporal head has to beat.
+def mean(features: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
+    """Averages the frames and so ignores their order: the baseline that a temporal head has to beat.
 
-    A dense layer as wide as the LSTM stands before the mean, so that the two differ in order and in little else.
+    A dense layer as wide as the LSTM comes before the mean, so the two differ in little but the use of order.
     """
     x = keras.layers.Dense(params.units, activation="tanh", name="frame_dense")(features)
     return keras.layers.GlobalAveragePooling1D(name="mean_over_time")(x)
 
 
-def statistics(features: Any, params: ModelParams) -> Any:
+def statistics(features: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
     """Each feature's mean, standard deviation and slope over time, and a linear layer: `units`.
 
-    On a frozen encoder all that is learned is linear, which a few dozen clips suffice for; the layer keeps the clip's
+    On a frozen encoder, everything trained is linear, and a few dozen clips are enough. The layer keeps the clip's
     embedding narrow.
     """
     return keras.layers.Dense(params.units, name="clip_dense")(_statistics_over_time(features))
 
 
-def mean_probe(features: Any, params: ModelParams) -> Any:
-    """The features' mean over time as it is, for a linear classifier: blind to order."""
+def mean_probe(features: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
+    """The features' mean over time, unchanged, for a linear classifier; it ignores order."""
     return _normalise_clip(keras.ops.mean(features, axis=1))
 
 
-def statistics_probe(features: Any, params: ModelParams) -> Any:
-    """Each feature's mean, standard deviation and slope over time as they are, for a linear classifier."""
+def statistics_probe(features: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
+    """Each feature's mean, standard deviation and slope over time, unchanged, for a linear classifier."""
     return _normalise_clip(_statistics_over_time(features))
 
 
-def _statistics_over_time(features: Any) -> Any:
+def _statistics_over_time(features: keras.KerasTensor) -> keras.KerasTensor:
     """float32 (B, T, F) to (B, 3 F): statistics pooling (Snyder et al., ICASSP 2018).
 
-    Beside mean and deviation, since these are blind to order, how each feature goes with time (after rank pooling,
-    Fernando et al., CVPR 2015).
+    Mean and deviation ignore order, so each feature's slope over time is added (after rank pooling, Fernando et al.,
+    CVPR 2015).
     """
     ops = keras.ops
     level = ops.mean(features, axis=1, keepdims=True)
     centred = features - level
-    # Counted from the input: Keras exports a constant as a further input of the ONNX graph.
+    # Counted from the input: Keras exports a constant as an extra input of the ONNX graph.
     steps = ops.cumsum(ops.ones_like(features[:, :, :1]), axis=1)
     steps = steps - ops.mean(steps, axis=1, keepdims=True)
     length = ops.sqrt(ops.mean(steps**2, axis=1) + 1e-6)
@@ -59,27 +58,27 @@ def _statistics_over_time(features: Any) -> Any:
     return ops.concatenate([level[:, 0], spread, slope], axis=-1)
 
 
-def _normalise_clip(x: Any) -> Any:
-    """To mean 0 and variance 1 over the training clips, once the layer is told them; it never learns by itself."""
+def _normalise_clip(x: keras.KerasTensor) -> keras.KerasTensor:
+    """To mean 0 and variance 1 over the training clips; `fit_probe` sets its statistics, gradients never change it."""
     return keras.layers.BatchNormalization(center=False, scale=False, trainable=False, name=CLIP_NORMALISE)(x)
 
 
-def lstm(features: Any, params: ModelParams) -> Any:
+def lstm(features: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
     """Reads the frames in order (Donahue et al., LRCN, CVPR 2015); gives its last state."""
     return keras.layers.LSTM(params.units, name="lstm")(features)
 
 
-def bilstm(features: Any, params: ModelParams) -> Any:
+def bilstm(features: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
     """Reads the frames in both directions; gives both last states, 2 x `units`."""
     return keras.layers.Bidirectional(keras.layers.LSTM(params.units), name="bilstm")(features)
 
 
-def gru(features: Any, params: ModelParams) -> Any:
-    """As `lstm` with a gate less (Cho et al., EMNLP 2014)."""
+def gru(features: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
+    """As `lstm`, with one gate fewer (Cho et al., EMNLP 2014)."""
     return keras.layers.GRU(params.units, name="gru")(features)
 
 
-def attention_lstm(features: Any, params: ModelParams) -> Any:
+def attention_lstm(features: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
     """An LSTM whose states are averaged by learned weights (Bahdanau's additive scores, one query).
 
     The weights are the output of the layer `attention`, float32 (B, T, 1).
@@ -88,8 +87,8 @@ def attention_lstm(features: Any, params: ModelParams) -> Any:
     return attend(states, params.units)
 
 
-def temporal_conv(features: Any, params: ModelParams) -> Any:
-    """Dilated convolutions over time with shortcuts (Bai et al., 2018), then the largest of each over time."""
+def temporal_conv(features: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
+    """Dilated convolutions over time with shortcuts (Bai et al., 2018), then the maximum over time."""
     layers = keras.layers
     x = layers.Dense(params.units, name="frame_dense")(features)
     for dilation in (1, 2, 4):
@@ -99,11 +98,11 @@ def temporal_conv(features: Any, params: ModelParams) -> Any:
     return layers.GlobalMaxPooling1D()(layers.LayerNormalization()(x))
 
 
-def transformer(features: Any, params: ModelParams) -> Any:
+def transformer(features: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
     """Two pre-norm encoder blocks over frames with learned positions (Vaswani et al., 2017); gives their mean."""
     layers = keras.layers
     x = layers.Dense(params.units, name="frame_dense")(features)
-    # Counted from the input: Keras exports a constant as a further input of the ONNX graph.
+    # Counted from the input: Keras exports a constant as an extra input of the ONNX graph.
     order = keras.ops.cumsum(keras.ops.ones_like(features[:, :, 0], dtype="int32"), axis=1) - 1
     x = layers.add([x, layers.Embedding(features.shape[1], params.units, name="positions")(order)])
     heads = 4 if params.units % 4 == 0 else 1
@@ -117,7 +116,7 @@ def transformer(features: Any, params: ModelParams) -> Any:
     return layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x))
 
 
-def attend(states: Any, units: int) -> Any:
+def attend(states: keras.KerasTensor, units: int) -> keras.KerasTensor:
     """Averages states over time by learned weights: float32 (B, T, D) to (B, D)."""
     scores = keras.layers.Dense(units, activation="tanh")(states)
     scores = keras.layers.Dense(1, use_bias=False)(scores)
@@ -125,7 +124,7 @@ def attend(states: Any, units: int) -> Any:
     return keras.ops.sum(states * weights, axis=1)
 
 
-HEADS: dict[str, Callable[[Any, ModelParams], Any]] = {
+HEADS: dict[str, Callable[[keras.KerasTensor, ModelParams], keras.KerasTensor]] = {
     head.__name__: head
     for head in (
         mean, statistics, lstm, bilstm, gru, attention_lstm, temporal_conv, transformer, mean_probe, statistics_probe

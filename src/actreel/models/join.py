@@ -1,19 +1,17 @@
-"""An encoder and a head set upon one another: the whole way from frames to probabilities."""
+"""Joins an encoder and a head into a whole model, from frames to probabilities."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from actreel.config import ClipSpec, ModelParams
 from actreel.models.parts import CLIP_INPUT, with_differences
 from actreel.quiet_keras import keras
 
 
-def join(params: ModelParams, spec: ClipSpec, encoder: Any, head: Any) -> Any:
-    """Sets a head upon an encoder: the whole way from frames to probabilities.
+def join(params: ModelParams, spec: ClipSpec, encoder: keras.Model, head: keras.Model) -> keras.Model:
+    """Puts a head on top of an encoder.
 
     Time is folded into the batch around the encoder, so a step is one convolution over B*T frames: 8.8x faster than a
-    `TimeDistributed` around each layer. Plain reshapes, and no layers of ours, so `model.keras` loads anywhere.
+    `TimeDistributed` around each layer. It uses plain reshapes and no custom layers, so `model.keras` loads anywhere.
 
     Returns:
         A `keras.Model` from uint8 or float32 (B, T, H, W, 3), RGB in [0, 255], to float32 (B, num_classes)

@@ -1,4 +1,4 @@
-"""The parts of a network by name, and what is cut out of one: embedding, logits, distance, blocks that learn."""
+"""The parts of a network by name, and models derived from them: embedding, logits, distance, trainable blocks."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PROBABILITIES = "probabilities"
 ENCODER = "encoder"
 HEAD = "head"
 NORMALISE = "normalise"
-# What the names of a block's layers begin with, in each of the pretrained encoders.
+# How the names of a block's layers begin in each of the pretrained encoders.
 _BLOCK = re.compile(r"_blocks-\d+|conv\d+_block\d+|block_?\d+[a-z]?(?=_)")
 
 
-def embedding_of(fitted: Any) -> Any:
-    """What a clip looks like to the model: the head's last state, and the mean of the frames' features beside it.
+def embedding_of(fitted: keras.Model) -> keras.Model:
+    """The embedding of a clip: the head's last state, concatenated with the mean of the frames' features.
 
-    Of a probe it is the mean alone: its state says the same again, and is too wide for a covariance of few clips.
+    For a probe it is the mean alone: its state repeats it, and is too wide for a covariance of few clips.
 
     Args:
         fitted: A head, or a whole model.
@@ -37,8 +37,8 @@ def embedding_of(fitted: Any) -> Any:
     return _with_outputs(fitted, lambda features, state, probabilities: _embedding(head, features, state))
 
 
-def logits_of(fitted: Any) -> Any:
-    """What the softmax is taken of: a `keras.Model` from what `fitted` takes to float32 (B, num_classes)."""
+def logits_of(fitted: keras.Model) -> keras.Model:
+    """The logits: a `keras.Model` from what `fitted` takes to float32 (B, num_classes)."""
     last = _head_of(fitted).get_layer(PROBABILITIES)
     return _with_outputs(
         fitted, lambda features, state, probabilities: keras.ops.matmul(state, last.kernel) + last.bias
@@ -46,27 +46,29 @@ def logits_of(fitted: Any) -> Any:
 
 
 def with_distance(
-    model: Any, whitening: NDArray[np.float32], offset: NDArray[np.float32], centres: NDArray[np.float32]
-) -> Any:
-    """Adds the embedding's distance to the nearest centre as a second output, so that it is exported with the model.
+    model: keras.Model, whitening: NDArray[np.float32], offset: NDArray[np.float32], centres: NDArray[np.float32]
+) -> keras.Model:
+    """Adds the embedding's distance to the nearest centre as a second output, to export it with the model.
 
     Args:
         model: A whole model.
-        whitening: float32 (D, D), what embeddings are multiplied by.
-        offset: float32 (D,), what is added then.
+        whitening: float32 (D, D), embeddings are multiplied by it.
+        offset: float32 (D,), added after that.
         centres: float32 (K, D).
 
     Returns:
         A `keras.Model` from uint8 (B, T, H, W, 3) to float32 (B, num_classes) probabilities and float32 (B,) distances.
     """
     layers = keras.layers
-    # In dense layers: Keras would export constants as further inputs of the ONNX graph.
+    # In dense layers: Keras would export constants as extra inputs of the ONNX graph.
     whiten = layers.Dense(len(whitening), name="whiten")
     from_centres = layers.Dense(len(centres), name="from_centres")
 
-    def outputs(features: Any, state: Any, probabilities: Any) -> list[Any]:
-        place = whiten(_embedding(_head_of(model), features, state))
-        squared = from_centres(place) + keras.ops.sum(place * place, axis=1, keepdims=True)
+    def outputs(
+        features: keras.KerasTensor, state: keras.KerasTensor, probabilities: keras.KerasTensor
+    ) -> list[keras.KerasTensor]:
+        whitened = whiten(_embedding(_head_of(model), features, state))
+        squared = from_centres(whitened) + keras.ops.sum(whitened * whitened, axis=1, keepdims=True)
         return [probabilities, keras.ops.sqrt(keras.ops.maximum(keras.ops.min(squared, axis=1), 0.0))]
 
     measuring = _with_outputs(model, outputs)
@@ -75,12 +77,12 @@ def with_distance(
     return measuring
 
 
-def unfreeze_last_blocks(encoder: Any, count: int) -> None:
-    """Lets the last blocks of a frozen encoder learn, and what comes after them; batch norms keep their statistics.
+def unfreeze_last_blocks(encoder: keras.Model, count: int) -> None:
+    """Makes the last blocks of a frozen encoder trainable, and all layers after them; batch norms stay frozen.
 
     Args:
         encoder: From `build_frozen_encoder`.
-        count: How many blocks, as the network's paper counts them.
+        count: Number of blocks, as the network's paper counts them.
 
     Raises:
         ModelError: The encoder has fewer blocks.
@@ -92,39 +94,39 @@ def unfreeze_last_blocks(encoder: Any, count: int) -> None:
     blocks = list(dict.fromkeys(block[0] for block in block_of if block))
     if count > len(blocks):
         raise ModelError(f"train.fine_tune must be at most the encoder's {len(blocks)} blocks. Received: {count}.")
-    first = next(place for place, block in enumerate(block_of) if block and block[0] == blocks[-count])
+    first = next(position for position, block in enumerate(block_of) if block and block[0] == blocks[-count])
     encoder.trainable = True
     for part in encoder.layers:
         part.trainable = part is network
-    for place, layer in enumerate(network.layers):
-        layer.trainable = place >= first and not isinstance(layer, keras.layers.BatchNormalization)
+    for position, layer in enumerate(network.layers):
+        layer.trainable = position >= first and not isinstance(layer, keras.layers.BatchNormalization)
 
 
-def _head_of(fitted: Any) -> Any:
+def _head_of(fitted: keras.Model) -> keras.Model:
     return fitted if fitted.name == HEAD else fitted.get_layer(HEAD)
 
 
-def _with_outputs(fitted: Any, outputs: Callable[[Any, Any, Any], Any]) -> Any:
-    """A head, or a whole model, with other outputs, made of the head's features, last state and probabilities."""
+def _with_outputs(fitted: keras.Model, outputs: Callable[..., Any]) -> keras.Model:
+    """A head or a whole model with other outputs, computed from the head's features, last state and probabilities."""
     if fitted.name != HEAD:
         head = _with_outputs(fitted.get_layer(HEAD), outputs)
         return keras.Model(fitted.input, head(fitted.operations[-2].output), name=fitted.name)  # the last is the head
-    # The head as one layer of the new one: Keras names operations anew in each process, and what is added to a head
-    # from a file would meet its own name there.
+    # The head becomes one layer of the new model: Keras counts operation names from the start in each process, and
+    # those of new layers would clash with those of a head from a file.
     inside = keras.Model(fitted.input, [fitted.get_layer(PROBABILITIES).input, fitted.output], name="fitted")
     features = keras.Input(fitted.input.shape[1:], name="features")
     return keras.Model(features, outputs(features, *inside(features)), name=HEAD)
 
 
-def _embedding(head: Any, features: Any, state: Any) -> Any:
+def _embedding(head: keras.Model, features: keras.KerasTensor, state: keras.KerasTensor) -> keras.KerasTensor:
     mean = keras.ops.mean(features, axis=tuple(range(1, len(features.shape) - 1)))
     if any(layer.name == CLIP_NORMALISE for layer in head.layers):
         return mean
     return keras.ops.concatenate([state, mean], axis=1)
 
 
-def with_differences(x: Any) -> Any:
-    """Beside each step, how much it differs from the one before; the first has none before it and gets zeros."""
+def with_differences(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Concatenates each step with its absolute change since the step before; zeros for the first."""
     change = keras.ops.absolute(x[:, 1:] - x[:, :-1])
     first = keras.ops.zeros_like(x[:, :1])
     return keras.ops.concatenate([x, keras.ops.concatenate([first, change], axis=1)], axis=-1)

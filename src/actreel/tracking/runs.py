@@ -19,7 +19,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from actreel.config import ClipSpec, DatasetParams, Params, SplitParams
-from actreel.dataset.records import TRAIN, VAL
+from actreel.dataset.records import SPLITS
 from actreel.errors import MOST_NAMED, ModelError
 from actreel.tracking.store import connect, requirements
 
@@ -51,10 +51,10 @@ def training_run(
                 "data_version": data_version,
                 "protocol": split.protocol,
                 "leaky": str(split.leaky).lower(),
-                "git_commit": git_commit(),
                 "dvc_lock_sha256": _digest(Path("dvc.lock")),
             }
         )
+        _stamp(run_id)
         _log_dataset(index, params.dataset, data_version)
         if Path("dvc.lock").exists():
             mlflow.log_artifact("dvc.lock")
@@ -62,8 +62,8 @@ def training_run(
 
 
 def _log_dataset(index: pd.DataFrame, params: DatasetParams, version: str) -> None:
-    """Adds the training and validation clips to the open run, each with its action and group."""
-    for split in (TRAIN, VAL):
+    """Adds the clips of each split to the open run, each with its action and group."""
+    for split in SPLITS:
         rows = index.loc[index["split"] == split, ["clip", "action", "group", "sha256"]]
         with warnings.catch_warnings():
             # MLflow warns that two of its own kinds of source match a local path.
@@ -110,8 +110,8 @@ def parent_run(params: Params, name: str, protocol: str, leaky: bool, kept: Path
     connect()
     with _kept_run(name, kept, nested=False) as run_id:
         mlflow.log_params(_flat(params))
-        tags = {"dataset": params.dataset.label, "protocol": protocol, "leaky": str(leaky).lower()}
-        mlflow.set_tags(tags | {"git_commit": git_commit()})
+        mlflow.set_tags({"dataset": params.dataset.label, "protocol": protocol, "leaky": str(leaky).lower()})
+        _stamp(run_id)
         yield run_id
 
 
@@ -120,6 +120,12 @@ def child_run(name: str, kept: Path | None) -> Iterator[str]:
     """Opens one model's run inside the parent run; see `parent_run`."""
     with _kept_run(name, kept, nested=True) as run_id:
         yield run_id
+
+
+def _stamp(run_id: str) -> None:
+    """Tags the open run with the commit, unless it continues: then it was started by the code that its tag names."""
+    if "git_commit" not in mlflow.get_run(run_id).data.tags:
+        mlflow.set_tag("git_commit", git_commit())
 
 
 @contextmanager
@@ -241,13 +247,26 @@ def read_artifact(run: Run, path: str) -> str:
         ) from error
 
 
+CODE = ("src", "pipelines", "dvc.yaml", "requirements.lock")
+"""What a commit must hold unchanged to stand for the code of a model."""
+
+
 def git_commit() -> str:
-    """The checked-out commit, or `unknown` outside a repository."""
+    """The checked-out commit, with `-dirty` if the code differs from it, or `unknown` outside a repository."""
     try:
-        answer = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        commit, changes = (
+            subprocess.run(["git", *command], capture_output=True, text=True, check=True).stdout.strip()
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", *CODE])
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return answer.stdout.strip()
+    return f"{commit}-dirty" if changes else commit
+
+
+def short_commit(commit: str) -> str:
+    """The first 12 digits of what `git_commit` gives; `-dirty` stays."""
+    digits, dash, dirty = commit.partition("-")
+    return digits[:12] + dash + dirty
 
 
 def _flat(params: Params) -> dict[str, Any]:

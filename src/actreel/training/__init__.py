@@ -1,1 +1,1 @@
-"""From stored clips to a fitted model, exported as it is served."""
+"""From stored clips to a trained, calibrated and exported model."""

@@ -1,7 +1,7 @@
-"""Augmentation: what a training clip may look like instead, as TensorFlow operations on a batch.
+"""Augmentation: random variants of training clips, as TensorFlow operations on a batch.
 
-All frames of a clip change alike, and all chance is drawn from a seed by stateless operations: the same seed gives the
-same clips whatever ran before. None of it is in the network, so a saved model and its ONNX form know nothing of it.
+All frames of a clip change alike. All random numbers come from a seed through stateless operations, so the same seed
+always gives the same clips. The network holds none of this, nor does its saved or ONNX form.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from actreel.config import TrainParams
 from actreel.quiet_keras import tf
 
 
-def vary(clips: Any, params: TrainParams, seed: Any) -> Any:
+def vary(clips: tf.Tensor, params: TrainParams, seed: tf.Tensor) -> tf.Tensor:
     """Changes each clip in time, and in space and colour if it is of frames.
 
     Args:
         clips: float32 (B, T, F) features, or (B, T, H, W, 3) frames, RGB in [0, 255].
-        params: `speed`, `jitter`, `crop` and `colour`; 0 leaves the clips as they are.
+        params: `speed`, `jitter`, `crop` and `colour`; 0 turns each of them off.
         seed: int (2,).
 
     Returns:
@@ -33,31 +33,31 @@ def vary(clips: Any, params: TrainParams, seed: Any) -> Any:
     return clips
 
 
-def resample_time(clips: Any, speed: float, jitter: float, seed: Any) -> Any:
-    """Plays a random part of each clip slower, to the clip's length, from frames that are not quite evenly spaced.
+def resample_time(clips: tf.Tensor, speed: float, jitter: float, seed: tf.Tensor) -> tf.Tensor:
+    """Slows a random part of each clip down to the clip's length, sampled at slightly uneven times.
 
-    Frames are repeated or left out, never made up, and never change their order.
+    Frames are repeated or dropped, never interpolated, and keep their order.
 
     Args:
         clips: (B, T, ...).
-        speed: The part is played at 1 to 1 + `speed` times its length.
-        jitter: How many frames each may be moved, at most.
+        speed: The part is stretched by 1 to 1 + `speed`.
+        jitter: The most frames that each sample is shifted by.
         seed: int (2,).
 
     Returns:
         As `clips`.
     """
     batch, steps = tf.shape(clips)[0], clips.shape[1]
-    slow, start, moved = tf.unstack(tf.random.split(seed, 3))
+    slow, start, shift = tf.unstack(tf.random.split(seed, 3))
     length = (steps - 1) / _uniform((batch, 1), 1.0, 1.0 + speed, slow)
     first = _uniform((batch, 1), 0.0, 1.0, start) * (steps - 1 - length)
-    places = first + length * tf.linspace(0.0, 1.0, steps)
-    places = tf.sort(places + _uniform((batch, steps), -jitter, jitter, moved), axis=1)
-    places = tf.clip_by_value(tf.cast(tf.round(places), tf.int32), 0, steps - 1)
-    return tf.gather(clips, places, axis=1, batch_dims=1)
+    positions = first + length * tf.linspace(0.0, 1.0, steps)
+    positions = tf.sort(positions + _uniform((batch, steps), -jitter, jitter, shift), axis=1)
+    positions = tf.clip_by_value(tf.cast(tf.round(positions), tf.int32), 0, steps - 1)
+    return tf.gather(clips, positions, axis=1, batch_dims=1)
 
 
-def crop(frames: Any, share: float, seed: Any) -> Any:
+def crop(frames: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
     """Cuts off up to a share of the height and width, the same for all frames of a clip, and enlarges the rest.
 
     Args:
@@ -69,16 +69,16 @@ def crop(frames: Any, share: float, seed: Any) -> Any:
         float32 (B, T, H, W, 3), bilinear.
     """
     shape = tf.shape(frames)
-    zoom, place = tf.unstack(tf.random.split(seed, 2))
+    zoom, corner_seed = tf.unstack(tf.random.split(seed, 2))
     size = _uniform((shape[0], 1), 1.0 - share, 1.0, zoom)
-    corner = _uniform((shape[0], 2), 0.0, 1.0, place) * (1.0 - size)
+    corner = _uniform((shape[0], 2), 0.0, 1.0, corner_seed) * (1.0 - size)
     boxes = tf.repeat(tf.concat([corner, corner + size], axis=1), shape[1], axis=0)
     images = tf.reshape(frames, (-1, shape[2], shape[3], 3))
     cut = tf.image.crop_and_resize(images, boxes, tf.range(shape[0] * shape[1]), frames.shape[2:4])
     return tf.reshape(cut, shape)
 
 
-def recolour(frames: Any, share: float, seed: Any) -> Any:
+def recolour(frames: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
     """Changes brightness, contrast and saturation, each by up to a share and the same for all frames of a clip.
 
     Args:
@@ -97,27 +97,29 @@ def recolour(frames: Any, share: float, seed: Any) -> Any:
     return tf.clip_by_value(grey + (frames - grey) * factors[2], 0.0, 255.0)
 
 
-def mix_up(clips: Any, aims: tuple[Any, ...], alpha: float, seed: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Mixes each clip with the one before it in the batch, and what is aimed at alike (Zhang et al., 2018).
+def mix_up(
+    clips: tf.Tensor, targets: tuple[tf.Tensor, ...], alpha: float, seed: tf.Tensor
+) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+    """Mixes each clip with the one before it in the batch, and their targets in the same shares (Zhang et al., 2018).
 
     Args:
         clips: float32 (B, ...).
-        aims: float32 (B, ...) each: targets as probabilities, and weights.
+        targets: float32 (B, ...) each: target probabilities, and weights.
         alpha: Shares are drawn from Beta(alpha, alpha).
         seed: int (2,).
 
     Returns:
-        The mixed clips and aims.
+        The mixed clips and targets.
     """
     draws = tf.random.stateless_gamma((2, tf.shape(clips)[0]), seed, alpha)
-    share = draws[0] / (draws[0] + draws[1])  # TensorFlow keeps tiny draws above 0
+    share = draws[0] / (draws[0] + draws[1])  # TensorFlow never draws 0
 
-    def mix(values: Any) -> Any:
+    def mix(values: tf.Tensor) -> tf.Tensor:
         of_each = tf.reshape(share, [-1] + [1] * (values.shape.rank - 1))
         return of_each * values + (1.0 - of_each) * tf.roll(values, 1, axis=0)
 
-    return mix(clips), tuple(map(mix, aims))
+    return mix(clips), tuple(map(mix, targets))
 
 
-def _uniform(shape: Any, low: float, high: float, seed: Any) -> Any:
+def _uniform(shape: Any, low: float, high: float, seed: tf.Tensor) -> tf.Tensor:
     return tf.random.stateless_uniform(shape, seed, low, high)

@@ -1,4 +1,4 @@
-"""Stored clips ▸ tf.data: batches to learn from, and batches to judge by, read while the model works."""
+"""Stored clips ▸ tf.data: batches to train and to validate on, prefetched while the model works."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.utils.class_weight import compute_class_weight
 
 from actreel.config import TrainParams
 from actreel.dataset.store import Store
@@ -25,8 +26,8 @@ def clip_batches(
     *,
     balance: bool = False,
     soft: bool = False,
-) -> Any:
-    """Batches of stored clips or their features, as they are and in the order of the rows.
+) -> tf.data.Dataset:
+    """Batches of stored clips or their features, without augmentation, in the order of the rows.
 
     Args:
         store: Frames or features.
@@ -43,7 +44,7 @@ def clip_batches(
     read, targets = _reader(store, rows), targets_of(rows, labels)
     weights = class_weights(targets, len(labels))
 
-    def load(positions: Any) -> tuple[Any, ...]:
+    def load(positions: tf.Tensor) -> tuple[tf.Tensor, ...]:
         aims = tf.gather(targets, positions)
         clips = read(positions, tf.zeros_like(positions, tf.bool))
         shown = tf.one_hot(aims, len(labels)) if soft else aims
@@ -60,24 +61,24 @@ def training_batches(
     *,
     first_epoch: int = 0,
     drop_remainder: bool = False,
-) -> Any:
-    """Batches of all epochs, one after the other: shuffled anew for each, mirrored, varied and mixed.
+) -> tf.data.Dataset:
+    """Batches of all epochs in a row: shuffled differently in each, mirrored, augmented and mixed.
 
-    What a batch holds depends on the parameters and its place alone, so a training may go on in the middle.
+    A batch depends on the parameters and its position alone, so a training can resume in the middle.
 
     Args:
         params: Seed, number of epochs, batch size and augmentation.
         store: Frames or features.
         rows: Index rows with `clip` and `action`.
         labels: Actions in the order of the model's outputs.
-        first_epoch: Epochs to leave out.
-        drop_remainder: Leaves the last clips of an epoch out where they do not fill a batch.
+        first_epoch: Epochs to skip.
+        drop_remainder: Drops the last clips of an epoch if they do not fill a batch.
 
     Returns:
-        A `tf.data.Dataset` as that of `clip_batches`; targets are probabilities if `soft_targets` says so.
+        A `tf.data.Dataset` like that of `clip_batches`; targets are probabilities if `soft_targets(params)`.
 
     Raises:
-        ConfigError: `train.mirror_as` names an action that is none of the labels.
+        ConfigError: `train.mirror_as` names an action that is not among the labels.
     """
     read, targets = _reader(store, rows), targets_of(rows, labels)
     weights = class_weights(targets, len(labels))
@@ -85,14 +86,14 @@ def training_batches(
     mirrored_as = mirror_targets(params, labels)
     varied = params.speed or params.jitter or params.crop or params.colour
 
-    def load(number: Any, positions: Any) -> tuple[Any, ...]:
+    def load(number: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, ...]:
         flip, change, mixture = tf.unstack(tf.random.split(tf.stack([tf.cast(params.seed, tf.int64), number]), 3))
         aims = tf.gather(targets, positions)
         images = tf.gather(mirrored_as, aims)
         mirrored = (tf.random.stateless_uniform(tf.shape(positions), flip) < 0.5) & (images >= 0)
         clips = read(positions, mirrored)
         aims = tf.where(mirrored, images, aims)
-        balance: tuple[Any, ...] = (tf.gather(weights, aims),) if params.balance else ()
+        balance: tuple[tf.Tensor, ...] = (tf.gather(weights, aims),) if params.balance else ()
         if not soft_targets(params):
             clips = _as_stored(augment.vary(tf.cast(clips, tf.float32), params, change), dtype) if varied else clips
             return clips, aims, *balance
@@ -104,7 +105,7 @@ def training_batches(
             clips, beside = augment.mix_up(clips, beside, params.mixup, mixture)
         return _as_stored(clips, dtype), *beside
 
-    def batches(order: Any) -> Any:
+    def batches(order: tf.Tensor) -> tf.data.Dataset:
         return tf.data.Dataset.from_tensor_slices(order).batch(params.batch_size, drop_remainder)
 
     orders = _orders(len(rows), params.seed, params.epochs)[first_epoch:]
@@ -112,10 +113,10 @@ def training_batches(
     return _untuned(tf.data.Dataset.from_tensor_slices(orders).flat_map(batches).enumerate(start).map(load).prefetch(2))
 
 
-def _untuned(dataset: Any) -> Any:
-    """Without tf.data's tuner, which has nothing to tune here: asleep, it holds up the end of an iterator.
+def _untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Turns tf.data's autotuner off: it has nothing to tune here, and its sleep delays the end of an iterator.
 
-    It looks after 10 ms, and then after twice as long each time: an iterator of 3 s ended 2 s late.
+    It wakes after 10 ms, then after twice as long each time: an iterator of 3 s ended 2 s late.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -123,20 +124,20 @@ def _untuned(dataset: Any) -> Any:
 
 
 def steps_an_epoch(params: TrainParams, num_clips: int, drop_remainder: bool = False) -> int:
-    """Batches that `training_batches` gives in an epoch."""
+    """The number of batches that `training_batches` gives in an epoch."""
     steps = num_clips / params.batch_size
     return math.floor(steps) if drop_remainder else math.ceil(steps)
 
 
 def soft_targets(params: TrainParams) -> bool:
-    """Whether targets are probabilities, since they are smoothed or mixed, rather than one action each."""
+    """Whether targets are probabilities, because they are smoothed or mixed, rather than one action each."""
     return bool(params.mixup or params.label_smoothing)
 
 
 def targets_of(rows: pd.DataFrame, labels: list[str]) -> NDArray[np.int64]:
     """int64 (N,): each row's action as a position in `labels`."""
-    places = {label: place for place, label in enumerate(labels)}
-    return np.array([places[action] for action in rows["action"]], dtype=np.int64)
+    positions = {label: position for position, label in enumerate(labels)}
+    return np.array([positions[action] for action in rows["action"]], dtype=np.int64)
 
 
 def _orders(num_clips: int, seed: int, epochs: int) -> NDArray[np.int64]:
@@ -145,7 +146,7 @@ def _orders(num_clips: int, seed: int, epochs: int) -> NDArray[np.int64]:
     return np.stack([rng.permutation(num_clips) for _ in range(epochs)])
 
 
-def _reader(store: Store, rows: pd.DataFrame) -> Callable[[Any, Any], Any]:
+def _reader(store: Store, rows: pd.DataFrame) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Reads clips by their positions in the rows, inside a TensorFlow graph."""
     names = rows["clip"].to_numpy()
     dtype = store.take(names[:1].tolist()).dtype
@@ -153,7 +154,7 @@ def _reader(store: Store, rows: pd.DataFrame) -> Callable[[Any, Any], Any]:
     def take(positions: NDArray[np.int64], mirrored: NDArray[np.bool_]) -> NDArray[Any]:
         return store.take(names[positions].tolist(), mirrored.tolist())
 
-    def read(positions: Any, mirrored: Any) -> Any:
+    def read(positions: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
         clips = tf.numpy_function(take, [positions, mirrored], dtype, stateful=False)
         return tf.ensure_shape(clips, (*positions.shape, *store.input_shape))
 
@@ -161,13 +162,16 @@ def _reader(store: Store, rows: pd.DataFrame) -> Callable[[Any, Any], Any]:
 
 
 def class_weights(targets: NDArray[np.int64], num_classes: int) -> NDArray[np.float32]:
-    """float32 (K,): what a clip of each action weighs, so that all actions weigh the same."""
-    counts = np.bincount(targets, minlength=num_classes)
-    return (len(targets) / (np.count_nonzero(counts) * counts.clip(1))).astype(np.float32)
+    """float32 (K,): the weight of a clip of each action, with which all actions count the same."""
+    shown = np.unique(targets)
+    # An action may appear only in mirrored clips: it is weighted like an action of one clip.
+    weights = np.full(num_classes, len(targets) / len(shown))
+    weights[shown] = compute_class_weight("balanced", classes=shown, y=targets)
+    return weights.astype(np.float32)
 
 
 def mirror_targets(params: TrainParams, labels: list[str]) -> NDArray[np.int64]:
-    """int64 (K,): the action that a clip of each shows in a mirror, or -1 where it is not to be mirrored."""
+    """int64 (K,): the action that a mirrored clip of each action shows, or -1 if it must not be mirrored."""
     if unknown := sorted(({*params.mirror_as} | {*params.mirror_as.values()}) - {*labels, None}, key=str):
         raise ConfigError(
             f"train.mirror_as must name actions of the dataset. Received: {', '.join(map(repr, unknown))}. "
@@ -177,6 +181,6 @@ def mirror_targets(params: TrainParams, labels: list[str]) -> NDArray[np.int64]:
     return np.array([-1 if image is None else labels.index(image) for image in images], dtype=np.int64)
 
 
-def _as_stored(clips: Any, dtype: np.dtype[Any]) -> Any:
-    """Frames go back to whole numbers, as the network meets them everywhere else; features stay as they are."""
+def _as_stored(clips: tf.Tensor, dtype: np.dtype[Any]) -> tf.Tensor:
+    """Rounds frames to whole numbers, which is what the network gets everywhere else; features stay as they are."""
     return tf.saturate_cast(tf.round(clips), dtype) if dtype == np.uint8 else clips

@@ -1,4 +1,4 @@
-"""Temperature scaling: dividing the logits by one number, so that confidence means what it says.
+"""Temperature scaling: dividing the logits by one number, to make confidence match accuracy.
 
 Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
 """
@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
 COLDEST, HOTTEST = 0.25, 10.0
-"""Temperatures that are tried. If every answer is right, the likeliest is 0, but a few clips prove no certainty."""
+"""Bounds of the search. If every prediction is right, the optimum is 0, but a few clips do not justify certainty."""
 
 
 def sharpened(probabilities: NDArray[np.float32], factor: float) -> NDArray[np.float32]:

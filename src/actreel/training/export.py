@@ -121,7 +121,7 @@ def export_model(
 def write_manifest(
     data: TrainingData, rejection: Rejection, temperature: float, provenance: Provenance, folder: ModelFolder
 ) -> None:
-    """Writes classifier.json, which is all that a prediction needs to know beside the weights."""
+    """Writes classifier.json, with all that a prediction needs apart from the weights."""
     ClassifierCard(
         labels=tuple(data.labels),
         clip=data.store.spec,

@@ -29,7 +29,7 @@ from actreel.progress import Progress
 log = logging.getLogger(__name__)
 
 _PILOT_CLIPS = 8
-"""Clips a core after which the time for all of them is told."""
+"""Clips per core after which the time for all clips is estimated."""
 
 
 def encode_clips(
@@ -37,7 +37,7 @@ def encode_clips(
 ) -> None:
     """Stores the features of every row's frames, on all cores, picking up after an interruption.
 
-    An encoder that is trained has no features to keep: the store is then left empty, which `open_inputs` understands.
+    A trainable encoder has no features to keep: the store is then left empty, and `open_inputs` opens the frames.
 
     Args:
         index: Rows with `clip`, `action` and `sha256`.
@@ -48,7 +48,7 @@ def encode_clips(
         mirror: Whether the mirrored frames are encoded too.
 
     Raises:
-        ModelError: The encoder's weights cannot be had.
+        ModelError: The encoder's weights cannot be loaded.
     """
     if encoder not in PRETRAINED_ENCODERS or weights == NO_WEIGHTS:
         write_store(index.iloc[:0], target, {**clips.made_with, "encoder": None}, lambda _: iter(()))
@@ -104,7 +104,7 @@ class StoredFeatures(Store):
 
         Args:
             clips: Names.
-            mirrored: For each, whether its frames were mirrored; none was if None.
+            mirrored: For each, whether to read the features of its mirrored frames; None means of no clip.
 
         Returns:
             float32 (len(clips), T, F).
@@ -117,7 +117,7 @@ class StoredFeatures(Store):
 
 
 def open_inputs(clips: Path, features: Path) -> Store:
-    """What a network is fitted to: the features if the encoder is frozen, else the frames.
+    """Opens what a network is trained on: features if the encoder is frozen, else frames.
 
     Args:
         clips: Store of the stage `extract`.
@@ -132,7 +132,7 @@ def open_inputs(clips: Path, features: Path) -> Store:
 
 
 def _session(encoder: str, weights: str, spec: ClipSpec) -> onnxruntime.InferenceSession:
-    # Only here, since it brings TensorFlow: a store that is complete, or stays empty, needs none.
+    # Imported here because it loads TensorFlow, which a complete or empty store does not need.
     from actreel.models import build_frozen_encoder, export_onnx
 
     options = onnxruntime.SessionOptions()
@@ -146,7 +146,7 @@ def _session(encoder: str, weights: str, spec: ClipSpec) -> onnxruntime.Inferenc
 def _encode_on_cores(
     session: onnxruntime.InferenceSession, clips: StoredClips, names: Sequence[str], mirror: bool
 ) -> Iterator[NDArray[np.float32]]:
-    """float32 (1 or 2, T, F) for each clip: as it is, and mirrored."""
+    """float32 (1 or 2, T, F) for each clip: unchanged, and mirrored."""
     (frames,) = session.get_inputs()
 
     def encode(name: str) -> NDArray[np.float32]:

@@ -1,13 +1,12 @@
-"""Linear probes: heads upon stored features that are solved for, and not trained step by step.
+"""Linear probes: heads on stored features, fitted by scikit-learn's solver instead of gradient descent.
 
-Alain and Bengio, "Understanding intermediate layers using linear classifier probes", 2016. With a few dozen clips, how
-far gradient descent went would decide more than the clips do; the loss with a penalty on the weights has one minimum.
+Alain and Bengio, "Understanding intermediate layers using linear classifier probes", 2016. With a few dozen clips, the
+result of gradient descent depends more on when it stops than on the clips; a penalised loss has one minimum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,19 +38,19 @@ def fit_probe(
 ) -> tuple[keras.Model, Logs]:
     """Solves the last layer of what `build` makes, for one penalty after the other.
 
-    A clip that may be mirrored is learned from in both views.
+    A clip that may be mirrored is used in both views.
 
     Args:
         build: Makes a probe, the same each time.
-        params: Of these, `mirror`, `mirror_as` and `balance` count.
-        data: Features of a frozen encoder; the validation clips decide which penalty is kept, without them it is the
-            last.
-        records: What is kept of each penalty, as of an epoch; there is no state.
+        params: Only `mirror`, `mirror_as` and `balance` are used.
+        data: Features of a frozen encoder; the validation clips decide which penalty is kept; without them
+            it is the last.
+        records: What is kept of each penalty, which counts as an epoch; no state is kept.
         epochs: How many penalties of `PATH` are tried; all if None.
 
     Returns:
         The fitted probe, and each penalty's `loss` and `accuracy`, and the same of the validation clips as `val_loss`
-        and `val_accuracy`. Losses leave the penalty out.
+        and `val_accuracy`. Losses do not include the penalty.
 
     Raises:
         ConfigError: `train.mirror_as` does not fit the labels.
@@ -59,10 +58,12 @@ def fit_probe(
     """
     store, labels = data.store, data.labels
     if not store.holds_features:
-        raise ModelError("a probe is solved for the features of a frozen encoder. Received: a store without them.")
+        raise ModelError(
+            "A probe needs the features of a frozen encoder. Received: a store of frames. Run: dvc repro encode"
+        )
     names, targets, mirrored = _views(data.rows, params, labels)
     if len(set(targets.tolist())) < 2:
-        raise ModelError(f"a probe must tell at least 2 actions apart. Received: {labels[targets[0]]} only.")
+        raise ModelError(f"A probe needs training clips of at least 2 actions. Received: {labels[targets[0]]} only.")
     weights = class_weights(targets, len(labels)) if params.balance else np.ones(len(labels), dtype=np.float32)
     model = build()
     normalise, last = model.get_layer(CLIP_NORMALISE), model.get_layer(PROBABILITIES)
@@ -70,9 +71,9 @@ def fit_probe(
     normalise.set_weights([pooled.mean(axis=0), pooled.var(axis=0)])
     standard = keras.Model(model.input, last.input)
     known = _run(standard, store, names, mirrored)
-    judged = None
+    validation = None
     if data.val is not None:
-        judged = _run(standard, store, data.val["clip"].tolist()), targets_of(data.val, labels)
+        validation = _run(standard, store, data.val["clip"].tolist()), targets_of(data.val, labels)
 
     solver = LogisticRegression(warm_start=True, max_iter=_MOST_STEPS)
     logs: Logs = []
@@ -81,12 +82,12 @@ def fit_probe(
         solver.set_params(C=strength).fit(known, targets, sample_weight=weights[targets])
         last.set_weights(_as_dense(solver, len(labels)))
         metrics = _metrics(last, known, targets, weights)
-        if judged is not None:
-            metrics |= {f"val_{name}": value for name, value in _metrics(last, *judged, weights).items()}
+        if validation is not None:
+            metrics |= {f"val_{name}": value for name, value in _metrics(last, *validation, weights).items()}
         if records.epoch_weights is not None:
             records.epoch_weights.mkdir(parents=True, exist_ok=True)
             model.save_weights(records.epoch_weights / f"{epoch:03d}.weights.h5")
-        if judged is None or all(metrics["val_loss"] < before["val_loss"] for before in logs):
+        if validation is None or all(metrics["val_loss"] < before["val_loss"] for before in logs):
             kept = last.get_weights()
         logs.append(metrics)
         records.on_epoch(epoch, metrics)
@@ -97,7 +98,7 @@ def fit_probe(
 def _views(
     rows: pd.DataFrame, params: TrainParams, labels: list[str]
 ) -> tuple[list[str], NDArray[np.int64], list[bool]]:
-    """Clips as they are and, where they may be, in a mirror: names, what they show, and which of the two it is."""
+    """All clips, then the mirrored ones: their names, their targets, and whether each is mirrored."""
     names, targets = rows["clip"].to_numpy(), targets_of(rows, labels)
     images = mirror_targets(params, labels)[targets]
     both = images >= 0
@@ -117,12 +118,12 @@ def _as_dense(solver: LogisticRegression, num_classes: int) -> list[NDArray[np.f
         kernel, bias = np.hstack([-kernel, kernel]) / 2, np.r_[-bias, bias] / 2
     weights = [np.zeros((len(kernel), num_classes), np.float32), np.full(num_classes, bias.min() - 100, np.float32)]
     weights[0][:, solver.classes_] = kernel
-    weights[1][solver.classes_] = bias  # what no clip shows is never the answer
+    weights[1][solver.classes_] = bias  # an action without clips is never predicted
     return weights
 
 
 def _metrics(
-    last: Any, features: NDArray[np.float32], targets: NDArray[np.int64], weights: NDArray[np.float32]
+    last: keras.Layer, features: NDArray[np.float32], targets: NDArray[np.int64], weights: NDArray[np.float32]
 ) -> dict[str, float]:
     probabilities = np.asarray(last(features))
     given = probabilities[np.arange(len(targets)), targets]

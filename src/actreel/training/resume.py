@@ -1,8 +1,8 @@
 """The state of a training, kept in a file, so that a killed training resumes at the epoch where it stopped.
 
 The file holds the weights, the optimizer, the state of every random generator in the network and what early stopping
-has seen. `training_batches` needs no state: a batch depends on its position alone. So a resumed training ends with the
-same weights, bit for bit.
+has seen. `training_batches` needs no state: a batch depends on its position alone. A resumed training therefore ends
+with the same weights, bit for bit.
 """
 
 from __future__ import annotations

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
 from actreel.errors import ConfigError
 from actreel.quiet_keras import keras, tf
 
 MULTI_WORKER = "multi_worker"
+
+log = logging.getLogger(__name__)
 
 
 @cache
@@ -79,6 +81,7 @@ def fit(
         steps: Batches an epoch.
         callbacks: With several workers, their methods for batches are not called.
     """
+    callbacks = [*callbacks, _log_epochs(epochs)]
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         model.fit(
             batches,
@@ -86,20 +89,18 @@ def fit(
             initial_epoch=first_epoch,
             epochs=epochs,
             steps_per_epoch=steps,
-            callbacks=list(callbacks),
+            callbacks=callbacks,
             shuffle=False,  # the batches are shuffled already
-            verbose=2,
+            verbose=0,
         )
         return
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     parts = iter(strategy.experimental_distribute_dataset(batches.with_options(options)))
-    every = keras.callbacks.CallbackList(
-        list(callbacks), add_progbar=True, model=model, epochs=epochs, steps=steps, verbose=2
-    )
+    every = keras.callbacks.CallbackList(callbacks, model=model, epochs=epochs, steps=steps)
 
     @tf.function  # type: ignore[untyped-decorator]
-    def step(part: Any) -> None:
+    def step(part: tuple[tf.Tensor, ...]) -> None:
         strategy.run(model.train_step, args=(part,))
 
     model.stop_training = False
@@ -119,16 +120,26 @@ def fit(
 
 
 def evaluate(model: keras.Model, batches: tf.data.Dataset) -> dict[str, float]:
-    """The loss and accuracy of a model, counted as Keras's `evaluate` does; each worker computes all of it."""
+    """The loss and accuracy of a model, computed as Keras's `evaluate` does; each worker computes it on all batches."""
     loss = right = count = 0.0
     for clips, targets, *weights in batches:
-        answers = model(clips, training=False)
+        probabilities = model(clips, training=False)
         size = len(targets)
-        loss += size * float(model.compute_loss(clips, targets, answers, *weights, training=False))
+        loss += size * float(model.compute_loss(clips, targets, probabilities, *weights, training=False))
         actual = tf.argmax(targets, axis=1) if targets.shape.rank == 2 else targets
-        right += float(tf.math.count_nonzero(tf.argmax(answers, axis=1) == actual))
+        right += float(tf.math.count_nonzero(tf.argmax(probabilities, axis=1) == actual))
         count += size
     return {"loss": loss / count, "accuracy": right / count}
+
+
+def _log_epochs(epochs: int) -> keras.callbacks.Callback:
+    """Logs the metrics of each epoch."""
+
+    def show(epoch: int, logs: Mapping[str, float]) -> None:
+        metrics = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
+        log.info(f"Epoch {epoch + 1}/{epochs}: {metrics}")
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=show)
 
 
 def _task() -> tuple[str, int]:
@@ -139,6 +150,6 @@ def _task() -> tuple[str, int]:
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             "train.strategy 'multi_worker' needs the environment variable TF_CONFIG, the same on each machine except "
-            'for its task. Received: none, or one that cannot be read. Try: {"cluster": {"worker": ["host1:2222", '
+            'for its task. Received: none, or one that is not valid. Try: {"cluster": {"worker": ["host1:2222", '
             '"host2:2222"]}, "task": {"type": "worker", "index": 0}}'
         ) from error

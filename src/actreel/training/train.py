@@ -1,11 +1,10 @@
-"""Training: stored clips in, a fitted model and its curve out."""
+"""Trains a model on stored clips."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,7 +45,7 @@ def train(
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Fits a new model, keeping the weights of the epoch with the lowest validation loss.
 
-    The same parameters, clips and machine give the same weights, also if the training was killed and gone on with.
+    The same parameters, clips and machine give the same weights, even if the training was killed and resumed.
 
     Args:
         model_params: The network.
@@ -55,17 +54,17 @@ def train(
         rows: Index rows of the splits `train` and `val`.
         labels: Actions in the order of the model's outputs.
         epoch_weights: Folder for the weights after each epoch, `001.weights.h5` and so on.
-        resume: Folder for the training's state, see `resume_folder`: what is there is gone on with.
+        resume: Folder for the training's state, see `resume_folder`; training continues from what it holds.
         on_epoch: Called after each epoch with its number, from 1, and its metrics.
 
     Returns:
         The fitted `keras.Model` and a table with one row an epoch: `epoch`, `loss`, `accuracy`, `val_loss`,
-        `val_accuracy`. The model goes from what the store holds to probabilities (`complete` makes it whole); one that
-        was fine-tuned is whole.
+        `val_accuracy`. The model goes from what the store holds to probabilities (`complete` adds the encoder); a
+        fine-tuned one is already whole.
 
     Raises:
         ConfigError: `train.mirror_as` or `train.batch_size` does not fit the clips or devices.
-        ModelError: The loss is no number any more, or fine-tuning has no frames.
+        ModelError: Training diverged, or fine-tuning has no frames.
     """
 
     def fit(
@@ -73,7 +72,7 @@ def train(
     ) -> tuple[keras.Model, Logs]:
         build = _builder(model_params, store, rows, labels)
         data = Fitting(store, rows, val, labels)
-        if model_params.is_probe:  # solved in less time than a state would take to write
+        if model_params.is_probe:  # solved faster than its state could be written
             return fit_probe(build, params, data, records, epochs=epochs)
         state = resume / f"{name}.npz" if resume else None
         return fit_network(build, params, data, replace(records, state=state), epochs=epochs)
@@ -136,41 +135,41 @@ def _fine_tune(
     return fit_network(build, tuning, replace(data, store=frames), records, improve=True)
 
 
-def cool(model: Any, temperature: float) -> None:
+def cool(model: keras.Model, temperature: float) -> None:
     """Divides a fitted model's logits by a temperature, in the weights of its last layer.
 
-    So Keras, ONNX and every copy of the model give the same calibrated probabilities without knowing of it.
+    Keras, ONNX and every copy of the model then give the same calibrated probabilities.
     """
     head = model if model.name == HEAD else model.get_layer(HEAD)
     last = head.get_layer(PROBABILITIES)
     last.set_weights([weights / temperature for weights in last.get_weights()])
 
 
-def complete(model_params: ModelParams, spec: ClipSpec, model: Any) -> Any:
-    """Sets what `train` gave upon its encoder, unless it is whole: the whole way from frames to probabilities."""
+def complete(model_params: ModelParams, spec: ClipSpec, model: keras.Model) -> keras.Model:
+    """Joins a head from `train` to its encoder; a model that is already whole stays as it is."""
     return join(model_params, spec, build_encoder(model_params, spec), model) if model.name == HEAD else model
 
 
-def fitted_part(model: Any, store: Store) -> Any:
-    """The part of a whole model that `train` gave: its head if the encoder's features are stored, and still its own."""
+def fitted_part(model: keras.Model, store: Store) -> keras.Model:
+    """The part of a whole model that `train` fitted: its head, if the store holds features of this very encoder."""
     own = store.holds_features and not model.get_layer(ENCODER).trainable_weights
     return model.get_layer(HEAD) if own else model
 
 
-def predict(model: Any, store: Store, rows: pd.DataFrame, batch_size: int) -> NDArray[np.float32]:
-    """float32 (N, K): a fitted model's answers for what it takes, in the order of the rows.
+def predict(model: keras.Model, store: Store, rows: pd.DataFrame, batch_size: int) -> NDArray[np.float32]:
+    """float32 (N, K): a fitted model's probabilities (or other output), in the order of the rows.
 
-    A fine-tuned model takes the frames that the store's features were made from.
+    A fine-tuned model gets the frames that the store's features were computed from.
     """
-    of_frames = tuple(model.input.shape[1:]) != store.input_shape
-    if of_frames and store.frames is not None:
+    takes_frames = tuple(model.input.shape[1:]) != store.input_shape
+    if takes_frames and store.frames is not None:
         store = store.frames
     batches = store.batches(rows["clip"].tolist(), batch_size)
     return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
 
 
 def epoch_models(model: keras.Model, epoch_weights: Path) -> Iterator[keras.Model]:
-    """The model as it was after each epoch: one copy, given again and again with other weights.
+    """Yields the model after each epoch: always the same copy, with other weights.
 
     The first epochs of a fine-tuned model give its head alone, which was trained on the features of the frozen encoder.
     """

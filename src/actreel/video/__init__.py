@@ -1,1 +1,1 @@
-"""Everything that turns bytes into frames."""
+"""From bytes to frames."""

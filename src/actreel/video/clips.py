@@ -1,4 +1,4 @@
-"""The one door from a video file to model input: training, evaluation, the command line and the service all use it."""
+"""From a video file to model input: training, evaluation, the command line and the service all sample frames here."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from actreel.video.opencv import cv2
 
 
 def sample_indices(num_frames: int, spec: ClipSpec) -> NDArray[np.int64]:
-    """Which frames of a video make its clip.
+    """The indices of the frames that make a video's clip.
 
-    Takes the middle frame of each of T equal parts, so the clip spans the whole video whatever its length and speed.
-    A video of fewer than T frames gives some of them twice; no frame is invented.
+    The middle frame of each of T equal parts: the clip spans the whole video, whatever its length and speed.
+    In a video of fewer than T frames, some are repeated; no frame is invented.
 
     Args:
         num_frames: Frames in the video, N >= 1.
@@ -47,7 +47,7 @@ def load_clip(path: Path, spec: ClipSpec) -> NDArray[np.uint8]:
     Frames are brought to the spec's size by `fit_frame`.
 
     Args:
-        path: Any video that OpenCV's FFmpeg reads.
+        path: Any video that FFmpeg reads.
         spec: Clip settings, the same as in training.
 
     Returns:
@@ -60,15 +60,15 @@ def load_clip(path: Path, spec: ClipSpec) -> NDArray[np.uint8]:
 
 
 def load_clip_and_info(path: Path, spec: ClipSpec) -> tuple[NDArray[np.uint8], VideoInfo]:
-    """As `load_clip`, together with what the video holds, from the same pass over the file."""
+    """As `load_clip`, with what the video holds, from the same pass over the file."""
     return sample_frames(path, lambda num_frames: sample_indices(num_frames, spec), partial(fit_frame, spec=spec))
 
 
 def load_views(path: Path, spec: ClipSpec, num_views: int) -> NDArray[np.uint8]:
     """Reads several clips from one video, each at another phase of the uniform sampling, in one pass.
 
-    The middle frames of T x V equal parts are dealt out in turn, so each view spans the whole video too. Of an odd
-    number of views, the middle one is what `load_clip` gives.
+    The middle frames of T x V equal parts are dealt out in turn, so each view spans the whole video. With an odd
+    number of views, the middle one equals `load_clip`'s clip.
 
     Args:
         path: As for `load_clip`.
@@ -90,14 +90,14 @@ def load_views(path: Path, spec: ClipSpec, num_views: int) -> NDArray[np.uint8]:
 
 
 def view_indices(num_frames: int, spec: ClipSpec, num_views: int) -> NDArray[np.int64]:
-    """int64 (V, T): which of a video's frames make each view; see `load_views`."""
+    """int64 (V, T): the indices of the frames that make each view; see `load_views`."""
     return middle_frames(num_frames, spec.num_frames * num_views).reshape(spec.num_frames, num_views).T
 
 
 def fit_frame(frame: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:
     """Resizes a decoded frame, uint8 (h, w, 3), to the spec's uint8 (H, W, 3).
 
-    Area interpolation where it shrinks; `spec.fit` says what becomes of other proportions.
+    Area interpolation where it shrinks; `spec.fit` decides between stretching and cropping.
     """
     if spec.fit == "center_crop":
         height, width = frame.shape[:2]

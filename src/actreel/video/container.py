@@ -71,7 +71,7 @@ class Video:
         self._path = path
         self._container = container
         self._stream = stream
-        self._last_ms = 0.0
+        self._last_pts: int | None = None
         self._turned = False
         self._rgb_graph: tuple[tuple[int, int, str], av.filter.Graph] | None = None
 
@@ -92,8 +92,10 @@ class Video:
         """All frames in order; where the file is damaged, those that decode."""
         for frame in self._decoded():
             self.num_decoded += 1
-            self._last_ms = self._shown_ms(frame) or self._last_ms
-            self._turned = abs(frame.rotation) % 180 == 90
+            if frame.pts is not None:
+                self._last_pts = frame.pts
+            if self.num_decoded == 1:
+                self._turned = abs(frame.rotation) % 180 == 90
             yield frame
 
     def read_packets(self) -> int:
@@ -103,32 +105,26 @@ class Video:
             for packet in self._container.demux(self._stream):
                 if packet.size:
                     num_packets += 1
-                    self._last_ms = max(self._last_ms, self._shown_ms(packet) or 0.0)
+                    self._last_pts = max(filter(None, (self._last_pts, packet.pts)), default=None)
         except av.error.FFmpegError:  # the file is cut off
             pass
         return num_packets
 
-    def _shown_ms(self, timed: av.VideoFrame | av.Packet[av.VideoStream]) -> float | None:
-        if timed.pts is None or timed.time_base is None:
-            return None
-        return (timed.pts - (self._stream.start_time or 0)) * float(timed.time_base) * 1000
+    @property
+    def _last_ms(self) -> float:
+        """When the last frame so far is shown."""
+        if self._last_pts is None or self._stream.time_base is None:
+            return 0.0
+        return (self._last_pts - (self._stream.start_time or 0)) * float(self._stream.time_base) * 1000
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
-        errors = 0
-        packets = self._container.demux(self._stream)
-        while errors < MOST_ERRORS:
+        for _ in range(MOST_ERRORS):
             try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.error.FFmpegError:  # the file is cut off: the decoder may still hold frames
-                packet = None
-            try:
-                yield from self._stream.codec_context.decode(packet)
+                # After an error, it goes on with the next packet.
+                yield from self._container.decode(self._stream)
             except av.error.FFmpegError:
-                errors += 1
-            if packet is None:
-                return
+                continue
+            return
 
     def to_rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """Converts a decoded frame to uint8 (H, W, 3), RGB, rotation applied.

@@ -78,8 +78,8 @@ def test_a_stream_sleeps_until_there_is_news(scratches: list[Scratch], runner: i
                 await asyncio.sleep(0.3)
             await asyncio.wait_for(stream, patience(5))
             assert names(heard) == ["event: progress"] * 3 + ["event: cancelled"]
-            for told, asked in zip([heard[1], heard[2]], changed, strict=True):
-                assert told[0] - asked < patience(0.1)
+            for event, since in zip([heard[1], heard[2]], changed, strict=True):
+                assert event[0] - since < patience(0.1)
 
     asyncio.run(run())
 

@@ -1,4 +1,4 @@
-"""Was this right? Over HTTP."""
+"""Feedback over HTTP."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_without_consent_no_video_is_kept(server: Server, client: httpx.Client, 
     assert (feedback.predicted, feedback.correct, feedback.label, video) == ("middle", False, "Waving", None)
 
 
-def test_with_consent_the_video_becomes_a_clip_to_learn_from(
+def test_with_consent_the_video_becomes_a_training_clip(
     server: Server, client: httpx.Client, films: Path, tmp_path: Path
 ) -> None:
     prediction = ended(client, submit(client, films / "noisy.avi"))["result"]["prediction_id"]
@@ -45,7 +45,7 @@ def test_the_video_of_a_call_is_gone_with_its_answer(server: Server, client: htt
 
 
 @pytest.mark.parametrize("label", ["../up", "a/b", "", "x" * 65, "<b>", "a\u0000"])
-def test_labels_that_are_none(client: httpx.Client, films: Path, label: str) -> None:
+def test_invalid_labels(client: httpx.Client, films: Path, label: str) -> None:
     answer = client.post("/predict_file", files={"video": (films / "grey.avi").read_bytes()}).json()
     refusal = client.post(
         "/feedback", json={"prediction_id": answer["prediction_id"], "correct": False, "label": label}

@@ -1,4 +1,4 @@
-"""Jobs and their events. A stopped decoder (SIGSTOP) stands for a video that takes long."""
+"""Jobs and their events. A stopped decoder (SIGSTOP) simulates a video that takes long."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def ended(client: httpx.Client, job: str) -> dict[str, Any]:
 
 @pytest.fixture
 def held(narrow: Server, halted: psutil.Process) -> Iterator[httpx.Client]:
-    """A client of `narrow`, whose decoder stands still."""
+    """A client of `narrow`, whose decoder is stopped."""
     with narrow.client() as client:
         yield client
 
 
-def test_events_tell_progress_segments_and_the_answer(client: httpx.Client, films: Path) -> None:
+def test_events_have_progress_segments_and_the_result(client: httpx.Client, films: Path) -> None:
     job = submit(client, films / "dark_bright.avi")
     events = list(follow(client, job))
     names = [name for name, _ in events]
@@ -74,7 +74,7 @@ def test_events_tell_progress_segments_and_the_answer(client: httpx.Client, film
     assert client.get(f"/jobs/{job}").json() == last
 
 
-def test_a_late_subscriber_is_told_how_it_stands(client: httpx.Client, films: Path) -> None:
+def test_a_late_subscriber_gets_the_current_state(client: httpx.Client, films: Path) -> None:
     job = submit(client, films / "grey.avi")
     state = ended(client, job)
     events = list(follow(client, job))
@@ -82,13 +82,13 @@ def test_a_late_subscriber_is_told_how_it_stands(client: httpx.Client, films: Pa
     assert events[-1][1] == state
 
 
-def test_a_job_answers_as_a_call_does(client: httpx.Client, films: Path) -> None:
+def test_a_job_has_the_same_result_as_a_call(client: httpx.Client, films: Path) -> None:
     called = client.post("/predict_file", files={"video": ("x", (films / "dark_bright.avi").read_bytes())}).json()
     result = ended(client, submit(client, films / "dark_bright.avi"))["result"]
     assert (result["top"], result["segments"]) == (called["top"], called["segments"])
 
 
-def test_eight_frames_to_look_at(client: httpx.Client, films: Path) -> None:
+def test_a_job_has_eight_thumbnails(client: httpx.Client, films: Path) -> None:
     job = submit(client, films / "dark_bright.avi")
     ended(client, job)
     levels = []
@@ -104,7 +104,7 @@ def test_eight_frames_to_look_at(client: httpx.Client, films: Path) -> None:
     assert client.get(f"/jobs/{job}/frames/..%2f0.jpg").status_code in (404, 422)
 
 
-def test_a_bad_video_fails_in_the_words_of_a_refusal(client: httpx.Client) -> None:
+def test_an_invalid_video_fails_with_the_code_of_a_refusal(client: httpx.Client) -> None:
     job = str(client.post("/jobs", files={"video": b"no video"}).json()["id"])
     events = list(follow(client, job))
     assert events[-1][0] == "failed"
@@ -112,7 +112,7 @@ def test_a_bad_video_fails_in_the_words_of_a_refusal(client: httpx.Client) -> No
     assert events[-1][1]["result"] is None
 
 
-def test_names_cannot_be_guessed(client: httpx.Client, films: Path) -> None:
+def test_job_ids_cannot_be_guessed(client: httpx.Client, films: Path) -> None:
     names = {submit(client, films / "grey.avi") for _ in range(3)}
     assert len(names) == 3
     assert all(len(name) == 22 for name in names)
@@ -157,7 +157,7 @@ def test_event_streams_are_counted_and_end_with_their_client(narrow: Server, hel
     wait_for(lambda: client.get(f"/jobs/{job}/events").status_code == 200)
 
 
-def test_a_video_that_never_decodes_is_given_up(narrow: Server, held: httpx.Client, films: Path) -> None:
+def test_decoding_stops_at_its_deadline(narrow: Server, held: httpx.Client, films: Path) -> None:
     started = time.monotonic()
     answer = held.post("/predict_file", files={"video": (films / "grey.avi").read_bytes()})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "too_slow")
@@ -191,7 +191,7 @@ def test_ten_minutes_take_no_more_memory_than_seconds(serve: Serve, films: Path,
     assert long - short < 20e6
 
 
-def test_after_a_crash_nothing_is_left_and_its_jobs_fail(serve: Serve, films: Path) -> None:
+def test_after_a_crash_files_are_removed_and_jobs_fail(serve: Serve, films: Path) -> None:
     first = serve()
     decoder = first.only_decoder()
     decoder.suspend()
@@ -217,7 +217,7 @@ def test_after_a_crash_nothing_is_left_and_its_jobs_fail(serve: Serve, films: Pa
     assert (state["state"], state["error"]["code"]) == ("failed", "interrupted")
 
 
-def test_any_worker_can_tell_and_cancel(
+def test_any_worker_can_stream_and_cancel_a_job(
     serve: Serve, narrow: Server, halted: psutil.Process, held: httpx.Client, films: Path
 ) -> None:
     with serve(state_dir=narrow.state).client() as other:

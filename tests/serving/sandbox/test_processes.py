@@ -1,4 +1,4 @@
-"""Decoder processes: limited, killable, replaced, and holding nothing worth stealing."""
+"""Decoder processes: limited, killable, replaced, and without secrets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ask(client: httpx.Client, video: Path) -> httpx.Response:
     return client.post("/predict_file", files={"video": video.read_bytes()})
 
 
-def test_a_killed_decoder_is_replaced_and_nobody_notices(narrow: Server, films: Path) -> None:
+def test_a_killed_decoder_is_replaced_without_a_failed_request(narrow: Server, films: Path) -> None:
     with narrow.client() as client:
         for _ in range(3):
             for decoder in wait_for(lambda: narrow.decoders):
@@ -57,7 +57,7 @@ def test_a_decoder_knows_no_secret_and_has_limits(locked: Server) -> None:
 
 
 @pytest.mark.parametrize(("side", "messages"), [(32, 1), (160, 6)])
-def test_small_frames_come_together_and_large_ones_hop_by_hop(tmp_path: Path, side: int, messages: int) -> None:
+def test_small_frames_are_batched_and_large_ones_are_sent_hop_by_hop(tmp_path: Path, side: int, messages: int) -> None:
     spec = ClipSpec(num_frames=20, height=side, width=side, sampling="uniform")
     provenance = Provenance(dataset="", data_version="", run_id="", git_commit="", trained_at="")
     card = ClassifierCard(labels=("a", "b"), clip=spec, clip_duration_s=2, provenance=provenance)
@@ -91,7 +91,7 @@ def test_calls_and_jobs_have_a_decoder_each_and_no_more(server: Server, films: P
     wait_for(lambda: len(server.decoders) == 1)
 
 
-def test_more_than_can_be_taken_on_is_429(narrow: Server, halted: psutil.Process, films: Path) -> None:
+def test_a_full_service_answers_429(narrow: Server, halted: psutil.Process, films: Path) -> None:
     with ThreadPoolExecutor() as callers, narrow.client() as client:
         calls = [callers.submit(ask, client, films / "grey.avi") for _ in range(2)]
         wait_for(lambda: len(list((narrow.state / "workers").glob("*/request-*/video"))) == 2)
@@ -127,7 +127,7 @@ PLAN = {"say": "plan", "plan": {"clip_frames": 2, "hop": 1, "num_windows": 1}}
     ],
     ids=range(14),
 )
-def test_nothing_that_a_decoder_says_is_believed_unchecked(said: bytes, tmp_path: Path) -> None:
+def test_each_invalid_message_of_a_decoder_ends_it(said: bytes, tmp_path: Path) -> None:
     (tmp_path / "said").write_bytes(said)
 
     async def listen() -> None:

@@ -66,7 +66,7 @@ def _transfer_all(url: str, part: PartialFile, size: int | None, first_pause_s: 
                     raise FetchError(
                         f"no progress after {failures} attempts in a row. Received: {error}, from {url}. "
                         f"{part.size:,} bytes are kept in '{part.path}'. Run the same command again to resume, "
-                        "or try a mirror with --url."
+                        "or try a mirror: make ucf50 URL=https://…"
                     ) from error
                 pause = max(error.pause_s, first_pause_s * 2 ** max(0, failures - 1))
                 log.warning(f"download interrupted at {part.size:,} bytes ({error}); retrying")

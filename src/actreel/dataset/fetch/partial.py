@@ -72,6 +72,6 @@ class PartialFile:
         """The error for a server whose file is not the one that these bytes belong to."""
         return FetchError(
             f"the file must be {expected}. Received: {received}, at {url}. The {self.size:,} bytes so far are kept in "
-            f"'{self.path}'. Try a mirror with --url; or, if you trust the new file, delete '{self.path}' and correct "
-            "size and md5 in data.dvc."
+            f"'{self.path}'. Try a mirror: make ucf50 URL=https://… Or, if you trust the new file, delete "
+            f"'{self.path}' and correct size and md5 in data.dvc."
         )

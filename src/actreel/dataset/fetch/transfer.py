@@ -153,7 +153,7 @@ def _remote_file(answer: requests.Response, url: str, have: int, size: int | Non
         if span is None or (answer.status_code == 206 and int(span[1] or -1) != have):
             raise FetchError(
                 f"the server must send the requested range, from byte {have:,} on. Received: {answer.status_code} with "
-                f"Content-Range '{answer.headers.get('Content-Range')}', from {url}. Try a mirror with --url."
+                f"Content-Range '{answer.headers.get('Content-Range')}', from {url}. Try a mirror: make ucf50 URL=https://…"
             )
         total = int(span[2])
     elif answer.status_code == 200:
@@ -162,7 +162,7 @@ def _remote_file(answer: requests.Response, url: str, have: int, size: int | Non
     else:
         raise FetchError(
             f"the archive must be at its address. Received: HTTP {answer.status_code} from {url}. "
-            "Try a mirror with --url."
+            "Try a mirror: make ucf50 URL=https://…"
         )
     if total is None:
         raise FetchError(f"the server must send the size of its file. Received: no Content-Length, from {url}.")

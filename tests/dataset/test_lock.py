@@ -1,0 +1,52 @@
+import logging
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from actreel.dataset.lock import exclusive_lock
+
+HOLDER = """
+import sys
+from pathlib import Path
+from actreel.dataset.lock import exclusive_lock
+with exclusive_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_process_waits_until_the_first_is_killed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lock = tmp_path / "folder" / ".lock"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdin is not None
+    assert holder.stdout.readline() == "held\n"
+    entered = threading.Event()
+
+    def enter() -> None:
+        with exclusive_lock(lock):
+            entered.set()
+
+    with caplog.at_level(logging.WARNING):
+        waiting = threading.Thread(target=enter)
+        waiting.start()
+        assert not entered.wait(0.3)
+        holder.kill()
+        waiting.join(timeout=30)
+    assert entered.is_set()
+    assert f"waiting: another process is writing to '{lock.parent}'" in caplog.text
+    holder.wait()
+    holder.stdin.close()
+    holder.stdout.close()
+
+
+def test_a_free_lock_is_taken_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        with exclusive_lock(tmp_path / ".lock") as descriptor:
+            assert descriptor > 2
+    assert not caplog.text

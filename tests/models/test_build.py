@@ -1,0 +1,36 @@
+"""What is built: frozen encoders, heads that are trained upon them, and nothing that trains by accident."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actreel.models import HEAD, NORMALISE, build_encoder, build_head, build_model
+from tests.models.networks import CLIPS, FEATURES, SPEC, assert_onnx_equals_keras, assert_saved_is_equal, params_of
+
+
+def test_a_frozen_model_trains_its_head_alone_and_is_one_onnx_graph(tmp_path: Path) -> None:
+    model = build_model(params_of("efficientnet_lite0", "bilstm", "difference", "imagenet"), SPEC, 4)
+    assert_onnx_equals_keras(model, CLIPS, tmp_path / "model.onnx")
+    assert_saved_is_equal(model, CLIPS, tmp_path / "model.keras")
+    assert len(model.trainable_weights) == len(model.get_layer(HEAD).trainable_weights)
+
+
+@pytest.mark.parametrize("weights", ["none", "imagenet"])
+def test_outside_training_there_is_no_dropout_and_no_batch_statistics(weights: str) -> None:
+    model = build_model(params_of("efficientnet_lite0", "mean", weights=weights), SPEC, 3)
+    np.testing.assert_array_equal(model(CLIPS), model(CLIPS))
+    np.testing.assert_allclose(model(CLIPS)[:1], model(CLIPS[:1]), atol=1e-5)
+
+
+def test_only_heads_on_frozen_features_normalise_them() -> None:
+    frozen = build_head(params_of("efficientnet_lite0", "mean", weights="imagenet"), SPEC, (24,), 4)
+    trained = build_head(params_of("small_cnn", "mean"), SPEC, (24,), 4)
+    assert [NORMALISE in [layer.name for layer in head.layers] for head in (frozen, trained)] == [True, False]
+    assert not frozen.get_layer(NORMALISE).trainable_weights
+    np.testing.assert_allclose(np.asarray(frozen(FEATURES)).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_an_encoder_trained_with_motion_takes_six_channels() -> None:
+    assert build_encoder(params_of("small_cnn", "lstm", "difference"), SPEC).input_shape == (None, 32, 40, 6)
+    assert build_encoder(params_of("small_cnn", "lstm"), SPEC).input_shape == (None, 32, 40, 3)
