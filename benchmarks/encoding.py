@@ -4,8 +4,8 @@ python -m benchmarks.encoding [--clips 64] [--retrain-clips 6650]
 """
 
 import argparse
-import contextlib
 import io
+import logging
 import re
 import tempfile
 import time
@@ -22,7 +22,7 @@ from actreel.training import features
 from actreel.training.features import StoredFeatures, encode_clips
 from actreel.training.train import train
 
-SPEC = ClipSpec(num_frames=20, height=224, width=224, sampling="uniform")
+SPEC = ClipSpec(num_frames=20, height=224, width=224)
 ENCODER = {"encoder": "efficientnet_lite0", "weights": "imagenet"}
 PARAMS = ModelParams(**ENCODER, head="bilstm", motion="difference", units=64, dropout=0.3)
 
@@ -50,15 +50,16 @@ def encoding(scratch: Path, clips: int) -> None:
             list(pool.map(lambda clip: session.run(None, {name: clip}), frames))
         return time.perf_counter() - start
 
+    features.log.setLevel(logging.INFO)
     rounds = []
     for turn in range(3):
         runtime = bare()
-        progress = io.StringIO()
+        lines = io.StringIO()
+        features.log.handlers = [logging.StreamHandler(lines)]
         start = time.perf_counter()
-        with contextlib.redirect_stderr(progress):
-            encode_clips(rows, StoredClips(scratch / "clips"), scratch / f"features{turn}", **ENCODER, mirror=False)
+        encode_clips(rows, StoredClips(scratch / "clips"), scratch / f"features{turn}", **ENCODER, mirror=False)
         stage = time.perf_counter() - start
-        estimate = re.search(r"at ([\d.]+) clips/s", progress.getvalue())
+        estimate = re.search(r"at ([\d.]+) clips/s", lines.getvalue())
         rounds.append((clips / runtime, clips / stage, runtime / stage, float(estimate[1]) * stage / clips))
         print("round {}: {:.2f} and {:.2f} clips/s, {:.1%}; estimate {:.1%}".format(turn + 1, *rounds[-1]), flush=True)
     runtime_rate, stage_rate, share, estimate = np.median(rounds, axis=0)

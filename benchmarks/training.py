@@ -28,7 +28,7 @@ from actreel.quiet_keras import keras
 from actreel.training.batches import steps_an_epoch, training_batches
 from actreel.training.fitting import steps_at_once
 
-SPEC = ClipSpec(num_frames=20, height=64, width=64, sampling="uniform")
+SPEC = ClipSpec(num_frames=20, height=64, width=64)
 PARAMS = ModelParams(encoder="small_cnn", weights="none", head="lstm", motion="none", units=32, dropout=0.25)
 LABELS = ["a", "b", "c", "d"]
 

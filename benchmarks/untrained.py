@@ -23,7 +23,7 @@ def main() -> None:
     from actreel.models import build_model, export_parts
     from pipelines.package import build_bento
 
-    spec = ClipSpec(num_frames=20, height=SIDES[encoder], width=SIDES[encoder], sampling="uniform")
+    spec = ClipSpec(num_frames=20, height=SIDES[encoder], width=SIDES[encoder])
     params = ModelParams(encoder=encoder, weights="imagenet", head="lstm", motion="none", units=32, dropout=0.0)
     labels = tuple(f"Action{number}" for number in range(10))
     model = folder / "model"
