@@ -15,7 +15,7 @@ from tests.conftest import ROOT
         ("model.unit: {choices: [1]}", "'model.unit' cannot be selected"),
         ("model.encoder: {choices: [pixels]}", "'model.encoder' cannot be selected"),
         ("model.units: {choices: [0]}", "'model.units'"),
-        ("model.head: {choices: [convlstm]}", "take encoder 'pixels'"),
+        ("model.head: {choices: [convlstm]}", "need encoder 'pixels'"),
         ("model.units: [16, 32]", r"must map each section.key to \{choices"),
         ("train.batch_size: {low: 8, high: 2}", "must have low below high"),
         ("train.learning_rate: {low: 0, high: 2, log: true}", "both above 0 with log"),
