@@ -17,10 +17,11 @@ from typing import Any
 import pandas as pd
 
 from actreel.base.atomic import written_aside
+from actreel.dataset.copies import join_copies
 from actreel.dataset.fingerprints import probe_with_fingerprint
 from actreel.dataset.groups import groups_of
 from actreel.dataset.parallel import map_on_cores
-from actreel.errors import MOST_NAMED, DatasetError, VideoError
+from actreel.errors import DatasetError, VideoError
 from actreel.video.info import VideoInfo
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
@@ -52,7 +53,7 @@ def index_videos(videos: Path, group_pattern: str | None = None) -> pd.DataFrame
     """Reads the properties of every clip in a folder of class folders, on all cores.
 
     A clip that cannot be read gets a row with `error` set; the validate stage names it and stops. If several clips of
-    one action have the same content, only the first is kept.
+    one action have the same content, one is kept, and their groups become one; see `actreel.dataset.copies`.
 
     Args:
         videos: The folder.
@@ -76,7 +77,7 @@ def index_videos(videos: Path, group_pattern: str | None = None) -> pd.DataFrame
     rows = map_on_cores(partial(_index_clip, videos), clips, label="index", on_crash=partial(_crashed_clip, videos))
     index = pd.DataFrame(rows)
     index.insert(2, "group", groups)
-    return _without_duplicates(index)
+    return join_copies(index)
 
 
 def write_index(index: pd.DataFrame, path: Path) -> None:
@@ -109,23 +110,6 @@ def data_version(index: pd.DataFrame) -> str:
     """A digest of these clips and their groups and splits: 12 hexadecimal digits."""
     rows = index.sort_values("clip")[["clip", "sha256", "group", "split"]]
     return hashlib.sha256(rows.to_csv(index=False).encode()).hexdigest()[:12]
-
-
-def _without_duplicates(index: pd.DataFrame) -> pd.DataFrame:
-    """Keeps one clip of each content and action; the same content in two actions fails validation."""
-    readable = index["error"] == ""
-    duplicate = index[readable].duplicated(["action", "sha256"]).reindex(index.index, fill_value=False)
-    if not duplicate.any():
-        return index
-    first = index[readable & ~duplicate]
-    merged = index[duplicate].merge(first, on=["action", "sha256"], suffixes=("", "_kept"))
-    pairs = [f"'{clip}' is '{kept}'" for clip, kept in zip(merged["clip"], merged["clip_kept"], strict=True)]
-    more = f", and {len(pairs) - MOST_NAMED} more" if len(pairs) > MOST_NAMED else ""
-    log.warning(
-        f"{len(pairs)} clips duplicate another clip of their action and are ignored: "
-        f"{', '.join(pairs[:MOST_NAMED])}{more}"
-    )
-    return index[~duplicate].reset_index(drop=True)
 
 
 def _index_clip(videos: Path, clip: Path) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""Copies of a clip under other names: one of them stays, and their groups become one.
+
+File managers and downloads leave `clip - Copy.avi` and `clip (1).avi`. Such a name gives no group, so a copy would be a
+group of its own, and the same video could be in both training and test.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from actreel.errors import MOST_NAMED
+
+log = logging.getLogger(__name__)
+
+
+def join_copies(index: pd.DataFrame) -> pd.DataFrame:
+    """Joins the groups that contain the same video, and keeps one clip of each content and action.
+
+    Args:
+        index: Rows with `clip`, `action`, `group`, `sha256` and `error`; the group of a clip whose group is unknown is
+            its own path.
+
+    Returns:
+        The index without the other copies, its rows in the same order. Of several copies, one whose group is known
+        stays. The same content in two actions stays in both: the validation names it and fails.
+    """
+    readable = index["error"] == ""
+    copied = readable & index[readable].duplicated("sha256", keep=False).reindex(index.index, fill_value=False)
+    if not copied.any():
+        return index
+    known = index["group"] != index["clip"]
+    joined = index.assign(group=_joined(index, copied, known))
+    # The first of each content and action stays, clips with a known group before the others.
+    order = joined.assign(unknown=~known)[copied].sort_values(["unknown", "clip"])
+    dropped = order.index[order.duplicated(["action", "sha256"])]
+    if len(dropped):
+        kept = order.drop(dropped)
+        pairs = joined.loc[dropped].merge(kept, on=["action", "sha256"], suffixes=("", "_kept")).sort_values("clip")
+        named = [f"'{clip}' is '{kept}'" for clip, kept in zip(pairs["clip"], pairs["clip_kept"], strict=True)]
+        log.warning(f"{len(named)} clips duplicate another clip of their action and are ignored: {_listed(named)}")
+    return joined.drop(dropped).reset_index(drop=True)
+
+
+def _joined(index: pd.DataFrame, copied: pd.Series[bool], known: pd.Series[bool]) -> pd.Series[str]:
+    """Each clip's group, once the groups that share content have one name: the first known name among them."""
+    names, group_of = np.unique(index["group"].to_numpy(str), return_inverse=True)
+    _, content_of = np.unique(index.loc[copied, "sha256"].to_numpy(str), return_inverse=True)
+    # A graph whose nodes are groups and contents; an edge says that the group has the content.
+    edges = (group_of[copied.to_numpy()], len(names) + content_of)
+    size = len(names) + content_of.max() + 1
+    graph = coo_array((np.ones(len(content_of)), edges), shape=(size, size))
+    part_of = connected_components(graph, directed=False)[1][: len(names)]
+    is_known = np.isin(names, index.loc[known, "group"].unique())
+    renamed, merged = names.astype(object), []
+    for part in np.flatnonzero(np.bincount(part_of) > 1):
+        members = names[part_of == part]
+        of_known = members[is_known[part_of == part]]
+        renamed[part_of == part] = (of_known if len(of_known) else members)[0]
+        if len(of_known) > 1:
+            merged.append(" = ".join(f"'{name}'" for name in of_known))
+    if merged:
+        log.warning(f"groups that contain the same video count as one group: {_listed(merged)}")
+    return pd.Series(renamed[group_of], index=index.index, dtype="str")
+
+
+def _listed(entries: list[str]) -> str:
+    more = f", and {len(entries) - MOST_NAMED} more" if len(entries) > MOST_NAMED else ""
+    return ", ".join(entries[:MOST_NAMED]) + more
