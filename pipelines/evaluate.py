@@ -57,7 +57,6 @@ def main() -> None:
     confusions = list(most_confused(evaluation.probabilities, evaluation.targets, evaluation.labels))
     tables = {**tables_of(evaluation), "rejection": rejection}
     plots = plots_of(evaluation, confusions)
-    # Last, since it loads the weights of other epochs into the model.
     tables["curve"], plots["curves"] = learning_curve(evaluation, TRAINING)
 
     write_reports(metrics, tables, plots)

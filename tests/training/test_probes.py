@@ -179,7 +179,7 @@ def test_the_embedding_is_the_features_mean(store: StoredFeatures) -> None:
 
 def test_one_action_alone_cannot_be_told_apart(store: StoredFeatures) -> None:
     rows = {split: part[part["action"] == "Up"].reset_index(drop=True) for split, part in ROWS.items()}
-    with pytest.raises(ModelError, match=r"at least 2 actions apart\. Received: Up only"):
+    with pytest.raises(ModelError, match=r"at least 2 actions\. Received: Up only"):
         train(MODEL, train_params(), store, rows, LABELS)
 
 

@@ -20,7 +20,7 @@ def test_only_one_module_imports_opencv() -> None:
     assert importers == [ROOT / "src" / "actreel" / "video" / "opencv.py"]
 
 
-@pytest.mark.parametrize("first", ["actreel.cli", "serving.decoder", "serving.recognition", "tests.conftest"])
+@pytest.mark.parametrize("first", ["actreel.cli", "serving.sandbox.decoder", "serving.recognition", "tests.conftest"])
 def test_nothing_but_our_own_words_is_on_the_terminal(first: str, tmp_path: Path) -> None:
     (tmp_path / "broken.avi").write_bytes(b"RIFF" + bytes(2000))
     code = (
