@@ -20,7 +20,7 @@ from actreel.video.clips import fit_frame, load_clip, sample_indices
 from actreel.video.decode import sample_frames
 from actreel.video.opencv import cv2
 
-SPEC = ClipSpec(num_frames=20, height=64, width=64, sampling="uniform")
+SPEC = ClipSpec(num_frames=20, height=64, width=64)
 ROUNDS = 3
 COMPARED = 10
 """Clips whose frames are compared with ffmpeg's."""

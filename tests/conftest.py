@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -214,3 +216,12 @@ def write_model_folder(
     provenance = Provenance(dataset="grey", data_version="0", run_id="none", git_commit="none", trained_at="never")
     ClassifierCard(labels=labels, clip=spec, max_distance=max_distance, provenance=provenance).save(folder)
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _networks_are_forgotten() -> Iterator[None]:
+    """Frees what a module's networks took: Keras and TensorFlow keep graphs, and a worker would grow to 11 GB."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()
+        gc.collect()

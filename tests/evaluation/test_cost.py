@@ -10,7 +10,7 @@ from actreel.quiet_keras import keras
 from tests.conftest import write_model_folder
 
 T, SIDE, UNITS, CLASSES = 4, 16, 5, 3
-SPEC = ClipSpec(num_frames=T, height=SIDE, width=SIDE, sampling="uniform")
+SPEC = ClipSpec(num_frames=T, height=SIDE, width=SIDE)
 CLIP = np.zeros((1, *SPEC.shape), dtype=np.uint8)
 
 # small_cnn on 16 pixels: 16, 32, 64, 64 filters of 3x3, pooled by 4, 4, then at one pixel; 64 features.

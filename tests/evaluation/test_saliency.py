@@ -11,7 +11,7 @@ from actreel.models import PROBABILITIES, build_model
 from actreel.quiet_keras import keras
 from tests.conftest import grey_frames, write_model_folder, write_video_file
 
-SPEC = ClipSpec(num_frames=6, height=16, width=16, sampling="uniform")
+SPEC = ClipSpec(num_frames=6, height=16, width=16)
 LARGER = SPEC.model_copy(update={"height": 32, "width": 32})
 
 

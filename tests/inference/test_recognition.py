@@ -100,7 +100,7 @@ def test_frames_of_the_first_pass_are_in_no_window_of_the_second(tmp_path: Path)
 
 
 def test_two_actions_are_two_segments_with_the_border_where_it_is(tmp_path: Path) -> None:
-    spec = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
+    spec = ClipSpec(num_frames=8, height=32, width=32)
     model = write_model_folder(tmp_path / "model", spec, ("dark", "middle", "bright"))
     classifier = ActionClassifier.load(model)
     card = classifier.card.model_copy(update={"clip_duration_s": 2.0})

@@ -24,7 +24,7 @@ from tests.conftest import grey_frames, halve_frame_count, write_video_file
 
 
 def spec_of(num_frames: int) -> ClipSpec:
-    return ClipSpec(num_frames=num_frames, height=16, width=16, sampling="uniform")
+    return ClipSpec(num_frames=num_frames, height=16, width=16)
 
 
 def info_of(num_frames: int, fps: float = 25.0, width: int = 64, height: int = 48) -> VideoInfo:

@@ -11,7 +11,7 @@ from actreel.config import ClipSpec, ModelParams
 from actreel.models import export_onnx
 from actreel.quiet_keras import keras
 
-SPEC = ClipSpec(num_frames=5, height=32, width=40, sampling="uniform")
+SPEC = ClipSpec(num_frames=5, height=32, width=40)
 # Coarse patches, and another brightness for each clip: a fresh network gives much the same for every clip of noise.
 PATCHES = np.random.default_rng(0).integers(0, 256, (3, SPEC.num_frames, 4, 5, 3)) * [
     [[[[0.3]]]],

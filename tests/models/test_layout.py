@@ -9,7 +9,7 @@ from actreel.models import layout as layouts
 from actreel.models.layout import quick_to_fit
 from actreel.quiet_keras import keras
 
-SPEC = ClipSpec(num_frames=5, height=32, width=40, sampling="uniform")
+SPEC = ClipSpec(num_frames=5, height=32, width=40)
 CLIPS = np.random.default_rng(0).integers(0, 256, (6, *SPEC.shape), dtype=np.uint8)
 TARGETS = np.array([0, 1, 2, 0, 1, 2])
 

@@ -73,7 +73,7 @@ def video(home: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def bento(home: Path, environment: dict[str, str], video: Path) -> Path:
-    spec = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
+    spec = ClipSpec(num_frames=8, height=32, width=32)
     model = write_model_folder(home / "model", spec, ("dark", "middle", "bright"), in_parts=True)
     card = ClassifierCard.model_validate_json((model / "classifier.json").read_text(encoding="utf-8"))
     card.model_copy(update={"clip_duration_s": 1.0}).save(model)

@@ -82,7 +82,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that labels a clip by its brightness, if that is near an action's; its manifest says clips of 2 s."""
-    spec = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
+    spec = ClipSpec(num_frames=8, height=32, width=32)
     folder = tmp_path_factory.mktemp("served") / "model"
     write_model_folder(folder, spec, LABELS, max_distance=0.2, in_parts=True)
     card = ClassifierCard.model_validate_json((folder / "classifier.json").read_text(encoding="utf-8"))

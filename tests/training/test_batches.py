@@ -14,7 +14,7 @@ from actreel.training.batches import class_weights, clip_batches, steps_an_epoch
 from actreel.training.features import StoredFeatures
 from tests.conftest import train_params
 
-SPEC = ClipSpec(num_frames=4, height=8, width=8, sampling="uniform")
+SPEC = ClipSpec(num_frames=4, height=8, width=8)
 LABELS = ["Left", "Right", "Jump"]
 ROWS = pd.DataFrame({"clip": [f"{place:02d}" for place in range(22)]})
 ROWS["action"] = [LABELS[place % 2 if place < 18 else 2] for place in range(22)]

@@ -18,7 +18,7 @@ from actreel.training.export import TrainingData, calibrate, export_model, fit_r
 from actreel.training.train import predict
 from tests.conftest import ROOT, train_params
 
-SPEC = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
+SPEC = ClipSpec(num_frames=8, height=32, width=32)
 LSTM = ModelParams(encoder="small_cnn", weights="none", head="lstm", motion="none", units=8, dropout=0.0)
 PROVENANCE = Provenance(dataset="fading", data_version="1", run_id="2", git_commit="3", trained_at="4")
 

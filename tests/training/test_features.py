@@ -15,7 +15,7 @@ from actreel.training.features import StoredFeatures, encode_clips, open_inputs
 from actreel.training.train import complete, fitted_part, predict, train
 from tests.conftest import EditCode, train_params, write_fading_dataset
 
-SPEC = ClipSpec(num_frames=3, height=32, width=48, sampling="uniform")
+SPEC = ClipSpec(num_frames=3, height=32, width=48)
 FROZEN = ModelParams(
     encoder="efficientnet_lite0", weights="imagenet", head="bilstm", motion="difference", units=8, dropout=0.0
 )

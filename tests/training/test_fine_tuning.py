@@ -21,7 +21,7 @@ from actreel.training.features import StoredFeatures, encode_clips, open_inputs
 from actreel.training.train import complete, epoch_models, fitted_part, predict, train
 from tests.conftest import train_params
 
-SPEC = ClipSpec(num_frames=2, height=16, width=16, sampling="uniform")
+SPEC = ClipSpec(num_frames=2, height=16, width=16)
 MODEL = ModelParams(encoder="efficientnet_lite0", weights="imagenet", head="mean", motion="none", units=4, dropout=0.1)
 PARAMS = train_params(
     epochs=2,

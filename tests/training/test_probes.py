@@ -19,7 +19,7 @@ from actreel.training.probes import PATH
 from actreel.training.train import epoch_models, predict, train
 from tests.conftest import train_params
 
-SPEC = ClipSpec(num_frames=6, height=8, width=8, sampling="uniform")
+SPEC = ClipSpec(num_frames=6, height=8, width=8)
 MODEL = ModelParams(
     encoder="efficientnet_lite0", weights="imagenet", head="statistics_probe", motion="none", units=8, dropout=0.5
 )

@@ -14,7 +14,7 @@ from actreel.training.resume import resume_folder
 from actreel.training.train import train
 from tests.conftest import EditCode, train_params
 
-SPEC = ClipSpec(num_frames=4, height=8, width=8, sampling="uniform")
+SPEC = ClipSpec(num_frames=4, height=8, width=8)
 MODEL = ModelParams(
     encoder="efficientnet_lite0", weights="imagenet", head="mean", motion="difference", units=4, dropout=0.3
 )

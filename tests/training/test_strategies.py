@@ -20,7 +20,7 @@ from actreel.training.strategies import is_chief, open_strategy
 from actreel.training.train import train
 from tests.conftest import ROOT, patience, train_params
 
-SPEC = ClipSpec(num_frames=4, height=8, width=8, sampling="uniform")
+SPEC = ClipSpec(num_frames=4, height=8, width=8)
 MODEL = ModelParams(encoder="efficientnet_lite0", weights="imagenet", head="mean", motion="none", units=4, dropout=0.0)
 LABELS = ["a", "b"]
 # The last batch of validation has one clip, too few for two devices.

@@ -21,7 +21,7 @@ from actreel.training.fitting import learning_rate, steps_at_once
 from actreel.training.train import cool, epoch_models, predict, targets_of, train
 from tests.conftest import ROOT, train_params
 
-SPEC = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
+SPEC = ClipSpec(num_frames=8, height=32, width=32)
 LSTM = ModelParams(encoder="small_cnn", weights="none", head="lstm", motion="none", units=16, dropout=0.0)
 
 

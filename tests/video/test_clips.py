@@ -12,7 +12,7 @@ from tests.conftest import grey_frames, write_video_file
 
 
 def clip_spec(num_frames: int) -> ClipSpec:
-    return ClipSpec(num_frames=num_frames, height=32, width=40, sampling="uniform")
+    return ClipSpec(num_frames=num_frames, height=32, width=40)
 
 
 @given(num_frames=st.integers(1, 100_000), wanted=st.integers(1, 1024))
@@ -79,7 +79,7 @@ def test_small_frames_are_enlarged(tmp_path: Path) -> None:
 
 
 def square(fit: Literal["stretch", "center_crop"]) -> ClipSpec:
-    return ClipSpec(num_frames=1, height=32, width=32, sampling="uniform", fit=fit)
+    return ClipSpec(num_frames=1, height=32, width=32, fit=fit)
 
 
 @pytest.mark.parametrize("upright", [False, True])
@@ -101,7 +101,7 @@ def test_a_centre_crop_keeps_proportions_and_the_middle(upright: bool) -> None:
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(8, 64), st.integers(8, 64))
 def test_frames_of_any_proportions_are_cut(height: int, width: int, rows: int, columns: int) -> None:
-    spec = ClipSpec(num_frames=1, height=rows, width=columns, sampling="uniform", fit="center_crop")
+    spec = ClipSpec(num_frames=1, height=rows, width=columns, fit="center_crop")
     frame = np.full((height, width, 3), 7, dtype=np.uint8)
     fitted = fit_frame(frame, spec)
     assert fitted.shape == (rows, columns, 3)

@@ -54,7 +54,7 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The application on a port of loopback; 4 s of video are a clip, so its videos have several segments."""
     folder = tmp_path_factory.mktemp("site")
-    spec = ClipSpec(num_frames=8, height=32, width=32, sampling="uniform")
+    spec = ClipSpec(num_frames=8, height=32, width=32)
     model = write_model_folder(folder / "model", spec, LABELS, max_distance=0.05)
     card = json.loads((model / "classifier.json").read_text())
     (model / "classifier.json").write_text(json.dumps({**card, "clip_duration_s": 2.0}))

@@ -25,7 +25,7 @@ from tests.films import FILMS, INTERLACED_FILMS, encode, with_codec, with_durati
 from tests.serving.conftest import Server
 from tests.serving.routes.test_jobs import ended, submit
 
-SPEC = ClipSpec(num_frames=5, height=32, width=32, sampling="uniform")
+SPEC = ClipSpec(num_frames=5, height=32, width=32)
 
 
 def upload(client: httpx.Client, path: Path) -> httpx.Response:
@@ -129,7 +129,7 @@ def test_thumbnails_show_the_visitor_s_own_video(client: httpx.Client, tmp_path:
         shown = client.get(f"/jobs/{job}/frames/0.jpg")
         assert shown.status_code == 200, shown.text
         picture = cv2.imdecode(np.frombuffer(shown.content, dtype=np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
-        first = load_clip(film, ClipSpec(num_frames=8, height=32, width=32, sampling="uniform"))[0]
+        first = load_clip(film, ClipSpec(num_frames=8, height=32, width=32))[0]
         seen = cv2.resize(picture, (32, 32), interpolation=cv2.INTER_AREA)
         assert np.abs(seen.astype(int) - first).mean() < 12
 

@@ -58,7 +58,7 @@ def test_a_decoder_knows_no_secret_and_has_limits(locked: Server) -> None:
 
 @pytest.mark.parametrize(("side", "messages"), [(32, 1), (160, 6)])
 def test_small_frames_are_batched_and_large_ones_are_sent_hop_by_hop(tmp_path: Path, side: int, messages: int) -> None:
-    spec = ClipSpec(num_frames=20, height=side, width=side, sampling="uniform")
+    spec = ClipSpec(num_frames=20, height=side, width=side)
     provenance = Provenance(dataset="", data_version="", run_id="", git_commit="", trained_at="")
     card = ClassifierCard(labels=("a", "b"), clip=spec, clip_duration_s=2, provenance=provenance)
     film = write_video_file(tmp_path / "film.avi", grey_frames([90] * 150))
