@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOST_NEWS_S = 15.0
-"""A full pipe drops news, so a waiting task also looks for itself this often."""
+"""A full pipe drops news, so a waiting task also reads the job again at this interval."""
 
 
 class Listener:
@@ -51,7 +51,7 @@ class News:
         self._loop.add_reader(self._pipe, self._read)
 
     def publish(self, job: str) -> None:
-        """Wakes those who wait for a job, in every worker."""
+        """Wakes all tasks that wait for this job, in every worker."""
         for path in self._folder.iterdir():
             if path.name.startswith("."):
                 continue

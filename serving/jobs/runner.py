@@ -41,6 +41,7 @@ class Ticket:
         self.folder = store.folder(name)
         self.stopped = threading.Event()
         self._store = store
+        self._stage: Stage | None = None
         self._written = 0.0
         self._writing: asyncio.Task[None] | None = None
 
@@ -50,14 +51,21 @@ class Ticket:
             await asyncio.wait([self._writing])
 
     def report(self, stage: Stage, fraction: float, segments: list[Segment]) -> None:
-        """Reports progress, from the event loop; it is written a few times a second at most."""
+        """Reports progress, from the event loop; it is written a few times a second at most, a new stage always."""
         now = time.monotonic()
+        writes = self._writing is not None and not self._writing.done()
+        if stage == self._stage and (writes or now - self._written < WRITE_S):
+            return
+        self._stage, self._written = stage, now
+        self._writing = asyncio.create_task(self._write(self._writing, stage, fraction, segments))
+
+    async def _write(
+        self, previous: asyncio.Task[None] | None, stage: Stage, fraction: float, segments: list[Segment]
+    ) -> None:
         # One write at a time, or an older one could come last.
-        if now - self._written >= WRITE_S and (self._writing is None or self._writing.done()):
-            self._written = now
-            self._writing = asyncio.create_task(
-                asyncio.to_thread(self._store.progress, self.name, stage, fraction, segments)
-            )
+        if previous is not None:
+            await asyncio.wait([previous])
+        await asyncio.to_thread(self._store.progress, self.name, stage, fraction, segments)
 
 
 Work = Callable[[Ticket], Awaitable[Prediction]]
@@ -72,6 +80,7 @@ class JobRunner:
         self._scratch = scratch
         self._queue: asyncio.Queue[tuple[str, Work]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
+        self._unstored: set[str] = set()
 
     async def start(self) -> None:
         """Sweeps once, then starts the slots and the regular sweep."""
@@ -99,8 +108,14 @@ class JobRunner:
     async def _slot(self) -> None:
         while True:
             name, work = await self._queue.get()
-            await self._run(Ticket(self._store, name), work)
-            self._queue.task_done()
+            try:
+                await self._run(Ticket(self._store, name), work)
+            except Exception:
+                # The store is locked or the disk is full. The slot must live on, and the sweep tries again.
+                log.exception("The end of a job could not be stored.")
+                self._unstored.add(name)
+            finally:
+                self._queue.task_done()
 
     async def _run(self, ticket: Ticket, work: Work) -> None:
         job = asyncio.ensure_future(work(ticket))
@@ -112,12 +127,13 @@ class JobRunner:
             await asyncio.to_thread(self._store.remember, prediction, ticket.name)
             await asyncio.to_thread(self._store.finish, ticket.name, "done", result=prediction)
         except asyncio.CancelledError:
+            slot = asyncio.current_task()
             ticket.stopped.set()
             await asyncio.to_thread(self._store.finish, ticket.name, "cancelled")
-            self._forget_video(ticket)
-            if not job.done():  # the service itself is ending
-                job.cancel()
-                await asyncio.gather(job, return_exceptions=True)
+            await self._forget_video(ticket)
+            job.cancel()
+            await asyncio.gather(job, return_exceptions=True)
+            if slot is not None and slot.cancelling():  # the service itself is ending
                 raise
         except RefusalError as refusal:
             await self._fail(ticket, refusal.problem)
@@ -130,20 +146,30 @@ class JobRunner:
     async def _cancel_on_request(self, ticket: Ticket, job: asyncio.Future[Prediction]) -> None:
         """Cancels the job once a client of any worker asks for it."""
         with self._news.listen(ticket.name) as listener:
-            while not await asyncio.to_thread(self._store.cancelled, ticket.name):
+            while not await self._cancelled(ticket):
                 await listener.wait()
         ticket.stopped.set()
         job.cancel()
 
+    async def _cancelled(self, ticket: Ticket) -> bool:
+        try:
+            return await asyncio.to_thread(self._store.cancelled, ticket.name)
+        except sqlite3.Error:
+            log.exception("Whether a job is cancelled could not be read.")
+            return False
+
     async def _fail(self, ticket: Ticket, problem: Problem) -> None:
         await asyncio.to_thread(self._store.finish, ticket.name, "failed", error=problem)
-        self._forget_video(ticket)
+        await self._forget_video(ticket)
 
-    def _forget_video(self, ticket: Ticket) -> None:
+    async def _forget_video(self, ticket: Ticket) -> None:
         with suppress(OSError):
-            (ticket.folder / VIDEO_FILE).unlink(missing_ok=True)
+            await asyncio.to_thread((ticket.folder / VIDEO_FILE).unlink, missing_ok=True)
 
     def _sweep(self) -> None:
+        for name in list(self._unstored):
+            self._store.finish(name, "failed", error=Problem.internal())
+            self._unstored.discard(name)
         self._store.sweep(self._scratch.sweep())
 
     async def _sweep_regularly(self) -> None:

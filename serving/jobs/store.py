@@ -86,7 +86,11 @@ class JobStore:
         )
         if not added:
             raise busy("jobs", self._settings.max_jobs, 10)
-        self.folder(name).mkdir(mode=0o700)
+        try:
+            self.folder(name).mkdir(mode=0o700)
+        except OSError:
+            self._run("DELETE FROM jobs WHERE id = ?", (name,))
+            raise
         return name
 
     def folder(self, name: str) -> Path:
@@ -192,8 +196,9 @@ class JobStore:
         ).model_dump_json()
         owners = ",".join("?" * len(alive))
         orphans = self._rows(
-            f"UPDATE jobs SET state = 'failed', error = ? WHERE state IN (?, ?) AND owner NOT IN ({owners}) RETURNING id",  # noqa: E501, S608
-            lost, *LIVE, *alive,
+            f"UPDATE jobs SET state = 'failed', error = ?, expires = ? "  # noqa: S608
+            f"WHERE state IN (?, ?) AND owner NOT IN ({owners}) RETURNING id",
+            lost, self._expiry(), *LIVE, *alive,
         )  # fmt: skip
         for (name,) in orphans:
             self._on_change(name)

@@ -24,5 +24,10 @@ def feedback(given: PredictionFeedback, parts: Parts) -> FeedbackStored:
     entry = Feedback(
         given.prediction_id, prediction.label, prediction.confidence, prediction.bento, given.correct, given.label
     )
-    FeedbackStore(parts.settings.feedback_dir).add(entry, video)
+    store = FeedbackStore(parts.settings.feedback_dir)
+    try:
+        store.add(entry, video)
+    except FileNotFoundError:  # a sweep has just deleted the video
+        video = None
+        store.add(entry, video)
     return FeedbackStored(stored=True, video_kept=video is not None)

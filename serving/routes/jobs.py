@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from fastapi import Path as InPath
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import ValidationError
 
-from serving.answers import Job, JobCreated, Link, Prediction, RefusalError
+from serving.answers import Job, JobCreated, Link, Prediction, RefusalError, Stage
 from serving.downloads import check_link, download
 from serving.jobs.events import events
 from serving.jobs.runner import Ticket, Work
@@ -85,9 +86,20 @@ def job_frame(job: JobId, number: Annotated[int, InPath(ge=0, lt=NUM_THUMBNAILS)
     return FileResponse(path, media_type="image/jpeg")
 
 
+async def _created(parts: Running, stage: Stage) -> str:
+    """Adds a job; it is dropped again if the client leaves meanwhile."""
+    creating = asyncio.ensure_future(asyncio.to_thread(parts.store.create, stage))
+    try:
+        return await asyncio.shield(creating)
+    except asyncio.CancelledError:
+        with suppress(RefusalError):
+            await asyncio.to_thread(parts.store.drop, await creating)
+        raise
+
+
 async def _uploaded(request: Request, parts: Running) -> tuple[str, Work]:
     """Receives an upload into a new job's folder; returns the job's id and its work."""
-    name = await asyncio.to_thread(parts.store.create, "decode")
+    name = await _created(parts, "decode")
     try:
         with parts.videos.admitted():
             path = parts.store.folder(name) / VIDEO_FILE
@@ -109,7 +121,7 @@ async def _linked(request: Request, parts: Running) -> tuple[str, Work]:
     except ValidationError as error:
         raise bad_request(summary(error.errors(), "body")) from error
     check_link(link)
-    name = await asyncio.to_thread(parts.store.create, "download")
+    name = await _created(parts, "download")
 
     async def work(ticket: Ticket) -> Prediction:
         started = time.perf_counter()

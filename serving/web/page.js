@@ -1,6 +1,6 @@
 // The page: sends videos, shows progress and results, and keeps recent results in this browser.
 
-import { ask, Job, Problem } from "./job.js";
+import { ask, Job, Problem } from "./client.js";
 import { clock, drawTimeline, inWords, make, Result } from "./result.js";
 
 const STAGES = {

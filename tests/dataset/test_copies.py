@@ -24,7 +24,7 @@ def test_the_clip_that_knows_its_group_stays(copy: str, caplog: pytest.LogCaptur
         "Kick/v_Kick_g03_c01.avi": "g03",
         "Kick/other.avi": "g04",
     }
-    assert f"'{copy}' is 'Kick/v_Kick_g03_c01.avi'" in caplog.text
+    assert f"'{copy}' is a copy of 'Kick/v_Kick_g03_c01.avi'" in caplog.text
 
 
 def test_groups_that_share_a_video_become_one(caplog: pytest.LogCaptureFixture) -> None:

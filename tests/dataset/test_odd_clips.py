@@ -124,7 +124,7 @@ def test_a_repeated_clip_is_kept_once_and_named(tmp_path: Path, caplog: pytest.L
     ]
     assert index.index.tolist() == list(range(len(index)))
     assert "2 clips duplicate another clip of their action and are ignored" in caplog.text
-    assert "'Wave/v_Wave_g02_c07.avi' is 'Wave/v_Wave_g01_c01.avi'" in caplog.text
+    assert "'Wave/v_Wave_g02_c07.avi' is a copy of 'Wave/v_Wave_g01_c01.avi'" in caplog.text
 
 
 def test_a_clip_repeated_in_another_action_is_left_to_the_gate(tmp_path: Path) -> None:

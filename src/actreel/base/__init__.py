@@ -1,1 +1,1 @@
-"""What every room stands on: paths, whole files, cache keys, the terminal."""
+"""Shared basics: paths, atomic writes, cache keys, terminal output."""

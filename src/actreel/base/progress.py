@@ -1,6 +1,6 @@
 """Progress of long work: a bar on a terminal, and a log line every few seconds elsewhere.
 
-Nothing that serves imports this module: it needs tqdm.
+The service does not import this module: it needs tqdm.
 """
 
 from __future__ import annotations

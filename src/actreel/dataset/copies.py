@@ -1,7 +1,7 @@
 """Copies of a clip under other names: one of them stays, and their groups become one.
 
-File managers and downloads leave `clip - Copy.avi` and `clip (1).avi`. Such a name gives no group, so a copy would be a
-group of its own, and the same video could be in both training and test.
+File managers and downloads leave `clip - Copy.avi` and `clip (1).avi`. No group can be read from such a name, so the
+copy would form a group of its own, and the same video could be in both training and test.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def join_copies(index: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         index: Rows with `clip`, `action`, `group`, `sha256` and `error`; the group of a clip whose group is unknown is
-            its own path.
+            the clip's path.
 
     Returns:
         The index without the other copies, its rows in the same order. Of several copies, one whose group is known
@@ -41,7 +41,8 @@ def join_copies(index: pd.DataFrame) -> pd.DataFrame:
     if len(dropped):
         kept = order.drop(dropped)
         pairs = joined.loc[dropped].merge(kept, on=["action", "sha256"], suffixes=("", "_kept")).sort_values("clip")
-        named = [f"'{clip}' is '{kept}'" for clip, kept in zip(pairs["clip"], pairs["clip_kept"], strict=True)]
+        names = zip(pairs["clip"], pairs["clip_kept"], strict=True)
+        named = [f"'{clip}' is a copy of '{original}'" for clip, original in names]
         log.warning(f"{len(named)} clips duplicate another clip of their action and are ignored: {_listed(named)}")
     return joined.drop(dropped).reset_index(drop=True)
 

@@ -1,4 +1,4 @@
-"""Which model is champion: the rules, and the contest between a new model and the present champion."""
+"""Which model is champion: the rules, and the contest between a new model and the current champion."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def decide(
         return Decision(
             False,
             "a champion must beat the present one on clips that neither was trained on. Received: no such clip, "
-            "since the present champion was trained on all of these test clips. Use the split it was trained with.",
+            "since the current champion was trained on all of these test clips. Use the split it was trained with.",
         )
     if candidate_accuracy <= champion_accuracy:
         return Decision(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
 
-from actreel.training.mahalanobis import distance_limit
+from actreel.training.rejection import distance_limit
 
 DISTANCE = "distance"
 

@@ -20,7 +20,7 @@ from actreel.inference.windows import window_length
 from actreel.models import embedding_of, export_onnx, export_parts, with_distance
 from actreel.quiet_keras import keras
 from actreel.training.calibration import fit_temperature
-from actreel.training.mahalanobis import EmbeddingStatistics, distance_limit, fit_statistics
+from actreel.training.rejection import EmbeddingStatistics, distance_limit, fit_statistics
 from actreel.training.train import complete, cool, predict, targets_of
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def calibrate(fitted: keras.Model, params: TrainParams, data: TrainingData) -> f
 
 
 def fit_rejection(fitted: keras.Model, params: TrainParams, data: TrainingData) -> Rejection:
-    """Measures how the training clips are spread, and sets the limit on clips that show none of the actions."""
+    """Fits the statistics of the training clips, and sets the rejection limit with clips of none of the actions."""
     embedding = embedding_of(fitted)
 
     def embed(rows: pd.DataFrame) -> NDArray[np.float32]:

@@ -49,7 +49,15 @@ def resume_folder(
         A folder in it for the training's state.
     """
     clips = index[["clip", "action", "split", "sha256"]].to_csv(index=False)
-    made_with = [model_params.model_dump(), params.model_dump(), store.made_with, clips, code_digest(), tf.__version__]
+    made_with = [
+        model_params.model_dump(),
+        params.model_dump(),
+        store.made_with,
+        clips,
+        code_digest(),
+        tf.__version__,
+        keras.__version__,
+    ]
     fingerprint = hashlib.sha256(json.dumps(made_with, sort_keys=True).encode()).hexdigest()
     file = folder / _FINGERPRINT
     if not file.exists() or file.read_text(encoding="utf-8") != fingerprint:

@@ -80,7 +80,7 @@ def train(
     records = Records(epoch_weights=epoch_weights, on_epoch=on_epoch)
     fitted, logs = fit("fit", rows["train"], rows["val"], records)
     if params.refit:
-        best = int(np.argmin([epoch["val_loss"] for epoch in logs])) + 1
+        best = int(np.nan_to_num([epoch["val_loss"] for epoch in logs], nan=np.inf).argmin()) + 1
         both = pd.concat([rows["train"], rows["val"]], ignore_index=True)
         fitted, _ = fit("refit", both, None, Records(), best)
     if params.fine_tune:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from serving.answers import Prediction
+from serving.answers import Prediction, RefusalError
+from serving.jobs import runner as runner_module
 from serving.jobs.news import News
-from serving.jobs.runner import JobRunner, Ticket
+from serving.jobs.runner import SLOTS, JobRunner, Ticket
 from serving.jobs.store import JobStore
 from serving.settings import Settings
 from serving.workers.scratch import Scratch
@@ -81,5 +85,94 @@ def test_jobs_of_a_service_that_ends_are_cancelled(tmp_path: Path) -> None:
             await asyncio.sleep(0.1)
             await runner.close()
             assert store.get(job).state == "cancelled"
+
+    asyncio.run(run())
+
+
+class FailingStore(JobStore):
+    """Cannot store the ends of jobs while `broken`."""
+
+    broken = True
+
+    def finish(self, *arguments: Any, **named: Any) -> None:
+        if self.broken:
+            raise sqlite3.OperationalError("database is locked")
+        super().finish(*arguments, **named)
+
+
+async def refused(ticket: Ticket) -> Prediction:
+    raise RefusalError(422, "damaged", "It is damaged.", "Send another.")
+
+
+def test_a_slot_outlives_a_store_that_fails_and_the_sweep_ends_its_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "SWEEP_S", 0.05)
+    settings = Settings(state_dir=tmp_path / "state")
+
+    async def run() -> None:
+        with (
+            closing(Scratch(settings.state_dir)) as scratch,
+            closing(News(scratch.news, scratch.owner)) as news,
+            closing(FailingStore(scratch, settings, news.publish)) as store,
+        ):
+            runner = JobRunner(store, news, scratch)
+            await runner.start()
+            jobs = [store.create("decode") for _ in range(2 * SLOTS)]
+            for job in jobs:
+                runner.submit(job, refused)
+            async with asyncio.timeout(patience(5)):
+                await runner.finish(asyncio.Event())  # every job was run, though none could be ended
+            store.broken = False
+            async with asyncio.timeout(patience(5)):
+                while {store.get(job).state for job in jobs} != {"failed"}:
+                    await asyncio.sleep(0.02)
+            await runner.close()
+
+    asyncio.run(run())
+
+
+def test_a_runner_closes_while_the_end_of_a_job_is_stored(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path / "state")
+    storing = threading.Event()
+
+    class SlowStore(JobStore):
+        def finish(self, *arguments: Any, **named: Any) -> None:
+            storing.set()
+            time.sleep(0.3)
+            super().finish(*arguments, **named)
+
+    async def run() -> None:
+        with (
+            closing(Scratch(settings.state_dir)) as scratch,
+            closing(News(scratch.news, scratch.owner)) as news,
+            closing(SlowStore(scratch, settings, news.publish)) as store,
+        ):
+            runner = JobRunner(store, news, scratch)
+            await runner.start()
+            runner.submit(store.create("decode"), refused)
+            await asyncio.to_thread(storing.wait)
+            async with asyncio.timeout(patience(5)):
+                await runner.close()
+
+    asyncio.run(run())
+
+
+def test_a_new_stage_is_always_stored(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path / "state")
+
+    async def run() -> None:
+        with (
+            closing(Scratch(settings.state_dir)) as scratch,
+            closing(News(scratch.news, scratch.owner)) as news,
+            closing(JobStore(scratch, settings, news.publish)) as store,
+        ):
+            job = store.create("download")
+            ticket = Ticket(store, job)
+            ticket.report("download", 1.0, [])
+            ticket.report("decode", 0.0, [])
+            ticket.report("decode", 0.5, [])
+            await ticket.settle()
+            assert (store.get(job).progress.stage, store.get(job).progress.fraction) == ("decode", 0.0)
 
     asyncio.run(run())

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from actreel.training.mahalanobis import distance_limit, fit_statistics
+from actreel.training.rejection import distance_limit, fit_statistics
 
 RNG = np.random.default_rng(0)
 
