@@ -8,7 +8,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -132,15 +132,18 @@ def test_a_slot_outlives_a_store_that_fails_and_the_sweep_ends_its_jobs(
     asyncio.run(run())
 
 
-def test_a_runner_closes_while_the_end_of_a_job_is_stored(tmp_path: Path) -> None:
+async def done(ticket: Ticket) -> Prediction:
+    return cast(Prediction, None)
+
+
+def test_a_runner_closes_while_a_result_is_stored(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path / "state")
     storing = threading.Event()
 
     class SlowStore(JobStore):
-        def finish(self, *arguments: Any, **named: Any) -> None:
+        def remember(self, *arguments: Any) -> None:
             storing.set()
             time.sleep(0.3)
-            super().finish(*arguments, **named)
 
     async def run() -> None:
         with (
@@ -150,7 +153,7 @@ def test_a_runner_closes_while_the_end_of_a_job_is_stored(tmp_path: Path) -> Non
         ):
             runner = JobRunner(store, news, scratch)
             await runner.start()
-            runner.submit(store.create("decode"), refused)
+            runner.submit(store.create("decode"), done)
             await asyncio.to_thread(storing.wait)
             async with asyncio.timeout(patience(5)):
                 await runner.close()
