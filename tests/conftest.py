@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import shutil
 import sys
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from actreel.base import code_digest
+from actreel.base.console import OURS
 from actreel.config import ClipSpec, TrainParams, load_params
 from actreel.inference.classifier import ClassifierCard, Provenance
 from actreel.video.opencv import cv2
@@ -225,3 +227,12 @@ def _networks_are_forgotten() -> Iterator[None]:
     if "keras" in sys.modules:
         sys.modules["keras"].utils.clear_session()
         gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def _log_levels_are_restored() -> Iterator[None]:
+    """A command that a test runs in this process sets the levels of our loggers; the next test must not see them."""
+    levels = {name: logging.getLogger(name).level for name in OURS}
+    yield
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
