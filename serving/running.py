@@ -28,15 +28,6 @@ class Admission:
         self._retry_after_s = retry_after_s
         self._inside = 0
 
-    def check(self) -> None:
-        """Raises 429 when full.
-
-        Raises:
-            RefusalError: 429.
-        """
-        if self._inside >= self._limit:
-            raise busy(self._what, self._limit, self._retry_after_s)
-
     @contextmanager
     def admitted(self) -> Iterator[None]:
         """Counts one request as in progress while the context is open.
@@ -44,7 +35,8 @@ class Admission:
         Raises:
             RefusalError: 429, when full.
         """
-        self.check()
+        if self._inside >= self._limit:
+            raise busy(self._what, self._limit, self._retry_after_s)
         self._inside += 1
         try:
             yield

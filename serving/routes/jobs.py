@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request
 from fastapi import Path as InPath
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import ValidationError
+from starlette.types import Receive, Scope, Send
 
 from serving.answers import Job, JobCreated, Link, Prediction, RefusalError, Stage
 from serving.downloads import check_link, download
@@ -21,7 +22,7 @@ from serving.jobs.runner import Ticket, Work
 from serving.jobs.store import VIDEO_FILE
 from serving.recognition import NUM_THUMBNAILS
 from serving.refusals import bad_request, summary
-from serving.running import Parts, Running
+from serving.running import Admission, Parts, Running
 from serving.uploads import FORM, receive_video
 
 router = APIRouter()
@@ -58,20 +59,26 @@ def cancel_job(job: JobId, parts: Parts) -> Job:
     return parts.store.cancel(job)
 
 
+class EventStream(StreamingResponse):
+    """Server-sent events, counted as a stream in progress while they are sent."""
+
+    def __init__(self, content: AsyncIterator[bytes], streams: Admission) -> None:
+        super().__init__(content, media_type="text/event-stream")
+        self._streams = streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises 429 when full: the answer has not begun yet, so it can still be a refusal."""
+        with self._streams.admitted():
+            await super().__call__(scope, receive, send)
+
+
 @router.get(
     "/jobs/{job}/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}}
 )
 async def job_events(job: JobId, parts: Parts) -> StreamingResponse:
     """A job's progress as server-sent events: `progress`, `segments`, and `done`, `failed` or `cancelled`."""
     await asyncio.to_thread(parts.store.get, job)
-    parts.streams.check()  # once the answer has begun, it can no longer be a refusal
-
-    async def stream() -> AsyncIterator[bytes]:
-        with parts.streams.admitted():
-            async for event in events(parts.store, parts.news, job):
-                yield event
-
-    return StreamingResponse(stream(), media_type="text/event-stream")
+    return EventStream(events(parts.store, parts.news, job), parts.streams)
 
 
 @router.get(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +157,26 @@ def test_event_streams_are_counted_and_end_with_their_client(narrow: Server, hel
     client.delete(f"/jobs/{job}")
     ended(client, job)
     wait_for(lambda: client.get(f"/jobs/{job}/events").status_code == 200)
+
+
+def test_streams_that_begin_at_once_are_refused_before_their_answer_begins(
+    narrow: Server, held: httpx.Client, films: Path
+) -> None:
+    job = submit(held, films / "grey.avi")
+    begun = threading.Barrier(4)
+
+    def open_stream(_: int) -> int:
+        begun.wait()
+        with narrow.client() as client, client.stream("GET", f"/jobs/{job}/events") as stream:
+            if stream.status_code == 200:
+                time.sleep(1)
+            return stream.status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        statuses = list(pool.map(open_stream, range(4)))
+    assert sorted(statuses) == [200, 429, 429, 429]
+    held.delete(f"/jobs/{job}")
+    ended(held, job)
 
 
 def test_decoding_stops_at_its_deadline(narrow: Server, held: httpx.Client, films: Path) -> None:
