@@ -1,7 +1,7 @@
 """fetch: UCF50's page ▸ data/UCF50.rar, as described in data.dvc.
 
-`dvc repro` can download the archive itself, but this resumes, and completes the host's certificate chain. The result
-is the same: the file, and its md5 in data.dvc.
+`dvc repro` can download the archive itself, but this can resume, and supplies a certificate that is missing from the
+host's chain. The result is the same: the file, and its md5 in data.dvc.
 """
 
 import argparse

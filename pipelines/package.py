@@ -23,7 +23,7 @@ import bentoml
 log = logging.getLogger(__name__)
 
 SERVED = ("__init__.py", "base", "config", "errors.py", "feedback.py", "inference", "video", "youtube")
-"""The parts of `actreel` that the service imports, and nothing that trains; a test compares it with the imports."""
+"""The parts of `actreel` that the service imports, without the training code; a test checks it."""
 
 MODEL_NAME = "actreel"
 """The model's name in BentoML's store, as the service asks for it."""

@@ -107,7 +107,7 @@ class Recogniser:
             thumbnails: A job's folder for `0.jpg` to `7.jpg`; None for a direct call.
 
         Raises:
-            RefusalError: The file is no video, or is beyond the limits.
+            RefusalError: The file is not a video, or is beyond the limits.
         """
         started = time.perf_counter() if started is None else started
         for attempt in (1, 2):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LONGEST_NAME = 240
-"""Bytes in the longest file name that the temporary name still contains; most file systems stop at 255."""
+"""Bytes in the longest file name that is kept in the temporary name; most file systems stop at 255."""
 
 
 @contextmanager

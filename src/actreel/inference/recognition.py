@@ -103,7 +103,7 @@ def recognise(
         score: As `ScoreWindow`.
 
     Raises:
-        VideoError: The file is missing, is no video, or no frame of it decodes.
+        VideoError: The file is missing, is not a video, or no frame of it decodes.
     """
     for attempt in window_passes(path, spec, clip_duration_s):
         scorer = WindowScorer(attempt.plan, encode, score)

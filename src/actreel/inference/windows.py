@@ -132,7 +132,7 @@ def window_passes(
         One pass, or two where the container's claims are wrong: the last one counts.
 
     Raises:
-        VideoError: The file is missing, is no video, or no frame of it decodes.
+        VideoError: The file is missing, is not a video, or no frame of it decodes.
         VideoLimitError: The video is beyond the limits.
     """
     for decoding in decode_passes(path, limits):

@@ -48,7 +48,7 @@ class Rejection:
     """What decides whether a clip shows any of the actions.
 
     Attributes:
-        statistics: Of the training clips' embeddings.
+        statistics: The distribution of the training clips' embeddings.
         max_distance: The largest distance that counts as known; None accepts every clip.
     """
 

@@ -1,4 +1,4 @@
-"""Fits one network: puts batches, devices, callbacks and the state to resume from together."""
+"""Fits one network: combines batches, devices, callbacks and resumable state."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Fitting:
 
 @dataclass(frozen=True)
 class Records:
-    """What is kept of a training while it runs.
+    """What is saved during a training run.
 
     Attributes:
         state: File to resume from if the training is killed; None keeps none.
@@ -98,7 +98,7 @@ def fit_network(
         validation = clip_batches(
             data.store, data.val, data.labels, params.batch_size, balance=params.balance, soft=soft_targets(params)
         )
-    # Workers may not share a disk, and none may get ahead of the others by resuming: together they start over.
+    # Workers may not share a disk, and none may resume ahead of the others, so all start over.
     state = None if params.strategy == MULTI_WORKER else records.state
     progress = Progress(params.patience if data.val is not None else None, state)
     done = min(progress.restore(model), epochs)
@@ -155,7 +155,7 @@ def _compiled(
     """Builds the network twice: compiled for training, and plain for the weights that come out of it.
 
     The first is on the devices, in the precision and the layout that train fastest; the second is on one device, in
-    float32 and just as `build` makes it.
+    float32 and exactly as `build` returns it.
     """
     strategy = open_strategy(params.strategy)
     replicas = strategy.num_replicas_in_sync

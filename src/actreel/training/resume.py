@@ -36,7 +36,7 @@ def resume_folder(
 ) -> Path:
     """Prepares a folder for a training, and empties it if another training used it before.
 
-    It is another training if the parameters, the clips, the code or TensorFlow's version differ.
+    A training run counts as another one if the parameters, the clips, the code or TensorFlow's version differ.
 
     Args:
         folder: Kept between runs.
@@ -104,7 +104,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         """Restores a compiled model to the state in the file, if there is one.
 
         Returns:
-            How many epochs are done; a number above any possible one if the training had stopped early.
+            How many epochs are done; a number larger than any epoch count if the training had stopped early.
         """
         if self._file is None or not self._file.exists():
             return 0

@@ -25,7 +25,7 @@ from actreel.models import (
     unfreeze_last_blocks,
 )
 from actreel.quiet_keras import keras
-from actreel.training.batches import targets_of as targets_of  # from here for those who train and predict
+from actreel.training.batches import targets_of as targets_of  # re-exported for callers of train and predict
 from actreel.training.fitting import Fitting, Logs, OnEpoch, Records, fit_network, no_op
 from actreel.training.probes import fit_probe
 

@@ -54,7 +54,7 @@ def load_clip(path: Path, spec: ClipSpec) -> NDArray[np.uint8]:
         uint8 (T, H, W, 3), RGB.
 
     Raises:
-        VideoError: The file is missing, is no video, or no frame of it decodes.
+        VideoError: The file is missing, is not a video, or no frame of it decodes.
     """
     return load_clip_and_info(path, spec)[0]
 
@@ -65,7 +65,7 @@ def load_clip_and_info(path: Path, spec: ClipSpec) -> tuple[NDArray[np.uint8], V
 
 
 def load_views(path: Path, spec: ClipSpec, num_views: int) -> NDArray[np.uint8]:
-    """Reads several clips from one video, each at another phase of the uniform sampling, in one pass.
+    """Reads several clips from one video, each offset within the uniform sampling, in one pass.
 
     The middle frames of T x V equal parts are dealt out in turn, so each view spans the whole video. With an odd
     number of views, the middle one equals `load_clip`'s clip.
@@ -79,7 +79,7 @@ def load_views(path: Path, spec: ClipSpec, num_views: int) -> NDArray[np.uint8]:
         uint8 (V, T, H, W, 3), RGB.
 
     Raises:
-        VideoError: The file is missing, is no video, or no frame of it decodes.
+        VideoError: The file is missing, is not a video, or no frame of it decodes.
     """
     frames, _ = sample_frames(
         path,
@@ -97,7 +97,7 @@ def view_indices(num_frames: int, spec: ClipSpec, num_views: int) -> NDArray[np.
 def fit_frame(frame: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:
     """Resizes a decoded frame, uint8 (h, w, 3), to the spec's uint8 (H, W, 3).
 
-    Area interpolation where it shrinks; `spec.fit` decides between stretching and cropping.
+    Area interpolation if both sides shrink, otherwise bilinear; `spec.fit` decides between stretching and cropping.
     """
     if spec.fit == "center_crop":
         height, width = frame.shape[:2]

@@ -41,7 +41,7 @@ CONTAINERS = (
 """FFmpeg's demuxers of self-contained videos.
 
 Playlists (HLS, DASH, concat, SDP) are missing on purpose: they make FFmpeg open any file or address that they name.
-Still pictures and sound are missing too: they are no videos.
+Still pictures and sound are missing too: they are not videos.
 """
 
 OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
@@ -112,7 +112,7 @@ class Video:
 
     @property
     def _last_ms(self) -> float:
-        """When the last frame so far is shown."""
+        """Presentation time of the last frame read so far."""
         if self._last_pts is None or self._stream.time_base is None:
             return 0.0
         return (self._last_pts - (self._stream.start_time or 0)) * float(self._stream.time_base) * 1000
@@ -130,7 +130,7 @@ class Video:
         """Converts a decoded frame to uint8 (H, W, 3), RGB, rotation applied.
 
         Raises:
-            VideoError: FFmpeg did not convert it. What is in the memory then may be another video's frame.
+            VideoError: FFmpeg did not convert it. Its buffer may then still hold a frame of another video.
         """
         # Tags of the picture that no conversion here needs, and that FFmpeg 8 refuses where they are reserved values.
         frame.color_trc, frame.color_primaries = ColorTrc.UNSPECIFIED, ColorPrimaries.UNSPECIFIED
@@ -238,7 +238,7 @@ def opened(path: Path) -> Iterator[Video]:
     """Opens a video file for one pass.
 
     Raises:
-        VideoError: The file is missing, damaged or no video.
+        VideoError: The file is missing, damaged or not a video.
         VideoCodecError: There is no decoder for it here.
     """
     if not path.is_file():
@@ -248,7 +248,7 @@ def opened(path: Path) -> Iterator[Video]:
         container = av.open(f"file:{path.absolute()}", options=OPTIONS, metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(
-            f"A clip must be a video that FFmpeg can read. Received: '{path}', which is damaged or no video. "
+            f"A clip must be a video that FFmpeg can read. Received: '{path}', which is damaged or not a video. "
             "Replace or remove it."
         ) from error
     with container:

@@ -1,7 +1,7 @@
 """Decoding: passes over a video that convert the wanted frames only.
 
-One pass over the file on one FFmpeg thread: pixel-identical to seeking and several times faster. Run one process a core
-rather than many threads in one.
+One pass over the file on one FFmpeg thread: pixel-identical to seeking and several times faster. Run one process per
+core rather than many threads in one process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from actreel.video.container import Video, opened
 from actreel.video.info import VideoInfo, VideoLimits
 
 DURATION_TOLERANCE = 0.25
-"""How far a stated duration may be from the real one, as a share of it, before a video is planned a second time."""
+"""How far a stated duration may be from the real one, as a fraction, before the video is decoded a second time."""
 
 Convert = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """What is done to each frame as it is decoded: uint8 (H, W, 3) to uint8 (h, w, 3)."""
@@ -28,7 +28,7 @@ def probe(path: Path) -> VideoInfo:
     """Decodes a video once, without converting its pixels, and describes it.
 
     Raises:
-        VideoError: The file is missing, is no video, or no frame of it decodes.
+        VideoError: The file is missing, is not a video, or no frame of it decodes.
     """
     with opened(path) as video:
         for _ in video.frames():
@@ -52,7 +52,7 @@ def sample_frames(
         The frames, uint8 (len(indices), h, w, 3), RGB, and what the video holds.
 
     Raises:
-        VideoError: The file is missing, is no video, or no frame of it decodes.
+        VideoError: The file is missing, is not a video, or no frame of it decodes.
     """
     frames: list[NDArray[np.uint8]] = []
     for attempt in decode_passes(path):
@@ -74,13 +74,14 @@ def decode_passes(path: Path, limits: VideoLimits | None = None) -> Iterator[Pas
 
     Args:
         path: The video.
-        limits: Limits on the video; None for none. A claim beyond them is no reason to refuse: packets are counted.
+        limits: Limits on the video; None means no limits. A header that claims more is not refused at once: the packets
+            are counted first.
 
     Yields:
         Each pass, whose frames must be read to the end before the next is asked for. The last one counts.
 
     Raises:
-        VideoError: The file is missing, is no video, or no frame of it decodes.
+        VideoError: The file is missing, is not a video, or no frame of it decodes.
         VideoLimitError: The video is beyond the limits.
     """
     with opened(path) as video:

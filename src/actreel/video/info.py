@@ -12,7 +12,7 @@ class VideoInfo:
     """What a video file holds.
 
     Attributes:
-        fps: Frames a second, as the container states; where the frame times differ from it, their mean.
+        fps: Frames a second, as the container states; if the timestamps disagree, the mean rate computed from them.
         num_frames: Frames that really decode.
         header_frames: Frames that the container claims; wrong or 0 in many files.
         width: Columns in pixels, rotation applied.
