@@ -6,9 +6,10 @@ import asyncio
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -21,6 +22,8 @@ from serving.settings import Settings
 from serving.workers.scratch import Scratch
 from tests.conftest import patience
 
+AnyStore = TypeVar("AnyStore", bound=JobStore)
+
 
 class CountedStore(JobStore):
     """Counts how often it is asked for a cancellation."""
@@ -30,6 +33,19 @@ class CountedStore(JobStore):
     def cancelled(self, name: str) -> bool:
         self.asked += 1
         return super().cancelled(name)
+
+
+@asynccontextmanager
+async def started(kind: type[AnyStore], settings: Settings) -> AsyncIterator[tuple[AnyStore, JobRunner]]:
+    """A worker's store of the given kind, and its runner; the test closes the runner itself."""
+    with (
+        closing(Scratch(settings.state_dir)) as scratch,
+        closing(News(scratch.news, scratch.owner)) as news,
+        closing(kind(scratch, settings, news.publish)) as store,
+    ):
+        runner = JobRunner(store, news, scratch)
+        await runner.start()
+        yield store, runner
 
 
 async def forever(ticket: Ticket) -> Prediction:
@@ -73,13 +89,7 @@ def test_jobs_of_a_service_that_ends_are_cancelled(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path / "state")
 
     async def run() -> None:
-        with (
-            closing(Scratch(settings.state_dir)) as scratch,
-            closing(News(scratch.news, scratch.owner)) as news,
-            closing(JobStore(scratch, settings, news.publish)) as store,
-        ):
-            runner = JobRunner(store, news, scratch)
-            await runner.start()
+        async with started(JobStore, settings) as (store, runner):
             job = store.create("decode")
             runner.submit(job, forever)
             await asyncio.sleep(0.1)
@@ -111,13 +121,7 @@ def test_a_slot_outlives_a_store_that_fails_and_the_sweep_ends_its_jobs(
     settings = Settings(state_dir=tmp_path / "state")
 
     async def run() -> None:
-        with (
-            closing(Scratch(settings.state_dir)) as scratch,
-            closing(News(scratch.news, scratch.owner)) as news,
-            closing(FailingStore(scratch, settings, news.publish)) as store,
-        ):
-            runner = JobRunner(store, news, scratch)
-            await runner.start()
+        async with started(FailingStore, settings) as (store, runner):
             jobs = [store.create("decode") for _ in range(2 * SLOTS)]
             for job in jobs:
                 runner.submit(job, refused)
@@ -146,13 +150,7 @@ def test_a_runner_closes_while_a_result_is_stored(tmp_path: Path) -> None:
             time.sleep(0.3)
 
     async def run() -> None:
-        with (
-            closing(Scratch(settings.state_dir)) as scratch,
-            closing(News(scratch.news, scratch.owner)) as news,
-            closing(SlowStore(scratch, settings, news.publish)) as store,
-        ):
-            runner = JobRunner(store, news, scratch)
-            await runner.start()
+        async with started(SlowStore, settings) as (store, runner):
             runner.submit(store.create("decode"), done)
             await asyncio.to_thread(storing.wait)
             async with asyncio.timeout(patience(5)):
