@@ -193,6 +193,11 @@ def busy(what: str, limit: int, retry_after_s: int) -> RefusalError:
     )
 
 
+def gone() -> RefusalError:
+    """The 499 of a client that left before its answer; only the log and the metrics see it."""
+    return RefusalError(499, "gone", "The client disconnected before the answer.", "Send the video again.")
+
+
 def as_answer(scored: Scored) -> Answer:
     """A classifier's score as an answer."""
     return Answer(label=scored.label, confidence=scored.confidence)

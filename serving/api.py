@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 
 from actreel.youtube.cache import VideoCache
 from serving.answers import Refusal, Served
-from serving.guard import Guard
+from serving.guard import SAFE_METHODS, Guard
 from serving.jobs.news import News
 from serving.jobs.runner import JobRunner
 from serving.jobs.store import JobStore
@@ -26,6 +26,21 @@ from serving.workers.leaving import Leaving
 from serving.workers.scratch import Scratch
 
 YOUTUBE_CACHE_BYTES = 200 * 2**20
+
+_DESCRIPTION = """Recognises the action in a video.
+
+```
+curl -F video=@clip.mp4 http://localhost:3000/predict_file
+curl -H 'Content-Type: application/json' -d '{"url": "https://youtu.be/..."}' http://localhost:3000/predict_url
+
+# A long video as a job, with its progress
+curl -F video=@match.mp4 http://localhost:3000/jobs
+curl -N http://localhost:3000/jobs/ID/events
+```
+
+Every error is a 4xx with `{"error": {"code", "message", "next_step"}}`; after a 429, wait for as many seconds as
+`Retry-After` says. The OpenAPI document is at [docs.json](docs.json).
+"""
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": Refusal, "description": "Refused; `error` says why and what to do next."}
@@ -44,10 +59,12 @@ def create_app(settings: Settings) -> FastAPI:
     """
     app = FastAPI(
         title="Actreel",
-        description="Recognises the action in a video.",
+        description=_DESCRIPTION,
         docs_url=None,
         redoc_url=None,
         openapi_url="/docs.json",
+        # Relative to the document's address, which a proxy may have put under a path.
+        servers=[{"url": "."}],
         lifespan=lambda app: _lifespan(app, settings),
         responses=_REFUSALS,
         generate_unique_id_function=lambda route: route.name,
@@ -56,9 +73,22 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Guard, settings=settings)
     for routes in (predictions, jobs, feedback, model, pages):
         app.include_router(routes.router)
+    app.mount("/static/swagger-ui", StaticFiles(directory=pages.SWAGGER_UI), name="swagger-ui")
     app.mount("/static", StaticFiles(directory=pages.WEB, check_dir=False), name="static")
     handle_refusals(app)
+    if settings.api_key is not None:
+        _document_the_key(app)
     return app
+
+
+def _document_the_key(app: FastAPI) -> None:
+    """Adds the key to the OpenAPI document. Each call's check is in `serving.guard`, where no route can miss it."""
+    document = app.openapi()
+    document["components"]["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if method.upper() not in SAFE_METHODS or path == "/key":
+                operation["security"] = [{"key": []}]
 
 
 @asynccontextmanager

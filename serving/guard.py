@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.answers import Problem, Refusal, RefusalError
+from serving.answers import Problem, Refusal, RefusalError, gone
 from serving.metrics import REQUEST_SECONDS
 from serving.refusals import refused
 from serving.settings import Settings
@@ -26,6 +26,9 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 KNOWN_METHODS = SAFE_METHODS | {"POST", "DELETE", "PUT", "PATCH"}
 VIDEO_PATHS = frozenset({"/predict_file", "/jobs"})
 """Paths whose bodies are streamed to disk; any other body is held in memory, so it must be short."""
+
+PAGE_HEADER = "x-requested-with"
+"""The page sends it with every call: behind a proxy that sets `Host`, nothing else shows where a call comes from."""
 
 SHORT_BODY = FORM_OVERHEAD = 64 * 2**10
 VIDEO_COST = 10
@@ -88,7 +91,7 @@ class Body:
         """The next message.
 
         Raises:
-            RefusalError: The body is too large or its sender too slow.
+            RefusalError: The body is too large, its sender is too slow, or the client has left.
         """
         if self.complete:
             return await self._receive()
@@ -111,6 +114,9 @@ class Body:
             self.complete = not message.get("more_body", False)
             if self._size > self._max_bytes:
                 raise too_large("body", self._max_bytes)
+        else:
+            self.complete = True  # nothing more will come
+            raise gone()
         return message
 
     async def drain(self) -> None:
@@ -132,11 +138,13 @@ class Answer:
     Attributes:
         request_id: Names the request in the answer and in the log.
         status: The HTTP status; 0 before the answer begins.
+        whole: Whether its last part was sent. An event stream ends without one if its client leaves.
     """
 
     def __init__(self, scope: Scope, send: Send, body: Body) -> None:
         self.request_id = secrets.token_hex(8)
         self.status = 0
+        self.whole = False
         self._scope = scope
         self._send = send
         self._body = body
@@ -146,10 +154,12 @@ class Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self._add_headers(message)
-        elif not message.get("more_body", False) and not self._body.complete:
-            await self._send({**message, "more_body": True})
-            await self._body.drain()
-            message = {"type": "http.response.body", "body": b"", "more_body": False}
+        elif not message.get("more_body", False):
+            self.whole = True
+            if not self._body.complete:
+                await self._send({**message, "more_body": True})
+                await self._body.drain()
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
         await self._send(message)
 
     def _add_headers(self, message: Message) -> None:
@@ -224,11 +234,18 @@ class Guard:
 
 
 def _check_origin(headers: Headers) -> None:
-    """Refuses what another site's page makes a visitor's browser send; browsers name a request's origin."""
+    """Refuses what another site's page makes a visitor's browser send.
+
+    Browsers say so in `Sec-Fetch-Site`. Over plain HTTP they do not, so there `Origin` must be the host that was asked,
+    or the call must have the page's own header: a browser lets no other site's page set it without asking us first.
+    """
     site = headers.get("sec-fetch-site")
     origin = headers.get("origin")
-    foreign = site not in (None, "same-origin", "none")
-    if origin is not None and not foreign:
+    if site is not None:
+        foreign = site not in ("same-origin", "none")
+    elif origin is None or PAGE_HEADER in headers:
+        foreign = False
+    else:
         try:
             foreign = urlsplit(origin).netloc != headers.get("host", "")
         except ValueError:
@@ -264,6 +281,7 @@ def _record(scope: Scope, answer: Answer, took_s: float) -> None:
     """Counts a request and writes its line in the log."""
     route = getattr(scope.get("route"), "path", "other")
     method = scope["method"] if scope["method"] in KNOWN_METHODS else "other"
-    REQUEST_SECONDS.labels(method, route, str(answer.status)).observe(took_s)
-    line = {"request": answer.request_id, "method": method, "route": route, "status": answer.status}
+    status = answer.status if answer.whole or answer.status == 0 else gone().status_code
+    REQUEST_SECONDS.labels(method, route, str(status)).observe(took_s)
+    line = {"request": answer.request_id, "method": method, "route": route, "status": status}
     log.info(json.dumps(line | {"ms": round(took_s * 1000, 1)}))

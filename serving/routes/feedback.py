@@ -8,7 +8,7 @@ from actreel.feedback import Feedback, FeedbackStore, is_label
 from serving.answers import FeedbackStored, PredictionFeedback, RefusalError
 from serving.running import Parts
 
-router = APIRouter()
+router = APIRouter(tags=["Feedback"])
 
 
 @router.post("/feedback")

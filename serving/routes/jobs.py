@@ -25,7 +25,7 @@ from serving.refusals import bad_request, summary
 from serving.running import Admission, Parts, Running
 from serving.uploads import FORM, receive_video
 
-router = APIRouter()
+router = APIRouter(tags=["Jobs"])
 
 JobId = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{22}$")]
 
@@ -63,7 +63,8 @@ class EventStream(StreamingResponse):
     """Server-sent events, counted as a stream in progress while they are sent."""
 
     def __init__(self, content: AsyncIterator[bytes], streams: Admission) -> None:
-        super().__init__(content, media_type="text/event-stream")
+        # nginx would otherwise hold events back until its buffer is full.
+        super().__init__(content, headers={"X-Accel-Buffering": "no"}, media_type="text/event-stream")
         self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

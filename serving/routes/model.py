@@ -6,10 +6,10 @@ from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
 from serving.answers import METRICS, ModelDescription, RefusalError, Sample
-from serving.docs import document_policy
+from serving.card_policy import card_policy
 from serving.running import Parts
 
-router = APIRouter()
+router = APIRouter(tags=["Model"])
 
 
 @router.get("/model")
@@ -37,7 +37,7 @@ def model_card(parts: Parts) -> HTMLResponse:
     if not parts.served.card.is_file():
         raise RefusalError(404, "no_model_card", "This model has no model card.", "See GET /model.")
     text = parts.served.card.read_text(encoding="utf-8")
-    return HTMLResponse(text, headers={"Content-Security-Policy": document_policy(text)})
+    return HTMLResponse(text, headers={"Content-Security-Policy": card_policy(text)})
 
 
 @router.get("/samples")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import FileResponse
 
-from serving.docs import docs_page
 from serving.guard import check_key
 from serving.metrics import exposition
 from serving.running import Parts
 
 WEB = Path(__file__).parents[1] / "web"
+SWAGGER_UI = Path(str(files("fastapi_offline"))) / "static"
+"""The folder with Swagger UI's script and style, as its package installs them."""
 
-router = APIRouter()
+router = APIRouter(tags=["Service"])
 
 
 @router.get("/key", status_code=204)
@@ -31,9 +33,9 @@ def metrics() -> Response:
 
 
 @router.get("/docs", include_in_schema=False)
-async def docs(request: Request) -> HTMLResponse:
-    """The API in words."""
-    return HTMLResponse(docs_page(request.app.openapi()))
+async def docs() -> FileResponse:
+    """The API to read and to try: Swagger UI, on the application's OpenAPI document."""
+    return FileResponse(WEB / "docs.html", headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/", include_in_schema=False)

@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 
-from serving.answers import Link, Prediction, RefusalError
+from serving.answers import Link, Prediction, gone
 from serving.downloads import download
 from serving.jobs.store import VIDEO_FILE
 from serving.metrics import STAGE_SECONDS
 from serving.running import Parts
 from serving.uploads import FORM, receive_video
 
-router = APIRouter()
+router = APIRouter(tags=["Predictions"])
 
 Result = TypeVar("Result")
 
@@ -73,7 +73,7 @@ async def _while_connected(request: Request, work: Coroutine[Any, Any, Result]) 
     try:
         await asyncio.wait([working, watching], return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise RefusalError(499, "gone", "The client disconnected before the answer.", "Send the video again.")
+            raise gone()
         return working.result()
     finally:
         for task in (working, watching):

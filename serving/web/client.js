@@ -1,6 +1,6 @@
 // A job on the server: send it, follow its events, cancel it.
 
-import { askForKey, keyHeader } from "./key.js";
+import { askForKey, callHeaders } from "./key.js";
 
 const MAX_LOST = 5;
 const REJOIN_MS = 2000;
@@ -33,7 +33,7 @@ export class Problem extends Error {
 /** Requests JSON, and asks the visitor for a key if the service requires one. Every failure becomes a Problem. */
 export async function ask(address, method = "GET", body) {
   for (;;) {
-    const headers = { ...keyHeader(), ...(body && { "Content-Type": "application/json" }) };
+    const headers = { ...callHeaders(), ...(body && { "Content-Type": "application/json" }) };
     const response = await fetch(address, { method, headers, body: body && JSON.stringify(body) }).catch(() => {
       throw Problem.lost;
     });
@@ -63,7 +63,7 @@ export class Job {
   async sendLink(url) {
     this.#callbacks.progress("queued", null);
     try {
-      this.#follow((await ask("/jobs", "POST", { url })).id);
+      this.#follow((await ask("jobs", "POST", { url })).id);
     } catch (problem) {
       this.#end("failed", problem);
     }
@@ -72,7 +72,7 @@ export class Job {
   async sendFile(file) {
     this.#callbacks.progress("upload", 0);
     try {
-      await ask("/key"); // checked first: a refusal in the middle of an upload would be lost with the connection
+      await ask("key"); // checked first: a refusal in the middle of an upload would be lost with the connection
     } catch (problem) {
       this.#end("failed", problem);
     }
@@ -81,8 +81,8 @@ export class Job {
     const request = (this.#request = new XMLHttpRequest());
     const form = new FormData();
     form.append("video", file, file.name);
-    request.open("POST", "/jobs");
-    for (const [name, value] of Object.entries(keyHeader())) request.setRequestHeader(name, value);
+    request.open("POST", "jobs");
+    for (const [name, value] of Object.entries(callHeaders())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => {
       if (!this.#over) this.#callbacks.progress("upload", event.lengthComputable ? event.loaded / event.total : null);
     };
@@ -108,7 +108,7 @@ export class Job {
   }
 
   get #address() {
-    return `/jobs/${encodeURIComponent(this.id)}`;
+    return `jobs/${encodeURIComponent(this.id)}`;
   }
 
   #follow(id) {

@@ -13,8 +13,8 @@ try {
   // Private windows may refuse to store it; then it is kept until the page is left.
 }
 
-/** The header with the key, if there is one. */
-export const keyHeader = () => (key ? { "X-API-Key": key } : {});
+/** The headers of every call: the key if there is one, and the sign that this page is calling and no other site's. */
+export const callHeaders = () => ({ "X-Requested-With": "actreel", ...(key && { "X-API-Key": key }) });
 
 /** Asks the visitor for a key; resolves to true once one is given, to false if the dialog is closed. */
 export function askForKey() {

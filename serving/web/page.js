@@ -18,7 +18,7 @@ const YOUTUBE_ID = /^[\w-]{11}$/;
 
 const at = (selector) => document.querySelector(selector);
 const result = new Result(at("#result"));
-const model = ask("/model").catch(() => null);
+const model = ask("model").catch(() => null);
 let job = null;
 let repeat = null;
 
@@ -101,7 +101,7 @@ function show(shown, details) {
   const { prediction, video } = shown;
   result.show(shown, details);
   prepareFeedback(details?.labels ?? prediction.top.map(({ label }) => label));
-  history.replaceState(null, "", video ? `/?v=${video}` : "/");
+  history.replaceState(null, "", video ? `?v=${video}` : location.pathname);
   const answer = at("#answer");
   answer.focus({ preventScroll: true });
   at("#result").scrollIntoView({ block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
@@ -147,13 +147,13 @@ addEventListener("drop", (event) => {
 // Samples
 
 async function offerSamples() {
-  const samples = await ask("/samples").catch(() => []);
+  const samples = await ask("samples").catch(() => []);
   at("#samples ul").replaceChildren(
     ...samples.map(({ name, label }) => {
       const button = make("button", { type: "button" }, inWords(label));
       button.addEventListener("click", async () => {
         try {
-          const response = await fetch(`/samples/${encodeURIComponent(name)}`);
+          const response = await fetch(`samples/${encodeURIComponent(name)}`);
           if (!response.ok) throw await Problem.of(response);
           startFile(new File([await response.blob()], name));
         } catch (problem) {
@@ -180,7 +180,7 @@ async function copy(button, text) {
   setTimeout(() => (button.textContent = label), 2000);
 }
 at("#copy").addEventListener("click", ({ target }) => copy(target, JSON.stringify(result.shown.prediction, null, 2)));
-at("#share").addEventListener("click", ({ target }) => copy(target, `${location.origin}/?v=${result.shown.video}`));
+at("#share").addEventListener("click", ({ target }) => copy(target, `${location.origin}${location.pathname}?v=${result.shown.video}`));
 
 // Feedback
 
@@ -204,7 +204,7 @@ feedback.addEventListener("submit", async (event) => {
   const hint = feedback.querySelector(".hint");
   const correct = feedback.elements.correct.value === "yes";
   try {
-    await ask("/feedback", "POST", {
+    await ask("feedback", "POST", {
       prediction_id: result.shown.prediction.prediction_id,
       correct,
       label: correct ? null : feedback.elements.label.value || null,

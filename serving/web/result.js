@@ -161,7 +161,7 @@ export class Result {
   }
 
   #frame(number) {
-    return `/jobs/${encodeURIComponent(this.#shown.job)}/frames/${number}.jpg`;
+    return `jobs/${encodeURIComponent(this.#shown.job)}/frames/${number}.jpg`;
   }
 
   #showAbout({ model, timings_ms: took }, details) {

@@ -34,7 +34,7 @@ from tests.youtube_double import YouTubeDouble
 LABELS = ("BaseballPitch", "JumpRope", "TaiChi", "HorseRiding", "JumpingJack", "GolfSwing")
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
-    "--disable-component-update", "--disable-sync",
+    "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP *.test 127.0.0.1",
 )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def test_an_upload_is_recognised_second_by_second(page: Page, site: Site) -> Non
     about = page.locator(".about")
     for fact in ("actreel-grey 3", "88% on 40 held-out clips", "group holdout", "6 actions"):
         expect(about).to_contain_text(fact)
-    expect(page.get_by_role("link", name="Model details")).to_have_attribute("href", "/model")
+    expect(page.get_by_role("link", name="Model details")).to_have_attribute("href", "model")
     page.get_by_role("link", name="Model card").click()
     expect(page.get_by_role("heading", name="What it is for")).to_be_visible()
 
@@ -399,4 +399,5 @@ def test_axe_finds_nothing_serious(
     page.get_by_role("radio", name="No").check()
     check("result")
     page.goto("/docs")
+    expect(page.locator(".opblock").first).to_be_visible()
     check("docs")

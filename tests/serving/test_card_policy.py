@@ -7,7 +7,7 @@ import hashlib
 
 import pytest
 
-from serving.docs import document_policy
+from serving.card_policy import card_policy
 
 
 def digest(style: str) -> str:
@@ -28,8 +28,8 @@ def digest(style: str) -> str:
     ],
 )
 def test_only_its_own_styles_apply(html: str, styles: list[str]) -> None:
-    policy = dict(part.strip().split(" ", 1) for part in document_policy(html).split(";"))
+    policy = dict(part.strip().split(" ", 1) for part in card_policy(html).split(";"))
     assert policy["style-src"].split(" ") == styles
     assert policy["default-src"] == "'none'"
     assert "script-src" not in policy
-    assert "unsafe" not in document_policy(html)
+    assert "unsafe" not in card_policy(html)
