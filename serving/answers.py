@@ -67,7 +67,12 @@ class ServedModel(BaseModel):
 
 
 class Prediction(Answer):
-    """The prediction for one video; feedback refers to it by `prediction_id`."""
+    """The prediction for one video; feedback refers to it by `prediction_id`.
+
+    If `known` is false, the video shows none of the model's actions, as far as the model can tell: `label` is only the
+    nearest of them, and `confidence` is 0. `top` and `segments` compare the model's actions with each other, so one of
+    them can be near 1 all the same.
+    """
 
     prediction_id: str
     known: bool
@@ -144,7 +149,11 @@ class Link(BaseModel):
 
 
 class PredictionFeedback(BaseModel):
-    """Was a prediction correct? `label` is the correct action; the video is kept only if `share_video` is true."""
+    """Was a prediction correct? The video is kept only if `share_video` is true.
+
+    `label` is the correct action, one of the model's or another. Without one, a prediction that is not correct means
+    that the video shows none of the model's actions.
+    """
 
     prediction_id: str
     correct: bool

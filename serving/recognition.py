@@ -130,17 +130,18 @@ class Recogniser:
                     "Cut or shrink the video, or send it as a job: POST /jobs.",
                 ) from error
         seen = watched.recognition
-        top = self.classifier.ranked(seen.probabilities)
+        answer = self.classifier.answer(seen)
         labels = self.classifier.card.labels
         total = time.perf_counter() - started
         STAGE_SECONDS.labels("decode").observe(watched.decode_s)
         STAGE_SECONDS.labels("model").observe(watched.model_s)
         STAGE_SECONDS.labels("total").observe(total)
         return Prediction(
-            **as_answer(top[0]).model_dump(),
+            label=answer.label,
+            confidence=answer.confidence,
             prediction_id=secrets.token_urlsafe(16),
-            known=self.classifier.knows(seen.distances),
-            top=[as_answer(scored) for scored in top],
+            known=answer.known,
+            top=[as_answer(scored) for scored in answer.top],
             segments=as_segments(seen.segments, labels),
             video=as_video(title, seen.info),
             timings_ms=Timings(

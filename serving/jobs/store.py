@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
+from actreel.base.places import UNKNOWN
 from serving.answers import Job, Prediction, Problem, Progress, RefusalError, Segment, Stage, State, busy
 from serving.settings import Settings
 from serving.workers.scratch import Scratch
@@ -29,7 +30,7 @@ class RecentPrediction:
     """A prediction that feedback may refer to.
 
     Attributes:
-        label: The predicted action.
+        label: The predicted action; `_unknown` if the answer was that the model knows no such action.
         confidence: Its probability.
         bento: Tag of the Bento that answered.
         video: The video, if it is still kept.
@@ -162,8 +163,8 @@ class JobStore:
         self._run(
             "INSERT INTO predictions VALUES (?, ?, ?, ?, ?, ?)",
             (
-                prediction.prediction_id, job, prediction.label, prediction.confidence, prediction.model.bento,
-                self._expiry(),
+                prediction.prediction_id, job, prediction.label if prediction.known else UNKNOWN,
+                prediction.confidence, prediction.model.bento, self._expiry(),
             ),
         )  # fmt: skip
 

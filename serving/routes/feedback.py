@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from actreel.feedback import Feedback, FeedbackStore, is_label
+from actreel.feedback import LONGEST_LABEL, Feedback, FeedbackStore, is_label
 from serving.answers import FeedbackStored, PredictionFeedback, RefusalError
 from serving.running import Parts
 
@@ -14,10 +14,11 @@ router = APIRouter(tags=["Feedback"])
 @router.post("/feedback")
 def feedback(given: PredictionFeedback, parts: Parts) -> FeedbackStored:
     """Stores feedback on a prediction; the video too if `share_video` is true and it is still kept."""
-    if given.label is not None and not is_label(given.label):
+    known = parts.served.classifier.card.labels
+    if given.label is not None and given.label not in known and not is_label(given.label):
         raise RefusalError(
-            422, "bad_label", "An action's name is at most 64 letters, digits, spaces and .()'-, and starts with a "
-            "letter or digit.", "Name the action in one or two words.",
+            422, "bad_label", f"An action's name has 1 to {LONGEST_LABEL} printable letters, and no space at its ends.",
+            "Name the action in one or two words.",
         )  # fmt: skip
     prediction = parts.store.recall(given.prediction_id)
     video = prediction.video if given.share_video else None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from actreel.base.atomic import written_aside
+from actreel.base.places import UNKNOWN
 from actreel.errors import DatasetError
 
 DATABASE = "feedback.sqlite"
@@ -24,7 +26,10 @@ VIDEOS = "videos"
 # Containers by their first bytes; the pipeline finds clips by their suffix.
 _SIGNATURES = ((0, b"RIFF", ".avi"), (4, b"ftyp", ".mp4"), (0, b"\x1a\x45\xdf\xa3", ".mkv"))
 
-_LABEL = re.compile(r"\w[\w .()'-]{0,63}")
+LONGEST_LABEL = 200
+# What a folder's name cannot hold or would hide; `/` becomes `%2F`, as in an address.
+_NOT_IN_A_NAME = re.compile(r"[/\0]|^\.")
+_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,11 @@ class Feedback:
 
     Attributes:
         prediction_id: The prediction's id, as the service answered it.
-        predicted: The label that the model predicted.
+        predicted: The label that the model predicted; `_unknown` if it said that it knows no such action.
         confidence: Its probability.
         model: Tag of the Bento that answered.
         correct: Whether the visitor says that the prediction is correct.
-        label: The correct label, if the visitor gave one.
+        label: The correct label; None if the prediction is correct, or the action is none of the model's.
     """
 
     prediction_id: str
@@ -48,9 +53,9 @@ class Feedback:
     label: str | None
 
     @property
-    def truth(self) -> str | None:
-        """The action in the video, if the visitor gave it."""
-        return self.predicted if self.correct else self.label
+    def truth(self) -> str:
+        """The action in the video; `_unknown` if it is none of the model's."""
+        return self.predicted if self.correct else self.label or UNKNOWN
 
 
 def default_folder() -> Path:
@@ -62,8 +67,17 @@ def default_folder() -> Path:
 
 
 def is_label(text: str) -> bool:
-    """Whether a text can name an action and a folder: no separators, no leading dot, at most 64 characters."""
-    return bool(_LABEL.fullmatch(text)) and text.strip() == text
+    """Whether a visitor's text can name an action: 1 to `LONGEST_LABEL` printable letters, no space at its ends."""
+    return 0 < len(text) <= LONGEST_LABEL and text.isprintable() and text.strip() == text
+
+
+def folder_of(label: str) -> str:
+    """The name of an action's folder in an export: its label, with what no name can hold as `%` and its number."""
+    name = _NOT_IN_A_NAME.sub(lambda found: f"%{ord(found[0]):02X}", label)
+    if len(name.encode()) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(label.encode()).hexdigest()[:8]
+    return f"{name.encode()[: _LONGEST_NAME - 9].decode(errors='ignore')}-{digest}"
 
 
 class FeedbackStore:
@@ -128,6 +142,8 @@ class FeedbackStore:
 def export_dataset(folder: Path, target: Path) -> int:
     """Copies the videos that visitors shared to `<target>/<action>/feedback_<id>.<suffix>`.
 
+    A video of none of the model's actions goes to `_unknown`, the folder of clips to reject.
+
     Args:
         folder: The feedback folder.
         target: A new or empty folder, or an earlier export, to which new clips are added.
@@ -136,7 +152,7 @@ def export_dataset(folder: Path, target: Path) -> int:
         The number of clips now in `target`.
 
     Raises:
-        DatasetError: No feedback has both a video and a label.
+        DatasetError: No feedback has a video.
     """
     if not (folder / DATABASE).is_file():
         raise DatasetError(
@@ -145,17 +161,18 @@ def export_dataset(folder: Path, target: Path) -> int:
         )
     count = 0
     for feedback, video in FeedbackStore(folder).all():
-        label = feedback.truth
-        if label is None or video is None or not is_label(label) or not video.is_file():
+        if video is None or not video.is_file():
             continue
-        clip = target / label / f"feedback_{video.name}"
+        clip = target / folder_of(feedback.truth) / f"feedback_{video.name}"
+        for earlier in target.glob(f"*/{clip.name}"):  # the visitor has changed their mind since the last export
+            earlier.unlink()
         with written_aside(clip) as aside:
             shutil.copyfile(video, aside)
         count += 1
     if count == 0:
         raise DatasetError(
             f"An export must hold at least 1 video. Received: feedback in '{folder}', but no video that a visitor "
-            "shared together with its action."
+            "shared."
         )
     return count
 

@@ -40,6 +40,8 @@ def test_a_video_of_nothing_it_knows(spec: ClipSpec, tmp_path: Path, capsys: pyt
     main(["predict", between, middle, "--model", model, "--json"])
     strange, known = map(json.loads, capsys.readouterr().out.splitlines())
     assert (strange["known"], known["known"]) == (False, True)
+    assert (strange["confidence"], known["confidence"]) == (0.0, known["top"][0]["confidence"])
+    assert strange["label"] == strange["top"][0]["label"]
     main(["predict", between, "--model", model])
     assert "none of the actions it knows" in capsys.readouterr().out.splitlines()[0]
 

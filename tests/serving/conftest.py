@@ -92,10 +92,10 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def serve(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """Starts servers; settings are given by name, as `serve(max_jobs=1)`."""
+    """Starts servers; settings are given by name, as `serve(max_jobs=1)`, and another model as `serve(folder)`."""
     started: list[Server] = []
 
-    def start(**settings: Any) -> Server:
+    def start(model: Path = model_folder, **settings: Any) -> Server:
         home = tmp_path_factory.mktemp("home")
         defaults = {
             "state_dir": home / "state",
@@ -117,7 +117,7 @@ def serve(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         log_file = home / "log"
         with log_file.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.serving.launch", str(model_folder), str(port)],
+                [sys.executable, "-m", "tests.serving.launch", str(model), str(port)],
                 cwd=ROOT, env=environment, stdout=log, stderr=log,
             )  # fmt: skip
         state = Path(environment["ACTREEL_STATE_DIR"])

@@ -68,13 +68,15 @@ def test_a_long_video_has_its_actions_in_order(client: httpx.Client, films: Path
 
 
 @pytest.mark.parametrize(("name", "known"), [("grey.avi", True), ("odd.avi", False)])
-def test_an_unknown_action_is_answered_with_the_nearest_label(
+def test_an_unknown_action_is_answered_with_the_nearest_label_and_no_confidence(
     client: httpx.Client, films: Path, model_folder: Path, name: str, known: bool
 ) -> None:
     answer = send(client, films / name).json()
     classifier = ActionClassifier.load(model_folder)
     assert answer["known"] is known is classifier.knows(classifier.recognise(films / name).distances)
     assert answer["label"] == answer["top"][0]["label"]
+    assert answer["confidence"] == (answer["top"][0]["confidence"] if known else 0.0), "no confidence in a label"
+    assert answer["top"][0]["confidence"] > 0.3
 
 
 def test_timings_add_up(client: httpx.Client, films: Path) -> None:

@@ -24,3 +24,6 @@ VERDICT = REPORTS / "verdict.json"
 
 CROSSVAL = ARTIFACTS / "crossval"
 SWEEPS = ARTIFACTS / "tune"
+
+UNKNOWN = "_unknown"
+"""The class folder, and the split, of clips that show none of the actions."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from actreel.cli.options import Commands, add_command, add_model
 from actreel.errors import FetchError, VideoError
-from actreel.inference.classifier import ActionClassifier, Scored
+from actreel.inference.classifier import ActionClassifier, Answer
 from actreel.inference.recognition import Recognition
 from actreel.video.info import VideoInfo
 from actreel.youtube.fetch import FetchLimits, fetch
@@ -38,11 +38,8 @@ def _predict(options: argparse.Namespace) -> None:
             print(f"error: {error}", file=sys.stderr)
             failures += 1
             continue
-        top = classifier.ranked(seen.probabilities)
-        known = classifier.knows(seen.distances)
-        print(
-            _as_json(source, top, known, seen, classifier) if options.json else _as_text(source, top, known, seen.info)
-        )
+        answer = classifier.answer(seen)
+        print(_as_json(source, answer, seen, classifier) if options.json else _as_text(source, answer, seen.info))
     if failures:
         sys.exit(1)
 
@@ -62,13 +59,11 @@ def _show_progress(share: float) -> None:
         print(f"\rdownloading {share:4.0%}", end="\n" if share == 1 else "", file=sys.stderr, flush=True)
 
 
-def _as_json(source: str, top: tuple[Scored, ...], known: bool, seen: Recognition, classifier: ActionClassifier) -> str:
+def _as_json(source: str, answer: Answer, seen: Recognition, classifier: ActionClassifier) -> str:
     labels = classifier.card.labels
-    answer = {
+    fields = {
         "source": source,
-        **asdict(top[0]),
-        "known": known,
-        "top": [asdict(scored) for scored in top],
+        **asdict(answer),
         "segments": [
             {
                 "start_s": segment.start_s,
@@ -81,14 +76,14 @@ def _as_json(source: str, top: tuple[Scored, ...], known: bool, seen: Recognitio
         "video": asdict(seen.info),
         "model": classifier.card.provenance.model_dump(),
     }
-    return json.dumps(answer, ensure_ascii=False)
+    return json.dumps(fields, ensure_ascii=False)
 
 
-def _as_text(source: str, top: tuple[Scored, ...], known: bool, info: VideoInfo) -> str:
-    width = max(len(scored.label) for scored in top)
-    answer = top[0].label if known else "none of the actions it knows; the nearest are"
-    lines = [f"{source} ({info.duration_s:.1f} s, {info.width}x{info.height}): {answer}"]
-    for scored in top:
+def _as_text(source: str, answer: Answer, info: VideoInfo) -> str:
+    width = max(len(scored.label) for scored in answer.top)
+    said = answer.label if answer.known else "none of the actions it knows; the nearest are"
+    lines = [f"{source} ({info.duration_s:.1f} s, {info.width}x{info.height}): {said}"]
+    for scored in answer.top:
         bar = "█" * round(scored.confidence * BAR_WIDTH)
         lines.append(f"  {scored.label:<{width}}  {scored.confidence:6.1%}  {bar}".rstrip())
     return "\n".join(lines)

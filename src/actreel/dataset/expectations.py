@@ -12,8 +12,9 @@ from typing import Any
 
 import pandas as pd
 
+from actreel.base.places import UNKNOWN
 from actreel.config import SplitParams, ValidateParams
-from actreel.dataset.records import LEFT_OUT, SPLITS, TRAIN, UNKNOWN, UNREADABLE
+from actreel.dataset.records import LEFT_OUT, SPLITS, TRAIN, UNREADABLE
 from actreel.errors import MOST_NAMED
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")

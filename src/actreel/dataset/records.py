@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from actreel.base.atomic import written_aside
+from actreel.base.places import UNKNOWN
 from actreel.dataset.copies import join_copies
 from actreel.dataset.fingerprints import probe_with_fingerprint
 from actreel.dataset.groups import groups_of
@@ -25,9 +26,6 @@ from actreel.errors import DatasetError, VideoError
 from actreel.video.info import VideoInfo
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
-
-UNKNOWN = "_unknown"
-"""The class folder, and the split, of clips that show none of the actions."""
 
 TRAIN, VAL, TEST = SPLITS = ("train", "val", "test")
 LEFT_OUT = "left_out"

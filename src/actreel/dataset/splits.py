@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from actreel.base.places import UNKNOWN
 from actreel.config import SplitParams
 from actreel.dataset.lists import read_split_list
-from actreel.dataset.records import LEFT_OUT, SPLITS, TEST, TRAIN, UNKNOWN, UNREADABLE, VAL, clips_of
+from actreel.dataset.records import LEFT_OUT, SPLITS, TEST, TRAIN, UNREADABLE, VAL, clips_of
 from actreel.errors import DatasetError
 
 log = logging.getLogger(__name__)

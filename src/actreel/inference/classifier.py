@@ -102,6 +102,24 @@ class Scores:
     distances: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of a video.
+
+    Attributes:
+        label: The most likely of the model's actions.
+        confidence: Its probability in [0, 1]; 0 if `known` is false, since the probabilities compare the model's
+            actions with each other only: one of them can be near 1 for a video that shows none.
+        known: Whether the video shows any of the model's actions, as far as the model can tell.
+        top: At most 5 actions with their probabilities, the most likely first.
+    """
+
+    label: str
+    confidence: float
+    known: bool
+    top: tuple[Scored, ...]
+
+
 class ActionClassifier:
     """Recognises the action in a clip or a video.
 
@@ -229,6 +247,11 @@ class ActionClassifier:
     def knows(self, distances: NDArray[np.float32]) -> bool:
         """Whether a video shows any of the actions: the median of its windows' distances is within the limit."""
         return self.card.max_distance is None or float(np.median(distances)) <= self.card.max_distance
+
+    def answer(self, seen: Recognition) -> Answer:
+        """The answer for a video that was recognised."""
+        top, known = self.ranked(seen.probabilities), self.knows(seen.distances)
+        return Answer(top[0].label, top[0].confidence if known else 0.0, known, top)
 
     def recognise(self, path: Path) -> Recognition:
         """Recognises the actions in a video file from start to end.

@@ -21,7 +21,7 @@ REQUIREMENTS = ("av", "mlflow", "numpy", "onnxruntime", "opencv-python-headless"
 
 
 class NamedAction(BaseModel):
-    """The most likely action of a video, its probability in [0, 1], and whether it is one that the model knows."""
+    """The most likely action of a video, as `actreel.inference.classifier.Answer` has it."""
 
     label: str
     confidence: float
@@ -41,8 +41,6 @@ class PathClassifier(PythonModel):  # type: ignore[misc]
         """Returns one `NamedAction` for each video."""
         answers = []
         for path in model_input:
-            seen = self._classifier.recognise(Path(path))
-            top = self._classifier.ranked(seen.probabilities)[0]
-            known = self._classifier.knows(seen.distances)
-            answers.append(NamedAction(label=top.label, confidence=top.confidence, known=known))
+            answer = self._classifier.answer(self._classifier.recognise(Path(path)))
+            answers.append(NamedAction(label=answer.label, confidence=answer.confidence, known=answer.known))
         return answers

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from actreel.base.atomic import written_aside
+from actreel.base.places import UNKNOWN
 from actreel.dataset.demo.film import draw_frames
 from actreel.dataset.demo.motions import ACTIONS, MOTIONS, UNKNOWN_MOTIONS
 from actreel.dataset.demo.performers import FRAME_SIZE, draw_group
 from actreel.dataset.parallel import map_on_cores
-from actreel.dataset.records import UNKNOWN
 from actreel.errors import DatasetError
 from actreel.video.opencv import cv2
 
