@@ -6,9 +6,13 @@ STAMP := .venv/.installed
 UNLOCK := @test -s .dvc/tmp/rwlock || rm -f .dvc/tmp/rwlock
 # The theme prints an advertisement otherwise.
 MKDOCS := NO_MKDOCS_2_WARNING=1 mkdocs
+define RESOLVE
+uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras $(1) pyproject.toml -o requirements.lock
+uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra serve $(1) -c requirements.lock pyproject.toml -o serving/requirements.lock
+endef
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro ucf50 test check docs serve reload image ui bench lock clean
+.PHONY: help setup repro ucf50 test check docs serve reload image ui bench lock youtube locked-youtube clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-8s %s\n' "$$target" "$$text"; done
@@ -63,8 +67,13 @@ bench: setup  ## The benchmarks, each against the usual way of doing the same
 	python -m benchmarks
 
 lock: setup  ## Resolves the dependencies again; the lock files name no package host
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras --upgrade pyproject.toml -o requirements.lock
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra serve -c requirements.lock pyproject.toml -o serving/requirements.lock
+	$(call RESOLVE,--upgrade)
+
+youtube: setup locked-youtube  ## Updates yt-dlp, its scripts and deno alone; a running service uses them at once
+	$(MAKE) --no-print-directory setup
+
+locked-youtube:
+	$(call RESOLVE,$(addprefix --upgrade-package ,yt-dlp yt-dlp-ejs deno))
 
 clean:  ## Removes the pipeline's outputs; keeps MLflow's runs, data/ and DVC's cache
 	rm -rf artifacts reports

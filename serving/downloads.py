@@ -48,7 +48,7 @@ async def download(
     fetching = asyncio.ensure_future(
         asyncio.to_thread(
             fetch, link, folder, limits=limits, min_side=max(clip.height, clip.width),
-            on_progress=report, cancelled=stopped.is_set, cache=running.cache,
+            on_progress=report, cancelled=stopped.is_set, cache=running.cache, access=settings,
         )
     )  # fmt: skip
     try:

@@ -8,22 +8,21 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from actreel.base.console import LEVEL_VARIABLE
 from actreel.errors import ConfigError
 from actreel.feedback import default_folder
 from actreel.video.info import VideoLimits
-
-PREFIX = "ACTREEL_"
+from actreel.youtube.access import PREFIX, YouTubeAccess
 
 
 def _state_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"actreel-{os.getuid()}"
 
 
-class Settings(BaseModel):
-    """The operator's settings.
+class Settings(YouTubeAccess):
+    """The operator's settings, those for YouTube included.
 
     Attributes:
         workers: Worker processes. For many small videos, one per core is fastest.
@@ -50,8 +49,6 @@ class Settings(BaseModel):
         rate_exempt: Client addresses without a rate limit: by default this machine, which is also the address of a
             local proxy that does not send X-Forwarded-For.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     workers: int = Field(default=1, ge=1, le=64)
     threads: int = Field(default=1, ge=1, le=64)
@@ -86,6 +83,11 @@ class Settings(BaseModel):
             raise ValueError("a key must be printable ASCII, not empty, and without spaces at its ends")
         return key
 
+    @field_validator("rate_exempt", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        return frozenset(filter(None, map(str.strip, given.split(",")))) if isinstance(given, str) else given
+
     @property
     def limits(self) -> VideoLimits:
         """The limits of a decoder."""
@@ -104,15 +106,4 @@ class Settings(BaseModel):
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f"Did you mean {near[0]}?" if near else f"The known variables are {', '.join(known)}."
                 raise ConfigError(f"Unknown environment variable: {name}. {hint}")
-        values: dict[str, object] = {
-            name: environment[PREFIX + name.upper()]
-            for name in cls.model_fields
-            if PREFIX + name.upper() in environment
-        }
-        if isinstance(exempt := values.get("rate_exempt"), str):
-            values["rate_exempt"] = frozenset(filter(None, (part.strip() for part in exempt.split(","))))
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            problems = "; ".join(f"{PREFIX}{str(p['loc'][0]).upper()}: {p['msg']}" for p in error.errors())
-            raise ConfigError(f"Invalid environment variables: {problems}") from error
+        return super().from_environment(environment)

@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -31,6 +32,7 @@ CORE = [
     "src/actreel/inference",
     "src/actreel/base/places.py",
     "src/actreel/video",
+    "src/actreel/youtube/access.py",
     "src/actreel/youtube/cache.py",
     "src/actreel/youtube/fetch.py",
 ]
@@ -165,3 +167,35 @@ def test_commands_without_an_extra_run_without_one(arguments: list[str], message
 def test_version_is_printed() -> None:
     done = blocked(beyond_core(), "--version")
     assert done.stdout == f"actreel {PROJECT['version']}\n"
+
+
+def pins(lock: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_make_youtube_updates_what_youtube_needs_and_nothing_else(tmp_path: Path) -> None:
+    # Others' newer versions must stay away too: idna 3.6 is far from the newest.
+    old = {"idna": "3.6", "yt-dlp": "2026.8.1", "yt-dlp-ejs": "0.0.1", "deno": "2.0.0"}
+    locks = [tmp_path / "requirements.lock", tmp_path / "serving" / "requirements.lock"]
+    (tmp_path / "serving").mkdir()
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    for lock in locks:
+        text = (ROOT / lock.relative_to(tmp_path)).read_text(encoding="utf-8")
+        for package, pin in old.items():
+            text = re.sub(rf"^{package}==[^ ;]+", f"{package}=={pin}", text, flags=re.MULTILINE)
+        lock.write_text(text, encoding="utf-8")
+    before = [pins(lock) for lock in locks]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["make", "locked-youtube"], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    if done.returncode and not os.environ.get("CI"):
+        pytest.skip(f"needs the package registry: {done.stderr}")
+    assert done.returncode == 0, done.stderr
+    for lock, then in zip(locks, before, strict=True):
+        now = pins(lock)
+        changed = {name for name in then.keys() | now.keys() if then.get(name) != now.get(name)}
+        assert changed == {"yt-dlp", "yt-dlp-ejs", "deno"}
+        assert now["idna"] == "3.6"
+        assert "://" not in lock.read_text(encoding="utf-8"), "no package host"

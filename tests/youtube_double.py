@@ -126,6 +126,8 @@ class YouTubeDouble:
         self.videos: dict[str, Uploaded] = {}
         self.asked: list[str] = []
         self.downloads: list[tuple[str, str, str]] = []
+        self.cookies: set[str] = set()
+        self.po_tokens: set[str] = set()
         self.has_deno = True
         double = self
 
@@ -165,9 +167,11 @@ class YouTubeDouble:
         self.asked.append(f"{host}/{path}")
         length = int(request.headers.get("Content-Length") or 0)
         asked = json.loads(request.rfile.read(length) or b"{}")
+        self.cookies.add(request.headers.get("Cookie", ""))
         with suppress(ConnectionError):
             if host.endswith(".googlevideo.com"):
                 query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+                self.po_tokens.add(query.get("pot", ""))
                 self.downloads.append((query["id"], query["height"], query.get("codec", "")))
                 video = self.videos[query["id"]]
                 video.send(request, video.content)
@@ -197,6 +201,8 @@ def _download_from(port: str, without_deno: bool) -> None:
     def urlopen(self: Any, wanted: Any) -> Any:
         request = Request(wanted) if isinstance(wanted, str) else wanted
         parts = urlsplit(request.url)
+        if cookies := self.cookiejar.get_cookie_header(request.url):  # of the host that was wanted
+            request.headers["Cookie"] = cookies
         request.url = f"http://127.0.0.1:{port}/{parts.netloc}{parts.path}?{parts.query}"
         return real(self, request)
 

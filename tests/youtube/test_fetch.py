@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from actreel.video.decode import probe
 from actreel.youtube import fetch as youtube
+from actreel.youtube.access import YouTubeAccess
 from actreel.youtube.cache import VideoCache
 from actreel.youtube.fetch import FetchedVideo, FetchLimits, YouTubeError, fetch, video_id
 from tests import youtube_double
@@ -251,6 +252,7 @@ def test_only_the_extractor_of_single_videos_is_there(double: YouTubeDouble, tmp
     # No link leads here: the id is checked before. yt-dlp itself would take this for a playlist.
     double.videos[ID] = Uploaded()
     request = {"video_id": f"{ID}&list=PLFgquLnL59alCl_2TQvOiD5Vgm1hCaGSI", "min_side": 100, **vars(LIMITS)}
+    request |= YouTubeAccess().for_downloader()
     with subprocess.Popen(
         double.downloader, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path, start_new_session=True
     ) as child:

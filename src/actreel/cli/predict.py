@@ -15,6 +15,7 @@ from actreel.errors import FetchError, VideoError
 from actreel.inference.classifier import ActionClassifier, Answer
 from actreel.inference.recognition import Recognition
 from actreel.video.info import VideoInfo
+from actreel.youtube.access import YouTubeAccess
 from actreel.youtube.fetch import FetchLimits, fetch
 
 BAR_WIDTH = 24
@@ -50,7 +51,10 @@ def _recognise(source: str, classifier: ActionClassifier) -> Recognition:
     clip = classifier.card.clip
     with tempfile.TemporaryDirectory(prefix="actreel-") as folder:
         side = max(clip.height, clip.width)
-        fetched = fetch(source, Path(folder), limits=FetchLimits(), min_side=side, on_progress=_show_progress)
+        fetched = fetch(
+            source, Path(folder), limits=FetchLimits(), min_side=side, on_progress=_show_progress,
+            access=YouTubeAccess.from_environment(),
+        )  # fmt: skip
         return classifier.recognise(fetched.path)
 
 

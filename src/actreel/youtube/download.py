@@ -1,6 +1,6 @@
 """yt-dlp in its own process: one request on stdin, messages on stdout, a line of JSON each.
 
-    {"video_id", "min_side", "max_duration_s", "max_bytes", "timeout_s"}
+    {"video_id", "min_side", "max_duration_s", "max_bytes", "timeout_s", "cookies", "proxy", "extractor_args"}
     ▸ {"fraction": 0.4} … and at the end {"title": "…"} or {"failed": "live", "detail": "…"}
 
 The only importer of yt_dlp. `actreel.youtube.fetch` starts it in an empty folder and kills it at the deadline.
@@ -8,6 +8,7 @@ The only importer of yt_dlp. `actreel.youtube.fetch` starts it in an empty folde
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -15,7 +16,9 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 MAX_TITLE_CHARS = 300
 _MAX_DETAIL_CHARS = 500
@@ -76,9 +79,18 @@ def main() -> None:
         report(title=_download(request, warnings, report))
     except Exception as error:
         detail = f"{type(error).__name__}: {'; '.join([str(error), *warnings])}"
-        # It goes to the log, which must not reveal what was watched; stream URLs contain the client's address.
-        detail = re.sub(r"https?://\S+", "(address)", detail.replace(request["video_id"], "(id)"))
-        report(failed=_code(error, warnings), detail=detail[:_MAX_DETAIL_CHARS])
+        report(failed=_code(error, warnings), detail=_harmless(detail, request)[:_MAX_DETAIL_CHARS])
+
+
+def _harmless(detail: str, request: dict[str, Any]) -> str:
+    """An error's words for the log, which must not reveal what was watched, or how YouTube is reached."""
+    proxy = urlsplit(request["proxy"] or "")
+    secrets = [request["video_id"], request["cookies"], proxy.netloc, proxy.hostname, proxy.username, proxy.password]
+    secrets += [value for given in request["extractor_args"] for value in re.split("[;=,]", given) if len(value) > 7]
+    detail = re.sub(r"\w+://\S+", "(address)", detail)  # stream URLs contain the client's address
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        detail = detail.replace(secret, "(hidden)")
+    return detail
 
 
 def _die_with_parent() -> NoReturn:
@@ -114,6 +126,7 @@ def _download(request: dict[str, Any], warnings: list[str], report: Any) -> str:
         "retries": 2,
         "extractor_retries": 1,
         "socket_timeout": min(_SOCKET_TIMEOUT_S, request["timeout_s"]),
+        **_access(request),
     }
     with YoutubeDL(options) as downloader:
         link = f"https://www.youtube.com/watch?v={request['video_id']}"
@@ -126,6 +139,28 @@ def _download(request: dict[str, Any], warnings: list[str], report: Any) -> str:
             raise _RefusedError("too_long", video["duration"])
         downloader.process_ie_result(video, download=True)
     return str(video.get("title") or request["video_id"])[:MAX_TITLE_CHARS]
+
+
+def _access(request: dict[str, Any]) -> dict[str, Any]:
+    """The options for what the operator allows the downloader to use."""
+    from yt_dlp import parse_options
+
+    options: dict[str, Any] = {}
+    if request["proxy"]:
+        options["proxy"] = request["proxy"]
+    if request["cookies"]:
+        try:
+            # As a stream, which yt-dlp writes back to at its end; several downloads would write over each other's file.
+            options["cookiefile"] = io.StringIO(Path(request["cookies"]).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise _RefusedError("misconfigured", f"cookies: {type(error).__name__}") from error
+    if request["extractor_args"]:
+        arguments = [word for given in request["extractor_args"] for word in ("--extractor-args", given)]
+        try:
+            options["extractor_args"] = parse_options(["--ignore-config", *arguments]).ydl_opts["extractor_args"]
+        except SystemExit as error:
+            raise _RefusedError("misconfigured", "extractor_args") from error
+    return options
 
 
 def _smallest(formats: list[dict[str, Any]], min_side: int) -> Iterator[dict[str, Any]]:
@@ -187,7 +222,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _code(error: BaseException, warnings: list[str]) -> str:
     """The error's code among the failures of `actreel.youtube.fetch`."""
-    from yt_dlp.networking.exceptions import HTTPError, RequestError
+    from yt_dlp.cookies import CookieLoadError
+    from yt_dlp.networking.exceptions import HTTPError, ProxyError, RequestError
     from yt_dlp.utils import GeoRestrictedError, YoutubeDLError
 
     causes = list(_causes(error))
@@ -196,6 +232,9 @@ def _code(error: BaseException, warnings: list[str]) -> str:
             return cause.code
         if isinstance(cause, GeoRestrictedError):
             return "region_restricted"
+        refused_by_proxy = isinstance(cause, HTTPError) and cause.status == 407
+        if refused_by_proxy or isinstance(cause, (CookieLoadError, ProxyError)):
+            return "misconfigured"
     said = " ".join(map(str, causes))
     unreached = any(isinstance(cause, RequestError) and not isinstance(cause, HTTPError) for cause in causes)
     if unreached or re.search(_HUNG_UP, said, re.IGNORECASE):

@@ -31,6 +31,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from actreel.errors import FetchError
+from actreel.youtube.access import PREFIX, YouTubeAccess
 from actreel.youtube.cache import VideoCache
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ _FAILURES = {
         f"Check that it plays in a private window, try another video, {_INSTEAD}",
     ),
     "age_restricted": (
-        "YouTube shows this video only to adults who are signed in, and Actreel never signs in.",
+        "YouTube shows this video only to adults who are signed in.",
         f"Try another video, {_INSTEAD}",
     ),
     "region_restricted": (
@@ -75,8 +76,12 @@ _FAILURES = {
         f"Try a shorter video, {_INSTEAD}",
     ),
     "bot_check": (
-        "YouTube takes Actreel for a bot and asks it to sign in, which it never does.",
+        "YouTube takes Actreel for a bot and lets it download nothing at the moment.",
         f"Wait a while, {_INSTEAD}",
+    ),
+    "misconfigured": (
+        "Downloads from YouTube are not set up correctly here: the cookies or the proxy do not work.",
+        f"Ask whoever runs Actreel to look at the log, {_INSTEAD}",
     ),
     "no_javascript": (
         "YouTube needs a JavaScript runtime with yt-dlp's challenge solver, and one of them is missing here.",
@@ -100,6 +105,17 @@ _FAILURES = {
     ),
     "cancelled": ("The download was cancelled.", "Start it again if you still want it."),
     "failed": ("The download failed.", f"Try again, {_INSTEAD}"),
+}
+# What the operator can do, for the log.
+_HINTS = {
+    "bot_check": "Run 'make youtube' first. If YouTube still asks this address to sign in, set "
+    "ACTREEL_YOUTUBE_COOKIES, ACTREEL_YOUTUBE_PROXY or a PO-token provider: see 'YouTube' in docs/operations.md.",
+    "age_restricted": "Cookies of an account of age would show it: see 'YouTube' in docs/operations.md.",
+    "misconfigured": "Check ACTREEL_YOUTUBE_COOKIES (a file in Netscape's format), ACTREEL_YOUTUBE_PROXY (reachable, "
+    "with the right password) and ACTREEL_YOUTUBE_EXTRACTOR_ARGS.",
+    "no_javascript": "Install deno and yt-dlp-ejs: make youtube",
+    "not_installed": "Install yt-dlp: make youtube",
+    "out_of_date": "Update yt-dlp: make youtube",
 }
 
 
@@ -194,6 +210,7 @@ def fetch(
     on_progress: Callable[[float], None] = lambda fraction: None,
     cancelled: Callable[[], bool] = lambda: False,
     cache: VideoCache | None = None,
+    access: YouTubeAccess | None = None,
 ) -> FetchedVideo:
     """Downloads the smallest video-only stream that covers a model's input.
 
@@ -205,6 +222,7 @@ def fetch(
         on_progress: Called now and then with the share downloaded, in [0, 1]; not called where it is unknown.
         cancelled: Called several times a second; the download is killed once it returns True.
         cache: Where downloaded videos are kept for later requests.
+        access: Cookies, a proxy and plug-ins' options; None for none.
 
     Raises:
         YouTubeError: The link is refused, or the video cannot be downloaded within the limits.
@@ -216,7 +234,9 @@ def fetch(
         on_progress(1.0)
         return FetchedVideo(path, title, name)
     with tempfile.TemporaryDirectory(prefix=".youtube-", dir=folder) as scratch:
-        title = _download(name, Path(scratch), limits, min_side, on_progress, cancelled)
+        request = {"video_id": name, "min_side": min_side, **asdict(limits)}
+        request |= (access or YouTubeAccess()).for_downloader()
+        title = _download(request, Path(scratch), limits, on_progress, cancelled)
         Path(scratch, "video").replace(path)
     if cache is not None:
         cache.copy_in(key, path, title)
@@ -224,33 +244,34 @@ def fetch(
 
 
 def _download(
-    name: str,
+    request: dict[str, Any],
     scratch: Path,
     limits: FetchLimits,
-    min_side: int,
     on_progress: Callable[[float], None],
     cancelled: Callable[[], bool],
 ) -> str:
     """Runs yt-dlp until it has written `scratch/video`; returns the title."""
     deadline = time.monotonic() + limits.timeout_s
     facts = {**asdict(limits), "max_megabytes": limits.max_bytes / 2**20}
-    request = {"video_id": name, "min_side": min_side, **asdict(limits)}
-    # The child finds the same packages as this process, and deno's cache is removed with the folder.
-    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "DENO_DIR": str(scratch / "deno")}
+    # The child finds the same packages as this process, and deno's cache is removed with the folder. The service's own
+    # settings, such as its key, are not passed on.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "DENO_DIR": str(scratch / "deno")}
     child = subprocess.Popen(
         DOWNLOADER,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=scratch,
-        env={**os.environ, **paths},
+        env=environment,
         start_new_session=True,  # a process group: deno, a grandchild, is killed too
     )
     try:
         for report in _reports(child, request, deadline, cancelled):
             if "failed" in report:
-                log.warning("YouTube download: %s", report)
-                raise YouTubeError(report["failed"], **facts)
+                code = report["failed"]
+                log.warning("YouTube download: %s. %s", report, _HINTS.get(code, ""))
+                raise YouTubeError(code, **facts)
             if "title" in report:
                 return str(report["title"])
             on_progress(float(report["fraction"]))
