@@ -1,12 +1,15 @@
+import io
 import logging
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from actreel.base.console import LEVEL_VARIABLE, OURS, configure_logging, exit_cleanly
+from actreel.base.console import LEVEL_VARIABLE, OURS, can_print, configure_logging, exit_cleanly
 from actreel.errors import ConfigError, DatasetError
 
 PROGRAM = """
@@ -89,3 +92,71 @@ def test_other_errors_keep_their_traceback() -> None:
 
     with pytest.raises(ValueError, match="a bug"):
         exit_cleanly(main)
+
+
+PRINTING = """
+import sys
+from actreel.base.console import exit_cleanly
+from actreel.errors import DatasetError
+
+def main():
+    for number in range(int(sys.argv[1])):
+        print("Öffnen \u2588", number)
+    if len(sys.argv) > 2:
+        raise DatasetError("ende \u00fc")
+
+exit_cleanly(main)
+"""
+
+
+def printing(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    """A program that prints; `unbuffered` writes each line at once, as in many containers."""
+    settings = {"PYTHONIOENCODING": options.pop("encoding", "utf-8")}
+    settings |= {"PYTHONUNBUFFERED": "1"} if options.pop("unbuffered", False) else {}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | settings
+    command = [sys.executable, "-c", PRINTING, *arguments]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, **options)
+
+
+@pytest.mark.parametrize("unbuffered", [False, True])
+@pytest.mark.parametrize("lines", [1, 100_000], ids=["fits a buffer", "does not"])
+def test_a_reader_that_goes_away_is_no_error(lines: int, unbuffered: bool) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with printing(str(lines), stdout=writing, unbuffered=unbuffered) as process:
+        os.close(writing)
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_a_full_disk_is_a_message() -> None:
+    with Path("/dev/full").open("wb") as full, printing("1", stdout=full) as process:
+        assert process.stderr is not None
+        assert process.stderr.read() == b"error: The output cannot be written: No space left on device.\n"
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize(("encoding", "expected"), [("ascii", b"\\xd6ffnen"), ("latin-1", b"\xd6ffnen")])
+def test_letters_that_the_output_lacks_are_escaped(encoding: str, expected: bytes) -> None:
+    with printing("1", "fail", stdout=subprocess.PIPE, encoding=encoding) as process:
+        out, err = process.communicate()
+    assert out == expected + b" \\u2588 0\n"
+    assert b"Traceback" not in err
+    assert err.startswith(b"error: ende ")
+
+
+def test_a_broken_pipe_of_another_kind_keeps_its_traceback() -> None:
+    def main() -> None:
+        raise BrokenPipeError("a decoder's")
+
+    with pytest.raises(BrokenPipeError, match="decoder"):
+        exit_cleanly(main)
+
+
+@pytest.mark.parametrize(("encoding", "can"), [("utf-8", True), ("latin-1", False), ("ascii", False)])
+def test_what_can_be_printed(encoding: str, can: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    assert can_print("\u2588") is can
+    assert can_print("x")
+    assert not can_print("caf\udce9.mp4"), "a file name that is no text"

@@ -1,4 +1,8 @@
+import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +48,31 @@ def test_a_video_of_nothing_it_knows(spec: ClipSpec, tmp_path: Path, capsys: pyt
     assert strange["label"] == strange["top"][0]["label"]
     main(["predict", between, "--model", model])
     assert "none of the actions it knows" in capsys.readouterr().out.splitlines()[0]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_other_code_pages_get_what_they_can_show(
+    spec: ClipSpec, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    model = str(write_model_folder(tmp_path / "model", spec, ("a", "開ける", "c")))
+    written = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", written)
+    main(["predict", str(video), "--model", model])
+    main(["predict", str(video), "--model", model, "--json"])
+    *table, line = written.buffer.getvalue().decode(encoding).splitlines()  # type: ignore[attr-defined]
+    assert table[0].endswith(": \\u958b\\u3051\\u308b")
+    assert "#" in table[1]
+    assert json.loads(line)["label"] == "開ける"
+
+
+def test_help_for_a_reader_that_goes_away() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-c", "from actreel.cli import main; main()", "--help"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=environment)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_a_bad_file_among_good_ones_is_named_and_the_rest_answered(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
 from actreel.errors import ActreelError, ConfigError
 
@@ -51,20 +55,74 @@ def _level_from_environment() -> int:
     return logging.getLevelNamesMapping()[name]
 
 
-def exit_cleanly(main: Callable[[], None], level: int | None = None) -> None:
-    """Runs a program's `main` with logging on.
-
-    An `ActreelError` ends the program with its message on stderr and status 1 instead of a traceback, Ctrl+C with
-    status 130.
-
-    Args:
-        main: The program.
-        level: See `configure_logging`.
-    """
+def can_print(text: str) -> bool:
+    """Whether stdout's encoding has all of these letters; `clean_exit` escapes what it lacks."""
     try:
-        configure_logging(level)
-        main()
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@contextmanager
+def clean_exit() -> Iterator[None]:
+    """Ends the program without a traceback where that is no bug.
+
+    An `ActreelError` becomes its message on stderr and status 1; Ctrl+C status 130; a reader of the output that has
+    gone, as in `actreel ... | head`, status 141, as for other programs. Letters that the output's encoding lacks are
+    escaped.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            yield
+        finally:
+            # Here, or the interpreter would find out at its end and print an error of its own.
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except ActreelError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        failure = _output_failure()
+        if failure is None:
+            raise
+        if not isinstance(failure, BrokenPipeError):
+            sys.exit(f"error: The output cannot be written: {failure.strerror}.")
+        raise SystemExit(141) from error
+
+
+def _output_failure() -> OSError | None:
+    """Why stdout or stderr cannot be written, if so. What waits for it is dropped, or the interpreter tries again."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+            if _has_no_reader(stream):  # unbuffered, nothing waits that a flush could fail on
+                raise BrokenPipeError
+        except OSError as failure:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+            return failure
+    return None
+
+
+def _has_no_reader(stream: TextIO) -> bool:
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+    except (OSError, ValueError):  # a stream in memory, or a closed one
+        return False
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def exit_cleanly(main: Callable[[], None]) -> None:
+    """Runs a program's `main` with logging on; see `clean_exit` for how it may end."""
+    with clean_exit():
+        configure_logging()
+        main()

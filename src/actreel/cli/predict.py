@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from actreel.base.console import can_print
 from actreel.cli.options import Commands, add_command, add_model
 from actreel.errors import FetchError, VideoError
 from actreel.inference.classifier import ActionClassifier, Answer
@@ -80,7 +81,8 @@ def _as_json(source: str, answer: Answer, seen: Recognition, classifier: ActionC
         "video": asdict(seen.info),
         "model": classifier.card.provenance.model_dump(),
     }
-    return json.dumps(fields, ensure_ascii=False)
+    line = json.dumps(fields, ensure_ascii=False)
+    return line if can_print(line) else json.dumps(fields)
 
 
 def _as_text(source: str, answer: Answer, info: VideoInfo) -> str:
@@ -88,6 +90,6 @@ def _as_text(source: str, answer: Answer, info: VideoInfo) -> str:
     said = answer.label if answer.known else "none of the actions it knows; the nearest are"
     lines = [f"{source} ({info.duration_s:.1f} s, {info.width}x{info.height}): {said}"]
     for scored in answer.top:
-        bar = "█" * round(scored.confidence * BAR_WIDTH)
+        bar = ("█" if can_print("█") else "#") * round(scored.confidence * BAR_WIDTH)
         lines.append(f"  {scored.label:<{width}}  {scored.confidence:6.1%}  {bar}".rstrip())
     return "\n".join(lines)

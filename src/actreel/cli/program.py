@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import actreel
-from actreel.base.console import exit_cleanly
+from actreel.base.console import clean_exit, configure_logging
 from actreel.cli.experiments import add_compare, add_crossval, add_leakage, add_tune
 from actreel.cli.feedback import add_feedback
 from actreel.cli.predict import add_predict
@@ -15,8 +15,10 @@ from actreel.errors import ActreelError
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command in `arguments`, by default those of the program."""
-    options = _build_parser().parse_args(arguments)
-    exit_cleanly(lambda: _run(options), options.level)
+    with clean_exit():
+        options = _build_parser().parse_args(arguments)
+        configure_logging(options.level)
+        _run(options)
 
 
 def _run(options: argparse.Namespace) -> None:
