@@ -216,8 +216,8 @@ class Decoder:
 class DecoderPool:
     """A worker's decoders: `settings.decoders` for calls and one for jobs, so jobs never hold up a call.
 
-    At most `settings.decoders` are kept warm, whoever used them last; one more is started when both need them. One is
-    always warm: when a decoder ends and no other is idle, the next is started.
+    At most `settings.decoders` are kept warm, whoever used them last; one more is started when both need them. When a
+    decoder ends and no other is idle, the next is started, unless all that can be used at once are in use.
     """
 
     def __init__(self, card: ClassifierCard, settings: Settings) -> None:
@@ -226,6 +226,7 @@ class DecoderPool:
         self._calls = asyncio.Semaphore(settings.decoders)
         self._jobs = asyncio.Semaphore(1)
         self._idle: list[Decoder] = []
+        self._leased = 0
         self._starting: asyncio.Task[None] | None = None
         self._watching: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -248,15 +249,20 @@ class DecoderPool:
     async def lease(self, is_job: bool) -> AsyncIterator[Decoder]:
         """A decoder for one video; it is killed if the video was not finished."""
         async with self._jobs if is_job else self._calls:
-            decoder = await self._take()
+            self._leased += 1
             try:
-                yield decoder
+                decoder = await self._take()
+                try:
+                    yield decoder
+                finally:
+                    if decoder.reusable and not self._closed and len(self._idle) < self._settings.decoders:
+                        self._idle.append(decoder)
+                    else:
+                        # Shielded, as a cancelled request must still not leave a process behind.
+                        await asyncio.shield(decoder.kill())
             finally:
-                if decoder.reusable and not self._closed and len(self._idle) < self._settings.decoders:
-                    self._idle.append(decoder)
-                else:
-                    # Shielded, as a cancelled request must still not leave a process behind.
-                    await asyncio.shield(decoder.kill())
+                self._leased -= 1
+                self._keep_one_warm()
 
     async def _take(self) -> Decoder:
         if not self._idle and self._starting is not None:
@@ -279,7 +285,12 @@ class DecoderPool:
         await decoder.ended()
         if decoder in self._idle:
             self._idle.remove(decoder)
-        if not self._idle and not self._closed and self._starting is None:
+        self._keep_one_warm()
+
+    def _keep_one_warm(self) -> None:
+        # Whoever has a lease but no decoder yet starts one; counting the leases, not the decoders, sees it in time.
+        all_leased = self._leased > self._settings.decoders
+        if not self._idle and not all_leased and not self._closed and self._starting is None:
             self._starting = asyncio.create_task(self._warm_up())
 
     async def _warm_up(self) -> None:

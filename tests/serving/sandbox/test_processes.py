@@ -14,9 +14,9 @@ import pytest
 
 from actreel.config import ClipSpec
 from actreel.inference.classifier import ClassifierCard, Provenance
-from serving.sandbox.processes import Decoder, DecoderDiedError, Done, Frames, Plan, Thumbnail
+from serving.sandbox.processes import Decoder, DecoderDiedError, DecoderPool, Done, Frames, Plan, Thumbnail
 from serving.settings import Settings
-from tests.conftest import grey_frames, write_video_file
+from tests.conftest import grey_frames, patience, write_video_file
 from tests.serving.conftest import Server, wait_for
 from tests.serving.routes.test_jobs import ended, submit
 
@@ -151,3 +151,85 @@ def test_each_invalid_message_of_a_decoder_ends_it(said: bytes, tmp_path: Path) 
 
     with pytest.raises(DecoderDiedError):
         asyncio.run(listen())
+
+
+@pytest.fixture
+def cheap(monkeypatch: pytest.MonkeyPatch) -> list[Decoder]:
+    """Decoders are processes that only wait, so that hundreds can be started; all that were."""
+    started: list[Decoder] = []
+
+    async def start(*_: object) -> Decoder:
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec("cat", stdin=pipe, stdout=pipe)
+        started.append(Decoder(process, (2, 2, 2, 3)))
+        return started[-1]
+
+    monkeypatch.setattr(Decoder, "start", start)
+    return started
+
+
+def alive(decoders: list[Decoder]) -> list[Decoder]:
+    return [decoder for decoder in decoders if psutil.pid_exists(decoder.pid) and decoder.reusable]
+
+
+CARD = ClassifierCard(
+    labels=("a", "b"),
+    clip=ClipSpec(num_frames=2, height=8, width=8),
+    provenance=Provenance(dataset="", data_version="", run_id="", git_commit="", trained_at=""),
+)
+
+
+def test_a_pool_never_has_more_decoders_than_calls_and_jobs_can_use(
+    cheap: list[Decoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = Decoder.ended
+
+    async def hear_late(decoder: Decoder) -> None:
+        await ended(decoder)
+        await asyncio.sleep(0.002)
+
+    monkeypatch.setattr(Decoder, "ended", hear_late)  # as on a busy machine
+    most = []
+
+    async def use(pool: DecoderPool, is_job: bool) -> None:
+        for _ in range(30):
+            async with pool.lease(is_job):
+                most.append(len(alive(cheap)))
+                await asyncio.sleep(0.001)  # calls and jobs end at once, so that a decoder too many is killed
+                most.append(len(alive(cheap)))
+
+    async def run() -> None:
+        pool = DecoderPool(CARD, Settings())
+        await pool.start()
+        await asyncio.gather(*(use(pool, is_job) for is_job in [False, True] * 2))
+        async with asyncio.timeout(patience(5)):
+            while len(alive(cheap)) != 1:
+                await asyncio.sleep(0.01)
+        await pool.close()
+
+    asyncio.run(run())
+    assert max(most) == 2
+
+
+def test_the_next_decoder_is_started_when_one_ends_and_no_other_waits(cheap: list[Decoder]) -> None:
+    async def run() -> None:
+        pool = DecoderPool(CARD, Settings())
+        await pool.start()
+        async with asyncio.timeout(patience(10)):
+            for killed_in_use in (False, True):
+                before = len(cheap)
+                if killed_in_use:
+                    async with pool.lease(is_job=False) as decoder:
+                        await decoder.kill()
+                else:
+                    await cheap[-1].kill()
+                while len(cheap) == before:
+                    await asyncio.sleep(0.01)
+            async with pool.lease(is_job=True), pool.lease(is_job=False) as decoder:
+                await decoder.kill()
+            while len(alive(cheap)) != 1:
+                await asyncio.sleep(0.01)
+        await pool.close()
+        assert alive(cheap) == []
+
+    asyncio.run(run())
