@@ -111,6 +111,15 @@ class Problem(BaseModel):
         """A fault of the service; its details are in the log only."""
         return Problem(code="internal", message="Something went wrong on our side.", next_step="Try again later.")
 
+    @staticmethod
+    def interrupted() -> Problem:
+        """A job whose worker has ended before it."""
+        return Problem(
+            code="interrupted",
+            message="The service was stopped before this job was done.",
+            next_step="Send the video again.",
+        )
+
 
 class Refusal(BaseModel):
     """The body of every 4xx."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -44,15 +45,17 @@ async def receive_video(request: Request, path: Path, max_bytes: int) -> str:
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise _bad_form("Received: a body that is not a multipart form.")
-    with path.open("wb") as file:
+    # All that touches the disk runs in threads: a slow disk must not hold up other requests.
+    with await asyncio.to_thread(path.open, "wb") as file:
         form = _Form(file, max_bytes)
         try:
             parser = MultipartParser(boundary, form.callbacks())  # type: ignore[arg-type]
             async for chunk in request.stream():
-                parser.write(chunk)
+                await asyncio.to_thread(parser.write, chunk)
             parser.finalize()
         except FormParserError as error:
             raise _bad_form("Received: a damaged or incomplete form.") from error
+        await asyncio.to_thread(file.close)
     if form.title is None or not form.complete:
         raise _bad_form("Received: a form without this field, or an incomplete one.")
     if form.size == 0:

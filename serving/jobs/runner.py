@@ -100,10 +100,13 @@ class JobRunner:
             task.cancel()
 
     async def close(self) -> None:
-        """Cancels the running jobs."""
+        """Ends all jobs, running or queued: they fail as interrupted."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        while not self._queue.empty():
+            name, _ = self._queue.get_nowait()
+            await self._fail(Ticket(self._store, name), Problem.interrupted())
 
     async def _slot(self) -> None:
         while True:
@@ -128,12 +131,16 @@ class JobRunner:
             await asyncio.to_thread(self._store.finish, ticket.name, "done", result=prediction)
         except asyncio.CancelledError:
             slot = asyncio.current_task()
+            service_ends = slot is not None and slot.cancelling() > 0
             ticket.stopped.set()
-            await asyncio.to_thread(self._store.finish, ticket.name, "cancelled")
-            await self._forget_video(ticket)
+            if service_ends:
+                await self._fail(ticket, Problem.interrupted())
+            else:
+                await asyncio.to_thread(self._store.finish, ticket.name, "cancelled")
+                await self._forget_video(ticket)
             job.cancel()
             await asyncio.gather(job, return_exceptions=True)
-            if slot is not None and slot.cancelling():  # the service itself is ending
+            if service_ends:
                 raise
         except RefusalError as refusal:
             await self._fail(ticket, refusal.problem)

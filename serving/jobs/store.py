@@ -190,11 +190,7 @@ class JobStore:
     def sweep(self, alive: set[str]) -> None:
         """Removes what has expired, and marks the jobs of workers that have died as failed."""
         now = time.time()
-        lost = Problem(
-            code="interrupted",
-            message="The worker that ran this job has stopped.",
-            next_step="Send the video again.",
-        ).model_dump_json()
+        lost = Problem.interrupted().model_dump_json()
         owners = ",".join("?" * len(alive))
         orphans = self._rows(
             f"UPDATE jobs SET state = 'failed', error = ?, expires = ? "  # noqa: S608

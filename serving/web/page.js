@@ -11,7 +11,7 @@ const STAGES = {
   model: "Recognising the action",
 };
 // Problems that may be gone when the same request is sent again.
-const TEMPORARY = new Set(["busy", "rate_limited", "too_slow", "no_network", "timeout", "bot_check", "failed", "internal", "lost", "no_key", "unknown"]);
+const TEMPORARY = new Set(["busy", "rate_limited", "too_slow", "no_network", "timeout", "bot_check", "failed", "internal", "interrupted", "lost", "no_key", "unknown"]);
 const MEMORY = "actreel.recent";
 const MAX_REMEMBERED = 8;
 const YOUTUBE_ID = /^[\w-]{11}$/;

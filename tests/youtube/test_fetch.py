@@ -24,7 +24,7 @@ from actreel.youtube.access import YouTubeAccess
 from actreel.youtube.cache import VideoCache
 from actreel.youtube.fetch import FetchedVideo, FetchLimits, YouTubeError, fetch, video_id
 from tests import youtube_double
-from tests.conftest import grey_frames, patience, write_video_file
+from tests.conftest import EditCode, grey_frames, patience, write_video_file
 from tests.youtube_double import Uploaded, YouTubeDouble
 
 ID = "dQw4w9WgXcQ"
@@ -453,6 +453,20 @@ def test_a_second_ask_costs_no_download(double: YouTubeDouble, tmp_path: Path, c
     folder.mkdir()
     try_fetch(folder, min_side=224, cache=cache)
     assert len(double.downloads) == 2
+
+
+def test_what_other_code_has_chosen_is_downloaded_again(
+    double: YouTubeDouble, tmp_path: Path, content: bytes, edit_code: EditCode
+) -> None:
+    double.videos[ID] = Uploaded(content)
+    cache = VideoCache(tmp_path / "cache", max_bytes=10_000_000)
+    for ask, downloads in enumerate([1, 1, 2]):
+        if ask == 2:
+            edit_code("youtube/download.py", "side < min_side", "side <= min_side")
+        folder = tmp_path / str(ask)
+        folder.mkdir()
+        try_fetch(folder, cache=cache)
+        assert len(double.downloads) == downloads
 
 
 def test_the_service_does_not_load_yt_dlp() -> None:

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from actreel.base.code_digest import code_digest
 from actreel.errors import FetchError
 from actreel.youtube.access import PREFIX, YouTubeAccess
 from actreel.youtube.cache import VideoCache
@@ -229,7 +230,8 @@ def fetch(
     """
     name = video_id(link)
     path = folder / "video"
-    key = f"{name}/{min_side}"
+    # What is cached was chosen by this code and this yt-dlp.
+    key = f"{name}/{min_side}/{code_digest('youtube/download.py', packages=('yt-dlp',))}"
     if cache is not None and (title := cache.copy_out(key, path)) is not None:
         on_progress(1.0)
         return FetchedVideo(path, title, name)

@@ -13,11 +13,11 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
-from serving.answers import Prediction, RefusalError
+from serving.answers import Prediction, Problem, RefusalError
 from serving.jobs import runner as runner_module
 from serving.jobs.news import News
 from serving.jobs.runner import SLOTS, JobRunner, Ticket
-from serving.jobs.store import JobStore
+from serving.jobs.store import VIDEO_FILE, JobStore
 from serving.settings import Settings
 from serving.workers.scratch import Scratch
 from tests.conftest import patience
@@ -85,16 +85,21 @@ def test_cancelling_wakes_the_runner(tmp_path: Path, by_another: bool) -> None:
     asyncio.run(run())
 
 
-def test_jobs_of_a_service_that_ends_are_cancelled(tmp_path: Path) -> None:
+def test_jobs_of_a_service_that_ends_are_interrupted_not_cancelled(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path / "state")
 
     async def run() -> None:
         async with started(JobStore, settings) as (store, runner):
-            job = store.create("decode")
-            runner.submit(job, forever)
+            jobs = [store.create("decode") for _ in range(SLOTS + 1)]  # the last one waits
+            for job in jobs:
+                (store.folder(job) / VIDEO_FILE).write_bytes(b"video")
+                runner.submit(job, forever)
             await asyncio.sleep(0.1)
             await runner.close()
-            assert store.get(job).state == "cancelled"
+            for job in jobs:
+                state = store.get(job)
+                assert (state.state, state.error) == ("failed", Problem.interrupted())
+                assert not (store.folder(job) / VIDEO_FILE).exists()
 
     asyncio.run(run())
 
