@@ -279,7 +279,7 @@ def check_key(settings: Settings, headers: Headers) -> None:
 
 def _record(scope: Scope, answer: Answer, took_s: float) -> None:
     """Counts a request and writes its line in the log."""
-    route = getattr(scope.get("route"), "path", "other")
+    route = getattr(scope.get("route"), "path", "") or "other"
     method = scope["method"] if scope["method"] in KNOWN_METHODS else "other"
     status = answer.status if answer.whole or answer.status == 0 else gone().status_code
     REQUEST_SECONDS.labels(method, route, str(status)).observe(took_s)

@@ -195,12 +195,14 @@ def test_refusals_say_why_and_what_to_do_next(
 def test_metrics_have_the_stages_and_bounded_labels(server: Server, client: httpx.Client, films: Path) -> None:
     send(client, films / "grey.avi")
     client.get("/secret-path")
+    client.get("/static/style.css")
     client.request("BREW", "/model")
     text = client.get("/metrics").text
     for stage in ("upload", "decode", "model", "total"):
         assert f'actreel_stage_seconds_count{{stage="{stage}"}}' in text
     assert "secret" not in text
     assert "BREW" not in text
+    assert 'route=""' not in text
     assert 'route="/predict_file",status="200"' in text
     assert "secret" not in server.log  # no digits, which sums of seconds have too
 

@@ -13,10 +13,11 @@ import psutil
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from serving.routes.pages import WEB
 from tests.conftest import ROOT, patience
 from tests.dataset.fetch.test_certificates import issue
 from tests.nginx import free_port, nginx
-from tests.serving.conftest import NO_CERTIFICATES, Server
+from tests.serving.conftest import NO_CERTIFICATES, Serve, Server
 from tests.serving.routes.test_jobs import ended, follow, submit
 
 FRONTS = ("documented", "documented, under a path", "proxy_pass alone", "proxy_pass alone, under a path")
@@ -122,3 +123,26 @@ def test_the_openapi_document_leads_to_the_calls(fronts: dict[str, httpx.Client]
     (server,) = client.get("/docs.json").json()["servers"]
     base = urljoin(f"{str(client.base_url).rstrip('/')}/docs.json", server["url"])
     assert client.get(base.rstrip("/") + "/model").status_code == 200
+
+
+def test_no_file_of_the_page_names_an_address_from_the_top() -> None:
+    files = [path for path in WEB.iterdir() if path.suffix in (".html", ".js", ".css")]
+    assert len(files) > 5
+    absolute = {path.name: re.findall(r"""["'`(]/[a-z?][^"'`)]*""", path.read_text(encoding="utf-8")) for path in files}
+    assert {name: found for name, found in absolute.items() if found} == {}
+
+
+def test_visitors_have_a_rate_limit_each(serve: Serve, tmp_path: Path) -> None:
+    server = serve(rate_per_minute=60)
+    port = free_port()
+    block = documented(server.address, tmp_path, port).replace(" ssl;", ";")
+    block = re.sub(r"ssl_certificate.*;", "", block)  # as documented but for TLS, which needs a certificate
+    with nginx(tmp_path, block, port):
+        statuses = []
+        for visitor, calls in [("127.0.0.2", 40), ("127.0.0.3", 1)]:
+            transport = httpx.HTTPTransport(local_address=visitor, verify=NO_CERTIFICATES)
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport) as client:
+                statuses.append([client.get("/key").status_code for _ in range(calls)])
+    assert statuses[0][:20] == [204] * 20
+    assert statuses[0][-1] == 429
+    assert statuses[1] == [204]
