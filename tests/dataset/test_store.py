@@ -1,3 +1,5 @@
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ from actreel.config import ClipSpec
 from actreel.dataset import store
 from actreel.dataset.records import index_videos
 from actreel.dataset.store import StoredClips, extract_clips
-from actreel.errors import DatasetError, VideoError
+from actreel.errors import DatasetError, FileError, VideoError
 from actreel.video.clips import load_clip
 from tests.conftest import EditCode, write_fading_dataset
 
@@ -99,5 +101,52 @@ def test_nothing_to_extract_is_an_error(index: pd.DataFrame, tmp_path: Path, spe
 
 
 def test_a_folder_without_a_store_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="dvc repro extract"):
+    with pytest.raises(FileError, match=r"clips\.json' is missing.*dvc repro extract"):
         StoredClips(tmp_path)
+
+
+def cut_off(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
+def overwrite_a_frame(file: Path) -> None:
+    with file.open("r+b") as stream:
+        stream.seek(-5000, os.SEEK_END)
+        stream.write(b"damaged!")
+
+
+def empty(file: Path) -> None:
+    os.truncate(file, 0)
+
+
+@pytest.mark.parametrize("damage", [cut_off, overwrite_a_frame, empty])
+def test_a_damaged_shard_is_made_again_and_the_other_is_kept(
+    index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec, damage: Callable[[Path], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    clips = tmp_path / "clips"
+    extract_clips(index, videos, clips, spec)
+    kept, damaged = sorted(clips.glob("*.npy"))
+    before, content = kept.stat().st_mtime_ns, damaged.read_bytes()
+    damage(damaged)
+    extract_clips(index, videos, clips, spec)
+    assert damaged.read_bytes() == content
+    assert kept.stat().st_mtime_ns == before
+    assert f"'{damaged}' is damaged and is made again" in caplog.text
+
+
+@pytest.mark.parametrize("damage", [cut_off, empty, Path.unlink])
+@pytest.mark.parametrize("name", ["*.npy", "clips.json"])
+def test_a_damaged_store_is_named_where_it_is_read_and_made_good_by_extract(
+    index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec, damage: Callable[[Path], None], name: str
+) -> None:
+    clips = tmp_path / "clips"
+    extract_clips(index, videos, clips, spec)
+    expected = StoredClips(clips).take(index["clip"].tolist())
+    damaged = min(clips.glob(name))
+    damage(damaged)
+    state = "is missing" if damage is Path.unlink else "is damaged or was not written completely"
+    with pytest.raises(FileError, match=rf"{damaged.name}' {state}.*dvc repro extract"):
+        StoredClips(clips)
+    extract_clips(index, videos, clips, spec)
+    np.testing.assert_array_equal(StoredClips(clips).take(index["clip"].tolist()), expected)

@@ -7,12 +7,15 @@ import os
 import sys
 from collections.abc import Callable
 
+from actreel.base import faults
 from actreel.errors import ActreelError, ConfigError
 
 OURS = ("__main__", "actreel", "pipelines", "serving")
 LEVEL_VARIABLE = "ACTREEL_LOG_LEVEL"
 """Environment variable with the level of our own messages: the way to set it for the stages of `dvc repro`."""
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+log = logging.getLogger(__name__)
 
 
 class _LevelFormatter(logging.Formatter):
@@ -54,8 +57,8 @@ def _level_from_environment() -> int:
 def exit_cleanly(main: Callable[[], None], level: int | None = None) -> None:
     """Runs a program's `main` with logging on.
 
-    An `ActreelError` ends the program with its message on stderr and status 1 instead of a traceback, Ctrl+C with
-    status 130.
+    An `ActreelError` or a fault of the machine, see `actreel.base.faults`, ends the program with its message on stderr
+    and status 1 instead of a traceback, Ctrl+C with status 130.
 
     Args:
         main: The program.
@@ -68,3 +71,8 @@ def exit_cleanly(main: Callable[[], None], level: int | None = None) -> None:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if (message := faults.explain(error)) is None:
+            raise
+        log.debug("The machine's fault came as:", exc_info=error)
+        sys.exit(f"error: {message}")
