@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import sys
 from pathlib import Path
@@ -73,7 +72,8 @@ def test_a_size_beyond_the_limit_is_refused_wherever_it_begins(tmp_path: Path) -
     path = tmp_path / "film.ts"
     joined(film("-c:v libx264"), film("-c:v libx264", "640x480"), "ts")(path)
     limits = VideoLimits(max_pixels=320 * 240, max_frames=100, max_duration_s=10)
-    (attempt,) = itertools.islice(decode_passes(path, limits), 1)
+    passes = decode_passes(path, limits)
+    attempt = next(passes)
     with pytest.raises(VideoLimitError, match="Received: 640x480"):
         list(attempt.frames(np.arange(1), lambda frame: frame))
 
