@@ -8,7 +8,7 @@ UNLOCK := @test -s .dvc/tmp/rwlock || rm -f .dvc/tmp/rwlock
 MKDOCS := NO_MKDOCS_2_WARNING=1 mkdocs
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro ucf50 test check docs serve reload image ui bench lock clean
+.PHONY: help setup repro ucf50 test chaos check docs serve reload image ui bench lock clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-8s %s\n' "$$target" "$$text"; done
@@ -36,6 +36,9 @@ ucf50: setup  ## The same on UCF50 (3.2 GB); URL= a mirror, FROM= an archive or 
 
 test: setup  ## The whole test suite, on two cores
 	pytest --numprocesses 2
+
+chaos: setup  ## Faults injected into stages, stores and service, half an hour; ONLY= words of a fault's name, FRESH=1 starts over
+	python -m chaos $(if $(ONLY),--only "$(ONLY)") $(if $(FRESH),--fresh)
 
 check: setup  ## Lint, types, import layers, and the documentation (into site/)
 	ruff check .

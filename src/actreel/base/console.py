@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from types import TracebackType
 
 from actreel.base import faults
 from actreel.errors import ActreelError, ConfigError
@@ -76,3 +77,18 @@ def exit_cleanly(main: Callable[[], None], level: int | None = None) -> None:
             raise
         log.debug("The machine's fault came as:", exc_info=error)
         sys.exit(f"error: {message}")
+
+
+def explain_failed_imports() -> None:
+    """Gives the faults of the machine their sentence while a program still imports, before `exit_cleanly`.
+
+    Loading TensorFlow takes seconds and much memory: it is interrupted, and it fails, more often than other code.
+    """
+    sys.excepthook = _report
+
+
+def _report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if message := faults.explain(error):
+        sys.stderr.write(f"error: {message}\n")
+    elif not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, traceback)

@@ -7,6 +7,7 @@ every stage and command.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import sqlite3
@@ -40,6 +41,7 @@ _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT")
 _BY_TEXT = {
     **{os.strerror(number): number for number in _KNOWN},
     "can't start new thread": errno.ENOMEM,
+    "failed to map segment": errno.ENOMEM,
     "std::bad_alloc": errno.ENOMEM,
     "OOM when allocating": errno.ENOMEM,
     "requested and ": errno.ENOSPC,  # numpy's `tofile` gives no error number: "4096 requested and 512 written"
@@ -69,6 +71,14 @@ def explain(error: BaseException) -> str | None:
             if words in str(link):
                 return _sentence(number, link)
     return None
+
+
+def log_error(log: logging.Logger, what: str, error: BaseException) -> None:
+    """Logs a fault of the machine as a sentence after `what`; any other error with its traceback."""
+    if message := explain(error):
+        log.error(f"{what} {message}")
+    else:
+        log.error(what, exc_info=error)
 
 
 @contextmanager
@@ -140,7 +150,8 @@ def _explain_sqlite(error: sqlite3.Error) -> str | None:
 
 
 def _sentence(number: int, error: BaseException) -> str:
-    name = _file_of(error)
+    # A copy that fails names its source first.
+    name = (getattr(error, "filename2", None) if number in _NO_ROOM else None) or _file_of(error)
     file = f"'{name}'" if name else "a file"
     reason = os.strerror(number)
     if number in _NO_ROOM:
