@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import av.container
@@ -102,7 +103,7 @@ class Video:
                 self._last_pts = frame.pts
             if self.num_decoded == 1:
                 self._size = frame.width, frame.height
-                matrix = frame.side_data.get("DISPLAYMATRIX")
+                matrix: Any = frame.side_data.get("DISPLAYMATRIX")
                 self._orientation = orientation_of(None if matrix is None else bytes(matrix), self._path)
             yield frame
 
