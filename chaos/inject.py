@@ -12,6 +12,10 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
+from tests.loopback import serving
+
 SITE = str(Path(__file__).parent / "site")
 YEAR_S = 365 * 86400
 PLAIN_USER = (
@@ -130,6 +134,22 @@ def locked(name: str, seconds: float | None = None) -> Fault:
                 waker.join()
 
     return Fault(f"{name} locked" + (f" for {seconds:g} s" if seconds else ""), around=around, fails=seconds is None)
+
+
+def network_gone(*after_bytes: int) -> Fault:
+    """A server that breaks off each of its first answers after so many bytes; `data.dvc` has its address."""
+
+    @contextmanager
+    def around(root: Path) -> Iterator[None]:
+        with serving(bytes(range(256)) * 1000) as server:
+            server.breaks.extend(after_bytes)
+            described = yaml.safe_load((root / "data.dvc").read_text(encoding="utf-8"))
+            described["deps"][0]["path"] = server.url
+            described["outs"][0] = {"path": described["outs"][0]["path"], "size": len(server.content)}
+            (root / "data.dvc").write_text(yaml.safe_dump(described), encoding="utf-8")
+            yield
+
+    return Fault(f"network gone after {', '.join(map(str, after_bytes))} bytes", around=around, fails=False)
 
 
 def cut_off(path: Path) -> None:

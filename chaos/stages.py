@@ -22,7 +22,7 @@ from tests.pipelines.conftest import SMALL, Project, make_project
 
 LONGEST_S = 120
 STAGES = ("ingest", "index", "validate", "extract", "encode", "train", "evaluate", "package")
-STATE = ("artifacts", "reports", "mlflow.db", "mlartifacts", "bentoml", "params.yaml")
+STATE = ("artifacts", "reports", "mlflow.db", "mlartifacts", "bentoml", "params.yaml", "data", "data.dvc")
 WRITES = {
     "ingest": ("artifacts/videos",),
     "index": ("artifacts", "reports/dataset"),
@@ -37,6 +37,7 @@ WRITES = {
 SAME = ("artifacts/videos/**/*.avi", "artifacts/index.parquet", "artifacts/clips/*.npy")
 """Files that are the same to the byte after each run."""
 MADE = {
+    "fetch": ("data/UCF50.rar",),
     "train": ("artifacts/model/model.onnx", "artifacts/model/classifier.json", "artifacts/training/curve.csv"),
     "evaluate": ("reports/metrics.json", "reports/verdict.json"),
     "package": ("artifacts/bento/bento.yaml",),
@@ -115,13 +116,15 @@ def cases(*, mounts: bool) -> Iterator[tuple[str, Fault]]:
     for stage in STAGES:
         yield from ((stage, fault) for fault in (
             inject.largest_file(256), inject.largest_file(20_000), inject.read_only(*WRITES[stage]),
-            inject.memory(2**28), inject.memory(2**29), inject.killed(1.5), inject.killed(4),
+            inject.memory(2**28), inject.memory(3 * 2**29), inject.killed(1.5), inject.killed(4),
             inject.clock(inject.YEAR_S), inject.clock(-inject.YEAR_S), inject.slow_disk(0.02),
         ))  # fmt: skip
         if mounts and stage != "encode":
             yield stage, inject.full_disk(WRITES[stage][0], 8192)
         for pattern in DAMAGES.get(stage, ()):
             yield from ((stage, inject.damaged(pattern, damage)) for damage in (inject.cut_off, inject.overwritten))
+    yield "fetch", inject.network_gone(1000)
+    yield "fetch", inject.network_gone(0, 100_000, 50_000, 0)
     for stage in ("train", "evaluate", "package"):
         yield stage, inject.locked("mlflow.db")
         yield stage, inject.locked("mlflow.db", 4)

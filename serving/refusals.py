@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from actreel.base.faults import explain
+from actreel.base.faults import explain_in_service
 from serving.answers import Refusal, RefusalError
 from serving.metrics import REFUSALS
 
@@ -55,11 +55,7 @@ def handle_refusals(app: FastAPI) -> None:
     @app.exception_handler(sqlite3.Error)
     @app.exception_handler(MemoryError)
     async def blame_the_machine(request: Request, error: Exception) -> JSONResponse:
-        message = explain(error)
-        if message is None and isinstance(error, FileNotFoundError):
-            # Programs that clean /tmp do that.
-            message = f"'{error.filename}' was removed while the service ran. Restart the service."
-        if message is None:
+        if (message := explain_in_service(error)) is None:
             raise error
         log.error(f"{request.method} {request.url.path}: {message}")
         return refused(

@@ -73,9 +73,16 @@ def explain(error: BaseException) -> str | None:
     return None
 
 
+def explain_in_service(error: BaseException) -> str | None:
+    """As `explain`, for a program that made its files itself: one that is gone was removed by others."""
+    if isinstance(error, FileNotFoundError):  # programs that clean /tmp do that
+        return f"'{_file_of(error)}' was removed while the service ran. Restart the service."
+    return explain(error)
+
+
 def log_error(log: logging.Logger, what: str, error: BaseException) -> None:
-    """Logs a fault of the machine as a sentence after `what`; any other error with its traceback."""
-    if message := explain(error):
+    """Logs a fault of a service's machine as a sentence after `what`; any other error with its traceback."""
+    if message := explain_in_service(error):
         log.error(f"{what} {message}")
     else:
         log.error(what, exc_info=error)
@@ -163,7 +170,7 @@ def _sentence(number: int, error: BaseException) -> str:
         )
     if number == errno.ENOMEM:
         return (
-            f"There is not enough memory ({error or reason}). Close other programs, or lower train.batch_size or "
+            f"There is not enough memory ({str(error) or reason}). Close other programs, or lower train.batch_size or "
             f"the size of the frames, clip.height and clip.width. Then {AGAIN}."
         )
     if number == errno.EIO:
