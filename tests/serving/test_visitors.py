@@ -10,8 +10,6 @@ from actreel.video.opencv import cv2
 from chaos.visitors import mixed_up, visit, write_films
 from tests.serving.conftest import Server
 
-pytest_plugins = ("tests.serving.conftest",)
-
 
 def apart(jpeg: bytes, film: Path) -> float:
     """How far a thumbnail is from the nearest frame of a film as this process decodes it, in grey levels."""
