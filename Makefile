@@ -12,7 +12,7 @@ uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --ext
 endef
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro ucf50 test check docs serve reload image ui bench lock youtube locked-youtube clean
+.PHONY: help setup repro ucf50 test chaos check docs serve reload image ui bench lock youtube locked-youtube clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-8s %s\n' "$$target" "$$text"; done
@@ -40,6 +40,9 @@ ucf50: setup  ## The same on UCF50 (3.2 GB); URL= a mirror, FROM= an archive or 
 
 test: setup  ## The whole test suite, on two cores
 	pytest --numprocesses 2
+
+chaos: setup  ## Faults injected into stages, stores and service, half an hour; ONLY= words of a fault's name, FRESH=1 starts over
+	python -m chaos $(if $(ONLY),--only "$(ONLY)") $(if $(FRESH),--fresh)
 
 check: setup  ## Lint, types, import layers, and the documentation (into site/)
 	ruff check .

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from actreel.base.console import exit_cleanly
+from actreel.base.faults import TRAIN_AGAIN, reading
 from actreel.base.places import (
     BASELINE,
     CLIPS,
@@ -88,8 +90,7 @@ def evaluate(params: Params, test: pd.DataFrame) -> Evaluation:
     def predict_rows(model: keras.Model, rows: pd.DataFrame) -> NDArray[np.float32]:
         return predict(model, inputs, rows, params.evaluate.batch_size)
 
-    network = keras.models.load_model(ModelFolder(MODEL).keras)
-    baseline = keras.models.load_model(ModelFolder(BASELINE).keras)
+    network, baseline = (load_keras(ModelFolder(folder).keras) for folder in (MODEL, BASELINE))
     model = fitted_part(network, inputs)
     probabilities = predict_rows(model, test)
     served = score(classifier, store, test, VIDEOS)
@@ -112,6 +113,16 @@ def evaluate(params: Params, test: pd.DataFrame) -> Evaluation:
         served=served,
         parity=parity,
     )
+
+
+def load_keras(file: Path) -> keras.Model:
+    """Loads a network that the stage train saved.
+
+    Raises:
+        FileError: The file is missing or damaged.
+    """
+    with reading(file, TRAIN_AGAIN):
+        return keras.models.load_model(file)
 
 
 def write_reports(metrics: dict[str, Any], tables: dict[str, pd.DataFrame], plots: dict[str, Figure]) -> None:

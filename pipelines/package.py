@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from actreel.base.console import exit_cleanly
+from actreel.base.faults import reading
 from actreel.base.places import BENTO, INDEX, VERDICT, VIDEOS
 from actreel.config import load_params
 from actreel.dataset.records import TEST, clips_of, read_index
@@ -37,7 +38,8 @@ def main() -> None:
     params = load_params()
     champion = registry.find_champion(registry.registered_model(params.dataset.label))
     if champion is None:
-        reason = json.loads(VERDICT.read_text(encoding="utf-8"))["reason"]
+        with reading(VERDICT, "Make it again with: dvc repro evaluate"):
+            reason = json.loads(VERDICT.read_text(encoding="utf-8"))["reason"]
         shutil.rmtree(BENTO, ignore_errors=True)
         BENTO.mkdir(parents=True)
         (BENTO / "NOT_PACKAGED.txt").write_text(reason + "\n", encoding="utf-8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from actreel.base.faults import explain_in_service
 from serving.answers import Refusal, RefusalError
 from serving.metrics import REFUSALS
+
+log = logging.getLogger(__name__)
 
 
 def refused(refusal: RefusalError) -> JSONResponse:
@@ -33,7 +38,10 @@ def summary(errors: Sequence[Any], whole: str = "") -> str:
 
 
 def handle_refusals(app: FastAPI) -> None:
-    """Gives every 4xx of an application the same form. Call it after the last route is added."""
+    """Gives every 4xx of an application, and the 503 of a fault of the machine, the same form.
+
+    Call it after the last route is added.
+    """
 
     @app.exception_handler(RefusalError)
     async def refuse(request: Request, error: RefusalError) -> JSONResponse:
@@ -42,6 +50,23 @@ def handle_refusals(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def refuse_form(request: Request, error: RequestValidationError) -> JSONResponse:
         return refused(bad_request(summary(error.errors())))
+
+    @app.exception_handler(OSError)
+    @app.exception_handler(sqlite3.Error)
+    @app.exception_handler(MemoryError)
+    async def blame_the_machine(request: Request, error: Exception) -> JSONResponse:
+        if (message := explain_in_service(error)) is None:
+            raise error
+        log.error(f"{request.method} {request.url.path}: {message}")
+        return refused(
+            RefusalError(
+                503,
+                "machine_fault",
+                "The service's machine has a fault: its disk or memory is full, or a file of it is locked or damaged.",
+                "Try again later. The operator finds the fault in the service's log.",
+                {"Retry-After": "10"},
+            )
+        )
 
     @app.exception_handler(HTTPException)
     async def refuse_other(request: Request, error: HTTPException) -> JSONResponse:

@@ -27,6 +27,7 @@ CORE = [
     "src/actreel/cli",
     "src/actreel/config",
     "src/actreel/base/console.py",
+    "src/actreel/base/faults.py",
     "src/actreel/errors.py",
     "src/actreel/feedback.py",
     "src/actreel/inference",

@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from actreel.base.faults import log_error
 from serving.answers import Prediction, Problem, RefusalError, Segment, Stage
 from serving.jobs.news import News
 from serving.jobs.store import VIDEO_FILE, JobStore
@@ -113,9 +114,9 @@ class JobRunner:
             name, work = await self._queue.get()
             try:
                 await self._run(Ticket(self._store, name), work)
-            except Exception:
+            except Exception as error:
                 # The store is locked or the disk is full. The slot must live on, and the sweep tries again.
-                log.exception("The end of a job could not be stored.")
+                log_error(log, "The end of a job could not be stored.", error)
                 self._unstored.add(name)
             finally:
                 self._queue.task_done()
@@ -144,8 +145,8 @@ class JobRunner:
                 raise
         except RefusalError as refusal:
             await self._fail(ticket, refusal.problem)
-        except Exception:
-            log.exception("A job failed.")
+        except Exception as error:
+            log_error(log, "A job failed.", error)
             await self._fail(ticket, Problem.internal())
         finally:
             watching.cancel()
@@ -161,8 +162,8 @@ class JobRunner:
     async def _cancelled(self, ticket: Ticket) -> bool:
         try:
             return await asyncio.to_thread(self._store.cancelled, ticket.name)
-        except sqlite3.Error:
-            log.exception("Whether a job is cancelled could not be read.")
+        except sqlite3.Error as error:
+            log_error(log, "Whether a job is cancelled could not be read.", error)
             return False
 
     async def _fail(self, ticket: Ticket, problem: Problem) -> None:
@@ -184,5 +185,5 @@ class JobRunner:
             await asyncio.sleep(SWEEP_S)
             try:
                 await asyncio.to_thread(self._sweep)
-            except (OSError, sqlite3.Error):
-                log.exception("A sweep failed.")
+            except (OSError, sqlite3.Error) as error:
+                log_error(log, "A sweep failed.", error)

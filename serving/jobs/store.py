@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
+from actreel.base.faults import naming
 from actreel.base.places import UNKNOWN
 from serving.answers import Job, Prediction, Problem, Progress, RefusalError, Segment, Stage, State, busy
 from serving.settings import Settings
@@ -56,8 +57,8 @@ class JobStore:
         self._settings = settings
         self._on_change = on_change
         self._lock = threading.Lock()
-        path = scratch.jobs.parent / "jobs.sqlite"
-        self._database = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+        self._path = scratch.jobs.parent / "jobs.sqlite"
+        self._database = sqlite3.connect(self._path, timeout=10, isolation_level=None, check_same_thread=False)
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = OFF")  # jobs lost in a power cut have lost their videos too
         self._database.execute(
@@ -218,11 +219,11 @@ class JobStore:
 
     def _run(self, statement: str, values: tuple[Any, ...]) -> int:
         """Runs a statement, and returns how many rows it changed."""
-        with self._lock:
+        with self._lock, naming(self._path):
             return self._database.execute(statement, values).rowcount
 
     def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self._lock:
+        with self._lock, naming(self._path):
             return self._database.execute(statement, values).fetchall()
 
     def _expiry(self) -> float:

@@ -7,7 +7,8 @@
     │   └── VideoLimitError   a valid video is larger or longer than the caller allows
     ├── DatasetError      a folder, group or split cannot be used for training
     ├── ModelError        weights, labels or clip settings do not belong together
-    └── FetchError        a download failed or was refused
+    ├── FetchError        a download failed or was refused
+    └── FileError         a file that Actreel wrote is missing, cut off or damaged
 
 Messages state the rule, then what was received, then what to do next.
 """
@@ -59,3 +60,7 @@ class ModelError(ActreelError):
 
 class FetchError(ActreelError):
     """A download failed or was refused."""
+
+
+class FileError(ActreelError):
+    """A file that Actreel wrote is missing, cut off or damaged."""

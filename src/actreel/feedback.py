@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from actreel.base.atomic import written_aside
+from actreel.base.faults import naming
 from actreel.base.places import UNKNOWN
 from actreel.errors import DatasetError
 
@@ -135,7 +136,8 @@ class FeedbackStore:
 
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._folder / DATABASE, timeout=10)) as database, database:
+        path = self._folder / DATABASE
+        with naming(path), closing(sqlite3.connect(path, timeout=10)) as database, database:
             yield database
 
 

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,12 @@ def test_the_temporary_name_is_hidden_and_keeps_the_ending(tmp_path: Path) -> No
         temporary = temporary_name(tmp_path / name).name
         assert temporary.startswith(".")
         assert temporary.endswith(".avi")
+
+
+def test_the_content_is_on_the_disk_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file.txt"
+    flushed: list[tuple[bytes, bool]] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append((os.pread(descriptor, 99, 0), file.exists())))
+    with written_aside(file) as aside:
+        aside.write_bytes(b"whole")
+    assert flushed == [(b"whole", False)]

@@ -160,3 +160,19 @@ def test_what_can_be_printed(encoding: str, can: bool, monkeypatch: pytest.Monke
     assert can_print("\u2588") is can
     assert can_print("x")
     assert not can_print("caf\udce9.mp4"), "a file name that is no text"
+
+
+@pytest.mark.parametrize("module", ["pipelines.train", "actreel.cli"])
+def test_too_little_memory_to_import_is_a_message(module: str) -> None:
+    """256 MB are too few for the libraries of both."""
+    program = f"import resource; resource.setrlimit(resource.RLIMIT_AS, (2**28, 2**28)); import {module}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode != 0  # libraries may crash on the way out
+    assert "error: There is not enough memory (" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_bug_while_importing_keeps_its_traceback() -> None:
+    program = "from actreel.base.console import explain_failed_imports\nexplain_failed_imports()\nimport nothing_at_all"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "ModuleNotFoundError: No module named 'nothing_at_all'" in done.stderr

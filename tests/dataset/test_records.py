@@ -1,11 +1,12 @@
 import hashlib
+import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from actreel.dataset.records import data_version, find_clips, index_videos, labels_of, read_index, write_index
-from actreel.errors import DatasetError
+from actreel.errors import DatasetError, FileError
 from tests.conftest import grey_frames, write_fading_dataset, write_video_file
 
 
@@ -61,3 +62,15 @@ def test_data_version_names_contents_and_splits() -> None:
 def test_labels_are_the_learned_actions_only() -> None:
     index = pd.DataFrame({"action": ["b", "a", "c", "_unknown"], "split": ["train", "test", "left_out", "_unknown"]})
     assert labels_of(index) == ["a", "b"]
+
+
+@pytest.mark.parametrize("size", [0, 100, -1])
+def test_a_damaged_index_is_named_with_what_to_run(tmp_path: Path, size: int) -> None:
+    file = tmp_path / "index.parquet"
+    write_index(pd.DataFrame({"clip": ["Wave/a.avi"]}), file)
+    os.truncate(file, size % file.stat().st_size)
+    with pytest.raises(FileError, match=r"index\.parquet' is damaged.*dvc repro index"):
+        read_index(file)
+    file.unlink()
+    with pytest.raises(FileError, match=r"index\.parquet' is missing.*dvc repro index"):
+        read_index(file)

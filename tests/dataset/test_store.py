@@ -1,16 +1,21 @@
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from actreel.config import ClipSpec
 from actreel.dataset import store
 from actreel.dataset.records import index_videos
-from actreel.dataset.store import StoredClips, extract_clips
-from actreel.errors import DatasetError, VideoError
+from actreel.dataset.store import StoredClips, extract_clips, write_store
+from actreel.errors import DatasetError, FileError, VideoError
 from actreel.video.clips import load_clip
 from tests.conftest import EditCode, write_fading_dataset
+
+SPEC = ClipSpec(num_frames=2, height=16, width=16)
 
 
 @pytest.fixture
@@ -99,5 +104,70 @@ def test_nothing_to_extract_is_an_error(index: pd.DataFrame, tmp_path: Path, spe
 
 
 def test_a_folder_without_a_store_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="dvc repro extract"):
+    with pytest.raises(FileError, match=r"clips\.json' is missing.*dvc repro extract"):
         StoredClips(tmp_path)
+
+
+NAMES = [f"{action}/{number}.avi" for action in ("Brighten", "Darken") for number in range(3)]
+
+
+def store_of_noise(folder: Path) -> list[str]:
+    """Brings a store of two shards up to date; returns the clips that were made for it."""
+    made: list[str] = []
+
+    def make(names: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
+        made.extend(names)
+        return (np.random.default_rng(NAMES.index(name)).integers(0, 255, SPEC.shape, np.uint8) for name in names)
+
+    index = pd.DataFrame({"clip": NAMES, "action": [Path(name).parts[0] for name in NAMES], "sha256": NAMES})
+    write_store(index, folder, {"clip": SPEC.model_dump()}, make)
+    return made
+
+
+def cut_off(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
+def overwrite(file: Path) -> None:
+    with file.open("r+b") as stream:
+        stream.seek(-500, os.SEEK_END)
+        stream.write(b"damaged!")
+
+
+def empty(file: Path) -> None:
+    os.truncate(file, 0)
+
+
+@pytest.mark.parametrize(
+    ("damage", "interrupted"), [(cut_off, False), (overwrite, False), (empty, False), (cut_off, True), (empty, True)]
+)
+def test_a_damaged_shard_is_made_again_and_the_other_is_kept(
+    tmp_path: Path, damage: Callable[[Path], None], interrupted: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert store_of_noise(tmp_path) == NAMES
+    kept, damaged = sorted(tmp_path.glob("*.npy"))
+    before, content = kept.stat().st_mtime_ns, damaged.read_bytes()
+    damage(damaged)
+    if interrupted:  # the manifest comes last
+        (tmp_path / "clips.json").unlink()
+    assert store_of_noise(tmp_path) == NAMES[3:]
+    assert damaged.read_bytes() == content
+    assert kept.stat().st_mtime_ns == before
+    assert f"'{damaged}' is damaged and is made again" in caplog.text
+    assert store_of_noise(tmp_path) == []
+
+
+@pytest.mark.parametrize("damage", [cut_off, empty, Path.unlink])
+@pytest.mark.parametrize("name", ["*.npy", "clips.json"])
+def test_a_damaged_store_is_named_where_it_is_read_and_made_good_where_it_is_written(
+    tmp_path: Path, damage: Callable[[Path], None], name: str
+) -> None:
+    store_of_noise(tmp_path)
+    expected = StoredClips(tmp_path).take(NAMES)
+    damaged = min(tmp_path.glob(name))
+    damage(damaged)
+    state = "is missing" if damage is Path.unlink else "is damaged or was not written completely"
+    with pytest.raises(FileError, match=rf"{damaged.name}' {state}.*dvc repro extract"):
+        StoredClips(tmp_path)
+    store_of_noise(tmp_path)
+    np.testing.assert_array_equal(StoredClips(tmp_path).take(NAMES), expected)

@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,9 +81,12 @@ def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_served_model(tmp_path_factory.mktemp("served") / "model")
+
+
+def write_served_model(folder: Path) -> Path:
     """A model that labels a clip by its brightness, if that is near an action's; its manifest says clips of 2 s."""
     spec = ClipSpec(num_frames=8, height=32, width=32)
-    folder = tmp_path_factory.mktemp("served") / "model"
     write_model_folder(folder, spec, LABELS, max_distance=0.2, in_parts=True)
     card = ClassifierCard.model_validate_json((folder / "classifier.json").read_text(encoding="utf-8"))
     card.model_copy(update={"clip_duration_s": CLIP_DURATION_S}).save(folder)
@@ -96,54 +99,76 @@ def serve(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     started: list[Server] = []
 
     def start(model: Path = model_folder, **settings: Any) -> Server:
-        home = tmp_path_factory.mktemp("home")
-        defaults = {
-            "state_dir": home / "state",
-            "feedback_dir": home / "feedback",
-            "max_upload_bytes": MAX_UPLOAD_BYTES,
-            "max_duration_s": MAX_DURATION_S,
-            "max_pixels": 1920 * 1080,
-            "max_frames": MAX_FRAMES,
-            "slow_sender_s": 1,
-        }
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("ACTREEL_")},
-            **{f"ACTREEL_{name.upper()}": str(value) for name, value in {**defaults, **settings}.items()},
-            "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
-        }
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        log_file = home / "log"
-        with log_file.open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tests.serving.launch", str(model), str(port)],
-                cwd=ROOT, env=environment, stdout=log, stderr=log,
-            )  # fmt: skip
-        state = Path(environment["ACTREEL_STATE_DIR"])
-        server = Server(f"http://127.0.0.1:{port}", process, state, Path(environment["ACTREEL_FEEDBACK_DIR"]), log_file)
+        server = launch(model, tmp_path_factory.mktemp("home"), **settings)
         started.append(server)
-
-        def answers() -> bool:
-            if process.poll() is not None:
-                raise RuntimeError(server.log)
-            try:
-                return httpx.get(f"{server.address}/model", verify=NO_CERTIFICATES).status_code == 200
-            except httpx.TransportError:
-                return False
-
-        wait_for(answers, 20)
         return server
 
     yield start
     for server in started:
         server.process.send_signal(signal.SIGTERM)
     for server in started:
+        stop(server)
+
+
+def launch(
+    model_folder: Path, home: Path, prefix: Sequence[str] = (), extra: Mapping[str, str] | None = None, **settings: Any
+) -> Server:
+    """Starts a server, and waits until it answers.
+
+    Args:
+        model_folder: The model.
+        home: Where its files go.
+        prefix: Put before its command.
+        extra: Added to its environment.
+        settings: Those of `serving.settings`.
+    """
+    defaults = {
+        "state_dir": home / "state",
+        "feedback_dir": home / "feedback",
+        "max_upload_bytes": MAX_UPLOAD_BYTES,
+        "max_duration_s": MAX_DURATION_S,
+        "max_pixels": 1920 * 1080,
+        "max_frames": MAX_FRAMES,
+        "slow_sender_s": 1,
+    }
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("ACTREEL_")},
+        **{f"ACTREEL_{name.upper()}": str(value) for name, value in {**defaults, **settings}.items()},
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+        **(extra or {}),
+    }
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log_file = home / "log"
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            [*prefix, sys.executable, "-m", "tests.serving.launch", str(model_folder), str(port)],
+            cwd=ROOT, env=environment, stdout=log, stderr=log,
+        )  # fmt: skip
+    state = Path(environment["ACTREEL_STATE_DIR"])
+    server = Server(f"http://127.0.0.1:{port}", process, state, Path(environment["ACTREEL_FEEDBACK_DIR"]), log_file)
+
+    def answers() -> bool:
+        if process.poll() is not None:
+            raise RuntimeError(server.log)
         try:
-            server.process.wait(patience(10))
-        except subprocess.TimeoutExpired:
-            server.process.kill()
-            server.process.wait()
+            return httpx.get(f"{server.address}/model", verify=NO_CERTIFICATES).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    wait_for(answers, 20)
+    return server
+
+
+def stop(server: Server) -> None:
+    """Ends a server, however it takes."""
+    server.process.send_signal(signal.SIGTERM)
+    try:
+        server.process.wait(patience(10))
+    except subprocess.TimeoutExpired:
+        server.process.kill()
+        server.process.wait()
 
 
 @pytest.fixture(scope="session")

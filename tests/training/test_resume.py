@@ -1,5 +1,6 @@
 """A training that was killed goes on where it was, and ends with the same weights, bit for bit."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 
 from actreel.config import ClipSpec, ModelParams, TrainParams
 from actreel.dataset.store import write_store
+from actreel.quiet_keras import keras
 from actreel.training.features import StoredFeatures
-from actreel.training.resume import resume_folder
+from actreel.training.resume import Progress, resume_folder
 from actreel.training.train import train
 from tests.conftest import EditCode, train_params
 
@@ -102,3 +104,22 @@ def test_another_training_starts_over(features: StoredFeatures, tmp_path: Path, 
     (folder() / "fit.npz").write_bytes(b"")
     edit_code("training/augment.py", "0.0, 255.0", "0.0, 254.0")
     assert not (folder() / "fit.npz").exists()
+
+
+@pytest.mark.parametrize("size", [0, 100, -100])
+def test_a_damaged_state_is_told_and_the_training_starts_over(
+    tmp_path: Path, size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+    model.compile("adam", "mse")
+    file = tmp_path / "fit.npz"
+    written = Progress(None, file)
+    written.set_model(model)
+    model.optimizer.build(model.trainable_variables)
+    written.on_epoch_end(0, {"loss": 1.0})
+    assert Progress(None, file).restore(model) == 1
+    os.truncate(file, size % file.stat().st_size)
+    before = model.get_weights()
+    assert Progress(None, file).restore(model) == 0
+    assert "fit.npz' is damaged or was not written completely" in caplog.text
+    assert all((now == then).all() for now, then in zip(model.get_weights(), before, strict=True))

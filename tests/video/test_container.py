@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,11 +11,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from actreel.errors import VideoCodecError, VideoError
+from actreel.errors import VideoCodecError, VideoError, VideoLimitError
 from actreel.video.container import opened
-from actreel.video.decode import probe, sample_frames
+from actreel.video.decode import decode_passes, probe, sample_frames
+from actreel.video.info import VideoLimits
 from actreel.video.opencv import cv2
 from tests.conftest import grey_frames, write_video_file
+from tests.ffmpeg_films import FFMPEG_FILMS, ffmpeg, film, joined, turned
 from tests.films import FILMS, NUM_FRAMES, dv_pictures, encode, pictures, with_codec, with_duration, write_song
 
 FARTHEST = {"grey.mkv": 60, "animation.gif": 20}
@@ -38,16 +39,43 @@ def test_every_kind_gives_the_pictures_that_went_in(tmp_path: Path, name: str) -
     assert max(apart[0][0], apart[1][-1]) < FARTHEST.get(name, 16)
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is the second witness; CI installs it")
-@pytest.mark.parametrize("name", FILMS)
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is the second witness; CI installs it")
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name", [*FILMS, *FFMPEG_FILMS])
 def test_frames_are_ffmpeg_s(tmp_path: Path, name: str) -> None:
-    path = FILMS[name](tmp_path / name, 0)
-    command = ["ffmpeg", "-v", "error", "-i", path, "-vsync", "0", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
-    raw = subprocess.run(command, capture_output=True, check=True).stdout
+    path = tmp_path / name
+    if name in FILMS:
+        FILMS[name](path, 0)
+    else:
+        FFMPEG_FILMS[name](path)
     frames = decode(path)
-    expected = np.frombuffer(raw, dtype=np.uint8).reshape(-1, *frames.shape[1:])
+    expected = np.frombuffer(
+        ffmpeg("-i", path, "-vsync", 0, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"), dtype=np.uint8
+    ).reshape(-1, *frames.shape[1:])
     assert len(frames) == len(expected)
     assert np.abs(frames.astype(np.int16) - expected).mean(axis=(1, 2, 3)).max() <= 2
+    info = probe(path)
+    assert (info.num_frames, info.height, info.width) == frames.shape[:3]
+
+
+@needs_ffmpeg
+def test_a_video_turned_by_half_a_right_angle_is_refused(tmp_path: Path) -> None:
+    turned(0.7, 0.7, -0.7, 0.7)(tmp_path / "tilted.mp4")
+    with pytest.raises(VideoError, match=r"multiple of 90 degrees\. Received: 45 degrees, from .*tilted\.mp4"):
+        probe(tmp_path / "tilted.mp4")
+
+
+@needs_ffmpeg
+def test_a_size_beyond_the_limit_is_refused_wherever_it_begins(tmp_path: Path) -> None:
+    path = tmp_path / "film.ts"
+    joined(film("-c:v libx264"), film("-c:v libx264", "640x480"), "ts")(path)
+    limits = VideoLimits(max_pixels=320 * 240, max_frames=100, max_duration_s=10)
+    passes = decode_passes(path, limits)
+    attempt = next(passes)
+    with pytest.raises(VideoLimitError, match="Received: 640x480"):
+        list(attempt.frames(np.arange(1), lambda frame: frame))
 
 
 @pytest.mark.parametrize("name", FILMS)

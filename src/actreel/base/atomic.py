@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from actreel.base.faults import naming
+
 LONGEST_NAME = 240
 """Bytes in the longest file name that is kept in the temporary name; most file systems stop at 255."""
 
@@ -17,7 +19,8 @@ def written_aside(path: Path) -> Iterator[Path]:
     """Gives a temporary path to write to; it replaces `path` if the context ends without an exception.
 
     A process that is killed meanwhile leaves the old file untouched, and a hidden temporary file that the next call
-    overwrites. Two processes must not write the same file at once.
+    overwrites. After a power cut too, the file is the old or the new one. Two processes must not write the same file at
+    once.
 
     Args:
         path: The file to write; its folder is created if it is missing.
@@ -25,15 +28,23 @@ def written_aside(path: Path) -> Iterator[Path]:
     Yields:
         A path in the same folder, where no file exists yet.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = temporary_name(path)
-    aside.unlink(missing_ok=True)
-    try:
-        yield aside
-        aside.replace(path)
-    finally:
-        # Still there after an exception, and after a rename between two hard links to one file, which does nothing.
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         aside.unlink(missing_ok=True)
+        try:
+            yield aside
+            _flush(aside)
+            aside.replace(path)
+        finally:
+            # Still there after an exception, and after a rename between two hard links to one file, which does nothing.
+            aside.unlink(missing_ok=True)
+
+
+def _flush(file: Path) -> None:
+    """Waits until the content is on the disk: file systems may store a rename before it."""
+    with file.open("rb") as content:
+        os.fsync(content.fileno())
 
 
 def temporary_name(path: Path) -> Path:

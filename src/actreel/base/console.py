@@ -9,14 +9,18 @@ import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import TextIO
 
+from actreel.base import faults
 from actreel.errors import ActreelError, ConfigError
 
 OURS = ("__main__", "actreel", "pipelines", "serving")
 LEVEL_VARIABLE = "ACTREEL_LOG_LEVEL"
 """Environment variable with the level of our own messages: the way to set it for the stages of `dvc repro`."""
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+log = logging.getLogger(__name__)
 
 
 class _LevelFormatter(logging.Formatter):
@@ -68,9 +72,9 @@ def can_print(text: str) -> bool:
 def clean_exit() -> Iterator[None]:
     """Ends the program without a traceback where that is no bug.
 
-    An `ActreelError` becomes its message on stderr and status 1; Ctrl+C status 130; a reader of the output that has
-    gone, as in `actreel ... | head`, status 141, as for other programs. Letters that the output's encoding lacks are
-    escaped.
+    An `ActreelError` or a fault of the machine, see `actreel.base.faults`, becomes its message on stderr and status 1;
+    Ctrl+C status 130; a reader of the output that has gone, as in `actreel ... | head`, status 141, as for other
+    programs. Letters that the output's encoding lacks are escaped.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -86,13 +90,15 @@ def clean_exit() -> Iterator[None]:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
-    except OSError as error:
-        failure = _output_failure()
-        if failure is None:
+    except Exception as error:
+        if isinstance(error, OSError) and (failure := _output_failure()):
+            if not isinstance(failure, BrokenPipeError):
+                sys.exit(f"error: The output cannot be written: {failure.strerror}.")
+            raise SystemExit(141) from error
+        if (message := faults.explain(error)) is None:
             raise
-        if not isinstance(failure, BrokenPipeError):
-            sys.exit(f"error: The output cannot be written: {failure.strerror}.")
-        raise SystemExit(141) from error
+        log.debug("The machine's fault came as:", exc_info=error)
+        sys.exit(f"error: {message}")
 
 
 def _output_failure() -> OSError | None:
@@ -126,3 +132,18 @@ def exit_cleanly(main: Callable[[], None]) -> None:
     with clean_exit():
         configure_logging()
         main()
+
+
+def explain_failed_imports() -> None:
+    """Gives the faults of the machine their sentence while a program still imports, before `exit_cleanly`.
+
+    Loading TensorFlow takes seconds and much memory: it is interrupted, and it fails, more often than other code.
+    """
+    sys.excepthook = _report
+
+
+def _report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if message := faults.explain(error):
+        sys.stderr.write(f"error: {message}\n")
+    elif not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, traceback)

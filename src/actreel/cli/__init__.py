@@ -4,6 +4,10 @@ Results go to stdout, everything else to stderr. What trains takes seconds to im
 the functions of such commands import it themselves.
 """
 
-from actreel.cli.program import main
+from actreel.base.console import explain_failed_imports
+
+explain_failed_imports()
+
+from actreel.cli.program import main  # noqa: E402
 
 __all__ = ["main"]

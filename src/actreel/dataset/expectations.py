@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 import great_expectations as gx
 import great_expectations.expectations as gxe
 from great_expectations.expectations.row_conditions import Column
+
+# It logs a traceback of its own where it cannot render a page. What cannot be written is raised too.
+logging.getLogger("great_expectations.render").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from actreel.base.atomic import written_aside
+from actreel.base.faults import reading
 from actreel.base.places import UNKNOWN
 from actreel.dataset.copies import join_copies
 from actreel.dataset.fingerprints import probe_with_fingerprint
@@ -85,8 +86,13 @@ def write_index(index: pd.DataFrame, path: Path) -> None:
 
 
 def read_index(path: Path) -> pd.DataFrame:
-    """Reads the index; the docstring of this module lists the columns."""
-    return pd.read_parquet(path)
+    """Reads the index; the docstring of this module lists the columns.
+
+    Raises:
+        FileError: The file is missing or damaged.
+    """
+    with reading(path, "Make it again with: dvc repro index"):
+        return pd.read_parquet(path)
 
 
 def clips_of(index: pd.DataFrame, split: str) -> pd.DataFrame:

@@ -1,14 +1,16 @@
 """Stores: one array a clip (its frames, or their features), kept in a few large .npy shards read by memory maps.
 
 DVC is slow on many small files, so up to 256 clips of one action share a shard. A shard's name holds a digest of what
-it was made with and of its clips' contents, and it is renamed into place when complete: a shard that exists is
-complete, and interrupted work continues where it stopped.
+it was made with and of its clips' contents, and it is renamed into place when complete, so interrupted work continues
+where it stopped. The manifest holds a checksum of each: a shard that was damaged since is made again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
@@ -22,10 +24,13 @@ from numpy.typing import NDArray
 
 from actreel.base.atomic import written_aside
 from actreel.base.code_digest import code_digest
+from actreel.base.faults import reading
 from actreel.config import ClipSpec
 from actreel.dataset.parallel import map_on_cores
-from actreel.errors import DatasetError
+from actreel.errors import DatasetError, FileError
 from actreel.video.clips import load_clip
+
+log = logging.getLogger(__name__)
 
 SHARD_CLIPS = 256
 _MANIFEST = "clips.json"
@@ -61,7 +66,7 @@ def write_store(
     made_with: Mapping[str, Any],
     make: Callable[[Sequence[str]], Iterator[NDArray[Any]]],
 ) -> None:
-    """Brings a store up to date with the index, making only what is missing.
+    """Brings a store up to date with the index, making only what is missing or damaged.
 
     Args:
         index: Rows with `clip`, `action` and `sha256`.
@@ -71,13 +76,19 @@ def write_store(
     """
     target.mkdir(parents=True, exist_ok=True)
     shards = dict(_plan(index, made_with))
-    missing = {name: clips for name, clips in shards.items() if not (target / name).exists()}
+    known = _checksums(target)
+    checksums = {
+        name: checksum
+        for name, clips in shards.items()
+        if (checksum := _intact(target / name, len(clips), known.get(name))) is not None
+    }
+    missing = {name: clips for name, clips in shards.items() if name not in checksums}
     if missing:
         arrays = make([clip for clips in missing.values() for clip in clips])
         for name, clips in missing.items():
-            _write_shard(target / name, [next(arrays) for _ in clips])
+            checksums[name] = _write_shard(target / name, [next(arrays) for _ in clips])
         next(arrays, None)  # lets `make` close its progress bar and its workers
-    manifest = {"made_with": made_with, "shards": shards}
+    manifest = {"made_with": made_with, "shards": shards, "checksums": checksums}
     with written_aside(target / _MANIFEST) as aside:
         aside.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
     for file in target.iterdir():
@@ -103,17 +114,19 @@ class Store(ABC):
         """Opens a store without reading its arrays.
 
         Raises:
-            DatasetError: The folder holds no complete store.
+            FileError: A file of the store is missing or damaged.
         """
-        try:
+        remedy = f"Make it again with: dvc repro {self.stage}"
+        with reading(path / _MANIFEST, remedy):
             manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise DatasetError(f"No store in '{path}': {_MANIFEST} is missing. Run: dvc repro {self.stage}") from error
-        self.made_with: dict[str, Any] = manifest["made_with"]
-        self.spec = ClipSpec.model_validate(self.made_with["clip"])
-        shards: dict[str, list[str]] = manifest["shards"]
+            self.made_with: dict[str, Any] = manifest["made_with"]
+            self.spec = ClipSpec.model_validate(self.made_with["clip"])
+            shards: dict[str, list[str]] = manifest["shards"]
         self.clips = [clip for clips in shards.values() for clip in clips]
-        self._shards = [np.load(path / name, mmap_mode="r") for name in shards]
+        self._shards = []
+        for name, clips in shards.items():
+            with reading(path / name, remedy):
+                self._shards.append(_open_shard(path / name, len(clips)))
         self._positions = {
             clip: (shard, row) for shard, clips in enumerate(shards.values()) for row, clip in enumerate(clips)
         }
@@ -197,6 +210,51 @@ def _plan(index: pd.DataFrame, made_with: Mapping[str, Any]) -> Iterator[tuple[s
             yield f"{action}-{start // SHARD_CLIPS:03d}-{digest}.npy", part["clip"].tolist()
 
 
-def _write_shard(path: Path, arrays: list[NDArray[Any]]) -> None:
-    with written_aside(path) as aside, aside.open("wb") as file:
-        np.save(file, np.stack(arrays))
+def _write_shard(path: Path, arrays: list[NDArray[Any]]) -> int:
+    with written_aside(path) as aside:
+        with aside.open("wb") as file:
+            np.save(file, np.stack(arrays))
+        return _checksum(aside)
+
+
+def _open_shard(path: Path, num_clips: int) -> NDArray[Any]:
+    shard: NDArray[Any] = np.load(path, mmap_mode="r")
+    if len(shard) != num_clips:
+        raise ValueError(f"{len(shard)} clips in place of {num_clips}")
+    return shard
+
+
+def _intact(path: Path, num_clips: int, expected: int | None) -> int | None:
+    """A shard's checksum; None if it is missing, or damaged, which is told."""
+    if not path.exists():
+        return None
+    try:
+        _open_shard(path, num_clips)
+        checksum = _checksum(path)
+    except (ValueError, EOFError):
+        checksum = None
+    if checksum is None or expected not in (None, checksum):
+        log.warning(f"'{path}' is damaged and is made again")
+        return None
+    return checksum
+
+
+def _checksum(path: Path) -> int:
+    checksum = 0
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
+
+
+def _checksums(store: Path) -> dict[str, int]:
+    """The shards' checksums; empty where the store is new, from an earlier version, or its manifest damaged."""
+    manifest = store / _MANIFEST
+    if not manifest.exists():
+        return {}
+    try:
+        with reading(manifest, "It is written again."):
+            return dict(json.loads(manifest.read_text(encoding="utf-8")).get("checksums", {}))
+    except FileError as error:
+        log.warning(str(error))
+        return {}

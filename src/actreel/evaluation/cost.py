@@ -15,6 +15,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from actreel.base.faults import AGAIN, reading
+
 MOST_RUNS = 30
 MOST_SECONDS = 5.0
 
@@ -48,7 +50,9 @@ def count_flops(model: Path, clip: NDArray[np.uint8]) -> int:
         options.profile_file_prefix = str(Path(scratch) / "profile")
         session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         session.run(None, {session.get_inputs()[0].name: clip})
-        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+        profile = Path(session.end_profiling())
+        with reading(profile, f"Is there room on its disk? Then {AGAIN}."):
+            events = json.loads(profile.read_text(encoding="utf-8"))
     kernels = [event["args"] for event in events if event["name"].endswith("_kernel_time")]
     return 2 * sum(
         _multiply_adds(kernel["op_name"], _shapes(kernel["input_type_shape"]), _shapes(kernel["output_type_shape"]))

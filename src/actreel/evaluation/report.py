@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from actreel.base.faults import TRAIN_AGAIN, reading
 from actreel.dataset.store import StoredClips
 from actreel.evaluation import metrics, plots, slices
 from actreel.evaluation.cost import cost_of
@@ -188,7 +189,8 @@ def learning_curve(evaluation: Evaluation, training: Path) -> tuple[pd.DataFrame
         evaluation: Of the model on the test clips.
         training: The folder with `curve.csv` and the weights of each epoch.
     """
-    curve = pd.read_csv(training / "curve.csv")
+    with reading(training / "curve.csv", TRAIN_AGAIN):
+        curve = pd.read_csv(training / "curve.csv")
     curve["test_accuracy"] = [
         metrics.accuracy(evaluation.predict(model, evaluation.test), evaluation.targets)
         for model in epoch_models(evaluation.model, training / "epochs")

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from actreel.base.atomic import written_aside
+from actreel.base.faults import reading
 from actreel.base.places import CROSSVAL
 from actreel.config import Params
 from actreel.dataset.records import TRAIN, VAL, data_version
@@ -62,10 +63,15 @@ class Fold:
 
     @classmethod
     def load(cls, file: Path) -> Fold:
-        """Reads what `save` wrote."""
-        values = json.loads(file.read_text(encoding="utf-8"))
-        choice = values.pop("choice")
-        return cls(Score(**values), choice)
+        """Reads what `save` wrote.
+
+        Raises:
+            FileError: The file is missing or damaged.
+        """
+        with reading(file, f"Compute this fold again: rm '{file}', then run the same command."):
+            values = json.loads(file.read_text(encoding="utf-8"))
+            choice = values.pop("choice")
+            return cls(Score(**values), choice)
 
     def summary(self) -> dict[str, Any]:
         """The score without its answers, and the choice if there was one."""

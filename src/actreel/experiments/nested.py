@@ -19,6 +19,7 @@ import pandas as pd
 import yaml
 
 from actreel.base.atomic import written_aside
+from actreel.base.faults import reading
 from actreel.config import ClipSpec, ModelParams, Params, SplitParams, TrainParams, override
 from actreel.dataset.records import TEST, TRAIN, VAL
 from actreel.dataset.splits import assign_folds, hold_out_fold
@@ -214,7 +215,8 @@ def choose(
                 runs.log_metrics({f"inner_{name}": value for name, value in asdict(score).items()})
             with written_aside(file) as aside:
                 aside.write_text(json.dumps(asdict(score)), encoding="utf-8")
-        scores.append(InnerScore(**json.loads(file.read_text(encoding="utf-8"))))
+        with reading(file, f"Score it again: rm '{file}', then run the same command."):
+            scores.append(InnerScore(**json.loads(file.read_text(encoding="utf-8"))))
     best = max(range(len(scores)), key=lambda number: scores[number].rank)
     log.info(
         f"candidate {best + 1} of {len(scores)} is best on the inner folds: "

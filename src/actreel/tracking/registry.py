@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from actreel.errors import ModelError
 from actreel.inference.model_folder import MODEL_CARD_FILE, SEEN_FILE
 from actreel.tracking.pyfunc import MODEL_FOLDER, REQUIREMENTS, PathClassifier
-from actreel.tracking.store import connect, requirements
+from actreel.tracking.store import connect, is_missing, requirements
 
 CHAMPION = "champion"
 PACKAGE = Path(__file__).parents[1]
@@ -102,8 +102,10 @@ def find_champion(name: str) -> Champion | None:
     client = mlflow.MlflowClient()
     try:
         aliases = client.get_registered_model(name).aliases
-    except MlflowException:
-        return None
+    except MlflowException as error:
+        if is_missing(error):
+            return None
+        raise
     if CHAMPION not in aliases:
         return None
     version = client.get_model_version(name, aliases[CHAMPION])

@@ -21,7 +21,7 @@ from mlflow.types import Schema, TensorSpec
 from actreel.config import ClipSpec, DatasetParams, Params, SplitParams
 from actreel.dataset.records import SPLITS
 from actreel.errors import MOST_NAMED, ModelError
-from actreel.tracking.store import connect, requirements
+from actreel.tracking.store import connect, is_missing, requirements
 
 
 @contextmanager
@@ -85,6 +85,8 @@ def reopened_run(run_id: str) -> Iterator[None]:
     try:
         mlflow.get_run(run_id)
     except MlflowException as error:
+        if not is_missing(error):
+            raise
         raise ModelError(
             f"The model's MLflow run {run_id} is not in the store {mlflow.get_tracking_uri()}. "
             "Train again: dvc repro --force train"
@@ -134,7 +136,9 @@ def _kept_run(name: str, kept: Path | None, *, nested: bool, log_system_metrics:
     if known:
         try:
             mlflow.get_run(known)
-        except MlflowException:
+        except MlflowException as error:
+            if not is_missing(error):
+                raise
             known = None  # the store was deleted since
     with mlflow.start_run(
         run_id=known, run_name=None if known else name, nested=nested, log_system_metrics=log_system_metrics

@@ -12,12 +12,26 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 
 import mlflow
+from mlflow.exceptions import MlflowException
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
+
+from actreel.base.faults import name_file
 
 # Their messages about every table and every logged model would bury those of the stages.
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 logging.getLogger("alembic").setLevel(logging.ERROR)
+# It logs the traceback of an error of the database, and raises it too.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 EXPERIMENT = "actreel"
+
+
+@event.listens_for(Engine, "handle_error")
+def _name_the_database(context: ExceptionContext) -> None:
+    """SQLite's errors name no file; see `actreel.base.faults`."""
+    if context.engine is not None and context.engine.dialect.name == "sqlite":
+        name_file(context.original_exception, str(context.engine.url.database))
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -37,6 +51,11 @@ def connect() -> None:
         remote = mlflow.get_tracking_uri().startswith(("http://", "https://"))
         mlflow.create_experiment(EXPERIMENT, None if remote else (root / "mlartifacts").as_uri())
     mlflow.set_experiment(EXPERIMENT)
+
+
+def is_missing(error: MlflowException) -> bool:
+    """Whether an error says that the store does not hold what was asked for; a locked or damaged one raises too."""
+    return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
 
 
 def requirements(*packages: str) -> list[str]:

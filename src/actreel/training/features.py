@@ -124,7 +124,7 @@ def open_inputs(clips: Path, features: Path) -> Store:
         features: Store of the stage `encode`.
 
     Raises:
-        DatasetError: A store is missing.
+        FileError: A store is missing or damaged.
     """
     frames = StoredClips(clips)
     stored = StoredFeatures(features, frames)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import shutil
 from pathlib import Path
@@ -20,9 +21,13 @@ from numpy.typing import NDArray
 
 from actreel.base.atomic import written_aside
 from actreel.base.code_digest import code_digest
+from actreel.base.faults import reading
 from actreel.config import ModelParams, TrainParams
 from actreel.dataset.store import Store
+from actreel.errors import FileError
 from actreel.quiet_keras import keras, tf
+
+log = logging.getLogger(__name__)
 
 _FINGERPRINT = "fingerprint"
 
@@ -104,16 +109,24 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         """Restores a compiled model to the state in the file, if there is one.
 
         Returns:
-            How many epochs are done; a number larger than any epoch count if the training had stopped early.
+            How many epochs are done; a number larger than any epoch count if the training had stopped early. A damaged
+            file counts as none.
         """
         if self._file is None or not self._file.exists():
             return 0
         model.optimizer.build(model.trainable_variables)
-        with np.load(self._file) as kept:
-            state = json.loads(str(kept["state"]))
-            for number, variable in enumerate(_variables(model)):
-                variable.assign(kept[f"variable{number}"])
-            best = [kept[f"best{number}"] for number in range(state["num_best"])]
+        try:
+            again = "The training starts again with its first epoch."
+            # Opened here: numpy leaves a damaged file open.
+            with reading(self._file, again), self._file.open("rb") as stream, np.load(stream) as kept:
+                state = json.loads(str(kept["state"]))
+                values = [kept[f"variable{number}"] for number in range(len(_variables(model)))]
+                best = [kept[f"best{number}"] for number in range(state["num_best"])]
+        except FileError as error:
+            log.warning(str(error))
+            return 0
+        for variable, value in zip(_variables(model), values, strict=True):
+            variable.assign(value)
         self.logs = state["logs"]
         self.best_weights = best or None
         self._best_loss, self._waited = state["best_loss"], state["waited"]

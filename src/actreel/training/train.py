@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from actreel.base.faults import TRAIN_AGAIN, reading
 from actreel.config import ClipSpec, ModelParams, TrainParams
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
@@ -178,10 +179,12 @@ def epoch_models(model: keras.Model, epoch_weights: Path) -> Iterator[keras.Mode
     tuned = sorted(epoch_weights.glob(f"{_FINE_TUNED}-*.weights.h5"))
     part = copy.get_layer(HEAD) if tuned else copy
     for file in sorted(epoch_weights.glob("[0-9]*.weights.h5")):
-        part.load_weights(file)
+        with reading(file, TRAIN_AGAIN):
+            part.load_weights(file)
         yield part
     for file in tuned:
-        copy.load_weights(file)
+        with reading(file, TRAIN_AGAIN):
+            copy.load_weights(file)
         yield copy
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import av.container
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from actreel.errors import VideoCodecError, VideoError
 from actreel.video.info import VideoInfo
+from actreel.video.orientation import Orientation, orientation_of
 
 # FFmpeg's complaints about a broken file would go straight to the terminal; our own error names the file.
 av.logging.set_level(av.logging.PANIC)
@@ -72,7 +74,8 @@ class Video:
         self._container = container
         self._stream = stream
         self._last_pts: int | None = None
-        self._turned = False
+        self._size = stream.codec_context.width, stream.codec_context.height
+        self._orientation = Orientation()
         self._rgb_graph: tuple[tuple[int, int, str], av.filter.Graph] | None = None
 
     @property
@@ -89,13 +92,19 @@ class Video:
         return mean if 0 < mean <= HIGHEST_MEAN_FPS else guess
 
     def frames(self) -> Iterator[av.VideoFrame]:
-        """All frames in order; where the file is damaged, those that decode."""
+        """All frames in order; where the file is damaged, those that decode.
+
+        Raises:
+            VideoError: The video is to be turned by an angle that is no multiple of 90 degrees.
+        """
         for frame in self._decoded():
             self.num_decoded += 1
             if frame.pts is not None:
                 self._last_pts = frame.pts
             if self.num_decoded == 1:
-                self._turned = abs(frame.rotation) % 180 == 90
+                self._size = frame.width, frame.height
+                matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+                self._orientation = orientation_of(None if matrix is None else bytes(matrix), self._path)
             yield frame
 
     def read_packets(self) -> int:
@@ -127,7 +136,9 @@ class Video:
             return
 
     def to_rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        """Converts a decoded frame to uint8 (H, W, 3), RGB, rotation applied.
+        """Converts a decoded frame to uint8 (H, W, 3), RGB, turned and mirrored as the file says.
+
+        A frame of another size than the first is scaled to that, as ffmpeg does.
 
         Raises:
             VideoError: FFmpeg did not convert it. Its buffer may then still hold a frame of another video.
@@ -142,10 +153,9 @@ class Video:
             rgb = graph.vpull()
         except (av.error.FFmpegError, ValueError) as error:
             raise _unconverted(self._path, frame, str(error)) from error
-        if (rgb.format.name, rgb.width, rgb.height) != ("rgb24", frame.width, frame.height):
+        if (rgb.format.name, rgb.width, rgb.height) != ("rgb24", *self._size):
             raise _unconverted(self._path, frame, f"it gave {rgb.format.name}, {rgb.width}x{rgb.height}")
-        pixels = np.asarray(rgb.to_ndarray(), dtype=np.uint8)
-        return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90)) if frame.rotation else pixels
+        return self._orientation.apply(np.asarray(rgb.to_ndarray(), dtype=np.uint8))
 
     def _converter(self, frame: av.VideoFrame) -> av.filter.Graph:
         """FFmpeg's filters from frames like this one to RGB, as the program ffmpeg builds them.
@@ -158,7 +168,7 @@ class Video:
             graph.threads = 1
             filters = [
                 graph.add_buffer(template=self._stream, width=frame.width, height=frame.height, format=frame.format),
-                graph.add("scale", "flags=bicubic"),
+                graph.add("scale", f"{self._size[0]}:{self._size[1]}:flags=bicubic"),
                 graph.add("format", "rgb24"),
                 graph.add("buffersink"),
             ]
@@ -192,7 +202,7 @@ class Video:
                 "Re-encode it: ffmpeg -i IN -r 25 OUT.mp4"
             )
         context = self._stream.codec_context
-        sides = (context.height, context.width) if self._turned else (context.width, context.height)
+        sides = self._size[::-1] if self._orientation.transposed else self._size
         tag = context.codec_tag.strip("\0 ")
         return VideoInfo(
             fps=fps,

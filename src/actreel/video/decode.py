@@ -87,7 +87,7 @@ def decode_passes(path: Path, limits: VideoLimits | None = None) -> Iterator[Pas
     with opened(path) as video:
         guess = video.describe(max(1, video.header_frames))
         if limits is not None:
-            limits.check_size(guess)
+            limits.check_size(guess.width, guess.height)
         # A frame takes at least a byte.
         if guess.num_frames > path.stat().st_size or not (limits is None or limits.hold(guess)):
             guess = _count_packets(path)
@@ -146,10 +146,12 @@ class Pass:
         """
         wanted = deque(indices.tolist())
         for position, decoded in enumerate(self._video.frames()):
-            if self._limits is not None and position >= self._limits.max_frames:
-                raise VideoLimitError(
-                    f"A video must have at most {self._limits.max_frames} frames. Received: more. Cut it shorter."
-                )
+            if self._limits is not None:
+                self._limits.check_size(decoded.width, decoded.height)  # it may change midway
+                if position >= self._limits.max_frames:
+                    raise VideoLimitError(
+                        f"A video must have at most {self._limits.max_frames} frames. Received: more. Cut it shorter."
+                    )
             if wanted and wanted[0] == position:
                 frame = convert(self._video.to_rgb(decoded))
                 while wanted and wanted[0] == position:

@@ -52,16 +52,16 @@ class VideoLimits:
             return False
         return True
 
-    def check_size(self, info: VideoInfo) -> None:
+    def check_size(self, width: int, height: int) -> None:
         """Refuses frames that are too large.
 
         Raises:
             VideoLimitError: States the limit, and what to do.
         """
-        if info.width * info.height > self.max_pixels:
+        if width * height > self.max_pixels:
             raise VideoLimitError(
                 f"A frame must have at most {self.max_pixels / 1e6:.1f} million pixels. "
-                f"Received: {info.width}x{info.height}. Scale the video down."
+                f"Received: {width}x{height}. Scale the video down."
             )
 
     def check(self, info: VideoInfo) -> None:
@@ -70,7 +70,7 @@ class VideoLimits:
         Raises:
             VideoLimitError: States which limit, and what to do.
         """
-        self.check_size(info)
+        self.check_size(info.width, info.height)
         if info.num_frames > self.max_frames:
             raise VideoLimitError(
                 f"A video must have at most {self.max_frames} frames. Received: {info.num_frames}. Cut it shorter."
