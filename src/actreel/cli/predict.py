@@ -16,6 +16,7 @@ from actreel.inference.classifier import ActionClassifier, Scored
 from actreel.inference.recognition import Recognition
 from actreel.video.info import VideoInfo
 from actreel.youtube.fetch import FetchLimits, fetch
+from actreel.youtube.links import is_link
 
 BAR_WIDTH = 24
 
@@ -48,7 +49,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _recognise(source: str, classifier: ActionClassifier) -> Recognition:
-    if "://" not in source:
+    if not is_link(source):
         return classifier.recognise(Path(source))
     clip = classifier.card.clip
     with tempfile.TemporaryDirectory(prefix="actreel-") as folder:
@@ -85,9 +86,12 @@ def _as_json(source: str, top: tuple[Scored, ...], known: bool, seen: Recognitio
 
 
 def _as_text(source: str, top: tuple[Scored, ...], known: bool, info: VideoInfo) -> str:
+    video = f"{source} ({info.duration_s:.1f} s, {info.width}x{info.height})"
+    if not known:
+        nearest = ", ".join(scored.label for scored in top)
+        return f"{video}: unknown, none of the actions that the model knows\n  nearest: {nearest}"
     width = max(len(scored.label) for scored in top)
-    answer = top[0].label if known else "none of the actions it knows; the nearest are"
-    lines = [f"{source} ({info.duration_s:.1f} s, {info.width}x{info.height}): {answer}"]
+    lines = [f"{video}: {top[0].label}"]
     for scored in top:
         bar = "█" * round(scored.confidence * BAR_WIDTH)
         lines.append(f"  {scored.label:<{width}}  {scored.confidence:6.1%}  {bar}".rstrip())
