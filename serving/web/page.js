@@ -140,7 +140,8 @@ async function offerSamples() {
         try {
           const response = await fetch(`/samples/${encodeURIComponent(name)}`);
           if (!response.ok) throw await Problem.of(response);
-          startFile(new File([await response.blob()], name));
+          const video = await response.blob();
+          startFile(new File([video], `Sample: ${inWords(label)}`, { type: video.type }));
         } catch (problem) {
           showProblem(problem instanceof Problem ? problem : Problem.lost);
         }
@@ -244,7 +245,7 @@ function listRecent() {
     ...entries.map((entry) => {
       const { prediction } = entry;
       const label = prediction.known ? inWords(prediction.label) : UNKNOWN;
-      const title = `${prediction.video.title || "A video"}, ${clock(prediction.video.duration_s)}`;
+      const title = `${prediction.video.title || "A video"}, ${clock(prediction.video.duration_s, prediction.video.duration_s)}`;
       const button = make(
         "button",
         { type: "button" },

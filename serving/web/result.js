@@ -9,11 +9,13 @@ export const UNKNOWN = "Unknown action";
 export const inWords = (label) =>
   label.replace(/_/g, " ").replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2").replace(/(\p{Lu})(\p{Lu}\p{Ll})/gu, "$1 $2");
 
-/** 75.4 s as "1:15". */
-export const clock = (seconds) => {
-  const whole = Math.max(0, Math.floor(seconds));
+/** 75.4 s as "1:15"; in a video of less than ten seconds with tenths, 1.54 s as "0:01.5". */
+export const clock = (seconds, duration = Infinity) => {
+  const tenths = Math.max(0, Math.floor(seconds * 10 + 1e-6));
+  const whole = Math.floor(tenths / 10);
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  return `${h ? `${h}:${String(m).padStart(2, "0")}` : m}:${String(s).padStart(2, "0")}`;
+  const fraction = duration < 10 ? `.${tenths % 10}` : "";
+  return `${h ? `${h}:${String(m).padStart(2, "0")}` : m}:${String(s).padStart(2, "0")}${fraction}`;
 };
 
 /** Milliseconds as "48 ms" or "1.2 s". */
@@ -66,7 +68,7 @@ function drawTimeline(list, segments, duration, part) {
   const colourOf = colours(segments);
   list.replaceChildren(
     ...segments.map((segment) => {
-      const when = `${clock(segment.start_s)} to ${clock(segment.end_s)}`;
+      const when = `${clock(segment.start_s, duration)} to ${clock(segment.end_s, duration)}`;
       const words = make("span", { className: "words", dir: "auto" }, segment.name);
       const sure = segment.confidence === null ? "" : `, ${percent(segment.confidence)} confidence`;
       const element = part(segment, words, `${segment.name}, ${when}${sure}`);
@@ -163,7 +165,8 @@ export class Result {
       button.addEventListener("click", () => this.seek(segment.start_s));
       return button;
     });
-    this.#at(".axis .end").textContent = clock(duration);
+    this.#at(".axis .start").textContent = clock(0, duration);
+    this.#at(".axis .end").textContent = clock(duration, duration);
     this.#at(".legend").replaceChildren(
       ...[...colours(this.#segments)].map(([name, colour]) => {
         const item = make("li", { dir: "auto" }, name);
@@ -177,11 +180,12 @@ export class Result {
     const group = this.#at(".frames");
     group.hidden = true;
     if (!this.#shown.job) return;
-    const moment = this.#shown.prediction.video.duration_s / NUM_FRAMES;
+    const duration = this.#shown.prediction.video.duration_s;
+    const moment = duration / NUM_FRAMES;
     const items = Array.from({ length: NUM_FRAMES }, (_, number) => {
       const at = (number + 0.5) * moment;
       const picture = make("img", { src: this.#frame(number), alt: "", loading: "lazy" });
-      const button = make("button", { type: "button", "aria-label": `Show ${clock(at)}` }, picture, make("span", {}, clock(at)));
+      const button = make("button", { type: "button", "aria-label": `Show ${clock(at, duration)}` }, picture, make("span", {}, clock(at, duration)));
       button.addEventListener("click", () => this.seek(at));
       const item = make("li", {}, button);
       // A stored result outlives its frames on the server, and a short video has fewer.
@@ -247,7 +251,7 @@ export class Result {
     const number = Math.min(NUM_FRAMES - 1, Math.floor((seconds / prediction.video.duration_s) * NUM_FRAMES) || 0);
     still.onerror = () => (this.#at(".stage").hidden = true);
     still.src = this.#frame(number);
-    still.alt = `The video at ${clock(seconds)}`;
+    still.alt = `The video at ${clock(seconds, prediction.video.duration_s)}`;
     still.hidden = false;
     this.#mark(seconds);
   }

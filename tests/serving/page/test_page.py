@@ -152,6 +152,18 @@ def test_the_segments_cover_their_share_of_the_timeline(page: Page, site: Site) 
     assert len(set(colours)) == 3
 
 
+def test_a_packaged_sample_plays_in_the_browser(page: Page) -> None:
+    page.get_by_role("button", name="Jump Rope", exact=True).click()
+    answer(page)
+    expect(page.locator(".eyebrow")).to_have_text("Sample: Jump Rope")
+    player = page.locator("video")
+    expect(player).to_be_visible()
+    player.evaluate("player => player.play()")
+    page.wait_for_function("() => document.querySelector('video').currentTime > 0.2")
+    assert player.evaluate("player => [player.error, player.videoWidth]") == [None, 64]
+    expect(page.locator(".viewer-hint")).to_have_text("Select a segment to jump to it.")
+
+
 def test_a_format_that_the_browser_cannot_play_still_has_its_frames(page: Page) -> None:
     page.get_by_role("button", name="Tai Chi", exact=True).click()  # the sample, an AVI
     answer(page)
@@ -313,7 +325,7 @@ def test_an_action_that_the_model_does_not_know(page: Page, site: Site) -> None:
     expect(page.get_by_role("status").first).to_contain_text("Unknown action. This video is unlike the clips")
     part = page.get_by_role("list", name="Timeline").get_by_role("button")
     expect(part).to_have_count(1)
-    expect(part).to_have_accessible_name("Unknown action, 0:00 to 0:02")
+    expect(part).to_have_accessible_name("Unknown action, 0:00.0 to 0:02.0")
     assert "gradient" in part.evaluate("part => getComputedStyle(part).backgroundImage"), "hatched"
     part.click()
     expect(page.locator(".now")).to_have_text("Unknown action")
@@ -321,6 +333,8 @@ def test_an_action_that_the_model_does_not_know(page: Page, site: Site) -> None:
     expect(page.locator(".top li")).to_have_count(5)
     assert page.locator(".fill").count() == 0
     assert "%" not in page.locator(".answer").inner_text()
+    captions = page.locator(".frames li:visible").all_inner_texts()
+    assert captions == ["0:00.1", "0:00.3", "0:00.6", "0:00.8", "0:01.1", "0:01.3", "0:01.6", "0:01.8"]
     page.reload()
     expect(page.get_by_role("button", name="Unknown action odd.avi")).to_be_visible()
 
@@ -332,7 +346,7 @@ def test_a_shared_link_to_a_video_of_an_unknown_action(
     page.goto(f"/?v={name}")
     expect(answer(page)).to_have_text("Unknown action")
     part = page.get_by_role("list", name="Timeline").get_by_role("link")
-    expect(part).to_have_accessible_name("Unknown action, 0:00 to 0:02. Opens YouTube in a new tab")
+    expect(part).to_have_accessible_name("Unknown action, 0:00.0 to 0:02.0. Opens YouTube in a new tab")
     assert not serious(page)
 
 
