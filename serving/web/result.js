@@ -124,7 +124,7 @@ export class Result {
     const whole = actions > 1 ? ` for the whole video, which shows ${actions} actions` : "";
     this.#at(".confidence").textContent = prediction.known
       ? `${percent(prediction.confidence)} confidence${whole}`
-      : "This video is unlike the clips that the model learned from, so it shows none of its actions.";
+      : "This video is unlike the model's training clips, so none of its actions is recognised.";
     this.#showTop(prediction);
     this.#showTimeline(prediction, video);
     this.#showFrames();
@@ -135,7 +135,7 @@ export class Result {
   }
 
   #showTop({ known, top }) {
-    this.#at(".top-title").textContent = known ? "Top five" : "Nearest actions, none of them seen";
+    this.#at(".top-title").textContent = known ? "Top five" : "Nearest actions, none of them recognised";
     this.#at(".top").replaceChildren(
       ...top.map(({ label, confidence }) => {
         const words = make("span", { dir: "auto" }, inWords(label));

@@ -1,6 +1,7 @@
 """The whole pipeline on real videos, in a DVC repository of its own."""
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,17 @@ def test_the_report_is_complete_and_goes_with_the_champion(trained: tuple[Projec
     assert metrics["flops"] > metrics["parameters"] > 60_000
     explained = project.run("actreel", "saliency", "artifacts/videos/Darken/v_Darken_g01_c01.avi", "--out", "why.png")
     assert "v_Darken_g01_c01.avi, Darken (" in explained
+
+
+def test_dvcs_plots_need_no_network(trained: tuple[Project, str]) -> None:
+    project, _ = trained
+    project.run("dvc", "plots", "show")
+    page = (project.root / "dvc_plots/index.html").read_text(encoding="utf-8")
+    assert "//" not in page, "an address of another host"
+    sources = re.findall('src="([^"]*)"', page)
+    assert {source.rpartition("_")[2] for source in sources} >= {"curves.png", "confusion.png"}
+    assert all((project.root / "dvc_plots" / source).is_file() for source in sources)
+    assert "dvc_plots" not in project.run("git", "status", "--short")
 
 
 def metrics_but_time(project: Project) -> dict[str, Any]:

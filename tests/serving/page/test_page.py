@@ -322,14 +322,16 @@ def test_a_full_service_is_asked_again(page: Page, context: BrowserContext, site
 def test_an_action_that_the_model_does_not_know(page: Page, site: Site) -> None:
     upload(page, site.odd_video)
     expect(answer(page)).to_have_text("Unknown action")
-    expect(page.get_by_role("status").first).to_contain_text("Unknown action. This video is unlike the clips")
+    expect(page.get_by_role("status").first).to_contain_text(
+        "Unknown action. This video is unlike the model's training clips"
+    )
     part = page.get_by_role("list", name="Timeline").get_by_role("button")
     expect(part).to_have_count(1)
     expect(part).to_have_accessible_name("Unknown action, 0:00.0 to 0:02.0")
     assert "gradient" in part.evaluate("part => getComputedStyle(part).backgroundImage"), "hatched"
     part.click()
     expect(page.locator(".now")).to_have_text("Unknown action")
-    expect(page.get_by_role("heading", name="Nearest actions, none of them seen")).to_be_visible()
+    expect(page.get_by_role("heading", name="Nearest actions, none of them recognised")).to_be_visible()
     expect(page.locator(".top li")).to_have_count(5)
     assert page.locator(".fill").count() == 0
     assert "%" not in page.locator(".answer").inner_text()
@@ -498,5 +500,8 @@ def test_axe_finds_nothing_serious(
     answer(page)
     page.get_by_role("radio", name="No").check()
     check("result")
+    upload(page, site.odd_video)
+    expect(answer(page)).to_have_text("Unknown action")
+    check("unknown action")
     page.goto("/docs")
     check("docs")
