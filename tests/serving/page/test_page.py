@@ -69,7 +69,7 @@ def test_what_the_model_knows_and_cannot_know_is_told(page: Page, context: Brows
     expect(page.locator(".about")).to_contain_text("each video gets one of its actions")
 
 
-LONG_LABEL = "CarryingAVeryHeavyBoxUpTheStairsOfAnOldHouseWithoutAnyHelpFromAnybodyElse" * 2
+LONG_LABEL = "carryingaveryheavyboxupthestairsofanoldhousewithoutanyhelpfromanybodyelse" * 2
 ARABIC = "\u0642\u0641\u0632 \u0627\u0644\u062d\u0628\u0644"
 
 
@@ -92,6 +92,14 @@ def test_any_label_fits_and_stays_text(page: Page, context: BrowserContext, site
     expect(answer(page)).to_have_text(ARABIC)
     expect(page.locator(".legend li").last).to_have_text("Salt & <b>Pepper</b>")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    lines = page.locator(".top .share").evaluate_all(
+        """all => all.map((share) => {
+            const range = document.createRange();
+            range.selectNodeContents(share);
+            return range.getClientRects().length;
+        })"""
+    )
+    assert lines == [1] * 5, "a confidence stays on one line"
     assert not serious(page)
 
 
