@@ -15,7 +15,7 @@ from actreel.video.decode import probe
 LONGEST_SIDE = 640
 """Pixels; no model here sees more than half of it."""
 
-OPTIONS = {"crf": "12", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}
+OPTIONS = {"crf": "12", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
 """A quality at which a model's answers stay as they are."""
 
 MILLISECONDS = Fraction(1, 1000)
