@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -12,9 +13,11 @@ from actreel.base.console import exit_cleanly
 from actreel.base.faults import reading
 from actreel.base.places import BENTO, INDEX, VERDICT, VIDEOS
 from actreel.config import load_params
+from actreel.dataset.demo.motions import ORDERED_PAIRS
 from actreel.dataset.records import TEST, clips_of, read_index
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import ModelFolder
+from actreel.inference.samples import make_samples, pick_samples
 from actreel.tracking import registry
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
@@ -29,8 +32,8 @@ SERVED = ("__init__.py", "base", "config", "errors.py", "feedback.py", "inferenc
 MODEL_NAME = "actreel"
 """The model's name in BentoML's store, as the service asks for it."""
 
-NUM_SAMPLES = 6
-"""Sample videos that the page offers to visitors, one per action."""
+FRAMES = re.compile(r'<img [^>]*alt="Frames of [^>]*>')
+"""The model card's pictures of clips."""
 
 
 def main() -> None:
@@ -45,17 +48,39 @@ def main() -> None:
         (BENTO / "NOT_PACKAGED.txt").write_text(reason + "\n", encoding="utf-8")
         log.info(f"nothing is packaged, since there is no champion: {reason}")
         return
-    with champion.folder() as folder:
-        card = ActionClassifier.load(folder).card
+    with champion.folder() as folder, tempfile.TemporaryDirectory(prefix="actreel-samples-") as made:
+        classifier = ActionClassifier.load(folder)
+        card = classifier.card
         seen = ModelFolder(folder).seen_clips.read_text(encoding="utf-8").split()
         # An older champion may have been trained on clips that the present split tests.
         test = clips_of(read_index(INDEX), TEST)
         test = test[~test["sha256"].isin(seen) & test["action"].isin(card.labels)]
-        held_out = test.groupby("action")["clip"].first().head(NUM_SAMPLES)
-        samples = {str(action): VIDEOS / clip for action, clip in held_out.items()}
+        held_out = {str(action): VIDEOS / clip for action, clip in test.groupby("action")["clip"].first().items()}
+        if params.package.show_clips:
+            picked = pick_samples(held_out, first=[action for pair in ORDERED_PAIRS for action in pair])
+            samples = make_samples(classifier, picked, Path(made))
+            _tell([picked[action] for action in samples])
+        else:
+            samples = {}
+            without_frames(ModelFolder(folder).model_card)
         tag = build_bento(folder, params.package.name, champion.labels, samples, BENTO)
     log.info(f"packaged {tag}: {champion.registered_model} version {champion.version}, {len(card.labels)} actions")
     log.info("serve it: make serve")
+
+
+def _tell(samples: list[Path]) -> None:
+    names = ", ".join(f"'{clip.relative_to(VIDEOS)}'" for clip in samples) or "none"
+    log.info(
+        f"visitors of the page can watch these clips as samples: {names}; the model card shows frames of test clips. "
+        "To show none of both: dvc exp run -S package.show_clips=false"
+    )
+
+
+def without_frames(model_card: Path) -> None:
+    """Takes the pictures of clips out of a model card, HTML; its plots stay. Does nothing if there is no such file."""
+    if model_card.exists():
+        text = model_card.read_text(encoding="utf-8")
+        model_card.write_text(FRAMES.sub("<em>Frames of clips are not shown.</em>", text), encoding="utf-8")
 
 
 def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Mapping[str, Path], target: Path) -> str:

@@ -86,7 +86,8 @@ class Prediction(Answer):
 class ModelDescription(ServedModel):
     """The served model; `metrics` are those that the registry has, on held-out groups.
 
-    `card` is the model card's address, or null if the model has none.
+    `card` is the model card's address, or null if the model has none. A model with `can_reject` false answers every
+    video with one of its actions.
     """
 
     dataset: str
@@ -96,6 +97,7 @@ class ModelDescription(ServedModel):
     labels: list[str]
     clip: ClipSpec
     clip_duration_s: float | None
+    can_reject: bool
     card: str | None
 
 
@@ -135,9 +137,10 @@ class Progress(BaseModel):
 
 
 class JobCreated(BaseModel):
-    """The id of an accepted job."""
+    """The id of an accepted job, and YouTube's id of its video if it was sent as a link."""
 
     id: str
+    video_id: str | None = None
 
 
 class Job(BaseModel):

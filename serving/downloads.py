@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from actreel.youtube.fetch import FetchedVideo, FetchLimits, YouTubeError, fetch, video_id
+from actreel.youtube.errors import YouTubeError
+from actreel.youtube.fetch import FetchedVideo, FetchLimits, fetch
+from actreel.youtube.links import video_id
 from serving.answers import RefusalError
 from serving.metrics import STAGE_SECONDS
 from serving.running import Running
@@ -67,14 +69,14 @@ async def download(
     return fetched, took
 
 
-def check_link(link: str) -> None:
-    """Checks a link without any download.
+def check_link(link: str) -> str:
+    """Checks a link without any download, and returns YouTube's id of its video.
 
     Raises:
         RefusalError: It is no link to a YouTube video.
     """
     try:
-        video_id(link)
+        return video_id(link)
     except YouTubeError as error:
         raise _refused(error) from error
 

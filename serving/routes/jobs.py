@@ -40,11 +40,14 @@ _LINK = {"application/json": {"schema": Link.model_json_schema()}}
 async def create_job(request: Request, parts: Parts) -> JobCreated:
     """Accepts a video, as multipart field `video` or as {"url"}, to be answered later."""
     if request.headers.get("content-type", "").startswith("multipart/"):
+        video = None
         name, work = await _uploaded(request, parts)
     else:
-        name, work = await _linked(request, parts)
+        link = await _read_link(request)
+        video = check_link(link)
+        name, work = await _linked(link, parts)
     parts.runner.submit(name, work)
-    return JobCreated(id=name)
+    return JobCreated(id=name, video_id=video)
 
 
 @router.get("/jobs/{job}")
@@ -122,13 +125,15 @@ async def _uploaded(request: Request, parts: Running) -> tuple[str, Work]:
     return name, work
 
 
-async def _linked(request: Request, parts: Running) -> tuple[str, Work]:
-    """Reads a link; returns a new job's id and its work."""
+async def _read_link(request: Request) -> str:
     try:
-        link = Link.model_validate_json(await request.body()).url
+        return Link.model_validate_json(await request.body()).url
     except ValidationError as error:
         raise bad_request(summary(error.errors(), "body")) from error
-    check_link(link)
+
+
+async def _linked(link: str, parts: Running) -> tuple[str, Work]:
+    """Returns a new job's id and its work."""
     name = await _created(parts, "download")
 
     async def work(ticket: Ticket) -> Prediction:

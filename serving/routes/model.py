@@ -26,6 +26,7 @@ def model(parts: Parts) -> ModelDescription:
         labels=list(card.labels),
         clip=card.clip,
         clip_duration_s=card.clip_duration_s,
+        can_reject=card.max_distance is not None,
         card="/model/card" if served.card.is_file() else None,
     )
 

@@ -55,6 +55,8 @@ export class Job {
   #events = null;
   #lost = 0;
   id = null;
+  /** YouTube's id of the video in a link, as the server reads it. */
+  video = null;
 
   constructor(callbacks) {
     this.#callbacks = callbacks;
@@ -63,7 +65,9 @@ export class Job {
   async sendLink(url) {
     this.#callbacks.progress("queued", null);
     try {
-      this.#follow((await ask("jobs", "POST", { url })).id);
+      const { id, video_id } = await ask("jobs", "POST", { url });
+      this.video = video_id;
+      this.#follow(id);
     } catch (problem) {
       this.#end("failed", problem);
     }

@@ -1,7 +1,7 @@
 // The page: sends videos, shows progress and results, and keeps recent results in this browser.
 
 import { ask, Job, Problem } from "./client.js";
-import { clock, drawTimeline, inWords, make, Result } from "./result.js";
+import { clock, drawPartial, inWords, limits, make, Result, UNKNOWN } from "./result.js";
 
 const STAGES = {
   queued: "Waiting in the queue",
@@ -14,6 +14,7 @@ const STAGES = {
 const TEMPORARY = new Set(["busy", "rate_limited", "too_slow", "no_network", "timeout", "bot_check", "failed", "internal", "interrupted", "lost", "no_key", "unknown"]);
 const MEMORY = "actreel.recent";
 const MAX_REMEMBERED = 8;
+const MOST_LISTED = 12;
 const YOUTUBE_ID = /^[\w-]{11}$/;
 
 const at = (selector) => document.querySelector(selector);
@@ -24,26 +25,15 @@ let repeat = null;
 
 const say = (text) => (at("#status").textContent = text);
 
-/** The id in a YouTube link, for the share link only: the server decides what is a YouTube link. */
-function idIn(link) {
-  try {
-    const { hostname, pathname, searchParams } = new URL(link.includes("://") ? link : `https://${link}`);
-    const id = hostname.endsWith("youtu.be") ? pathname.slice(1) : (searchParams.get("v") ?? pathname.split("/")[2] ?? "");
-    return YOUTUBE_ID.test(id) ? id : null;
-  } catch {
-    return null;
-  }
-}
-
 // Sending
 
-function start(send, about) {
+function start(send, file = null) {
   job?.cancel();
-  repeat = () => start(send, about);
+  repeat = () => start(send, file);
   const mine = (job = new Job({
     progress: showProgress,
     segments: showPartial,
-    done: async (prediction) => finish({ prediction, job: mine.id, ...about }, await model),
+    done: async (prediction) => finish({ prediction, job: mine.id, video: mine.video, file }, await model),
     failed: showProblem,
     cancelled: () => {
       at("#progress").hidden = true;
@@ -61,8 +51,8 @@ function start(send, about) {
   send(mine);
 }
 
-const startLink = (link) => start((mine) => mine.sendLink(link), { file: null, video: idIn(link) });
-const startFile = (file) => start((mine) => mine.sendFile(file), { file, video: null });
+const startLink = (link) => start((mine) => mine.sendLink(link));
+const startFile = (file) => start((mine) => mine.sendFile(file), file);
 
 function showProgress(stage, fraction) {
   const words = STAGES[stage] ?? stage;
@@ -74,12 +64,7 @@ function showProgress(stage, fraction) {
   else bar.value = fraction;
 }
 
-function showPartial(segments) {
-  const end = Math.max(...segments.map((segment) => segment.end_s), 0.1);
-  drawTimeline(at("#progress .partial"), segments, end, (segment, words, description) =>
-    make("span", { title: description }, words),
-  );
-}
+const showPartial = (segments) => drawPartial(at("#progress .partial"), segments);
 
 function showProblem(problem) {
   at("#progress").hidden = true;
@@ -155,7 +140,8 @@ async function offerSamples() {
         try {
           const response = await fetch(`samples/${encodeURIComponent(name)}`);
           if (!response.ok) throw await Problem.of(response);
-          startFile(new File([await response.blob()], name));
+          const video = await response.blob();
+          startFile(new File([video], `Sample: ${inWords(label)}`, { type: video.type }));
         } catch (problem) {
           showProblem(problem instanceof Problem ? problem : Problem.lost);
         }
@@ -164,6 +150,18 @@ async function offerSamples() {
     }),
   );
   at("#samples").hidden = samples.length === 0;
+}
+
+// What the model knows
+
+async function tellScope() {
+  const details = await model;
+  if (!details) return;
+  at("#scope summary").textContent = `The ${details.labels.length} actions that this model knows`;
+  at("#scope ul").replaceChildren(...[...details.labels].sort().map((label) => make("li", { dir: "auto" }, inWords(label))));
+  at("#scope details").open = details.labels.length <= MOST_LISTED;
+  at("#scope .limits").textContent = limits(details).join(" ");
+  at("#scope").hidden = false;
 }
 
 // Copying and sharing
@@ -246,8 +244,8 @@ function listRecent() {
   at("#recent ul").replaceChildren(
     ...entries.map((entry) => {
       const { prediction } = entry;
-      const label = prediction.known ? inWords(prediction.label) : "Unknown action";
-      const title = `${prediction.video.title || "A video"}, ${clock(prediction.video.duration_s)}`;
+      const label = prediction.known ? inWords(prediction.label) : UNKNOWN;
+      const title = `${prediction.video.title || "A video"}, ${clock(prediction.video.duration_s, prediction.video.duration_s)}`;
       const button = make(
         "button",
         { type: "button" },
@@ -272,6 +270,7 @@ at("#forget").addEventListener("click", () => {
 
 listRecent();
 offerSamples();
+tellScope();
 const shared = new URLSearchParams(location.search).get("v");
 if (shared && YOUTUBE_ID.test(shared)) {
   at("#link").value = `https://youtu.be/${shared}`;

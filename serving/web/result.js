@@ -2,16 +2,20 @@
 
 const NUM_COLOURS = 8;
 const NUM_FRAMES = 8;
+/** What stands in place of a label where the model does not know the action. */
+export const UNKNOWN = "Unknown action";
 
 /** "JumpingJack" and "jumping_jack" as words: "Jumping Jack" and "jumping jack". */
 export const inWords = (label) =>
   label.replace(/_/g, " ").replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2").replace(/(\p{Lu})(\p{Lu}\p{Ll})/gu, "$1 $2");
 
-/** 75.4 s as "1:15". */
-export const clock = (seconds) => {
-  const whole = Math.max(0, Math.floor(seconds));
+/** 75.4 s as "1:15"; in a video of less than ten seconds with tenths, 1.54 s as "0:01.5". */
+export const clock = (seconds, duration = Infinity) => {
+  const tenths = Math.max(0, Math.floor(seconds * 10 + 1e-6));
+  const whole = Math.floor(tenths / 10);
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  return `${h ? `${h}:${String(m).padStart(2, "0")}` : m}:${String(s).padStart(2, "0")}`;
+  const fraction = duration < 10 ? `.${tenths % 10}` : "";
+  return `${h ? `${h}:${String(m).padStart(2, "0")}` : m}:${String(s).padStart(2, "0")}${fraction}`;
 };
 
 /** Milliseconds as "48 ms" or "1.2 s". */
@@ -19,6 +23,14 @@ const span = (milliseconds) =>
   milliseconds < 1000 ? `${Math.max(1, Math.round(milliseconds))} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 
 const percent = (share) => `${Math.round(share * 100)}%`;
+
+/** What a visitor must know of this model before believing it, in sentences. */
+export function limits({ dataset, can_reject: canReject }) {
+  return [
+    ...(dataset === "demo" ? ["It learned from the demo's drawn figures, so it does not recognise people in real videos."] : []),
+    ...(canReject ? [] : ["It cannot say that a video shows none of its actions: each video gets one of them."]),
+  ];
+}
 
 /** Makes an element with properties and children; strings become text. */
 export function make(tag, properties = {}, ...children) {
@@ -31,26 +43,42 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** The segments' labels with their colours, in order of time. */
+/** The names of segments with their colours, in order of time. */
 const colours = (segments) =>
-  new Map([...new Set(segments.map(({ label }) => label))].map((label, index) => [label, `var(--action-${index % NUM_COLOURS})`]));
+  new Map([...new Set(segments.map(({ name }) => name))].map((name, index) => [name, `var(--action-${index % NUM_COLOURS})`]));
 
-/** Fills a timeline; `part(segment, words, description)` makes a segment's element. */
-export function drawTimeline(list, segments, duration, part) {
+/** The segments as they are shown: named after their action, or one that is unknown from start to end. */
+function named({ known, segments }) {
+  if (known) return segments.map((segment) => ({ ...segment, name: inWords(segment.label) }));
+  const times = segments.flatMap((segment) => [segment.start_s, segment.end_s]);
+  return times.length ? [{ start_s: Math.min(...times), end_s: Math.max(...times), name: UNKNOWN, confidence: null }] : [];
+}
+
+/**
+ * The segments so far. Whether the model knows the action is decided at the end, so each name has a question mark.
+ */
+export function drawPartial(list, segments) {
+  const shown = segments.map((segment) => ({ ...segment, name: `${inWords(segment.label)}?`, confidence: null }));
+  const end = Math.max(...segments.map((segment) => segment.end_s), 0.1);
+  drawTimeline(list, shown, end, (_, words, description) => make("span", { className: "undecided", title: description }, words));
+}
+
+/** Fills a timeline with named segments; `part(segment, words, description)` makes a segment's element. */
+function drawTimeline(list, segments, duration, part) {
   const colourOf = colours(segments);
   list.replaceChildren(
     ...segments.map((segment) => {
-      const when = `${clock(segment.start_s)} to ${clock(segment.end_s)}`;
-      const text = inWords(segment.label);
-      const words = make("span", { className: "words" }, text);
-      const element = part(segment, words, `${text}, ${when}, ${percent(segment.confidence)} confidence`);
+      const when = `${clock(segment.start_s, duration)} to ${clock(segment.end_s, duration)}`;
+      const words = make("span", { className: "words", dir: "auto" }, segment.name);
+      const sure = segment.confidence === null ? "" : `, ${percent(segment.confidence)} confidence`;
+      const element = part(segment, words, `${segment.name}, ${when}${sure}`);
       element.classList.add("part");
       // Positioned by time, so gaps stay visible.
       const item = make("li", {}, element);
       item.style.position = "absolute";
       item.style.left = `${(100 * segment.start_s) / duration}%`;
       item.style.width = `calc(${(100 * (segment.end_s - segment.start_s)) / duration}% - 2px)`;
-      item.style.setProperty("--colour", colourOf.get(segment.label));
+      item.style.setProperty("--colour", colourOf.get(segment.name));
       return item;
     }),
   );
@@ -61,13 +89,14 @@ export class Result {
   #root;
   #url = null;
   #shown = null;
+  #segments = [];
 
   constructor(root) {
     this.#root = root;
     const player = this.#at("video");
     player.addEventListener("timeupdate", () => this.#mark(player.currentTime));
     // Browsers play few containers; the server reads more.
-    player.addEventListener("error", () => this.#showStill(this.#shown?.prediction.segments[0]?.start_s ?? 0));
+    player.addEventListener("error", () => this.#showStill(this.#segments[0]?.start_s ?? 0));
   }
 
   #at(selector) {
@@ -87,14 +116,16 @@ export class Result {
   show(shown, model) {
     this.#shown = shown;
     const { prediction, file, video } = shown;
+    this.#segments = named(prediction);
+    this.#root.classList.toggle("unknown", !prediction.known);
     this.#at(".eyebrow").textContent = prediction.video.title;
-    this.#at("#answer").textContent = prediction.known ? inWords(prediction.label) : "Unknown action";
-    const actions = new Set(prediction.segments.map(({ label }) => label)).size;
+    this.#at("#answer").textContent = prediction.known ? inWords(prediction.label) : UNKNOWN;
+    const actions = new Set(this.#segments.map(({ name }) => name)).size;
     const whole = actions > 1 ? ` for the whole video, which shows ${actions} actions` : "";
     this.#at(".confidence").textContent = prediction.known
       ? `${percent(prediction.confidence)} confidence${whole}`
-      : `The nearest action is ${inWords(prediction.label)}, but this video is unlike the model's training clips.`;
-    this.#showTop(prediction.top);
+      : "This video is unlike the model's training clips, so none of its actions is recognised.";
+    this.#showTop(prediction);
     this.#showTimeline(prediction, video);
     this.#showFrames();
     this.#showAbout(prediction, model);
@@ -103,15 +134,19 @@ export class Result {
     this.#play(file);
   }
 
-  #showTop(top) {
+  #showTop({ known, top }) {
+    this.#at(".top-title").textContent = known ? "Top five" : "Nearest actions, none of them recognised";
     this.#at(".top").replaceChildren(
       ...top.map(({ label, confidence }) => {
+        const words = make("span", { dir: "auto" }, inWords(label));
+        // A confidence says which of its actions the model would choose, and nothing about a video that shows none.
+        if (!known) return make("li", {}, words);
         const fill = make("span", { className: "fill" });
         fill.style.width = `${100 * confidence}%`;
         return make(
           "li",
           {},
-          make("div", { className: "line" }, make("span", {}, inWords(label)), make("span", { className: "share" }, percent(confidence))),
+          make("div", { className: "line" }, words, make("span", { className: "share" }, percent(confidence))),
           make("div", { className: "track", "aria-hidden": "true" }, fill),
         );
       }),
@@ -120,7 +155,7 @@ export class Result {
 
   #showTimeline(prediction, video) {
     const duration = Math.max(prediction.video.duration_s, ...prediction.segments.map((segment) => segment.end_s), 0.1);
-    drawTimeline(this.#at(".viewer .timeline"), prediction.segments, duration, (segment, words, description) => {
+    drawTimeline(this.#at(".viewer .timeline"), this.#segments, duration, (segment, words, description) => {
       if (video) {
         const href = `https://youtu.be/${encodeURIComponent(video)}?t=${Math.floor(segment.start_s)}`;
         const name = `${description}. Opens YouTube in a new tab`;
@@ -130,10 +165,11 @@ export class Result {
       button.addEventListener("click", () => this.seek(segment.start_s));
       return button;
     });
-    this.#at(".axis .end").textContent = clock(duration);
+    this.#at(".axis .start").textContent = clock(0, duration);
+    this.#at(".axis .end").textContent = clock(duration, duration);
     this.#at(".legend").replaceChildren(
-      ...[...colours(prediction.segments)].map(([label, colour]) => {
-        const item = make("li", {}, inWords(label));
+      ...[...colours(this.#segments)].map(([name, colour]) => {
+        const item = make("li", { dir: "auto" }, name);
         item.style.setProperty("--colour", colour);
         return item;
       }),
@@ -144,11 +180,12 @@ export class Result {
     const group = this.#at(".frames");
     group.hidden = true;
     if (!this.#shown.job) return;
-    const moment = this.#shown.prediction.video.duration_s / NUM_FRAMES;
+    const duration = this.#shown.prediction.video.duration_s;
+    const moment = duration / NUM_FRAMES;
     const items = Array.from({ length: NUM_FRAMES }, (_, number) => {
       const at = (number + 0.5) * moment;
       const picture = make("img", { src: this.#frame(number), alt: "", loading: "lazy" });
-      const button = make("button", { type: "button", "aria-label": `Show ${clock(at)}` }, picture, make("span", {}, clock(at)));
+      const button = make("button", { type: "button", "aria-label": `Show ${clock(at, duration)}` }, picture, make("span", {}, clock(at, duration)));
       button.addEventListener("click", () => this.seek(at));
       const item = make("li", {}, button);
       // A stored result outlives its frames on the server, and a short video has fewer.
@@ -173,6 +210,8 @@ export class Result {
     if (chance !== undefined) rows.push(["Chance level", percent(chance)]);
     if (details?.protocol) rows.push(["Protocol", inWords(details.protocol)]);
     if (details?.labels) rows.push(["Classes", `${details.labels.length} actions`]);
+    if (details) rows.push(["Other actions", details.can_reject ? "Reported as unknown" : "Not recognised as such: each video gets one of its actions"]);
+    if (details?.dataset === "demo") rows.push(["Clips", "Drawn figures, not people"]);
     if (details?.trained_at) rows.push(["Trained", details.trained_at.slice(0, 10)]);
     rows.push(["Data", model.data_version.slice(0, 12)], ["Code", model.git_commit.replace(/^(.{12})[0-9a-f]*/, "$1")]);
     rows.push(["Time taken", `${span(took.total)} (model ${span(took.model)})`]);
@@ -212,7 +251,7 @@ export class Result {
     const number = Math.min(NUM_FRAMES - 1, Math.floor((seconds / prediction.video.duration_s) * NUM_FRAMES) || 0);
     still.onerror = () => (this.#at(".stage").hidden = true);
     still.src = this.#frame(number);
-    still.alt = `The video at ${clock(seconds)}`;
+    still.alt = `The video at ${clock(seconds, prediction.video.duration_s)}`;
     still.hidden = false;
     this.#mark(seconds);
   }
@@ -228,14 +267,13 @@ export class Result {
   }
 
   #mark(seconds) {
-    const segments = this.#shown.prediction.segments;
-    const current = segments.findIndex((segment) => segment.start_s <= seconds + 0.01 && seconds < segment.end_s);
+    const current = this.#segments.findIndex((segment) => segment.start_s <= seconds + 0.01 && seconds < segment.end_s);
     this.#root.querySelectorAll(".viewer .timeline .part").forEach((part, number) => {
       if (number === current) part.setAttribute("aria-current", "true");
       else part.removeAttribute("aria-current");
     });
     const now = this.#at(".now");
     now.hidden = current < 0;
-    if (current >= 0) now.textContent = inWords(segments[current].label);
+    if (current >= 0) now.textContent = this.#segments[current].name;
   }
 }

@@ -1,6 +1,7 @@
 """The whole pipeline on real videos, in a DVC repository of its own."""
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ def test_raw_video_becomes_a_packaged_champion(trained: tuple[Project, str]) -> 
     served = {path.name for path in (project.root / "artifacts/bento/models").rglob("*.onnx")}
     assert served == {"encoder.onnx", "head.onnx"}
     assert (project.root / "artifacts/bento/bento.yaml").is_file()
+    assert "visitors of the page can watch these clips as samples: 'Brighten/v_" in output
     assert "Traceback" not in output
 
 
@@ -70,6 +72,12 @@ def test_the_report_is_complete_and_goes_with_the_champion(trained: tuple[Projec
     assert b"small_cnn + lstm on fading" in page
     (packaged,) = (project.root / "artifacts/bento/models").rglob("model_card.html")
     assert packaged.read_bytes() == page
+    assert b'alt="Frames of' in page
+    classifier = ActionClassifier.load(project.root / "artifacts/model")
+    samples = sorted((packaged.parent / "samples").glob("*/*.webm"))
+    assert [sample.parent.name for sample in samples] == list(classifier.card.labels)
+    for sample in samples:
+        assert classifier.predict(sample)[0].label == sample.parent.name
     slices = pd.read_csv(project.root / "reports/slices.csv")
     assert set(slices["slice"]) == {"duration", "frame_size", "group"}
     metrics = metrics_but_time(project)
@@ -78,6 +86,17 @@ def test_the_report_is_complete_and_goes_with_the_champion(trained: tuple[Projec
     assert metrics["flops"] > metrics["parameters"] > 60_000
     explained = project.run("actreel", "saliency", "artifacts/videos/Darken/v_Darken_g01_c01.avi", "--out", "why.png")
     assert "v_Darken_g01_c01.avi, Darken (" in explained
+
+
+def test_dvcs_plots_need_no_network(trained: tuple[Project, str]) -> None:
+    project, _ = trained
+    project.run("dvc", "plots", "show")
+    page = (project.root / "dvc_plots/index.html").read_text(encoding="utf-8")
+    assert "//" not in page, "an address of another host"
+    sources = re.findall('src="([^"]*)"', page)
+    assert {source.rpartition("_")[2] for source in sources} >= {"curves.png", "confusion.png"}
+    assert all((project.root / "dvc_plots" / source).is_file() for source in sources)
+    assert "dvc_plots" not in project.run("git", "status", "--short")
 
 
 def metrics_but_time(project: Project) -> dict[str, Any]:
@@ -96,7 +115,14 @@ def test_changed_epochs_rerun_training_and_later_stages_and_the_champion_must_be
     assert stages_run(output) == ["train", "evaluate", "package"]
     assert "not champion: a champion must beat" in output
     assert "packaged actreel" in output  # the one from before
-    output = project.run("dvc", "exp", "run", "-S", "train.epochs=40", "-S", "train.patience=50")
+    output = project.run(
+        "dvc", "exp", "run", "-S", "train.epochs=40", "-S", "train.patience=50", "-S", "package.show_clips=false"
+    )
     assert "same test clips. Received: 1.0000 against 1.0000" in output
+    (card,) = (project.root / "artifacts/bento/models").rglob("model_card.html")
+    assert "Frames of clips are not shown." in card.read_text(encoding="utf-8")
+    assert 'alt="Frames of' not in card.read_text(encoding="utf-8")
+    assert 'alt="Confusion matrix' in card.read_text(encoding="utf-8")
+    assert not list((project.root / "artifacts/bento").rglob("*.webm"))
     # The same seed, and a patience that is never reached: the metrics are equal to the last digit.
     assert metrics_but_time(project) == before

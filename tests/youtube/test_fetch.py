@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -15,16 +14,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from actreel.video.decode import probe
 from actreel.youtube import fetch as youtube
 from actreel.youtube.access import YouTubeAccess
 from actreel.youtube.cache import VideoCache
-from actreel.youtube.fetch import FetchedVideo, FetchLimits, YouTubeError, fetch, video_id
+from actreel.youtube.errors import YouTubeError
+from actreel.youtube.fetch import FetchedVideo, FetchLimits, fetch
 from tests import youtube_double
 from tests.conftest import EditCode, grey_frames, patience, write_video_file
+from tests.youtube.test_links import HOSTILE
 from tests.youtube_double import Uploaded, YouTubeDouble
 
 ID = "dQw4w9WgXcQ"
@@ -49,115 +48,6 @@ def try_fetch(folder: Path, limits: FetchLimits = LIMITS, min_side: int = 100, *
     return fetch(f"https://youtu.be/{ID}", folder, limits=limits, min_side=min_side, **options)
 
 
-@pytest.mark.parametrize(
-    "link",
-    [
-        f"https://www.youtube.com/watch?v={ID}",
-        f"http://youtube.com/watch?v={ID}&t=42s",
-        f"https://m.youtube.com/watch/?app=desktop&v={ID}#t=1",
-        f"https://music.youtube.com/watch?v={ID}&list=RDAMVM{ID}",
-        f"https://youtu.be/{ID}",
-        f"https://youtu.be/{ID}?si=abcdef&t=7",
-        f"https://www.youtube.com/shorts/{ID}/?feature=share",
-        f"HTTPS://WWW.YouTube.COM/watch?v={ID}",
-        f"youtu.be/{ID}",
-        f"  www.youtube.com/watch?v={ID}\n",
-    ],
-)
-def test_a_link_to_one_video_gives_its_id(link: str) -> None:
-    assert video_id(link) == ID
-
-
-HOSTILE = [
-    # this machine and its neighbours, in every spelling
-    "http://127.0.0.1/watch?v={id}",
-    "http://127.1/watch?v={id}",
-    "http://2130706433/watch?v={id}",
-    "http://0x7f000001/watch?v={id}",
-    "http://0177.0.0.1/watch?v={id}",
-    "http://0/watch?v={id}",
-    "http://localhost:3000/watch?v={id}",
-    "http://localhost./watch?v={id}",
-    "http://[::1]/watch?v={id}",
-    "http://[::ffff:127.0.0.1]/watch?v={id}",
-    "http://[::ffff:7f00:1]/watch?v={id}",
-    "http://10.0.0.1/watch?v={id}",
-    "http://172.16.0.1/watch?v={id}",
-    "http://192.168.1.1/watch?v={id}",
-    "http://169.254.169.254/latest/meta-data/",
-    "http://[fd00::1]/watch?v={id}",
-    "http://[fe80::1%25eth0]/watch?v={id}",
-    "http://127.0.0.1.nip.io/watch?v={id}",
-    "http://[not-an-address/watch?v={id}",
-    # user names, ports, dots
-    "https://www.youtube.com@127.0.0.1/watch?v={id}",
-    "https://www.youtube.com:pass@evil.example/watch?v={id}",
-    "https://user@www.youtube.com/watch?v={id}",
-    "https://@www.youtube.com/watch?v={id}",
-    "https://www.youtube.com:8443/watch?v={id}",
-    "https://www.youtube.com:80@evil.example/watch?v={id}",
-    "https://www.youtube.com./watch?v={id}",
-    "https://www.youtube.com\\@evil.example/watch?v={id}",
-    "https:\\\\www.youtube.com\\watch?v={id}",
-    # look-alikes
-    "https://www.youtube.com.evil.example/watch?v={id}",
-    "https://evil.example/www.youtube.com/watch?v={id}",
-    "https://evil.example/?u=https://www.youtube.com/watch?v={id}",
-    "https://evil.example#https://youtu.be/{id}",
-    "https://notyoutube.com/watch?v={id}",
-    "https://youtube.co/watch?v={id}",
-    "https://youtube-com.example/watch?v={id}",
-    "https://yout\u0443be.com/watch?v={id}",
-    "https://\uff59outube.com/watch?v={id}",
-    "https://xn--youtbe-3ya.com/watch?v={id}",
-    "https://youtu\u3002be/{id}",
-    "https://www.youtube%2ecom/watch?v={id}",
-    # the other sites that yt-dlp takes for YouTube
-    "https://hooktube.com/watch?v={id}",
-    "https://yewtu.be/watch?v={id}",
-    # redirects
-    "https://www.youtube.com/redirect?q=http://127.0.0.1/&v={id}",
-    "https://www.youtube.com/attribution_link?u=%2Fwatch%3Fv%3D{id}",
-    "https://www.google.com/url?q=https://youtu.be/{id}",
-    "https://bit.ly/abc",
-    # other schemes
-    "file:///etc/passwd",
-    "file://www.youtube.com/watch?v={id}",
-    "ftp://www.youtube.com/watch?v={id}",
-    "gopher://www.youtube.com/watch?v={id}",
-    "javascript:alert(1)//www.youtube.com/watch?v={id}",
-    "data:text/html,{id}",
-    "ytsearch:{id}",
-    "//www.youtube.com/watch?v={id}",
-    # more than one video, or none
-    "https://www.youtube.com/playlist?list=PLFgquLnL59alCl_2TQvOiD5Vgm1hCaGSI",
-    "https://www.youtube.com/watch?list=PLFgquLnL59alCl_2TQvOiD5Vgm1hCaGSI",
-    "https://www.youtube.com/@somebody",
-    "https://www.youtube.com/channel/UC_x5XG1OV2P6uZZ5FSM9Ttw/live",
-    "https://www.youtube.com/results?search_query=jump",
-    "https://www.youtube.com/",
-    "https://www.youtube.com/watch?v=",
-    "https://www.youtube.com/watch?v={id}&v=aaaaaaaaaaa",
-    "https://www.youtube.com/watch?v={id}x",
-    "https://www.youtube.com/watch?v=../../../etc",
-    "https://www.youtube.com/watch?v=--exec=ls%20",
-    "https://youtu.be/{id}/../../evil",
-    "https://youtu.be/%64Qw4w9WgXcQ",
-    "https://www.youtube.com/shorts/../{id}",
-    # what is no link at all
-    "",
-    "   ",
-    "{id}",
-    "https://youtu.be/{id} https://evil.example",
-    "https://youtu.be/{id}\r\nHost: evil.example",
-    "https://youtu.be/\t{id}",
-    "https://youtu.be/{id}\x00.evil.example",
-    "https://\u202eyoutu.be/{id}",
-    "https://youtu.be/{id}?" + "a" * 5000,
-    "https://youtu.be/{id}?" + "a&" * 500_000,
-]
-
-
 @pytest.mark.parametrize("link", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_hostile_link_is_refused_before_anything_is_started(
     link: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -174,41 +64,6 @@ def test_a_hostile_link_is_refused_before_anything_is_started(
     assert refused.value.code in ("not_youtube", "not_one_video")
     assert "video file" in refused.value.next_step
     assert not list(tmp_path.iterdir())
-
-
-PIECES = [
-    "https://",
-    "//",
-    "/",
-    "@",
-    ":",
-    "?",
-    "&",
-    "#",
-    "[",
-    "]",
-    "youtu.be",
-    "www.youtube.com",
-    "watch",
-    "v=",
-    "shorts/",
-    ID,
-]
-
-
-@given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES) | st.text(max_size=2), max_size=8).map("".join)))
-@example("http://[")
-def test_any_text_is_a_link_to_one_video_or_refused(text: str) -> None:
-    try:
-        name = video_id(text)
-    except YouTubeError:
-        return
-    assert re.fullmatch(r"[A-Za-z0-9_-]{11}", name)
-    assert name in text
-
-
-def test_at_least_40_hostile_links_are_tried() -> None:
-    assert len(set(HOSTILE)) >= 40
 
 
 @pytest.mark.parametrize("send", [youtube_double.send_whole, youtube_double.send_without_length])

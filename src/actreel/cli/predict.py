@@ -18,6 +18,7 @@ from actreel.inference.recognition import Recognition
 from actreel.video.info import VideoInfo
 from actreel.youtube.access import YouTubeAccess
 from actreel.youtube.fetch import FetchLimits, fetch
+from actreel.youtube.links import is_link
 
 BAR_WIDTH = 24
 
@@ -47,7 +48,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _recognise(source: str, classifier: ActionClassifier) -> Recognition:
-    if "://" not in source:
+    if not is_link(source):
         return classifier.recognise(Path(source))
     clip = classifier.card.clip
     with tempfile.TemporaryDirectory(prefix="actreel-") as folder:
@@ -86,9 +87,12 @@ def _as_json(source: str, answer: Answer, seen: Recognition, classifier: ActionC
 
 
 def _as_text(source: str, answer: Answer, info: VideoInfo) -> str:
+    video = f"{source} ({info.duration_s:.1f} s, {info.width}x{info.height})"
+    if not answer.known:
+        nearest = ", ".join(scored.label for scored in answer.top)
+        return f"{video}: unknown, none of the actions that the model knows\n  nearest: {nearest}"
     width = max(len(scored.label) for scored in answer.top)
-    said = answer.label if answer.known else "none of the actions it knows; the nearest are"
-    lines = [f"{source} ({info.duration_s:.1f} s, {info.width}x{info.height}): {said}"]
+    lines = [f"{video}: {answer.label}"]
     for scored in answer.top:
         bar = ("█" if can_print("█") else "#") * round(scored.confidence * BAR_WIDTH)
         lines.append(f"  {scored.label:<{width}}  {scored.confidence:6.1%}  {bar}".rstrip())

@@ -49,9 +49,12 @@ class PackageParams(Section):
 
     Attributes:
         name: Name of the Bento in BentoML's store.
+        show_clips: Whether the page shows clips of the dataset: six test clips as samples, and frames of test clips in
+            the model card.
     """
 
     name: Annotated[str, AfterValidator(_bento_name)]
+    show_clips: bool = True
 
 
 class Params(Section):

@@ -1,8 +1,8 @@
 """Downloads a YouTube link to a small local video file, or says in one plain sentence why not.
 
-Only the eleven characters of the video id are taken from the link; the URL that yt-dlp gets is built from them. yt-dlp
-runs in its own process (`actreel.youtube.download`), which is killed with everything that it started at the deadline,
-on cancel, or when this process dies.
+Only the eleven characters of the video id are taken from the link (`actreel.youtube.links`); the URL that yt-dlp gets
+is built from them. yt-dlp runs in its own process (`actreel.youtube.download`), which is killed with everything that it
+started at the deadline, on cancel, or when this process dies.
 
 The duration that YouTube states is checked before the download, bytes and seconds during it. The caller limits the
 real duration while decoding.
@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import selectors
 import signal
 import subprocess
@@ -28,85 +27,19 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from actreel.base.code_digest import code_digest
-from actreel.errors import FetchError
 from actreel.youtube.access import PREFIX, YouTubeAccess
 from actreel.youtube.cache import VideoCache
+from actreel.youtube.errors import YouTubeError
+from actreel.youtube.links import video_id
 
 log = logging.getLogger(__name__)
 
-MAX_LINK_CHARS = 1000
-LONG_HOSTS = ("youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com")
-SHORT_HOSTS = ("youtu.be", "www.youtu.be")
 # -P: a file called json.py in the working folder must not be imported.
 DOWNLOADER = (sys.executable, "-P", "-m", "actreel.youtube.download")
 
-_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _POLL_S = 0.1
-_INSTEAD = "or give the video file itself instead."
-_FAILURES = {
-    "not_youtube": ("This is not a YouTube link.", f"Copy a link such as https://youtu.be/… from YouTube, {_INSTEAD}"),
-    "not_one_video": (
-        "The link must lead to one video; this one leads to another page of YouTube.",
-        f"Open the video itself and copy its link, {_INSTEAD}",
-    ),
-    "unavailable": (
-        "YouTube does not show this video: it was removed or is private.",
-        f"Check that it plays in a private window, try another video, {_INSTEAD}",
-    ),
-    "age_restricted": (
-        "YouTube shows this video only to adults who are signed in.",
-        f"Try another video, {_INSTEAD}",
-    ),
-    "region_restricted": (
-        "YouTube does not show this video in the country where Actreel runs.",
-        f"Try another video, {_INSTEAD}",
-    ),
-    "live": (
-        "This video is live or has not started yet.",
-        f"Try again when the recording is available, {_INSTEAD}",
-    ),
-    "too_long": (
-        "The video must last at most {max_duration_s:.0f} s.",
-        f"Try a shorter video, {_INSTEAD}",
-    ),
-    "too_large": (
-        "The download must be at most {max_megabytes:.0f} MB.",
-        f"Try a shorter video, {_INSTEAD}",
-    ),
-    "bot_check": (
-        "YouTube takes Actreel for a bot and lets it download nothing at the moment.",
-        f"Wait a while, {_INSTEAD}",
-    ),
-    "misconfigured": (
-        "Downloads from YouTube are not set up correctly here: the cookies or the proxy do not work.",
-        f"Ask whoever runs Actreel to look at the log, {_INSTEAD}",
-    ),
-    "no_javascript": (
-        "YouTube needs a JavaScript runtime with yt-dlp's challenge solver, and one of them is missing here.",
-        f"Ask whoever runs Actreel to install deno and yt-dlp-ejs, {_INSTEAD}",
-    ),
-    "out_of_date": (
-        "YouTube has changed, and the installed yt-dlp no longer works with it.",
-        f"Ask whoever runs Actreel to update yt-dlp, {_INSTEAD}",
-    ),
-    "not_installed": (
-        "YouTube links need yt-dlp, which is not installed.",
-        f"Install it with: pip install 'actreel[youtube]', {_INSTEAD}",
-    ),
-    "no_network": (
-        "YouTube cannot be reached, or it closed the connection.",
-        f"Check the connection and try again, {_INSTEAD}",
-    ),
-    "timeout": (
-        "YouTube took more than {timeout_s:.0f} s.",
-        f"Try again or take a shorter video, {_INSTEAD}",
-    ),
-    "cancelled": ("The download was cancelled.", "Start it again if you still want it."),
-    "failed": ("The download failed.", f"Try again, {_INSTEAD}"),
-}
 # What the operator can do, for the log.
 _HINTS = {
     "bot_check": "Run 'make youtube' first. If YouTube still asks this address to sign in, set "
@@ -118,22 +51,6 @@ _HINTS = {
     "not_installed": "Install yt-dlp: make youtube",
     "out_of_date": "Update yt-dlp: make youtube",
 }
-
-
-class YouTubeError(FetchError):
-    """A link was refused, or its video cannot be downloaded.
-
-    Attributes:
-        code: Kind of failure, one of a fixed list, such as `live`.
-        message: What is wrong, for the user.
-        next_step: What the user can do.
-    """
-
-    def __init__(self, code: str, **facts: float) -> None:
-        message, self.next_step = _FAILURES[code]
-        self.code = code
-        self.message = message.format(**facts)
-        super().__init__(f"{self.message} {self.next_step}")
 
 
 @dataclass(frozen=True)
@@ -164,42 +81,6 @@ class FetchedVideo:
     path: Path
     title: str
     video_id: str
-
-
-def video_id(link: str) -> str:
-    """The id of the one video that a link leads to; needs no network.
-
-    Accepts `watch?v=`, `youtu.be/` and `shorts/` links; other parameters (`t`, `list`, `si`) are ignored.
-
-    Raises:
-        YouTubeError: Anything else: `not_youtube` or `not_one_video`.
-    """
-    link = link.strip()
-    # urlsplit silently drops tabs and line ends.
-    if len(link) > MAX_LINK_CHARS or not link.isprintable():
-        raise YouTubeError("not_youtube")
-    try:
-        parts = urlsplit(link if "://" in link else f"https://{link}")
-        # The whole authority is compared, so a user name, a port or a trailing dot is refused too.
-        host = parts.netloc.lower()
-        query = parse_qs(parts.query, keep_blank_values=True)
-    except ValueError as error:
-        raise YouTubeError("not_youtube") from error
-    if parts.scheme not in ("http", "https") or host not in LONG_HOSTS + SHORT_HOSTS:
-        raise YouTubeError("not_youtube")
-
-    path = parts.path.removesuffix("/")
-    if host in SHORT_HOSTS:
-        candidates = [path.removeprefix("/")]
-    elif path == "/watch":
-        candidates = query.get("v", [])
-    elif path.startswith("/shorts/"):
-        candidates = [path.removeprefix("/shorts/")]
-    else:
-        candidates = []
-    if len(candidates) != 1 or not _ID.fullmatch(candidates[0]):
-        raise YouTubeError("not_one_video")
-    return candidates[0]
 
 
 def fetch(

@@ -38,8 +38,69 @@ def test_an_upload_is_recognised_second_by_second(page: Page, site: Site) -> Non
     for fact in ("actreel-grey 3", "88% on 40 held-out clips", "group holdout", "6 actions"):
         expect(about).to_contain_text(fact)
     expect(page.get_by_role("link", name="Model details")).to_have_attribute("href", "model")
-    page.get_by_role("link", name="Model card").click()
-    expect(page.get_by_role("heading", name="What it is for")).to_be_visible()
+    expect(about).to_contain_text("Reported as unknown")
+    with page.expect_popup() as beside:
+        page.get_by_role("link", name="Model card").click()
+    expect(beside.value.get_by_role("heading", name="What it is for")).to_be_visible()
+    beside.value.close()
+    expect(answer(page)).to_have_text("Tai Chi")  # still there
+
+
+def test_what_the_model_knows_and_cannot_know_is_told(page: Page, context: BrowserContext, site: Site) -> None:
+    scope = page.locator("#scope")
+    expect(scope.locator("summary")).to_have_text("The 6 actions that this model knows")
+    assert scope.get_by_role("listitem").all_inner_texts() == [
+        "Baseball Pitch", "Golf Swing", "Horse Riding", "Jump Rope", "Jumping Jack", "Tai Chi",
+    ]  # fmt: skip
+    expect(scope.locator(".limits")).to_have_text("")
+    described = page.request.get("/model").json()
+    assert described["can_reject"] is True
+    demo = {**described, "dataset": "demo", "can_reject": False, "labels": [f"Action{n}" for n in range(101)]}
+    context.route("**/model", lambda route: route.fulfill(json=demo))
+    page.reload()
+    expect(scope.locator("summary")).to_have_text("The 101 actions that this model knows")
+    expect(scope.get_by_role("listitem").first).to_be_hidden()  # until the list is opened
+    expect(scope).to_contain_text("drawn figures")
+    expect(scope).to_contain_text("It cannot say that a video shows none of its actions")
+    assert not serious(page)
+    upload(page, site.video)
+    answer(page)
+    expect(page.locator(".about")).to_contain_text("Drawn figures, not people")
+    expect(page.locator(".about")).to_contain_text("each video gets one of its actions")
+
+
+LONG_LABEL = "carryingaveryheavyboxupthestairsofanoldhousewithoutanyhelpfromanybodyelse" * 2
+ARABIC = "\u0642\u0641\u0632 \u0627\u0644\u062d\u0628\u0644"
+
+
+@pytest.mark.parametrize("options", [{"viewport": {"width": 360, "height": 740}}], ids=["360 px"])
+def test_any_label_fits_and_stays_text(page: Page, context: BrowserContext, site: Site) -> None:
+    names = {"JumpRope": LONG_LABEL, "TaiChi": ARABIC, "HorseRiding": "Salt & <b>Pepper</b>"}
+
+    def rename(route: Any) -> None:
+        text = route.fetch().text()
+        for old, new in names.items():
+            text = text.replace(old, new)
+        route.fulfill(body=text, content_type="text/event-stream" if "/events" in route.request.url else None)
+
+    for address in ("**/model", "**/samples", "**/events"):
+        context.route(address, rename)
+    page.reload()
+    expect(page.locator("#scope").get_by_text("Salt & <b>Pepper</b>")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    upload(page, site.video)
+    expect(answer(page)).to_have_text(ARABIC)
+    expect(page.locator(".legend li").last).to_have_text("Salt & <b>Pepper</b>")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    lines = page.locator(".top .share").evaluate_all(
+        """all => all.map((share) => {
+            const range = document.createRange();
+            range.selectNodeContents(share);
+            return range.getClientRects().length;
+        })"""
+    )
+    assert lines == [1] * 5, "a confidence stays on one line"
+    assert not serious(page)
 
 
 def test_a_model_card_is_shown_without_its_scripts(browser: Browser, site: Site) -> None:
@@ -97,6 +158,18 @@ def test_the_segments_cover_their_share_of_the_timeline(page: Page, site: Site) 
         "all => all.map(part => getComputedStyle(part).backgroundColor)"
     )
     assert len(set(colours)) == 3
+
+
+def test_a_packaged_sample_plays_in_the_browser(page: Page) -> None:
+    page.get_by_role("button", name="Jump Rope", exact=True).click()
+    answer(page)
+    expect(page.locator(".eyebrow")).to_have_text("Sample: Jump Rope")
+    player = page.locator("video")
+    expect(player).to_be_visible()
+    player.evaluate("player => player.play()")
+    page.wait_for_function("() => document.querySelector('video').currentTime > 0.2")
+    assert player.evaluate("player => [player.error, player.videoWidth]") == [None, 64]
+    expect(page.locator(".viewer-hint")).to_have_text("Select a segment to jump to it.")
 
 
 def test_a_format_that_the_browser_cannot_play_still_has_its_frames(page: Page) -> None:
@@ -187,7 +260,7 @@ def test_partial_segments_show_while_a_long_video_is_decoded(page: Page, site: S
     )
     upload(page, site.long_video)
     expect(page.locator("#answer")).to_be_visible(timeout=30_000)
-    assert any("Tai Chi" in text for text in seen.json_value())
+    assert any("Tai Chi?" in text for text in seen.json_value())
 
 
 @pytest.mark.parametrize(
@@ -257,9 +330,46 @@ def test_a_full_service_is_asked_again(page: Page, context: BrowserContext, site
 def test_an_action_that_the_model_does_not_know(page: Page, site: Site) -> None:
     upload(page, site.odd_video)
     expect(answer(page)).to_have_text("Unknown action")
-    expect(page.locator(".confidence")).to_have_text(re.compile("The nearest action is .*, but this video is unlike"))
+    expect(page.get_by_role("status").first).to_contain_text(
+        "Unknown action. This video is unlike the model's training clips"
+    )
+    part = page.get_by_role("list", name="Timeline").get_by_role("button")
+    expect(part).to_have_count(1)
+    expect(part).to_have_accessible_name("Unknown action, 0:00.0 to 0:02.0")
+    assert "gradient" in part.evaluate("part => getComputedStyle(part).backgroundImage"), "hatched"
+    part.click()
+    expect(page.locator(".now")).to_have_text("Unknown action")
+    expect(page.get_by_role("heading", name="Nearest actions, none of them recognised")).to_be_visible()
+    expect(page.locator(".top li")).to_have_count(5)
+    assert page.locator(".fill").count() == 0
+    assert "%" not in page.locator(".answer").inner_text()
+    captions = page.locator(".frames li:visible").all_inner_texts()
+    assert captions == ["0:00.1", "0:00.3", "0:00.6", "0:00.8", "0:01.1", "0:01.3", "0:01.6", "0:01.8"]
     page.reload()
     expect(page.get_by_role("button", name="Unknown action odd.avi")).to_be_visible()
+
+
+def test_a_shared_link_to_a_video_of_an_unknown_action(
+    page: Page, site: Site, double: YouTubeDouble, name: str
+) -> None:
+    double.videos[name] = Uploaded(site.odd_video.read_bytes())
+    page.goto(f"/?v={name}")
+    expect(answer(page)).to_have_text("Unknown action")
+    part = page.get_by_role("list", name="Timeline").get_by_role("link")
+    expect(part).to_have_accessible_name("Unknown action, 0:00.0 to 0:02.0. Opens YouTube in a new tab")
+    assert not serious(page)
+
+
+@pytest.mark.parametrize(
+    "pasted", ["{name}", "<https://www.youtube.com/live/{name}?si=a>,", "www.youtube-nocookie.com/embed/{name}"]
+)
+def test_whatever_names_a_video_can_be_shared(
+    page: Page, site: Site, double: YouTubeDouble, name: str, pasted: str
+) -> None:
+    double.videos[name] = Uploaded(site.video.read_bytes())
+    ask_link(page, pasted.replace("{name}", name))
+    expect(answer(page)).to_have_text("Tai Chi")
+    assert page.url == f"{site.address}/?v={name}"
 
 
 def test_feedback_is_stored(page: Page, site: Site) -> None:
@@ -398,6 +508,9 @@ def test_axe_finds_nothing_serious(
     answer(page)
     page.get_by_role("radio", name="No").check()
     check("result")
+    upload(page, site.odd_video)
+    expect(answer(page)).to_have_text("Unknown action")
+    check("unknown action")
     page.goto("/docs")
     expect(page.locator(".opblock").first).to_be_visible()
     check("docs")

@@ -1,0 +1,51 @@
+"""Copies of videos that browsers play: VP9 in WebM, which is free of licences, without sound."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from actreel.base.atomic import written_aside
+from actreel.video.container import opened
+from actreel.video.decode import probe
+
+LONGEST_SIDE = 640
+"""Pixels; no model here sees more than half of it."""
+
+OPTIONS = {"crf": "12", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
+"""A quality at which a model's answers stay as they are."""
+
+MILLISECONDS = Fraction(1, 1000)
+
+
+def write_webm(source: Path, target: Path) -> None:
+    """Writes a copy of a video that browsers play, with the times of its frames.
+
+    Args:
+        source: Any video that Actreel reads.
+        target: The file to write, `.webm`. If its longer side would have more than 640 pixels, it is shrunk.
+
+    Raises:
+        VideoError: The source cannot be decoded.
+    """
+    info = probe(source)
+    scale = min(1, LONGEST_SIDE / max(info.width, info.height))
+    width, height = (max(2, round(side * scale)) for side in (info.width, info.height))
+    with written_aside(target) as aside, av.open(str(aside), "w", format="webm") as copy, opened(source) as video:
+        rate = Fraction(info.fps).limit_denominator(1001)
+        stream: Any = copy.add_stream("libvpx-vp9", rate=rate, options=OPTIONS)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        # Not the rate's: it holds the times of a video with a varying frame rate too.
+        stream.codec_context.time_base = MILLISECONDS
+        last = -1
+        for number, frame in enumerate(video.frames()):
+            picture = av.VideoFrame.from_ndarray(video.to_rgb(frame), format="rgb24")
+            picture = picture.reformat(width=width, height=height, format="yuv420p")
+            seconds = number / info.fps if frame.time is None else frame.time
+            last = picture.pts = max(last + 1, round(seconds / MILLISECONDS))
+            picture.time_base = MILLISECONDS
+            copy.mux(stream.encode(picture))
+        copy.mux(stream.encode(None))
