@@ -13,7 +13,8 @@ from actreel.tracking import registry
 
 def main() -> None:
     """Writes which registered version of the dataset's models is champion now; null if none is."""
-    champion = registry.find_champion(registry.registered_model(load_params().dataset.label))
+    params = load_params()
+    champion = registry.find_champion(registry.registered_model(params.dataset.label))
     labels = None if champion is None else champion.labels
     CHAMPION.write_text(json.dumps(labels, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 

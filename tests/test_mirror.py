@@ -26,6 +26,7 @@ WITHOUT_MIRROR = {
     "src/actreel/experiments/leakage.py": "tests/experiments/test_crossval.py measures leakage on real clips",
     "src/actreel/training/fitting.py": "tests/training/test_train.py and test_resume.py fit real networks with it",
     "src/actreel/youtube/download.py": "the child process that tests/youtube/test_fetch.py runs with the real yt-dlp",
+    "pipelines/champion.py": THE_STAGES_RUN,
     "pipelines/encode.py": THE_STAGES_RUN,
     "pipelines/evaluate.py": THE_STAGES_RUN,
     "pipelines/extract.py": THE_STAGES_RUN,

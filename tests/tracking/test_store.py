@@ -74,7 +74,7 @@ def test_a_copied_project_folder_reads_and_writes_only_in_itself(
     assert {path: path.stat().st_mtime_ns for path in original.rglob("*")} == before
     shutil.rmtree(original)
     assert (read_run(run_id), read_run(later)) == ("before", "after")
-    # Where a later stage adds to the run; MLflow remembers each run's place while a process lives, so none is added here.
+    # Where a later stage adds to the run. Not added here: MLflow remembers this place while a process lives.
     assert mlflow.get_run(run_id).info.artifact_uri.startswith((copy / "mlartifacts").as_uri())
     assert not original.exists()
 
