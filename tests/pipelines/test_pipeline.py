@@ -2,18 +2,20 @@
 
 import json
 import re
+import sys
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from actreel.dataset.store import StoredClips
 from actreel.inference.classifier import ActionClassifier
 from actreel.video.clips import load_clip
 from tests.pipelines.conftest import Project, stages_run
 
-STAGES = ["ingest", "index", "validate", "extract", "encode", "train", "evaluate", "package"]
+STAGES = ["ingest", "index", "validate", "extract", "encode", "train", "evaluate", "champion", "package"]
 CONTRACT = {
     "accuracy", "top5_accuracy", "macro_precision", "macro_recall", "macro_f1", "chance", "mean_pool_accuracy",
     "protocol", "num_test_clips", "num_test_groups", "num_classes",
@@ -42,9 +44,9 @@ def test_raw_video_becomes_a_packaged_champion(trained: tuple[Project, str]) -> 
     assert "Traceback" not in output
 
 
-def test_a_second_run_does_nothing(trained: tuple[Project, str]) -> None:
+def test_a_second_run_only_asks_who_is_champion(trained: tuple[Project, str]) -> None:
     project, _ = trained
-    assert stages_run(project.repro()) == []
+    assert stages_run(project.repro()) == ["champion"]
 
 
 def test_stored_clips_equal_what_the_service_loads(trained: tuple[Project, str]) -> None:
@@ -112,7 +114,7 @@ def test_changed_epochs_rerun_training_and_later_stages_and_the_champion_must_be
     project, _ = trained
     before = metrics_but_time(project)
     output = project.run("dvc", "exp", "run", "-S", "train.epochs=1")
-    assert stages_run(output) == ["train", "evaluate", "package"]
+    assert stages_run(output) == ["train", "evaluate", "champion", "package"]
     assert "not champion: a champion must beat" in output
     assert "packaged actreel" in output  # the one from before
     output = project.run(
@@ -126,3 +128,12 @@ def test_changed_epochs_rerun_training_and_later_stages_and_the_champion_must_be
     assert not list((project.root / "artifacts/bento").rglob("*.webm"))
     # The same seed, and a patience that is never reached: the metrics are equal to the last digit.
     assert metrics_but_time(project) == before
+    champion = json.loads((project.root / "reports/champion.json").read_text(encoding="utf-8"))
+    moved = "mlflow.MlflowClient('sqlite:///mlflow.db').set_registered_model_alias(*sys.argv[1:])"
+    other = "1" if champion["version"] != "1" else "2"
+    project.run(sys.executable, "-c", f"import mlflow, sys; {moved}", champion["registered_model"], "champion", other)
+    output = project.repro()
+    assert stages_run(output) == ["champion", "package"]
+    assert f"version {other}," in output
+    bento = yaml.safe_load((project.root / "artifacts/bento/bento.yaml").read_text(encoding="utf-8"))
+    assert bento["labels"]["version"] == other

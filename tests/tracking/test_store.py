@@ -1,4 +1,6 @@
+import logging
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -7,6 +9,7 @@ from typing import Any
 
 import mlflow
 import pytest
+from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from sqlalchemy import Engine, event
 
@@ -84,3 +87,74 @@ def test_a_locked_database_is_named_and_never_taken_for_an_empty_one(
             assert message.startswith(f"'{project / 'mlflow.db'}' is locked by another process. Wait until")
     assert registry.find_champion("actreel-fading") is None
     assert "Traceback" not in capfd.readouterr().err
+
+
+def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Goes on in another folder, as a new process there would: MLflow keeps its store's address in the environment."""
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def write_run(text: str) -> str:
+    store.connect()
+    with mlflow.start_run() as run:
+        mlflow.log_text(text, "note.txt")
+    return str(run.info.run_id)
+
+
+def read_run(run_id: str) -> str:
+    store.connect()
+    return str(mlflow.artifacts.load_text(f"runs:/{run_id}/note.txt"))
+
+
+@pytest.mark.parametrize("name", ["what? 50%20y", "Über uns #1"])
+def test_the_store_is_in_the_project_folder_whatever_its_name(
+    project: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = project / name
+    folder.mkdir()
+    enter(folder, monkeypatch)
+    assert read_run(write_run("here")) == "here"
+    assert {path.name for path in folder.iterdir()} == {"mlflow.db", "mlartifacts"}
+    assert {path.name for path in project.iterdir()} == {name}
+
+
+def test_a_copied_project_folder_reads_and_writes_only_in_itself(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, copy = project / "original", project / "a copy #2"
+    original.mkdir()
+    enter(original, monkeypatch)
+    run_id = write_run("before")
+    shutil.copytree(original, copy)
+    before = {path: path.stat().st_mtime_ns for path in original.rglob("*")}
+    enter(copy, monkeypatch)
+    later = write_run("after")
+    assert {path: path.stat().st_mtime_ns for path in original.rglob("*")} == before
+    shutil.rmtree(original)
+    assert (read_run(run_id), read_run(later)) == ("before", "after")
+    # Where a later stage adds to the run. Not added here: MLflow remembers this place while a process lives.
+    assert mlflow.get_run(run_id).info.artifact_uri.startswith((copy / "mlartifacts").as_uri())
+    assert not original.exists()
+
+
+def test_a_moved_project_folder_finds_its_runs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "old").mkdir()
+    enter(project / "old", monkeypatch)
+    run_id = write_run("text")
+    (project / "old").rename(project / "new")
+    enter(project / "new", monkeypatch)
+    assert read_run(run_id) == "text"
+    assert not (project / "old").exists()
+
+
+def test_a_deleted_experiment_is_restored(project: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run_id = write_run("text")
+    experiment = mlflow.get_experiment_by_name(store.EXPERIMENT)
+    assert experiment is not None
+    mlflow.delete_experiment(experiment.experiment_id)
+    with caplog.at_level(logging.WARNING):
+        assert read_run(run_id) == "text"
+    assert "was deleted; it is restored" in caplog.text
+    runs = mlflow.search_runs([experiment.experiment_id], run_view_type=ViewType.ACTIVE_ONLY, output_format="list")
+    assert [run.info.run_id for run in runs] == [run_id]

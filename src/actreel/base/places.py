@@ -21,6 +21,7 @@ VALIDATION = REPORTS / "validation"
 PLOTS = REPORTS / "figures"
 METRICS = REPORTS / "metrics.json"
 VERDICT = REPORTS / "verdict.json"
+CHAMPION = REPORTS / "champion.json"
 
 CROSSVAL = ARTIFACTS / "crossval"
 SWEEPS = ARTIFACTS / "tune"

@@ -12,11 +12,15 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 
 import mlflow
+from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 from actreel.base.faults import name_file
+from actreel.tracking.mlflow_internals import move_artifacts
+
+log = logging.getLogger(__name__)
 
 # Their messages about every table and every logged model would bury those of the stages.
 logging.getLogger("mlflow").setLevel(logging.ERROR)
@@ -25,6 +29,9 @@ logging.getLogger("alembic").setLevel(logging.ERROR)
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 EXPERIMENT = "actreel"
+DATABASE = "mlflow.db"
+ARTIFACTS = "mlartifacts"
+"""The folder of the artifacts; the database names it with its whole path."""
 
 
 @event.listens_for(Engine, "handle_error")
@@ -44,18 +51,44 @@ def project_root(start: Path | None = None) -> Path:
 
 
 def connect() -> None:
-    """Points MLflow at the project's store, and creates the experiment if there is none yet."""
+    """Points MLflow at the project's store, and makes the experiment ready there.
+
+    The experiment is created if there is none, and restored if it was deleted on MLflow's page. In a project folder
+    that was moved or copied, the store's artifacts are looked for in the folder as it is now.
+    """
     root = project_root()
-    mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}")
-    if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+    server = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(server or f"sqlite:///{_database(root)}")
+    experiment = mlflow.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
         remote = mlflow.get_tracking_uri().startswith(("http://", "https://"))
-        mlflow.create_experiment(EXPERIMENT, None if remote else (root / "mlartifacts").as_uri())
+        mlflow.create_experiment(EXPERIMENT, None if remote else (root / ARTIFACTS).as_uri())
+    else:
+        if experiment.lifecycle_stage == LifecycleStage.DELETED:
+            mlflow.MlflowClient().restore_experiment(experiment.experiment_id)
+            log.warning(f"The MLflow experiment '{EXPERIMENT}' was deleted; it is restored, with its runs.")
+        if not server:
+            _follow_the_folder(root, experiment.artifact_location)
     mlflow.set_experiment(EXPERIMENT)
 
 
 def is_missing(error: MlflowException) -> bool:
     """Whether an error says that the store does not hold what was asked for; a locked or damaged one raises too."""
     return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
+
+
+def _database(root: Path) -> str:
+    whole = str(root / DATABASE)
+    # SQLAlchemy takes what follows a `?` for options, and decodes `%20`; encoded, MLflow makes a second folder.
+    return os.path.relpath(whole) if {"?", "%"} & set(whole) else whole
+
+
+def _follow_the_folder(root: Path, location: str) -> None:
+    here = (root / ARTIFACTS).as_uri()
+    # A location that does not end so was chosen by the user.
+    if location != here and location.startswith("file:") and location.endswith(f"/{ARTIFACTS}"):
+        log.info(f"the project's folder was moved or copied; MLflow's artifacts are now in {root / ARTIFACTS}")
+        move_artifacts(root / DATABASE, location, here)
 
 
 def requirements(*packages: str) -> list[str]:
