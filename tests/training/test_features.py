@@ -8,7 +8,7 @@ import pytest
 from actreel.config import ClipSpec, ModelParams
 from actreel.dataset.records import clips_of, index_videos
 from actreel.dataset.store import StoredClips, extract_clips
-from actreel.errors import DatasetError, ModelError
+from actreel.errors import FileError, ModelError
 from actreel.models import build_encoder
 from actreel.training import features
 from actreel.training.features import StoredFeatures, encode_clips, open_inputs
@@ -161,9 +161,9 @@ def test_weights_that_are_no_file_are_a_message(clips: StoredClips, index: pd.Da
 
 
 def test_a_missing_store_says_what_to_run(folder: Path, clips: StoredClips, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="dvc repro extract"):
+    with pytest.raises(FileError, match="dvc repro extract"):
         open_inputs(tmp_path, tmp_path)
-    with pytest.raises(DatasetError, match="dvc repro encode"):
+    with pytest.raises(FileError, match="dvc repro encode"):
         open_inputs(folder / "clips", tmp_path)
 
 

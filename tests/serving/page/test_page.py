@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from actreel.feedback import DATABASE
 from tests import youtube_double
+from tests.serving.conftest import wait_for
 from tests.serving.page.conftest import Site, answer, ask_link, seconds_played, serious, upload
 from tests.youtube_double import Uploaded, YouTubeDouble
 
@@ -132,15 +133,15 @@ def test_the_timeline_seeks_in_the_local_preview(page: Page, site: Site) -> None
     segments = page.get_by_role("list", name="Timeline").get_by_role("button")
     expect(segments).to_have_count(3)
     last = page.get_by_role("button", name=re.compile(r"^Horse Riding, 0:0[789] to 0:12, \d+% confidence$"))
-    page.wait_for_function("document.querySelector('video').readyState >= 1")
+    wait_for(lambda: page.evaluate("document.querySelector('video').readyState >= 1"))
     assert seconds_played(page) == 0
     last.click()
-    page.wait_for_function("document.querySelector('video').currentTime > 6")
+    wait_for(lambda: seconds_played(page) > 6)
     assert 7 <= seconds_played(page) <= 9.5
     expect(last).to_have_attribute("aria-current", "true")
     expect(page.locator(".now")).to_have_text("Horse Riding")
     page.get_by_role("button", name="Show 0:00").click()
-    page.wait_for_function("document.querySelector('video').currentTime < 2")
+    wait_for(lambda: seconds_played(page) < 2)
     expect(segments.first).to_have_attribute("aria-current", "true")
 
 
@@ -167,7 +168,7 @@ def test_a_packaged_sample_plays_in_the_browser(page: Page) -> None:
     player = page.locator("video")
     expect(player).to_be_visible()
     player.evaluate("player => player.play()")
-    page.wait_for_function("() => document.querySelector('video').currentTime > 0.2")
+    wait_for(lambda: seconds_played(page) > 0.2)
     assert player.evaluate("player => [player.error, player.videoWidth]") == [None, 64]
     expect(page.locator(".viewer-hint")).to_have_text("Select a segment to jump to it.")
 
@@ -456,7 +457,7 @@ def test_everything_by_keyboard(page: Page, site: Site, double: YouTubeDouble, n
     page.keyboard.press("Shift+Tab")
     assert page.evaluate("document.activeElement.closest('.timeline') !== null")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelector('video').currentTime > 6")
+    wait_for(lambda: seconds_played(page) > 6)
 
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
