@@ -222,12 +222,12 @@ def write_model_folder(
 
 @pytest.fixture(scope="module", autouse=True)
 def _networks_are_forgotten() -> Iterator[None]:
-    """Frees networks once a worker has grown: Keras and TensorFlow keep graphs, and it would grow to 11 GB.
+    """Frees networks once a worker has grown: Keras and TensorFlow keep graphs, and one grew to 11 GB.
 
     Only then, since a collection takes seconds.
     """
     yield
-    if "keras" in sys.modules and psutil.Process().memory_info().rss > 3 * 2**30:
+    if "keras" in sys.modules and psutil.Process().memory_info().rss > 6 * 2**30:
         sys.modules["keras"].utils.clear_session()
         gc.collect()
 

@@ -5,7 +5,6 @@ A tiny network stands in for EfficientNet, which takes minutes; tests/models tel
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -20,6 +19,7 @@ from actreel.quiet_keras import keras
 from actreel.training.features import StoredFeatures, encode_clips, open_inputs
 from actreel.training.train import complete, epoch_models, fitted_part, predict, train
 from tests.conftest import train_params
+from tests.models.networks import tiny_encoder
 
 SPEC = ClipSpec(num_frames=2, height=16, width=16)
 MODEL = ModelParams(encoder="efficientnet_lite0", weights="imagenet", head="mean", motion="none", units=4, dropout=0.1)
@@ -38,20 +38,6 @@ INDEX = pd.DataFrame({"clip": [f"{place:02d}" for place in range(12)]})
 INDEX["action"] = [LABELS[place % 2] for place in range(12)]
 INDEX["sha256"] = INDEX["clip"]
 ROWS = {"train": INDEX[:8], "val": INDEX[8:].reset_index(drop=True)}
-
-
-def tiny_encoder(frames: Any, weights: str) -> Any:
-    """Three blocks, with the weights that it comes with."""
-    layers = keras.layers
-    images = keras.Input((16, 16, 3))
-    x = images
-    for block in range(3):
-        start = keras.initializers.GlorotUniform(seed=block)
-        x = layers.Conv2D(8, 3, strides=2, kernel_initializer=start, name=f"_blocks-{block}-_conv")(x)
-        x = layers.BatchNormalization(name=f"_blocks-{block}-_bn")(x)
-        x = layers.ReLU()(x)
-    network = keras.Model(images, layers.GlobalAveragePooling2D()(x))
-    return network(layers.Rescaling(1 / 128, offset=-1)(frames))
 
 
 @pytest.fixture(scope="module", autouse=True)
