@@ -1,4 +1,4 @@
-"""Folds and leakage on real training, small enough for seconds."""
+"""Folds and leakage: probes of a tiny encoder, and a small network where its epochs are looked at."""
 
 import json
 import logging
@@ -13,18 +13,20 @@ from actreel.errors import ActreelError, ConfigError
 from actreel.experiments import crossval
 from actreel.experiments.crossval import cross_validate
 from actreel.experiments.leakage import measure_leakage
+from actreel.models import PRETRAINED
 from tests.conftest import ROOT, write_fading_dataset
+from tests.models.networks import tiny_encoder
 
-SMALL = [
-    "clip.num_frames=4", "clip.height=16", "clip.width=16", "model.head=mean", "model.units=4", "model.dropout=0",
-    "train.epochs=2", "train.learning_rate=0.01", "dataset.name=folder",
-]  # fmt: skip
+SMALL = ["clip.num_frames=4", "clip.height=16", "clip.width=16", "dataset.name=folder"]
+PROBE = ["model.encoder=efficientnet_lite0", "model.weights=imagenet", "model.head=mean_probe"]
+NETWORK = ["model.head=mean", "model.units=4", "train.epochs=2", "train.learning_rate=0.01"]
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(PRETRAINED, "efficientnet_lite0", tiny_encoder)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     return tmp_path
 
@@ -32,7 +34,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def params(project: Path) -> Params:
     clips = write_fading_dataset(project / "clips", groups=4, clips=1)
-    return override(load_params(), [*SMALL, f"dataset.path={clips}"])
+    return override(load_params(), [*SMALL, *PROBE, f"dataset.path={clips}"])
 
 
 def test_every_clip_is_tested_once_in_runs_below_one_parent(params: Params) -> None:
@@ -95,7 +97,7 @@ def test_the_command_prints_json_alone_on_stdout(
     params: Params, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    settings = [f"--set={setting}" for setting in (*SMALL, f"dataset.path={params.dataset.path}")]
+    settings = [f"--set={setting}" for setting in (*SMALL, *NETWORK, f"dataset.path={params.dataset.path}")]
     main(["crossval", "--folds", "2", "--json", *settings])
     result = json.loads(capsys.readouterr().out)
     assert result["protocol"] == "group_2fold"
