@@ -19,7 +19,7 @@ from tests.conftest import ROOT, fading_frames, write_video_file
 
 SMALL = {
     "clip": {"num_frames": 8, "height": 32, "width": 32},
-    "train": {"epochs": 40, "learning_rate": 0.01, "patience": 40, "batch_size": 8},
+    "train": {"epochs": 24, "learning_rate": 0.015, "patience": 24, "batch_size": 8},
     "model": {"units": 16, "dropout": 0.0},
 }
 
