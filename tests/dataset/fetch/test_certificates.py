@@ -37,6 +37,15 @@ class Identity:
         return self.certificate.public_bytes(Encoding.DER)
 
 
+def key_usage(ca: bool) -> x509.KeyUsage:
+    """Signs certificates, or TLS handshakes."""
+    names = (
+        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+        "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+    )  # fmt: skip
+    return x509.KeyUsage(**{name: name == ("key_cert_sign" if ca else "digital_signature") for name in names})
+
+
 def issue(
     name: str, issuer: Identity | None = None, *, ca: bool = True, host: str = "127.0.0.1", issuer_at: str | None = None
 ) -> Identity:
@@ -55,6 +64,8 @@ def issue(
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key()), critical=False)
+        # Python 3.13 checks that a CA may sign certificates.
+        .add_extension(key_usage(ca), critical=True)
     )
     if not ca:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))]), critical=False)
