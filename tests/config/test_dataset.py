@@ -20,7 +20,8 @@ def test_folder_needs_a_path(values: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "label"), [("/data/My Clips!", "my-clips"), ("/data/weizmann/", "weizmann"), ("/", "folder")]
+    ("path", "label"),
+    [("/data/My Clips!", "my-clips"), ("/data/weizmann/", "weizmann"), ("/", "folder"), ("/my/Demo", "folder-demo")],
 )
 def test_label_of_a_folder_is_safe_in_names(values: dict[str, Any], path: str, label: str) -> None:
     params = DatasetParams.model_validate({**values["dataset"], "name": "folder", "path": path})

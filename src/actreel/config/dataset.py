@@ -63,10 +63,14 @@ class DatasetParams(Section):
 
     @property
     def label(self) -> str:
-        """A short name that is safe in the names of registered models: `demo`, `ucf50` or the name of the folder."""
+        """A short name that is safe in the names of registered models: `demo`, `ucf50` or the name of the folder.
+
+        A folder that is called like a built-in dataset is `folder-demo`, so that its models never compete with those.
+        """
         if self.name != "folder":
             return self.name
-        return re.sub(r"[^a-z0-9]+", "-", Path(self.path).name.lower()).strip("-") or "folder"
+        name = re.sub(r"[^a-z0-9]+", "-", Path(self.path).name.lower()).strip("-") or "folder"
+        return f"folder-{name}" if name in ("demo", "ucf50") else name
 
 
 class ClipSpec(Section):
