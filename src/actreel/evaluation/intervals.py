@@ -42,7 +42,7 @@ def interval_over_groups(
     shares, weights = _posterior(counts, np.random.default_rng(seed), draws)
     low, high = _shortest(shares @ np.array(levels), weights, levels[0], levels[-1])
     # If large groups differ from small ones, the mean over groups is not that over clips, which is what is reported.
-    mean = float(np.mean(values))
+    mean = float(np.asarray(values).mean())
     return min(low, mean), max(high, mean)
 
 
