@@ -8,6 +8,7 @@ BENCHMARKS = {
     "decoding": "clips a second against OpenCV, and frames against ffmpeg",
     "encoding": "a frozen encoder: the bare runtime against the stage; and training a head on stored features",
     "heads": "every head on the demo: accuracy, on all clips and on the ordered pairs; needs make repro",
+    "intervals": "how often 95 % intervals hold the truth, with few groups and correlated clips",
     "index": "indexing as many clips as UCF50 has",
     "interruptions": "download, unpack, index and extract, killed ten times on the way",
     "serving": "the service: start-up, latency, throughput, load",

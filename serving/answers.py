@@ -16,7 +16,7 @@ from actreel.inference.model_folder import ModelFolder
 from actreel.inference.segments import Segment as SeenSegment
 from actreel.video.info import VideoInfo
 
-METRICS = ("accuracy", "chance", "num_test_clips")
+METRICS = ("accuracy", "accuracy_low", "accuracy_high", "chance", "num_test_clips", "num_test_groups")
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 Stage = Literal["download", "decode", "model"]

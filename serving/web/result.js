@@ -203,10 +203,14 @@ export class Result {
 
   #showAbout({ model, timings_ms: took }, details) {
     const rows = [["Model", [model.name, model.version].filter(Boolean).join(" ")]];
-    const { accuracy, chance, num_test_clips: clips } = details?.metrics ?? {};
+    const { accuracy, accuracy_low: low, accuracy_high: high, chance } = details?.metrics ?? {};
+    const { num_test_clips: clips, num_test_groups: groups } = details?.metrics ?? {};
     if (accuracy !== undefined) {
-      rows.push(["Accuracy", `${percent(accuracy)} on ${clips ? `${clips} ` : ""}held-out clips`]);
+      const from = groups ? ` of ${groups} ${groups === 1 ? "group" : "groups"}` : "";
+      rows.push(["Accuracy", `${percent(accuracy)} on ${clips ? `${clips} ` : ""}held-out clips${from}`]);
     }
+    // A model that was registered before intervals were has none.
+    if (low !== undefined) rows.push(["95% interval", `${percent(low)} to ${percent(high)}, for new groups`]);
     if (chance !== undefined) rows.push(["Chance level", percent(chance)]);
     if (details?.protocol) rows.push(["Protocol", inWords(details.protocol)]);
     if (details?.labels) rows.push(["Classes", `${details.labels.length} actions`]);

@@ -6,7 +6,6 @@ from actreel.evaluation.metrics import (
     balanced_accuracy,
     calibration_error,
     chance,
-    interval_over_groups,
     macro_scores,
     per_class,
 )
@@ -47,17 +46,6 @@ def test_balanced_accuracy_counts_every_action_alike() -> None:
 
 def test_balanced_accuracy_leaves_out_actions_without_a_clip() -> None:
     assert balanced_accuracy(["a", "a", "b"], ["a", "c", "b"]) == 0.75
-
-
-def test_the_interval_is_wider_if_the_clips_of_a_group_are_all_right_or_all_wrong() -> None:
-    right = np.array([True] * 30 + [False] * 10)
-    groups = np.array([f"g{number // 10}" for number in range(40)])
-    low, high = interval_over_groups(right, groups)
-    assert low < 0.5
-    assert high == 1.0
-    alone_low, alone_high = interval_over_groups(right, np.arange(40).astype(str))
-    assert alone_high - alone_low < high - low
-    assert alone_low < 0.75 < alone_high
 
 
 def test_calibration_error_by_hand() -> None:

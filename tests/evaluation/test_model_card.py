@@ -73,7 +73,17 @@ def facts(spec: ClipSpec) -> Facts:
                 "most_confused_with": HOSTILE[::-1],
             }
         ),
-        slices=pd.DataFrame({"slice": ["group"], "value": HOSTILE[:1], "clips": [4], "accuracy": [0.25]}),
+        slices=pd.DataFrame(
+            {
+                "slice": "group",
+                "value": HOSTILE[:1],
+                "clips": 4,
+                "groups": 1,
+                "accuracy": 0.25,
+                "low": 0.03,
+                "high": 0.65,
+            }
+        ),
         confusions=[
             Confusion(actual, HOSTILE[2], count=2, clips=3, wrong=0, right=None)
             for actual in (HOSTILE[0], *HOSTILE[5:])
@@ -98,7 +108,8 @@ def test_the_page_shows_the_metrics(facts: Facts, folder: Path) -> None:
     text = text_of((folder / "model_card.html").read_text(encoding="utf-8")).replace("\N{NO-BREAK SPACE}", " ")
     for said in (
         "small_cnn + lstm on my-clips",
-        "classifies 87.5 % of 16 test clips correctly (95 % interval 75.0 % to 100.0 %)",
+        "classifies 87.5 % of 16 test clips correctly (95 % interval for new groups: 75.0 % to 100.0 %)",
+        "from 2 groups that it was not trained on; with so few groups, the interval is wide",
         "62,875 parameters",
         "version abc123",
         "12 GFLOP",
@@ -133,14 +144,19 @@ def test_names_stay_text_and_nothing_is_fetched(facts: Facts, folder: Path) -> N
 def test_rejection_is_shown_if_it_was_evaluated(facts: Facts, folder: Path) -> None:
     rejection = {
         "num_unknown_clips": 12,
+        "num_unknown_groups": 3,
         "rejection_auroc": 0.9312,
         "rejection_tar_at_5_far": 0.7,
         "true_accept_rate": 0.66,
+        "true_accept_rate_low": 0.41,
+        "true_accept_rate_high": 0.83,
         "false_accept_rate": 0.04,
     }
     text = as_markdown(replace(facts, metrics={**METRICS, **rejection}))
-    assert "12 clips that show none of the actions" in text
-    for value in ("0.931", "70.0", "66.0", "4.0"):
+    assert "12 clips of 3 groups that show none of the actions" in text
+    assert "3.0\N{NO-BREAK SPACE}% to 65.0\N{NO-BREAK SPACE}%" in text
+    assert "few groups" not in as_markdown(replace(facts, metrics={**METRICS, "num_test_groups": 25}))
+    for value in ("0.931", "70.0", "66.0", "41.0", "83.0", "4.0"):
         assert value in text
     assert "cannot reject a video" not in text
 

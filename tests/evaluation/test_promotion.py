@@ -82,7 +82,8 @@ TEST = pd.DataFrame(
     }
 )
 LEVELS = {"dark": 20, "bright": 230}
-METRICS = SCORES | {"protocol": "group_holdout", "num_test_clips": 4}
+INTERVAL = {"accuracy_low": 0.6, "accuracy_high": 1.0}
+METRICS = SCORES | INTERVAL | {"protocol": "group_holdout", "num_test_clips": 4, "num_test_groups": 2}
 
 
 @pytest.fixture
@@ -152,7 +153,8 @@ def test_the_champion_is_beaten_on_clips_that_it_was_not_trained_on(project: Pat
     champion = registry.find_champion("actreel-grey")
     assert champion is not None
     assert (champion.version, champion.run_id) == (better["version"], run_id)
-    assert champion.tags.items() >= {"accuracy": "0.9", "protocol": "group_holdout"}.items()
+    published = {"accuracy": "0.9", "accuracy_low": "0.6", "accuracy_high": "1", "num_test_groups": "2"}
+    assert champion.tags.items() >= (published | {"protocol": "group_holdout"}).items()
 
     refused, _ = compete(project, params, "too late", ("dark", "bright"), seen="")
     assert not refused["promoted"]

@@ -7,6 +7,7 @@ from actreel.evaluation.slices import Confusion, accuracy_by_slice, most_confuse
 def test_slices_by_hand() -> None:
     clips = pd.DataFrame(
         {
+            "clip": list("uvwxyz"),
             "duration_s": [1.0, 1.0, 2.0, 2.0, 3.0, 3.0],
             "width": [320, 320, 320, 320, 64, 64],
             "height": [240, 240, 240, 240, 48, 48],
@@ -25,10 +26,16 @@ def test_slices_by_hand() -> None:
         ("group", "b"): (3, 0.3333),
     }
     assert table["accuracy"].is_monotonic_increasing
+    rows = table.set_index("value")
+    assert rows["groups"].to_dict() == {value: 1 if value in ("a", "b") else 2 for value in rows.index}
+    assert (rows["low"] < rows["accuracy"]).sum() == 5 and (rows["accuracy"] < rows["high"]).sum() == 6  # noqa: PT018
+    # 2 of 2 clips in one slice, 1 group of 3 clips in the other: clips of one group count each.
+    assert rows.loc["a", "low"] > 0.2
+    assert rows.loc["short, up to 1.7 s", "high"] == 1
 
 
 def test_clips_of_one_length_are_one_slice() -> None:
-    clips = pd.DataFrame({"duration_s": [2.0] * 3, "width": 8, "height": 8, "group": "a"})
+    clips = pd.DataFrame({"clip": list("xyz"), "duration_s": [2.0] * 3, "width": 8, "height": 8, "group": "a"})
     table = accuracy_by_slice(clips, np.array([True, True, False]))
     assert table["clips"].tolist() == [3, 3, 3]
 

@@ -106,7 +106,12 @@ def test_the_command_prints_json_alone_on_stdout(
     caplog.clear()
     main(["crossval", "--folds", "2", "--fresh", *settings])
     assert "Epoch 1/2" in caplog.text
-    assert f"mean accuracy {result['mean_accuracy']:.3f} ± " in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"mean accuracy {result['mean_accuracy']:.3f} over the folds, standard deviation " in printed
+    assert 0 <= result["pooled_accuracy_low"] < result["pooled_accuracy"] <= result["pooled_accuracy_high"] <= 1
+    assert f"interval for new groups {result['pooled_accuracy_low']:.3f} to " in printed
+    assert "8 clips of 4 groups" in printed
+    assert "wide since there are few groups" in printed
 
 
 @pytest.mark.parametrize(

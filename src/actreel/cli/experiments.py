@@ -47,6 +47,7 @@ def _folds(text: str) -> int | None:
 
 def _crossval(options: argparse.Namespace) -> None:
     from actreel.config import load_params, override
+    from actreel.evaluation.intervals import FEW_GROUPS
     from actreel.experiments.crossval import cross_validate
     from actreel.experiments.nested import read_candidates
 
@@ -64,8 +65,15 @@ def _crossval(options: argparse.Namespace) -> None:
         print(f"fold {fold['fold']:3d}  accuracy {fold['accuracy']:.3f}  {fold['num_test_clips']} clips of {groups}")
         if "choice" in fold:
             print(f"          selected: {json.dumps(fold['choice']['settings'])}")
-    print(f"mean accuracy {result['mean_accuracy']:.3f} ± {result['std_accuracy']:.3f} over the folds")
-    print(f"balanced accuracy {result['balanced_accuracy']:.3f} over all {result['num_clips']} clips")
+    print(
+        f"mean accuracy {result['mean_accuracy']:.3f} over the folds, standard deviation {result['std_accuracy']:.3f}"
+    )
+    print(f"accuracy {result['pooled_accuracy']:.3f}, balanced {result['balanced_accuracy']:.3f}, over all clips:")
+    print(f"{result['num_clips']} clips of {result['num_groups']} groups")
+    print(
+        f"95 % interval for new groups {result['pooled_accuracy_low']:.3f} to {result['pooled_accuracy_high']:.3f}"
+        + (", wide since there are few groups" if result["num_groups"] < FEW_GROUPS else "")
+    )
     if result["leaky"]:
         print("leaky: clips of one group were in both train and test, so the accuracy is too high")
 
@@ -95,7 +103,8 @@ def _leakage(options: argparse.Namespace) -> None:
         return
     print(f"groups held out  {result['group_accuracy']:.3f}")
     print(f"random split     {result['random_accuracy']:.3f}")
-    print(f"leakage          {result['difference']:+.3f} ± {result['std_difference']:.3f}, {options.repeats} repeats")
+    spread = f", standard deviation {result['std_difference']:.3f}" if options.repeats > 1 else ""
+    print(f"leakage          {result['difference']:+.3f} over {options.repeats} repeats{spread}")
 
 
 def add_tune(commands: Commands) -> None:

@@ -35,27 +35,6 @@ def macro_scores(probabilities: NDArray[np.float32], targets: NDArray[np.int64])
     return {"macro_precision": float(precision), "macro_recall": float(recall), "macro_f1": float(f1)}
 
 
-def interval_over_groups(
-    right: NDArray[np.bool_] | NDArray[np.float64], groups: NDArray[np.str_], repeats: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """95 % bootstrap interval of the accuracy, resampling whole groups, since their clips are not independent.
-
-    Args:
-        right: bool (N,), which clips were classified correctly; or float64 (N,), any value of each clip to average.
-        groups: str (N,), each clip's group.
-        repeats: Bootstrap samples.
-        seed: Of the random generator.
-
-    Returns:
-        Lower and upper bound.
-    """
-    _, number = np.unique(groups, return_inverse=True)
-    hits, sizes = np.bincount(number, weights=right), np.bincount(number)
-    drawn = np.random.default_rng(seed).integers(len(sizes), size=(repeats, len(sizes)))
-    low, high = np.quantile(hits[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), (0.025, 0.975))
-    return float(low), float(high)
-
-
 def calibration_error(probabilities: NDArray[np.float32], targets: NDArray[np.int64], bins: int = 15) -> float:
     """Expected calibration error (Guo et al., ICML 2017): the gap between confidence and accuracy in equal bins."""
     table = reliability(probabilities, targets, bins)

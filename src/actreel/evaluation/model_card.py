@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
 from actreel.config import IMAGENET, ModelParams
+from actreel.evaluation.intervals import FEW_GROUPS
 from actreel.evaluation.slices import Confusion
 from actreel.inference.classifier import ClassifierCard
 from actreel.inference.model_folder import MODEL_CARD_FILE
@@ -101,6 +102,7 @@ def as_markdown(facts: Facts) -> str:
         card=card,
         origin=card.provenance,
         metrics=metrics,
+        few_groups=FEW_GROUPS,
         description=_description(facts),
         protocol=PROTOCOLS[metrics["protocol"]],
         evaluation=_titled(metrics, METRICS),
@@ -144,7 +146,15 @@ def _rejection(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _titled(metrics: Mapping[str, Any], titles: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [(title, _percent(metrics[name])) for name, title in titles.items() if name in metrics]
+    return [(title, _with_interval(metrics, name)) for name, title in titles.items() if name in metrics]
+
+
+def _with_interval(metrics: Mapping[str, Any], name: str) -> str:
+    """A share in percent, followed by its interval if it has one."""
+    share = _percent(metrics[name])
+    if f"{name}_low" not in metrics:
+        return share
+    return f"{share} ({_percent(metrics[f'{name}_low'])} to {_percent(metrics[f'{name}_high'])})"
 
 
 def as_html(text: str, folder: Path) -> str:

@@ -17,7 +17,7 @@ from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import ModelFolder
 from actreel.tracking import registry
 
-PUBLISHED_METRICS = ("accuracy", "chance", "num_test_clips")
+PUBLISHED_METRICS = ("accuracy", "accuracy_low", "accuracy_high", "chance", "num_test_clips", "num_test_groups")
 """Metrics that the service shows its visitors: tags of each registered version."""
 
 

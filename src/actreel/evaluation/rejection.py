@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
 
+from actreel.evaluation.intervals import interval_over_groups
 from actreel.training.rejection import distance_limit
 
 DISTANCE = "distance"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Clips and how far they are from what the model was trained on.
+
+    Attributes:
+        distances: float32 (N,).
+        groups: str (N,), each clip's group.
+    """
+
+    distances: NDArray[np.float32]
+    groups: Collection[str]
 
 
 def compare_scores(known: dict[str, NDArray[np.float32]], unknown: dict[str, NDArray[np.float32]]) -> pd.DataFrame:
@@ -34,25 +51,28 @@ def compare_scores(known: dict[str, NDArray[np.float32]], unknown: dict[str, NDA
 
 
 def rejection_metrics(
-    table: pd.DataFrame, known: NDArray[np.float32], unknown: NDArray[np.float32], max_distance: float | None
+    table: pd.DataFrame, known: Scored, unknown: Scored, max_distance: float | None
 ) -> dict[str, float | int]:
     """The metrics of rejection by distance, by their names in reports/metrics.json.
 
     Args:
         table: As returned by `compare_scores`.
-        known: float32 (N,), distances of test clips.
-        unknown: float32 (U,), distances of unknown clips that the limit was not set on.
+        known: The test clips.
+        unknown: Clips of none of the actions that the limit was not set on.
         max_distance: The limit that is saved with the classifier; None accepts every clip.
     """
     (row,) = table[table["score"] == DISTANCE].to_dict("records")
     metrics: dict[str, float | int] = {
-        "num_unknown_clips": len(unknown),
+        "num_unknown_clips": len(unknown.distances),
+        "num_unknown_groups": len(set(unknown.groups)),
         "rejection_auroc": float(row["auroc"]),
         "rejection_tar_at_5_far": float(row["tar_at_5_far"]),
     }
     if max_distance is not None:
-        metrics["true_accept_rate"] = float((known <= max_distance).mean())
-        metrics["false_accept_rate"] = float((unknown <= max_distance).mean())
+        for name, clips in (("true_accept_rate", known), ("false_accept_rate", unknown)):
+            accepted = clips.distances <= max_distance
+            low, high = interval_over_groups(accepted, clips.groups)
+            metrics |= {name: float(accepted.mean()), f"{name}_low": low, f"{name}_high": high}
     return metrics
 
 

@@ -16,7 +16,8 @@ from actreel.base.faults import TRAIN_AGAIN, reading
 from actreel.dataset.store import StoredClips
 from actreel.evaluation import metrics, plots, slices
 from actreel.evaluation.cost import cost_of
-from actreel.evaluation.rejection import compare_scores, rejection_metrics, scores_of
+from actreel.evaluation.intervals import interval_over_groups
+from actreel.evaluation.rejection import Scored, compare_scores, rejection_metrics, scores_of
 from actreel.evaluation.saliency import explain_most_confident
 from actreel.evaluation.served import score, score_views
 from actreel.inference.classifier import ActionClassifier, Scores
@@ -101,8 +102,9 @@ def evaluate_rejection(evaluation: Evaluation, unknown: pd.DataFrame) -> tuple[p
         scores_of(predict(logits, evaluation.test), known_distances),
         scores_of(predict(logits, unknown), unknown_distances),
     )
+    known = Scored(known_distances, evaluation.test["group"])
     limit = evaluation.classifier.card.max_distance
-    return table, rejection_metrics(table, known_distances, unknown_distances, limit)
+    return table, rejection_metrics(table, known, Scored(unknown_distances, unknown["group"]), limit)
 
 
 def metrics_of(
@@ -124,7 +126,7 @@ def metrics_of(
     """
     test, targets, probabilities = evaluation.test, evaluation.targets, evaluation.probabilities
     averaged = score_views(evaluation.folder, [evaluation.videos / clip for clip in test["clip"]], views)
-    low, high = metrics.interval_over_groups(evaluation.correct, test["group"].to_numpy(str))
+    low, high = interval_over_groups(evaluation.correct, test["group"])
     return {
         "accuracy": metrics.accuracy(probabilities, targets),
         "accuracy_low": low,

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from actreel.evaluation.intervals import interval_over_groups
+
 
 def accuracy_by_slice(clips: pd.DataFrame, right: NDArray[np.bool_]) -> pd.DataFrame:
     """Accuracy on slices of the test clips, the lowest first.
@@ -16,24 +18,26 @@ def accuracy_by_slice(clips: pd.DataFrame, right: NDArray[np.bool_]) -> pd.DataF
     Durations are split at their terciles over these clips.
 
     Args:
-        clips: Index rows with `duration_s`, `width`, `height` and `group`.
+        clips: Index rows with `clip`, `duration_s`, `width`, `height` and `group`.
         right: bool (N,), which are classified correctly.
 
     Returns:
-        One row for each slice with clips: `slice` (`duration`, `frame_size` or `group`), `value`, `clips`, `accuracy`.
+        One row for each slice with clips: `slice` (`duration`, `frame_size` or `group`), `value`, `clips`, `groups`,
+        `accuracy`, and its 95 % interval `low` to `high`: over groups, or over new clips of the group.
     """
     sizes = clips["width"].astype(str) + "x" + clips["height"].astype(str)
     values = {"duration": _terciles(clips["duration_s"]), "frame_size": sizes, "group": clips["group"]}
-    tables = [
-        pd.DataFrame({"slice": name, "value": value.to_numpy(), "right": right})
-        .groupby(["slice", "value"], as_index=False)
-        .agg(clips=("right", "size"), accuracy=("right", "mean"))
-        for name, value in values.items()
-    ]
+    rows = []
+    for name, value in values.items():
+        for shown, members in clips.assign(right=right).groupby(value.to_numpy()):
+            # The clips of one group are independent draws of what it does.
+            independent = members["clip"] if name == "group" else members["group"]
+            low, high = interval_over_groups(members["right"], independent)
+            groups, accuracy = members["group"].nunique(), members["right"].mean()
+            rows.append((name, shown, len(members), groups, accuracy, low, high))
+    table = pd.DataFrame(rows, columns=["slice", "value", "clips", "groups", "accuracy", "low", "high"])
     # Among slices of equal accuracy, the largest is the best evidence.
-    return pd.concat(tables).sort_values(
-        ["accuracy", "clips"], ascending=[True, False], kind="stable", ignore_index=True
-    )
+    return table.sort_values(["accuracy", "clips"], ascending=[True, False], kind="stable", ignore_index=True)
 
 
 def _terciles(seconds: pd.Series) -> pd.Series:

@@ -11,19 +11,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
 from actreel.errors import ModelError
-from actreel.evaluation import metrics
+from actreel.evaluation.intervals import FEW_GROUPS, interval_over_groups
 from actreel.tracking.registry import CHAMPION, find_champion, registered_model
 from actreel.tracking.runs import Run, find_run, read_artifact
 
 ANSWERS = "reports/answers.csv"
 COLUMNS = ("sha256", "group", "actual", "predicted")
-FEW_GROUPS = 10
-"""With fewer groups than this, the interval from resampling groups is too narrow."""
 KEY_METRICS = (
     "accuracy",
     "accuracy_low",
@@ -58,7 +55,7 @@ class Pair:
         first_accuracy: Of the first run on these clips.
         second_accuracy: Of the second run on these clips.
         difference: Second minus first.
-        low: Lower bound of its 95 % interval, resampling whole groups.
+        low: Lower bound of its 95 % interval for new groups.
         high: Upper bound.
         only_first_right: Clips that only the first run classifies correctly.
         only_second_right: Clips that only the second run classifies correctly.
@@ -158,8 +155,8 @@ def _test(first: Run, first_answers: pd.DataFrame, second: Run, second_answers: 
         )
     one = (shared["predicted"] == shared["actual"]).to_numpy()
     two = (shared["predicted_second"] == shared["actual"]).to_numpy()
-    gain = two.astype(np.float64) - one
-    low, high = metrics.interval_over_groups(gain, shared["group"].to_numpy(str))
+    gain = two.astype(int) - one
+    low, high = interval_over_groups(gain, shared["group"], levels=(-1, 0, 1))
     only_first, only_second = int((gain < 0).sum()), int((gain > 0).sum())
     disagreed = only_first + only_second
     return Pair(
@@ -199,11 +196,11 @@ def _number(value: float | None) -> str:
 def _paragraph(pair: Pair) -> str:
     first, second = pair.first[:8], pair.second[:8]
     zero = "excludes" if pair.low > 0 or pair.high < 0 else "includes"
-    warning = "; too narrow, since there are few groups" if pair.groups < FEW_GROUPS else ""
+    warning = f"; it is wide, since {pair.groups} groups are few" if pair.groups < FEW_GROUPS else ""
     return (
         f"\n{second} against {first}, on the {pair.clips} test clips of {pair.groups} groups that they share:\n"
         f"  accuracy {pair.second_accuracy:.4f} against {pair.first_accuracy:.4f}: {pair.difference:+.4f}\n"
-        f"  95 % interval over groups {pair.low:+.4f} to {pair.high:+.4f}, which {zero} 0{warning}\n"
+        f"  95 % interval for new groups {pair.low:+.4f} to {pair.high:+.4f}, which {zero} 0{warning}\n"
         f"  only one is correct: {pair.only_second_right} against {pair.only_first_right} clips, "
         f"McNemar's exact p = {pair.p_value:.3g} (as if clips of a group were independent)"
     )

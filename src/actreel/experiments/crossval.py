@@ -24,6 +24,7 @@ from actreel.dataset.records import TRAIN, VAL, data_version
 from actreel.dataset.splits import assign_folds, hold_out_fold, learnable_clips, shuffle_within_actions
 from actreel.errors import ConfigError
 from actreel.evaluation import metrics
+from actreel.evaluation.intervals import interval_over_groups
 from actreel.experiments.heldout import Inputs, Score, fit_and_score, prepare, results_folder
 from actreel.experiments.nested import INNER_FOLDS, Settings, apply, choose
 from actreel.tracking import runs
@@ -104,7 +105,7 @@ def cross_validate(
     Returns:
         `protocol`, `leaky`, `folds` (a dictionary each, with its `choice` if there were candidates), `mean_accuracy`,
         `std_accuracy` (over the folds), `pooled_accuracy` and `balanced_accuracy` (over all clips, each tested once),
-        `num_clips`, `run_id`.
+        `pooled_accuracy_low` and `_high` (its 95 % interval for new groups), `num_groups`, `num_clips`, `run_id`.
 
     Raises:
         ActreelError: The parameters, the clips or the folds do not fit.
@@ -136,7 +137,7 @@ def cross_validate(
                 fold.save(file)
                 log.info(f"fold {number + 1} of {num_folds}: accuracy {fold.score.accuracy:.3f}")
             done.append(Fold.load(file))
-        summary = _summary([fold.score for fold in done])
+        summary = _summary([fold.score for fold in done], clips.set_index("clip")["group"])
         runs.log_metrics(summary)
     return {
         "protocol": protocol,
@@ -164,14 +165,19 @@ def _test_fold(params: Params, index: pd.DataFrame, inputs: Inputs, selection: S
     return Fold(score, choice)
 
 
-def _summary(scores: Sequence[Score]) -> dict[str, float]:
-    """Metrics over the folds, and over all clips."""
+def _summary(scores: Sequence[Score], group_of: pd.Series) -> dict[str, float]:
+    """Metrics over the folds, and over all clips, given the group of each clip's name."""
     accuracies = np.array([score.accuracy for score in scores])
     answers = [answer for score in scores for answer in score.answers]
     actions, predicted = [answer[1] for answer in answers], [answer[2] for answer in answers]
+    right, groups = np.equal(actions, predicted), group_of[[answer[0] for answer in answers]].tolist()
+    low, high = interval_over_groups(right, groups)
     return {
         "mean_accuracy": float(accuracies.mean()),
         "std_accuracy": float(accuracies.std()),
-        "pooled_accuracy": float(np.equal(actions, predicted).mean()),
+        "pooled_accuracy": float(right.mean()),
+        "pooled_accuracy_low": low,
+        "pooled_accuracy_high": high,
+        "num_groups": len(set(groups)),
         "balanced_accuracy": metrics.balanced_accuracy(actions, predicted),
     }

@@ -71,7 +71,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "registered_model": "actreel-grey",
         "version": "3",
         "accuracy": "0.8750",
+        "accuracy_low": "0.5600",
+        "accuracy_high": "1",
         "num_test_clips": "40",
+        "num_test_groups": "4",
         "protocol": "group_holdout",
     }
     served = Served(ActionClassifier.load(model, threads=1), "actreel:test", labels, model)
