@@ -51,8 +51,8 @@ class ModelVersion:
     def from_labels(cls, labels: Mapping[str, str]) -> ModelVersion:
         """The version that `labels` says."""
         tags = dict(labels)
-        names = [tags.pop(key) for key in ("registered_model", "version", "run_id")]
-        return cls(*names, tags)
+        name, version, run_id = (tags.pop(key) for key in ("registered_model", "version", "run_id"))
+        return cls(name, version, run_id, tags)
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
