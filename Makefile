@@ -4,6 +4,11 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 # DVC rewrites its lock file in place; if it is killed at that moment, it leaves an empty file and then refuses to start.
 UNLOCK := @test -s .dvc/tmp/rwlock || rm -f .dvc/tmp/rwlock
+PORT ?= 3000
+# A registered model that is asked for by name gets a Bento in a folder of its own.
+ASKED := .bentoml/asked
+PACKAGE_ASKED = $(if $(MODEL),python -m pipelines.package --model "$(MODEL)" --into $(ASKED))
+BENTO = $(if $(MODEL),--bento $(ASKED))
 # The theme prints an advertisement otherwise.
 MKDOCS := NO_MKDOCS_2_WARNING=1 mkdocs
 define RESOLVE
@@ -54,11 +59,13 @@ check: setup  ## Lint, types, import layers, and the documentation (into site/)
 docs: setup  ## The documentation on port 8000, rebuilt as you write
 	$(MKDOCS) serve --dev-addr localhost:8000
 
-serve: setup  ## Serves the champion's Bento on port 3000
-	python -m serving.release serve --port 3000
+serve: setup  ## Serves the champion's Bento; PORT= another port, MODEL= a registered model: NAME, NAME@VERSION or NAME@ALIAS
+	$(PACKAGE_ASKED)
+	python -m serving.release serve $(BENTO) --port "$(PORT)"
 
-reload: setup  ## Replaces the Bento that is being served with the newest one, without downtime
-	python -m serving.release reload
+reload: setup  ## Replaces the Bento that is being served with the newest one, without downtime; MODEL= as for serve
+	$(PACKAGE_ASKED)
+	python -m serving.release reload $(BENTO)
 
 image: setup  ## Builds a container image of the Bento; needs a Docker engine
 	bentoml containerize "$$(python -c 'import yaml; b = yaml.safe_load(open("artifacts/bento/bento.yaml")); print(b["name"], b["version"], sep=":")')"

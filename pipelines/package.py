@@ -1,5 +1,6 @@
-"""package: the champion of MLflow's registry ▸ BentoML's store and artifacts/bento."""
+"""package: the champion that reports/champion.json names ▸ BentoML's store and artifacts/bento."""
 
+import argparse
 import json
 import logging
 import os
@@ -11,11 +12,11 @@ from pathlib import Path
 
 from actreel.base.console import exit_cleanly
 from actreel.base.faults import reading
-from actreel.base.places import BENTO, INDEX, VERDICT, VIDEOS
-from actreel.config import load_params
+from actreel.base.places import BENTO, CHAMPION, INDEX, MODEL_TAG, NOT_PACKAGED, VERDICT, VIDEOS
+from actreel.config import Params, load_params
 from actreel.dataset.demo.motions import ORDERED_PAIRS
 from actreel.dataset.records import TEST, clips_of, read_index
-from actreel.inference.classifier import ActionClassifier
+from actreel.inference.classifier import ActionClassifier, ClassifierCard
 from actreel.inference.model_folder import ModelFolder
 from actreel.inference.samples import make_samples, pick_samples
 from actreel.tracking import registry
@@ -30,42 +31,74 @@ SERVED = ("__init__.py", "base", "config", "errors.py", "feedback.py", "inferenc
 """The parts of `actreel` that the service imports, without the training code; a test checks it."""
 
 MODEL_NAME = "actreel"
-"""The model's name in BentoML's store, as the service asks for it."""
+"""The model's name in BentoML's store. All projects of a user share it, so the service asks for an exact tag."""
 
 FRAMES = re.compile(r'<img [^>]*alt="Frames of [^>]*>')
 """The model card's pictures of clips."""
 
 
-def main() -> None:
-    """Builds a Bento with the champion, if there is one."""
+def main(arguments: list[str] | None = None) -> None:
+    """Builds a Bento with the champion, if there is one, or with the registered model that is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.package", description=main.__doc__)
+    parser.add_argument("--model", metavar="NAME[@VERSION|@ALIAS]", help="a registered model, in place of the champion")
+    parser.add_argument("--into", type=Path, default=BENTO, metavar="DIR", help="replaced (default: %(default)s)")
+    options = parser.parse_args(arguments)
     params = load_params()
-    champion = registry.find_champion(registry.registered_model(params.dataset.label))
-    if champion is None:
-        with reading(VERDICT, "Make it again with: dvc repro evaluate"):
-            reason = json.loads(VERDICT.read_text(encoding="utf-8"))["reason"]
-        shutil.rmtree(BENTO, ignore_errors=True)
-        BENTO.mkdir(parents=True)
-        (BENTO / "NOT_PACKAGED.txt").write_text(reason + "\n", encoding="utf-8")
-        log.info(f"nothing is packaged, since there is no champion: {reason}")
-        return
-    with champion.folder() as folder, tempfile.TemporaryDirectory(prefix="actreel-samples-") as made:
+    if options.model:
+        package(registry.find_version(options.model), params, options.into)
+    elif (champion := read_champion()) is not None:
+        package(champion, params, options.into)
+    else:
+        say_why_not(params.dataset.label)
+
+
+def read_champion() -> registry.ModelVersion | None:
+    """What the stage champion found."""
+    with reading(CHAMPION, "Make it again with: dvc repro champion"):
+        labels = json.loads(CHAMPION.read_text(encoding="utf-8"))
+    return None if labels is None else registry.ModelVersion.from_labels(labels)
+
+
+def say_why_not(dataset: str) -> None:
+    """Puts the reason why no model is champion in place of the Bento, and how to serve another model."""
+    with reading(VERDICT, "Make it again with: dvc repro evaluate"):
+        reason = json.loads(VERDICT.read_text(encoding="utf-8"))["reason"]
+    shutil.rmtree(BENTO, ignore_errors=True)
+    BENTO.mkdir(parents=True)
+    others = "".join(f" Serve another champion: make serve MODEL={name}" for name in registry.champions()[:1])
+    text = f"No model of the dataset '{dataset}' is champion: {reason}{others}"
+    NOT_PACKAGED.write_text(text + "\n", encoding="utf-8")
+    log.info(f"nothing is packaged. {text}")
+
+
+def package(version: registry.ModelVersion, params: Params, target: Path) -> None:
+    """Builds a Bento with a registered model, and exports it to `target`.
+
+    Its samples are test clips of the present dataset, so a model of another dataset gets none.
+    """
+    with version.folder() as folder, tempfile.TemporaryDirectory(prefix="actreel-samples-") as made:
         classifier = ActionClassifier.load(folder)
         card = classifier.card
-        seen = ModelFolder(folder).seen_clips.read_text(encoding="utf-8").split()
-        # An older champion may have been trained on clips that the present split tests.
-        test = clips_of(read_index(INDEX), TEST)
-        test = test[~test["sha256"].isin(seen) & test["action"].isin(card.labels)]
-        held_out = {str(action): VIDEOS / clip for action, clip in test.groupby("action")["clip"].first().items()}
-        if params.package.show_clips:
-            picked = pick_samples(held_out, first=[action for pair in ORDERED_PAIRS for action in pair])
+        samples: dict[str, Path] = {}
+        if not params.package.show_clips:
+            without_frames(ModelFolder(folder).model_card)
+        elif card.provenance.dataset == params.dataset.label and INDEX.is_file():
+            picked = pick_samples(held_out(folder, card), first=[name for pair in ORDERED_PAIRS for name in pair])
             samples = make_samples(classifier, picked, Path(made))
             _tell([picked[action] for action in samples])
-        else:
-            samples = {}
-            without_frames(ModelFolder(folder).model_card)
-        tag = build_bento(folder, params.package.name, champion.labels, samples, BENTO)
-    log.info(f"packaged {tag}: {champion.registered_model} version {champion.version}, {len(card.labels)} actions")
-    log.info("serve it: make serve")
+        tag = build_bento(folder, params.package.name, version.labels, samples, target)
+    log.info(f"packaged {tag}: {version.registered_model} version {version.version}, {len(card.labels)} actions")
+
+
+def held_out(folder: Path, card: ClassifierCard) -> dict[str, Path]:
+    """A test clip of each action that the model in `folder` knows.
+
+    An older model may have been trained on clips that the present split tests; these are left out.
+    """
+    seen = ModelFolder(folder).seen_clips.read_text(encoding="utf-8").split()
+    test = clips_of(read_index(INDEX), TEST)
+    test = test[~test["sha256"].isin(seen) & test["action"].isin(card.labels)]
+    return {str(action): VIDEOS / clip for action, clip in test.groupby("action")["clip"].first().items()}
 
 
 def _tell(samples: list[Path]) -> None:
@@ -109,6 +142,7 @@ def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Map
     with tempfile.TemporaryDirectory(prefix="actreel-bento-") as context:
         for part in ("serving", "src"):
             shutil.copytree(part, Path(context) / part)
+        (Path(context) / MODEL_TAG).write_text(f"{model.tag}\n", encoding="utf-8")
         bento = bentoml.bentos.build(
             "serving.service:Actreel",
             name=name,

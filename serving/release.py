@@ -9,10 +9,14 @@ requests and jobs and end, so no request is refused or lost.
 from __future__ import annotations
 
 import argparse
+import errno
+import json
+import logging
 import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -22,12 +26,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+import yaml
 
 from actreel.base.console import exit_cleanly
-from actreel.errors import ModelError
+from actreel.base.places import BENTO, NOT_PACKAGED
+from actreel.errors import ConfigError, ModelError
 from serving.bentoml_internals import is_worker
 
-BENTO = Path("artifacts/bento")
 HOME = Path(".bentoml/served")
 CURRENT = "current"
 PID_FILE = "pid"
@@ -35,36 +40,76 @@ START_S = 60.0
 END_S = 600.0
 """An old worker ends when its jobs have ended, which may take ten minutes."""
 
+log = logging.getLogger(__name__)
+
 
 def main() -> None:
     """Serves a Bento, or replaces the served one."""
-    parser = argparse.ArgumentParser(prog="python -m serving.release", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.release",
+        description=__doc__.splitlines()[0],
+        epilog="`serve` takes the options of `bentoml serve` too.",
+    )
     parser.add_argument("what", choices=("serve", "reload"))
     parser.add_argument("--bento", type=Path, default=BENTO)
     parser.add_argument("--home", type=Path, default=HOME, help="the folder of the copies")
+    parser.add_argument("--host", default="0.0.0.0", help="default: %(default)s")  # noqa: S104 (BentoML's default)
+    parser.add_argument("--port", type=_port, default=3000, help="default: %(default)s")
     options, arguments = parser.parse_known_args()
     if options.what == "serve":
-        serve(options.bento, options.home, arguments)
+        serve(options.bento, options.home, options.host, options.port, arguments)
     else:
         reload(options.bento, options.home)
 
 
-def serve(bento: Path, home: Path, arguments: list[str]) -> None:
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 2**16:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to 65535. Received: '{text}'")
+    return int(text)
+
+
+def serve(bento: Path, home: Path, host: str, port: int, arguments: list[str]) -> None:
     """Copies a Bento and serves the copy: this process becomes `bentoml serve`.
+
+    If no model of the project's dataset is champion, the Bento that was served last is served again, with a warning.
 
     Args:
         bento: The Bento's folder.
         home: The folder of the copies.
+        host: The address to listen at.
+        port: Its port.
         arguments: More arguments of `bentoml serve`.
 
     Raises:
         ModelError: There is no Bento, or a server already runs from this `home`.
+        ConfigError: The server cannot listen at this address.
     """
     if _server(home) is not None:
         raise ModelError(f"A server already runs from '{home}'. Replace its Bento with: make reload")
-    _point(home, _copy(bento, home))
+    _check_free(host, port)
+    if bento == BENTO and NOT_PACKAGED.is_file() and _is_bento(home / CURRENT):
+        log.warning(f"{NOT_PACKAGED.read_text(encoding='utf-8').strip()} The Bento that was served last is served.")
+    else:
+        copy = _copy(bento, home)
+        _point(home, copy)
+        _remove_other_copies(home, copy)
+    log.info(f"serving {_describe(home / CURRENT)} on port {port}")
     (home / PID_FILE).write_text(str(os.getpid()), encoding="utf-8")
-    os.execv(sys.executable, [*_command(home / CURRENT), *arguments])  # noqa: S606
+    command = [*_command(home / CURRENT), "--host", host, "--port", str(port), *arguments]
+    os.execv(sys.executable, command)  # noqa: S606
+
+
+def _check_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind((host, port))
+    except OSError as error:
+        reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        raise ConfigError(
+            f"The service cannot listen at {host}, port {port}: {reason}. Try another port: make serve PORT={port + 1}"
+        ) from error
 
 
 def reload(bento: Path, home: Path) -> None:
@@ -75,7 +120,7 @@ def reload(bento: Path, home: Path) -> None:
         home: The folder of the copies.
 
     Raises:
-        ModelError: No server runs, there is no Bento, or it does not become ready; the old one is still served then.
+        ModelError: No server runs, there is no Bento, or it does not work; the old one is still served then.
     """
     server = _server(home)
     if server is None:
@@ -93,18 +138,39 @@ def reload(bento: Path, home: Path) -> None:
     _, alive = psutil.wait_procs(before, timeout=END_S)
     if alive:
         raise ModelError(f"{len(alive)} of the old workers did not end within {END_S:g} s. See the server's log.")
+    _remove_other_copies(home, copy)
+    if fault := _fault(_address(server), copy):
+        raise ModelError(f"The new workers do not answer: {fault}. See the server's log.")
+    print(f"Now serving {_describe(copy)}.")
+
+
+def _remove_other_copies(home: Path, copy: Path) -> None:
     for other in home.iterdir():
         # By name: from Python 3.12 on, mkdtemp returns an absolute path, whatever `home` is.
         if other.is_dir() and not other.is_symlink() and other.name != copy.name:
             shutil.rmtree(other)
-    print(f"Now serving the Bento from '{bento}'.")
+
+
+def _is_bento(folder: Path) -> bool:
+    return (folder / "bento.yaml").is_file()
+
+
+def _tag(bento: Path) -> str:
+    manifest = yaml.safe_load((bento / "bento.yaml").read_text(encoding="utf-8"))
+    return f"{manifest['name']}:{manifest['version']}"
+
+
+def _describe(bento: Path) -> str:
+    labels = yaml.safe_load((bento / "bento.yaml").read_text(encoding="utf-8")).get("labels") or {}
+    model = f", which is {labels['registered_model']} version {labels['version']}" if "version" in labels else ""
+    return f"the Bento {_tag(bento)}{model}"
 
 
 def _copy(bento: Path, home: Path) -> Path:
-    if not (bento / "bento.yaml").is_file():
-        reason = bento / "NOT_PACKAGED.txt"
-        why = f" {reason.read_text(encoding='utf-8').strip()}" if reason.is_file() else ""
-        raise ModelError(f"There is no Bento in '{bento}'.{why} Build it with: make repro")
+    if not _is_bento(bento):
+        if bento == BENTO and NOT_PACKAGED.is_file():
+            raise ModelError(f"There is no Bento in '{bento}'. {NOT_PACKAGED.read_text(encoding='utf-8').strip()}")
+        raise ModelError(f"There is no Bento in '{bento}'. Build it with: make repro")
     home.mkdir(parents=True, exist_ok=True)
     copy = Path(tempfile.mkdtemp(prefix="bento-", dir=home))
     return Path(shutil.copytree(bento, copy, dirs_exist_ok=True))
@@ -131,15 +197,38 @@ def _command(bento: Path) -> list[str]:
     return [sys.executable, "-m", "bentoml", "serve", str(bento.absolute())]
 
 
+def _address(server: psutil.Process) -> str:
+    """Where a server of ours can be asked, on this machine."""
+    command = server.cmdline()
+    host, port = (command[command.index(option) + 1] for option in ("--host", "--port"))
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"{'https' if '--ssl-certfile' in command else 'http'}://{host}:{port}"
+
+
+def _fault(address: str, bento: Path) -> str | None:
+    """What is wrong with the page or the model at an address, or None if both are those of the Bento."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the certificate names another address
+    for path in ("/", "/model"):
+        try:
+            with urllib.request.urlopen(address + path, timeout=START_S, context=context) as response:  # noqa: S310
+                body = response.read()
+        except OSError as error:
+            return f"{path} gives {error}"
+    served = json.loads(body)["bento"]
+    return None if served == _tag(bento) else f"/model names {served}"
+
+
 def _try_out(bento: Path) -> None:
-    """Serves a Bento until it is ready, then stops it.
+    """Serves a Bento until it is ready, opens its page, then stops it.
 
     Raises:
-        ModelError: It does not become ready.
+        ModelError: It does not become ready, or its page does not open.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    fault: str | None = "it does not become ready"
     with tempfile.TemporaryDirectory() as state:
         environment = {**os.environ, "ACTREEL_WORKERS": "1", "ACTREEL_STATE_DIR": str(Path(state) / "state")}
         command = [*_command(bento), "--host", "127.0.0.1", "--port", str(port)]
@@ -153,12 +242,15 @@ def _try_out(bento: Path) -> None:
                         with suppress(psutil.Error):  # it may just have ended
                             tried |= {child} if is_worker(child) else set()
                     # The supervisor accepts the connection; the request waits until a worker answers.
-                    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1):
-                        return
+                    address = f"http://127.0.0.1:{port}"
+                    with suppress(OSError), urllib.request.urlopen(f"{address}/readyz", timeout=1):  # noqa: S310
+                        if (fault := _fault(address, bento)) is None:
+                            return
+                        break
                     time.sleep(0.1)
             finally:
                 _end(psutil.Process(process.pid))
-    raise ModelError(f"The new Bento in '{bento}' does not become ready. The old Bento is still served.")
+    raise ModelError(f"The new Bento does not work: {fault}. The old Bento is still served.")
 
 
 def _end(server: psutil.Process) -> None:

@@ -7,18 +7,50 @@ with ONNX Runtime in it, lost none.
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 
 import bentoml
 
+from actreel.base.places import BENTO, MODEL_TAG
+from actreel.errors import ActreelError, ModelError
 from actreel.inference.classifier import ActionClassifier
 from serving.answers import Served
 from serving.api import create_app
 from serving.bentoml_internals import turn_off_request_timer
 from serving.settings import Settings
 
+
+def packaged_model() -> str:
+    """The exact tag of the model to serve: the Bento's own or, from source, that of the project's `artifacts/bento`.
+
+    BentoML's store is shared by all projects of a user, so the newest model there may be another project's.
+
+    Raises:
+        ModelError: From source: nothing is packaged, or the model is no longer in BentoML's store.
+    """
+    own = Path(__file__).parents[1] / MODEL_TAG
+    if own.is_file():
+        return own.read_text(encoding="utf-8").strip()
+    packaged = BENTO / "src" / MODEL_TAG
+    if not packaged.is_file():
+        raise ModelError(f"There is no Bento in '{BENTO.absolute()}'. Build it with: make repro")
+    tag = packaged.read_text(encoding="utf-8").strip()
+    try:
+        bentoml.models.get(tag)
+    except bentoml.exceptions.NotFound as error:
+        raise ModelError(
+            f"BentoML's store does not hold the model {tag} of '{BENTO}'. Serve the Bento itself: make serve"
+        ) from error
+    return tag
+
+
 turn_off_request_timer()
-settings = Settings.from_environment()
+try:
+    model_tag = packaged_model()
+    settings = Settings.from_environment()
+except ActreelError as error:
+    sys.exit(f"error: {error}")
 app = create_app(settings)
 
 
@@ -34,10 +66,10 @@ app = create_app(settings)
 class Actreel:
     """Recognises the action in a video."""
 
-    model = bentoml.models.BentoModel("actreel:latest")
+    model = bentoml.models.BentoModel(model_tag)
 
     def __init__(self) -> None:
-        """Loads the Bento's model, or the newest in BentoML's store when served from source."""
+        """Loads the model that was packaged."""
         log_requests()
         bento = Actreel.bento  # type: ignore[attr-defined]  # the decorator makes it a Service; None if from source
         app.state.served = Served(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,11 +19,15 @@ from pathlib import Path
 
 import grimp
 import httpx
+import mlflow
 import psutil
 import pytest
 
+from actreel.base.places import CHAMPION, NOT_PACKAGED, VERDICT
 from actreel.config import ClipSpec
 from actreel.inference.classifier import ActionClassifier, ClassifierCard
+from actreel.tracking import registry
+from pipelines import package
 from pipelines.package import SERVED
 from serving.bentoml_internals import WORKER_MODULE
 from tests.conftest import ROOT, children_running, grey_frames, patience, write_model_folder, write_video_file
@@ -87,6 +93,30 @@ def bento(home: Path, environment: dict[str, str], video: Path) -> Path:
         cwd=queued, env=environment, check=True, capture_output=True, timeout=120,
     )  # fmt: skip
     return target
+
+
+def test_without_a_champion_the_note_says_why_and_what_else_can_be_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, name)
+    VERDICT.parent.mkdir()
+    VERDICT.write_text(json.dumps({"reason": "it ties with mean-pool."}), encoding="utf-8")
+    CHAMPION.write_text("null", encoding="utf-8")
+    package.main([])
+    note = NOT_PACKAGED.read_text(encoding="utf-8")
+    assert note == "No model of the dataset 'demo' is champion: it ties with mean-pool.\n"
+    client = mlflow.MlflowClient()
+    client.create_registered_model("actreel-mine")
+    client.create_model_version("actreel-mine", source=str(tmp_path))
+    registry.crown("actreel-mine", "1")
+    package.main([])
+    assert NOT_PACKAGED.read_text(encoding="utf-8") == (
+        "No model of the dataset 'demo' is champion: it ties with mean-pool. "
+        "Serve another champion: make serve MODEL=actreel-mine\n"
+    )
 
 
 @dataclass
@@ -201,13 +231,54 @@ def test_the_exported_bento_serves_without_its_store(
     assert "Traceback" not in lines
 
 
-def test_the_source_serves_with_the_newest_model_of_the_store(
-    home: Path, bento: Path, environment: dict[str, str], video: Path
+@pytest.fixture(scope="module")
+def newest(home: Path, bento: Path) -> str:
+    """The tag of another project's model, which is the newest in the store that both share."""
+    models = home / "store" / "models" / "actreel"
+    (packaged,) = (folder for folder in models.iterdir() if folder.is_dir())
+    other = Path(shutil.copytree(packaged, models / "newest"))
+    for file, before, after in (
+        ("model.yaml", packaged.name, "newest"),
+        ("classifier.json", '"middle"', '"another project"'),
+    ):
+        text = (other / file).read_text(encoding="utf-8")
+        (other / file).write_text(text.replace(before, after), encoding="utf-8")
+    (models / "latest").write_text("newest", encoding="utf-8")
+    return "actreel:newest"
+
+
+@pytest.mark.parametrize("served_from", ["the source", "the store"])
+def test_another_project_s_newer_model_in_the_store_is_not_served(
+    home: Path, bento: Path, environment: dict[str, str], video: Path, newest: str, served_from: str
 ) -> None:
-    with served(["bentoml", "serve", "."], ROOT, environment, home / "source.log") as server:
+    (name,) = (folder for folder in (home / "store" / "bentos" / "grey-bento").iterdir() if folder.is_dir())
+    what, folder = (
+        (["serving.service:Actreel", "--working-dir", "."], home)
+        if served_from == "the source"
+        else ([f"grey-bento:{name.name}"], home / "store")
+    )
+    with served(["bentoml", "serve", *what], folder, environment, home / "stored.log") as server:
         answer = httpx.post(f"{server.address}/predict_file", files={"video": video.read_bytes()}, timeout=30).json()
     assert answer["label"] == "middle"
-    assert answer["model"]["bento"].startswith("actreel:")
+    assert answer["model"]["bento"] != newest
+
+
+def test_from_source_a_missing_bento_and_a_missing_model_are_sentences(
+    home: Path, bento: Path, environment: dict[str, str]
+) -> None:
+    def refused(folder: Path, **changes: str) -> str:
+        command = [sys.executable, "-c", "import serving.service"]
+        done = subprocess.run(command, cwd=folder, env=environment | changes, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (1, "")
+        return done.stderr
+
+    (home / "store").joinpath("empty").mkdir(exist_ok=True)
+    nothing = refused(home / "store")
+    assert nothing == f"error: There is no Bento in '{home}/store/artifacts/bento'. Build it with: make repro\n"
+    gone = refused(home, BENTOML_HOME=str(home / "store" / "empty"))
+    assert re.fullmatch(r"error: BentoML's store does not hold the model actreel:\w+ of .*: make serve\n", gone)
+    misspelt = refused(home, ACTREEL_MAX_PIXEL="1000")
+    assert misspelt.startswith("error: Unknown environment variable: ACTREEL_MAX_PIXEL.")
 
 
 @dataclass

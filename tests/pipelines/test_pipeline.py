@@ -144,3 +144,23 @@ def test_the_alias_moved_by_hand_is_packaged_by_the_next_run(trained: tuple[Proj
     assert stages_run(output) == ["champion", "package"]
     assert "version 2," in output
     assert packaged_version(project) == "2"
+
+
+def test_another_experiment_applied_brings_its_bento_back(trained: tuple[Project, str]) -> None:
+    project, _ = trained
+    (name,) = project.run("dvc", "exp", "list", "--name-only").split()
+    project.run("dvc", "exp", "apply", name)
+    assert json.loads((project.root / "reports/champion.json").read_text(encoding="utf-8"))["version"] == "1"
+    assert packaged_version(project) == "1"
+
+
+def test_a_registered_version_is_packaged_by_name_in_a_folder_of_its_own(trained: tuple[Project, str]) -> None:
+    project, _ = trained
+    before = packaged_version(project)
+    command = (sys.executable, "-m", "pipelines.package", "--into", ".bentoml/asked", "--model")
+    output = project.run(*command, "actreel-fading@2")
+    assert "actreel-fading version 2, 2 actions" in output
+    bento = yaml.safe_load((project.root / ".bentoml/asked/bento.yaml").read_text(encoding="utf-8"))
+    assert bento["labels"]["version"] == "2"
+    assert packaged_version(project) == before
+    assert "holds no model 'fading'. It holds: actreel-fading" in project.run(*command, "fading", fails=True)

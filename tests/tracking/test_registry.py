@@ -2,8 +2,10 @@ from pathlib import Path
 
 import mlflow
 import pandas as pd
+import pytest
 
 from actreel.config import ClipSpec, Params
+from actreel.errors import ModelError
 from actreel.inference.model_folder import SEEN_FILE, ModelFolder
 from actreel.tracking import registry, runs
 from tests.conftest import grey_frames, write_model_folder, write_video_file
@@ -28,7 +30,7 @@ def test_a_champion_is_registered_crowned_found_and_loaded(
     assert registry.find_champion("actreel-grey") is None  # registered, not crowned
     registry.crown("actreel-grey", version)
     champion = registry.find_champion("actreel-grey")
-    assert champion == registry.Champion("actreel-grey", version, run_id)
+    assert champion == registry.ModelVersion("actreel-grey", version, run_id)
     with champion.folder() as folder:
         files = {path.name for path in folder.iterdir()}
         assert files == {"model.onnx", "classifier.json", SEEN_FILE, "model_card.html"}
@@ -38,3 +40,34 @@ def test_a_champion_is_registered_crowned_found_and_loaded(
     (answer,) = served.predict([str(video)])
     assert answer.label == "bright"
     assert answer.confidence > 0.9
+
+
+def test_versions_are_found_by_name_number_and_alias(project: Path) -> None:
+    with pytest.raises(ModelError, match=r"mlflow.db holds no model 'actreel-grey'. It is empty.*make repro"):
+        registry.find_version("actreel-grey")
+    client = mlflow.MlflowClient()
+    client.create_registered_model("actreel-grey")
+    for _ in range(3):
+        client.create_model_version("actreel-grey", source=str(project))
+    with pytest.raises(ModelError, match=r"no alias 'champion'. Its newest version is 3, its aliases: none.*grey@3"):
+        registry.find_version("actreel-grey")
+    assert registry.champions() == []
+    client.set_registered_model_alias("actreel-grey", "champion", "2")
+    client.set_registered_model_alias("actreel-grey", "trial", "3")
+    for asked, number in (("actreel-grey", "2"), ("actreel-grey@champion", "2"), ("actreel-grey@trial", "3"),
+                          ("actreel-grey@1", "1")):  # fmt: skip
+        assert registry.find_version(asked).version == number
+    assert registry.champions() == ["actreel-grey"]
+    for unknown in ("4", "best", "-1"):
+        with pytest.raises(ModelError, match=rf"no version or alias '{unknown}'.* its aliases: champion, trial"):
+            registry.find_version(f"actreel-grey@{unknown}")
+    with pytest.raises(ModelError, match=r"no model 'grey'. It holds: actreel-grey"):
+        registry.find_version("grey")
+
+
+def test_a_version_that_was_deleted_is_a_sentence(project: Path) -> None:
+    labels = {"registered_model": "actreel-grey", "version": "7", "run_id": "none", "accuracy": "0.9"}
+    version = registry.ModelVersion.from_labels(labels)
+    assert version.labels == labels
+    with pytest.raises(ModelError, match=r"does not hold 'actreel-grey' version 7.*dvc repro"), version.folder():
+        pass

@@ -14,6 +14,10 @@ MODEL = ARTIFACTS / "model"
 BASELINE = ARTIFACTS / "baseline"
 TRAINING = ARTIFACTS / "training"
 BENTO = ARTIFACTS / "bento"
+NOT_PACKAGED = BENTO / "NOT_PACKAGED.txt"
+"""Why there is no Bento."""
+MODEL_TAG = Path("serving", "model_tag.txt")
+"""In a Bento's sources: the model's exact tag in BentoML's store."""
 
 REPORTS = Path("reports")
 DATASET = REPORTS / "dataset"

@@ -123,7 +123,7 @@ def contest(evaluation: Evaluation, scores: Mapping[str, Any], params: Params, m
     return {"promoted": decision.promoted, "reason": decision.reason, "version": version, "champion": holder}
 
 
-def fair_accuracies(evaluation: Evaluation, champion: registry.Champion) -> tuple[float | None, float | None]:
+def fair_accuracies(evaluation: Evaluation, champion: registry.ModelVersion) -> tuple[float | None, float | None]:
     """The accuracies of the champion and of the model on the test clips that the champion was not trained on.
 
     Returns:

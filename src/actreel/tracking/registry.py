@@ -9,24 +9,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import mlflow
+from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
 
 from actreel.errors import ModelError
 from actreel.inference.model_folder import MODEL_CARD_FILE, SEEN_FILE
 from actreel.tracking.pyfunc import MODEL_FOLDER, REQUIREMENTS, PathClassifier
-from actreel.tracking.store import connect, is_missing, requirements
+from actreel.tracking.store import connect, is_missing, requirements, suppress_missing
 
 CHAMPION = "champion"
 PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
-class Champion:
-    """The best registered model of a dataset.
+class ModelVersion:
+    """A registered version of a dataset's models.
 
     Attributes:
-        registered_model: Its name in the registry.
-        version: Its version there.
+        registered_model: The name in the registry.
+        version: Its number there.
         run_id: The run that trained it.
         tags: Those of the version, such as its `accuracy`.
     """
@@ -46,16 +47,32 @@ class Champion:
             "run_id": self.run_id,
         }
 
+    @classmethod
+    def from_labels(cls, labels: Mapping[str, str]) -> ModelVersion:
+        """The version that `labels` says."""
+        tags = dict(labels)
+        name, version, run_id = (tags.pop(key) for key in ("registered_model", "version", "run_id"))
+        return cls(name, version, run_id, tags)
+
     @contextmanager
     def folder(self) -> Iterator[Path]:
         """Its model folder, for as long as the context is open.
 
         Raises:
-            ModelError: The registered version holds no model folder.
+            ModelError: The registry does not hold this version, or the version holds no model folder.
         """
+        connect()
         with tempfile.TemporaryDirectory() as scratch:
             uri = f"models:/{self.registered_model}/{self.version}"
-            local = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch))
+            try:
+                local = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch))
+            except MlflowException as error:
+                if not is_missing(error):
+                    raise
+                raise ModelError(
+                    f"The registry {mlflow.get_tracking_uri()} does not hold '{self.registered_model}' version "
+                    f"{self.version}. Ask it again who is champion: dvc repro"
+                ) from error
             found = sorted(local.glob(f"artifacts/**/{SEEN_FILE}"))
             if not found:
                 raise ModelError(
@@ -80,7 +97,7 @@ def register(name: str, folder: Path, tags: Mapping[str, str], model_card: Path 
         name: Of the registered model.
         folder: Holds `model.onnx` and `classifier.json`.
         tags: Of this version.
-        model_card: The HTML page; `Champion.folder` returns it beside the model's own files.
+        model_card: The HTML page; `ModelVersion.folder` returns it beside the model's own files.
 
     Returns:
         The new version's number.
@@ -96,20 +113,57 @@ def register(name: str, folder: Path, tags: Mapping[str, str], model_card: Path 
     return str(version.version)
 
 
-def find_champion(name: str) -> Champion | None:
+def find_champion(name: str) -> ModelVersion | None:
     """The version with the alias `champion`, or None."""
+    model = _registered(name)
+    return _version(name, model.aliases[CHAMPION]) if model and CHAMPION in model.aliases else None
+
+
+def find_version(asked: str) -> ModelVersion:
+    """The version that `asked` names: `NAME` its champion, `NAME@3` its version 3, `NAME@ALIAS` the one with an alias.
+
+    Raises:
+        ModelError: The registry holds no such version.
+    """
+    name, _, which = asked.partition("@")
+    model = _registered(name)
+    if model is None:
+        known = ", ".join(sorted(model.name for model in mlflow.MlflowClient().search_registered_models()))
+        raise ModelError(
+            f"The registry {mlflow.get_tracking_uri()} holds no model '{name}'. "
+            + (f"It holds: {known}" if known else "It is empty. Train a model: make repro")
+        )
+    number = str(model.aliases.get(which or CHAMPION, which))
+    found = _version(name, number) if number.isdecimal() else None
+    if found is None:
+        newest = max((int(version.version) for version in model.latest_versions), default=0)
+        raise ModelError(
+            f"'{name}' has no {'version or alias' if which else 'alias'} '{which or CHAMPION}'. "
+            f"Its newest version is {newest}, its aliases: {', '.join(sorted(model.aliases)) or 'none'}. "
+            f"Name one, for example: {name}@{newest}"
+        )
+    return found
+
+
+def champions() -> list[str]:
+    """The names of the registered models that have a champion."""
     connect()
-    client = mlflow.MlflowClient()
-    try:
-        aliases = client.get_registered_model(name).aliases
-    except MlflowException as error:
-        if is_missing(error):
-            return None
-        raise
-    if CHAMPION not in aliases:
-        return None
-    version = client.get_model_version(name, aliases[CHAMPION])
-    return Champion(name, str(version.version), str(version.run_id), dict(version.tags))
+    models = mlflow.MlflowClient().search_registered_models()
+    return sorted(model.name for model in models if CHAMPION in model.aliases)
+
+
+def _registered(name: str) -> RegisteredModel | None:
+    connect()
+    with suppress_missing():
+        return mlflow.MlflowClient().get_registered_model(name)
+    return None
+
+
+def _version(name: str, number: str) -> ModelVersion | None:
+    with suppress_missing():
+        version = mlflow.MlflowClient().get_model_version(name, number)
+        return ModelVersion(name, str(version.version), str(version.run_id), dict(version.tags))
+    return None
 
 
 def crown(name: str, version: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version as version_of
 from pathlib import Path
 
@@ -75,6 +77,16 @@ def connect() -> None:
 def is_missing(error: MlflowException) -> bool:
     """Whether an error says that the store does not hold what was asked for; a locked or damaged one raises too."""
     return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
+
+
+@contextmanager
+def suppress_missing() -> Iterator[None]:
+    """Goes on where the store does not hold what was asked for; see `is_missing`."""
+    try:
+        yield
+    except MlflowException as error:
+        if not is_missing(error):
+            raise
 
 
 def _database(root: Path) -> str:
