@@ -26,7 +26,7 @@ def quoted(text: str) -> str:
     """A text as Hydra reads it in an override."""
     if _PLAIN.fullmatch(text):
         return text
-    # Backslashes count only before "${", which would refer to another parameter, and before the quote; there they double.
+    # Backslashes count before "${", which would refer to another parameter, and before a quote; there they double.
     literal = re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", text)
     literal = re.sub(r'(\\*)("|$)', lambda match: match[1] * 2 + match[2].replace('"', r"\""), literal)
     return f'"{literal}"'

@@ -55,8 +55,8 @@ class DatasetParams(Section):
     def _path_belongs_to_name(self) -> DatasetParams:
         if self.name == "demo" and self.path != DEMO_PATH:
             raise ValueError(
-                f"dataset.name 'demo' renders its own clips, and takes no dataset.path. Received: '{self.path}'. For your "
-                f"own clips, try: {exp_run({'dataset.name': 'folder', 'dataset.path': self.path})}. "
+                f"dataset.name 'demo' renders its own clips, and takes no dataset.path. Received: '{self.path}'. For "
+                f"your own clips, try: {exp_run({'dataset.name': 'folder', 'dataset.path': self.path})}. "
                 "For the demo: git checkout params.yaml"
             )
         if self.path.startswith("~"):

@@ -83,7 +83,7 @@ def _read(folder: Path, below: Path, linked: bool, above: frozenset[tuple[int, i
             continue
         if _is_unfinished(entry.name, names):
             contents.unfinished.append(path)
-        elif not os.path.exists(entry.path):
+        elif not Path(entry.path).exists():
             contents.broken.append(path)
         elif entry.is_dir():
             if not below.parts:

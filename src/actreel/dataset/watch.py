@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from pathlib import Path
 
 from actreel.base.places import DATA
@@ -73,10 +72,10 @@ def checked_folder(folder: Path) -> Contents:
 def _refuse_broken_links(folder: Path, contents: Contents) -> None:
     if contents.broken:
         # DVC ends with "No such file" for them.
-        targets = [f"'{path}' leads to '{os.readlink(folder / path)}'" for path in contents.broken]
+        targets = [f"'{path}' leads to '{(folder / path).readlink()}'" for path in contents.broken]
         raise DatasetError(
-            f"links in dataset.path must lead to what exists. Received in '{folder}': {listed_names(targets, quote='')}. "
-            "Remove the links, or bring back what they lead to."
+            f"links in dataset.path must lead to what exists. Received in '{folder}': "
+            f"{listed_names(targets, quote='')}. Remove the links, or bring back what they lead to."
         )
 
 
@@ -100,7 +99,7 @@ def _instead(contents: Contents) -> str:
     pictures = [path for path in contents.others if path.suffix.lower() in PICTURE_ENDINGS]
     if pictures:
         return (
-            f"{len(pictures)} images found, no videos (first: '{pictures[0]}'). Make a video of the frames of each clip: "
+            f"{len(pictures)} images found, no videos (first: '{pictures[0]}'). Make a video of each clip's frames: "
             "ffmpeg -framerate 25 -i FRAMES/%05d.jpg ACTION/CLIP.mp4"
         )
     if contents.others:

@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePath
 
-VIDEO_ENDINGS = tuple(
-    ".3g2 .3gp .3gpp .asf .avi .divx .dv .f4v .flv .gif .h264 .hevc .m1v .m2t .m2ts .m2v .m4v .mkv .mod .mov .mp4 .mpe "
-    ".mpeg .mpg .mts .mxf .nut .ogm .ogv .qt .rm .rmvb .tod .trp .ts .vob .webm .wmv .wtv .xvid .y4m".split()
-)
+VIDEO_ENDINGS = (
+    ".3g2", ".3gp", ".3gpp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264", ".hevc", ".m1v",
+    ".m2t", ".m2ts", ".m2v", ".m4v", ".mkv", ".mod", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf",
+    ".nut", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".tod", ".trp", ".ts", ".vob", ".webm", ".wmv", ".wtv",
+    ".xvid", ".y4m",
+)  # fmt: skip
 """Each is an ending of a format in `actreel.video.container.CONTAINERS`, in lower case.
 
 Endings that mostly stand for sound (`.ogg`, `.m4a`) or for still pictures (`.png`, `.webp`) are missing on purpose.
