@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 def main() -> None:
     """Reads the properties of every clip, and assigns groups to train, val and test."""
     params = load_params()
-    index = index_videos(VIDEOS, params.dataset.group_pattern)
+    index = index_videos(VIDEOS, params.dataset.group_pattern, params.dataset.own_folder)
     index["split"] = assign_splits(index, params.split)
     write_index(index, INDEX)
     describe(index)

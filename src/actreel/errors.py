@@ -15,8 +15,16 @@ Messages state the rule, then what was received, then what to do next.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 MOST_NAMED = 10
 """Names that a message lists at most; it says how many more there are."""
+
+
+def listed_names(names: Sequence[object], quote: str = "'") -> str:
+    """The first names in quotes, and how many more there are: `'a', 'b', and 3 more`."""
+    named = ", ".join(f"{quote}{name}{quote}" for name in names[:MOST_NAMED])
+    return f"{named}, and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else named
 
 
 class ActreelError(Exception):

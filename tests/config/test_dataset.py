@@ -19,6 +19,19 @@ def test_folder_needs_a_path(values: dict[str, Any]) -> None:
         check_params(values, "params.yaml")
 
 
+def test_the_demo_takes_no_path(values: dict[str, Any]) -> None:
+    values["dataset"]["path"] = "/my clips"
+    with pytest.raises(ConfigError, match=r"""dvc exp run -S dataset\.name=folder -S 'dataset\.path="/my clips"'"""):
+        check_params(values, "params.yaml")
+
+
+def test_a_path_below_the_home_folder_is_written_out(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/anna")
+    values["dataset"].update(name="folder", path="~/clips")
+    with pytest.raises(ConfigError, match=r"Received: '~/clips'.*-S dataset\.path=/home/anna/clips"):
+        check_params(values, "params.yaml")
+
+
 @pytest.mark.parametrize(
     ("path", "label"),
     [("/data/My Clips!", "my-clips"), ("/data/weizmann/", "weizmann"), ("/", "folder"), ("/my/Demo", "folder-demo")],

@@ -79,6 +79,12 @@ def test_the_error_about_a_wrong_table_names_the_line(tmp_path: Path, table: str
     assert fact in str(caught.value)
 
 
+def test_messages_name_the_users_folder(tmp_path: Path) -> None:
+    write_groups(tmp_path, "clip\n")
+    with pytest.raises(DatasetError, match=r"'/my/clips/groups\.csv' must have the columns"):
+        groups_of(tmp_path, [Path("a/x.avi")], source=Path("/my/clips"))
+
+
 def test_a_table_in_another_encoding_is_refused(tmp_path: Path) -> None:
     (tmp_path / GROUPS_FILE).write_bytes("clip,group\na/x.avi,Jürgen\n".encode("latin-1"))
     with pytest.raises(DatasetError, match=r"groups\.csv' must be a CSV table in UTF-8"):

@@ -23,8 +23,25 @@ def test_all_clips_of_a_folder_are_ingested(tmp_path: Path, caplog: pytest.LogCa
     assert found == {"Wave/a.avi", "Wave/day 2/ä.mp4", "Clap/b.avi"}
     for name in found:
         assert (tmp_path / "videos" / name).read_bytes() == (source / name).read_bytes()
-    assert "class folder 'Empty' contains no clips" in caplog.text
-    assert "first: 'notes.txt'" in caplog.text
+    assert "1 folders contain no clips and are left out: 'Empty'" in caplog.text
+    assert "1 files are no videos and are left out: 1 .txt (first: 'notes.txt')" in caplog.text
+
+
+def test_what_is_left_out_is_said_once_each(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = ("Wave/a.avi", "wave/b.avi", "loose.avi", "Wave/x.jpg", "Wave/y.JPG", "Wave/z.abc", "Wave/c.mp4.part")
+    for name in names:
+        (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "source" / name).write_bytes(b"x")
+    (tmp_path / "source/Wave/round").symlink_to(tmp_path / "source")
+    adopt_folder(tmp_path / "source", tmp_path / "videos")
+    assert [record.message for record in caplog.records] == [
+        "the folders 'Wave' and 'wave' count as 2 actions. If they are one, put their clips into one folder",
+        "1 videos lie at the top level and belong to no action; they are left out: 'loose.avi'. "
+        "Put them into one folder per action",
+        "3 files are no videos and are left out: 2 .jpg, 1 .abc (first: 'Wave/x.jpg')",
+        "1 downloads are not complete and are left out: 'Wave/c.mp4.part'",
+        "links to a folder that they lie in are not followed: 'Wave/round'",
+    ]
 
 
 def test_clips_are_copied_where_links_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +114,9 @@ def test_ucf50_is_linked_from_an_unpacked_folder(tmp_path: Path, wrapper: str) -
         file.parent.mkdir(parents=True)
         file.write_bytes(content)
     (tmp_path / "mine" / "readme.txt").write_text("downloaded on Monday", encoding="utf-8")
+    for left in ("__MACOSX/UCF50/YoYo/._v_YoYo_g01_c01.avi", "@eaDir/UCF50/x.avi", "$RECYCLE.BIN/UCF50/x.avi"):
+        (tmp_path / "mine" / left).parent.mkdir(parents=True)
+        (tmp_path / "mine" / left).write_bytes(b"x")
     assert brought_in(tmp_path, tmp_path / "mine") == CLIPS
     for name in CLIPS:
         assert (tmp_path / "videos" / name).samefile(tmp_path / "mine" / wrapper / name)

@@ -15,7 +15,7 @@ from actreel.inference.classifier import ActionClassifier
 from actreel.video.clips import load_clip
 from tests.pipelines.conftest import Project, stages_run
 
-STAGES = ["ingest", "index", "validate", "extract", "encode", "train", "evaluate", "champion", "package"]
+STAGES = ["source", "ingest", "index", "validate", "extract", "encode", "train", "evaluate", "champion", "package"]
 CONTRACT = {
     "accuracy", "top5_accuracy", "macro_precision", "macro_recall", "macro_f1", "chance", "mean_pool_accuracy",
     "protocol", "num_test_clips", "num_test_groups", "num_classes",
@@ -44,9 +44,9 @@ def test_raw_video_becomes_a_packaged_champion(trained: tuple[Project, str]) -> 
     assert "Traceback" not in output
 
 
-def test_a_second_run_only_asks_who_is_champion(trained: tuple[Project, str]) -> None:
+def test_a_second_run_only_looks_behind_links_and_asks_who_is_champion(trained: tuple[Project, str]) -> None:
     project, _ = trained
-    assert stages_run(project.repro()) == ["champion"]
+    assert stages_run(project.repro()) == ["source", "champion"]
 
 
 def test_stored_clips_equal_what_the_service_loads(trained: tuple[Project, str]) -> None:
@@ -114,7 +114,7 @@ def test_changed_training_reruns_it_and_later_stages_and_the_champion_must_be_be
     project, _ = trained
     before = metrics_but_time(project)
     output = project.run("dvc", "exp", "run", "-S", "train.patience=50", "-S", "package.show_clips=false")
-    assert stages_run(output) == ["train", "evaluate", "champion", "package"]
+    assert stages_run(output) == ["source", "train", "evaluate", "champion", "package"]
     assert "not champion: a champion must beat" in output
     assert "same test clips. Received: 1.0000 against 1.0000" in output
     assert "packaged actreel" in output  # the one from before
@@ -141,7 +141,7 @@ def test_the_alias_moved_by_hand_is_packaged_by_the_next_run(trained: tuple[Proj
     moved = "mlflow.MlflowClient('sqlite:///mlflow.db').set_registered_model_alias(*sys.argv[1:])"
     project.run(sys.executable, "-c", f"import mlflow, sys; {moved}", champion["registered_model"], "champion", "2")
     output = project.repro()
-    assert stages_run(output) == ["champion", "package"]
+    assert stages_run(output) == ["source", "champion", "package"]
     assert "version 2," in output
     assert packaged_version(project) == "2"
 

@@ -6,6 +6,7 @@ DATA = Path("data")
 UNPACKED = DATA / "unpacked"
 
 ARTIFACTS = Path("artifacts")
+SOURCE = ARTIFACTS / "source.json"
 VIDEOS = ARTIFACTS / "videos"
 INDEX = ARTIFACTS / "index.parquet"
 CLIPS = ARTIFACTS / "clips"

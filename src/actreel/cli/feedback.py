@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from actreel.cli.options import Commands, add_command
+from actreel.config.commands import exp_run
 from actreel.feedback import default_folder, export_dataset
 
 
@@ -20,4 +21,4 @@ def add_feedback(commands: Commands) -> None:
 def _export(options: argparse.Namespace) -> None:
     count = export_dataset(default_folder(), options.target)
     print(f"{count} clips in '{options.target}'. Train on them with:")
-    print(f"dvc exp run -S dataset.name=folder -S dataset.path={options.target.absolute()}")
+    print(exp_run({"dataset.name": "folder", "dataset.path": str(options.target.absolute())}))

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from actreel.config.commands import exp_run
 from actreel.config.section import Section
 
 DEMO_PATH = "src/actreel/dataset/demo"
@@ -52,14 +53,31 @@ class DatasetParams(Section):
 
     @model_validator(mode="after")
     def _path_belongs_to_name(self) -> DatasetParams:
+        if self.name == "demo" and self.path != DEMO_PATH:
+            raise ValueError(
+                f"dataset.name 'demo' renders its own clips, and takes no dataset.path. Received: '{self.path}'. For "
+                f"your own clips, try: {exp_run({'dataset.name': 'folder', 'dataset.path': self.path})}. "
+                "For the demo: git checkout params.yaml"
+            )
+        if self.path.startswith("~"):
+            whole = {"dataset.name": self.name, "dataset.path": str(Path(self.path).expanduser())}
+            raise ValueError(
+                f"dataset.path must be a whole path, as '~' stands for nothing here. Received: '{self.path}'. "
+                f"Try: {exp_run(whole)}"
+            )
         if self.name == "folder" and self.path == DEMO_PATH:
             raise ValueError(
                 "dataset.name 'folder' needs dataset.path, a folder with one sub-folder per action. "
-                "Try: dvc exp run -S dataset.name=folder -S dataset.path=/path/to/clips"
+                f"Try: {exp_run({'dataset.name': 'folder', 'dataset.path': '/path/to/clips'})}"
             )
         if self.name == "ucf50" and self.path == DEMO_PATH:
             raise ValueError("dataset.name 'ucf50' needs dataset.path, the archive or its folder. Try: make ucf50")
         return self
+
+    @property
+    def own_folder(self) -> Path | None:
+        """The user's own folder of clips, which messages name; None for the demo and UCF50."""
+        return Path(self.path) if self.name == "folder" else None
 
     @property
     def label(self) -> str:

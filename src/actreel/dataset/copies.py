@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from actreel.errors import MOST_NAMED
+from actreel.errors import listed_names
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,9 @@ def join_copies(index: pd.DataFrame) -> pd.DataFrame:
         pairs = joined.loc[dropped].merge(kept, on=["action", "sha256"], suffixes=("", "_kept")).sort_values("clip")
         names = zip(pairs["clip"], pairs["clip_kept"], strict=True)
         named = [f"'{clip}' is a copy of '{original}'" for clip, original in names]
-        log.warning(f"{len(named)} clips duplicate another clip of their action and are ignored: {_listed(named)}")
+        log.warning(
+            f"{len(named)} clips duplicate another clip of their action and are ignored: {listed_names(named, quote='')}"
+        )
     return joined.drop(dropped).reset_index(drop=True)
 
 
@@ -65,10 +67,5 @@ def _joined(index: pd.DataFrame, copied: pd.Series[bool], known: pd.Series[bool]
         if len(of_known) > 1:
             merged.append(" = ".join(f"'{name}'" for name in of_known))
     if merged:
-        log.warning(f"groups that contain the same video count as one group: {_listed(merged)}")
+        log.warning(f"groups that contain the same video count as one group: {listed_names(merged, quote='')}")
     return pd.Series(renamed[group_of], index=index.index, dtype="str")
-
-
-def _listed(entries: list[str]) -> str:
-    more = f", and {len(entries) - MOST_NAMED} more" if len(entries) > MOST_NAMED else ""
-    return ", ".join(entries[:MOST_NAMED]) + more

@@ -22,13 +22,14 @@ log = logging.getLogger(__name__)
 _UCF_NAME = re.compile(r"v_.+_g(?P<group>\d+)_c\d+", re.IGNORECASE)
 
 
-def groups_of(videos: Path, clips: list[Path], pattern: str | None = None) -> list[str]:
+def groups_of(videos: Path, clips: list[Path], pattern: str | None = None, source: Path | None = None) -> list[str]:
     """Finds the group of each clip; warns about clips whose group is unknown.
 
     Args:
         videos: The folder of class folders, which may contain `groups.csv`.
         clips: Paths relative to `videos`.
         pattern: Regular expression with a group named `group`, searched for in each clip's path (with '/').
+        source: The user's folder that `videos` was filled from, for messages; None: `videos` itself.
 
     Returns:
         One group per clip.
@@ -36,7 +37,8 @@ def groups_of(videos: Path, clips: list[Path], pattern: str | None = None) -> li
     Raises:
         DatasetError: `groups.csv` is not such a table, gives a clip two groups, or names none of these clips.
     """
-    listed = _read_groups(videos / GROUPS_FILE, clips) if (videos / GROUPS_FILE).is_file() else {}
+    named = (source or videos) / GROUPS_FILE
+    listed = _read_groups(videos / GROUPS_FILE, clips, named) if (videos / GROUPS_FILE).is_file() else {}
     names = [listed.get(_key(clip.as_posix())) or _from_path(clip, pattern) or _from_ucf_name(clip) for clip in clips]
     alone = [clip for clip, name in zip(clips, names, strict=True) if name is None]
     if alone:
@@ -58,7 +60,7 @@ def _from_ucf_name(clip: Path) -> str | None:
     return f"g{int(match['group']):02d}" if match else None
 
 
-def _read_groups(path: Path, clips: list[Path]) -> dict[str, str]:
+def _read_groups(path: Path, clips: list[Path], named: Path) -> dict[str, str]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a byte order mark
             table = csv.DictReader(file)
@@ -67,31 +69,31 @@ def _read_groups(path: Path, clips: list[Path]) -> dict[str, str]:
             rows = [(table.line_num, row) for row in table]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(
-            f"'{path}' must be a CSV table in UTF-8. Received: {error}. Save it as CSV (UTF-8)."
+            f"'{named}' must be a CSV table in UTF-8. Received: {error}. Save it as CSV (UTF-8)."
         ) from error
     if not {"clip", "group"} <= set(header):
-        raise DatasetError(f"'{path}' must have the columns clip,group. Received: {','.join(header) or 'nothing'}")
+        raise DatasetError(f"'{named}' must have the columns clip,group. Received: {','.join(header) or 'nothing'}")
     groups: dict[str, str] = {}
     for line, row in rows:
         clip, group = ((row[column] or "").strip() for column in ("clip", "group"))
         if not clip or not group:
             raise DatasetError(
-                f"each row must name a clip and its group. Received: line {line} of '{path}', without one of them."
+                f"each row must name a clip and its group. Received: line {line} of '{named}', without one of them."
             )
         if groups.setdefault(_key(clip), group) != group:
             raise DatasetError(
                 f"each clip must have one group. Received: '{clip}' in '{groups[_key(clip)]}' and in '{group}', line "
-                f"{line} of '{path}'."
+                f"{line} of '{named}'."
             )
     known = {_key(clip.as_posix()) for clip in clips}
     missing = sorted(groups.keys() - known)
     if missing and len(missing) == len(groups):
         raise DatasetError(
-            f"'{path}' must name clips by their path relative to its folder, as in '{clips[0].as_posix()}'. Received: "
+            f"'{named}' must name clips by their path relative to its folder, as in '{clips[0].as_posix()}'. Received: "
             f"'{missing[0]}' and {len(missing) - 1} more, none of which exists."
         )
     if missing:
-        log.warning(f"'{path}' names {len(missing)} clips that do not exist (first: '{missing[0]}')")
+        log.warning(f"'{named}' names {len(missing)} clips that do not exist (first: '{missing[0]}')")
     return groups
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from actreel.dataset.records import VIDEO_SUFFIXES
 from actreel.errors import DatasetError
+from actreel.video.endings import VIDEO_ENDINGS
 
-_ENDINGS = "|".join(re.escape(suffix) for suffix in sorted(VIDEO_SUFFIXES))
+_ENDINGS = "|".join(re.escape(ending) for ending in VIDEO_ENDINGS)
 
 # In UCF101's training lists the class number follows the clip; file names may contain spaces.
 _LINE = re.compile(rf"(?P<clip>.+(?:{_ENDINGS}))(?:\s+\d+)?", re.IGNORECASE)

@@ -21,12 +21,11 @@ from actreel.base.faults import reading
 from actreel.base.places import UNKNOWN
 from actreel.dataset.copies import join_copies
 from actreel.dataset.fingerprints import probe_with_fingerprint
+from actreel.dataset.folder import read_folder
 from actreel.dataset.groups import groups_of
 from actreel.dataset.parallel import map_on_cores
 from actreel.errors import DatasetError, VideoError
 from actreel.video.info import VideoInfo
-
-VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 
 TRAIN, VAL, TEST = SPLITS = ("train", "val", "test")
 LEFT_OUT = "left_out"
@@ -38,17 +37,11 @@ log = logging.getLogger(__name__)
 
 
 def find_clips(videos: Path) -> list[Path]:
-    """The video files in a folder of class folders, sorted and relative to it; hidden files are skipped."""
-    return sorted(
-        path.relative_to(videos)
-        for path in videos.glob("*/**/*")
-        if path.suffix.lower() in VIDEO_SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(videos).parts)
-    )
+    """The videos in a folder of class folders, sorted and relative to it."""
+    return read_folder(videos).clips
 
 
-def index_videos(videos: Path, group_pattern: str | None = None) -> pd.DataFrame:
+def index_videos(videos: Path, group_pattern: str | None = None, source: Path | None = None) -> pd.DataFrame:
     """Reads the properties of every clip in a folder of class folders, on all cores.
 
     A clip that cannot be read gets a row with `error` set; the validate stage names it and stops. If several clips of
@@ -57,6 +50,7 @@ def index_videos(videos: Path, group_pattern: str | None = None) -> pd.DataFrame
     Args:
         videos: The folder.
         group_pattern: Regular expression that finds the group in a clip's path; see `actreel.dataset.groups`.
+        source: The user's folder that `videos` was filled from, for messages; None: `videos` itself.
 
     Returns:
         The index without the column `split`, sorted by clip.
@@ -70,9 +64,9 @@ def index_videos(videos: Path, group_pattern: str | None = None) -> pd.DataFrame
         found = ", ".join(f"'{action}'" for action in actions) or "none"
         raise DatasetError(
             "a dataset must contain clips of at least 2 actions, in one sub-folder per action. "
-            f"Received: {found} in '{videos}'."
+            f"Received: {found} in '{source or videos}'."
         )
-    groups = groups_of(videos, clips, group_pattern)
+    groups = groups_of(videos, clips, group_pattern, source)
     rows = map_on_cores(partial(_index_clip, videos), clips, label="index", on_crash=partial(_crashed_clip, videos))
     index = pd.DataFrame(rows)
     index.insert(2, "group", groups)

@@ -12,9 +12,11 @@ from actreel.base.progress import tracked
 from actreel.config import DatasetParams
 from actreel.dataset.demo import render_demo
 from actreel.dataset.fetch.archive import unpack
+from actreel.dataset.folder import Contents, alike, is_leftover
 from actreel.dataset.groups import GROUPS_FILE
-from actreel.dataset.records import VIDEO_SUFFIXES, find_clips
-from actreel.errors import DatasetError
+from actreel.dataset.watch import checked_folder
+from actreel.errors import listed_names
+from actreel.video.endings import count_endings
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ def ingest(params: DatasetParams, target: Path, unpacked: Path) -> None:
 
 def _below_wrappers(folder: Path) -> Path:
     """The folder with the class folders, which UCF50's archive wraps in another folder."""
-    folders = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    folders = [entry for entry in folder.iterdir() if entry.is_dir() and not is_leftover(entry.name)]
     wraps = len(folders) == 1 and any(entry.is_dir() for entry in folders[0].iterdir())
     return _below_wrappers(folders[0]) if wraps else folder
 
@@ -57,27 +59,21 @@ def _below_wrappers(folder: Path) -> Path:
 def adopt_folder(folder: Path, target: Path) -> None:
     """Links the clips of a folder of class folders into `target`; copies them where the file system has no hard links.
 
-    Clips may be in sub-folders of a class folder. Files that are not videos are skipped with a warning, except
-    `groups.csv`, which lists the clips' groups. The folder `_unknown` is for clips of none of the actions.
+    Clips may be in sub-folders of a class folder, and files and folders may be links. Files that are not videos are
+    left out with a warning, except `groups.csv`, which lists the clips' groups. The folder `_unknown` is for clips of
+    none of the actions.
 
     Args:
         folder: The folder to read.
         target: The folder to fill.
 
     Raises:
-        DatasetError: The folder is missing or contains no clips.
+        DatasetError: The folder is missing, contains no clips, or has links to what does not exist.
     """
-    if not folder.is_dir():
-        raise DatasetError(f"dataset.path must be a folder with one sub-folder per action. Received: '{folder}'")
-    clips = find_clips(folder)
-    if not clips:
-        raise DatasetError(
-            "dataset.path must contain clips as <action>/<clip>, with one of these endings: "
-            f"{', '.join(sorted(VIDEO_SUFFIXES))}. Received: none in '{folder}'"
-        )
-    _warn_about_ignored_files(folder, clips)
+    contents = checked_folder(folder)
     table = [Path(GROUPS_FILE)] if (folder / GROUPS_FILE).is_file() else []
-    for file in tracked(clips + table, "ingest", len(clips + table)):
+    _warn_about_the_rest(contents)
+    for file in tracked(contents.clips + table, "ingest", len(contents.clips + table)):
         with written_aside(target / file) as aside:
             try:
                 os.link((folder / file).resolve(), aside)
@@ -85,16 +81,31 @@ def adopt_folder(folder: Path, target: Path) -> None:
                 shutil.copyfile(folder / file, aside)
 
 
-def _warn_about_ignored_files(folder: Path, clips: list[Path]) -> None:
-    actions = {clip.parts[0] for clip in clips}
-    for entry in sorted(folder.iterdir()):
-        if entry.is_dir() and entry.name not in actions and not entry.name.startswith("."):
-            log.warning(f"class folder '{entry.name}' contains no clips and is ignored")
-    known = {*clips, Path(GROUPS_FILE)}
-    ignored = [
-        path.relative_to(folder)
-        for path in folder.rglob("*")
-        if path.is_file() and path.relative_to(folder) not in known
-    ]
-    if ignored:
-        log.warning(f"{len(ignored)} files are not clips in a class folder and are ignored (first: '{ignored[0]}')")
+def _warn_about_the_rest(contents: Contents) -> None:
+    """Says what of a folder is left out, and which of its actions may be one."""
+    actions = sorted({clip.parts[0] for clip in contents.clips})
+    for names in alike(actions):
+        listed = " and ".join(f"'{name}'" for name in names)
+        log.warning(
+            f"the folders {listed} count as {len(names)} actions. If they are one, put their clips into one folder"
+        )
+    empty = sorted(set(contents.folders) - set(actions))
+    if empty:
+        log.warning(f"{len(empty)} folders contain no clips and are left out: {listed_names(empty)}")
+    if contents.loose:
+        log.warning(
+            f"{len(contents.loose)} videos lie at the top level and belong to no action; they are left out: "
+            f"{listed_names(contents.loose)}. Put them into one folder per action"
+        )
+    others = [path for path in contents.others if path != Path(GROUPS_FILE)]
+    if others:
+        log.warning(
+            f"{len(others)} files are no videos and are left out: {count_endings(others)} (first: '{others[0]}')"
+        )
+    if contents.unfinished:
+        log.warning(
+            f"{len(contents.unfinished)} downloads are not complete and are left out: "
+            f"{listed_names(contents.unfinished)}"
+        )
+    if contents.loops:
+        log.warning(f"links to a folder that they lie in are not followed: {listed_names(contents.loops)}")

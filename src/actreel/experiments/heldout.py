@@ -110,7 +110,7 @@ def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.Dat
     if params.dataset.name == "folder":
         shutil.rmtree(videos, ignore_errors=True)  # links: made again, so that a deleted clip is deleted here too
     ingest(params.dataset, videos, UNPACKED)
-    index = index_videos(videos, params.dataset.group_pattern)
+    index = index_videos(videos, params.dataset.group_pattern, params.dataset.own_folder)
     readable = index[index["error"] == ""]
     for row in index[index["error"] != ""].itertuples():
         log.warning(f"left out: {row.error}")

@@ -1,0 +1,23 @@
+"""source: dataset.path ▸ artifacts/source.json, so that DVC sees what lies behind links change.
+
+DVC runs this stage every time, and first: a path that does not exist is said here, before DVC looks for it.
+"""
+
+import json
+
+from actreel.base.console import exit_cleanly
+from actreel.base.places import SOURCE
+from actreel.config import load_params
+from actreel.dataset.watch import files_behind_links
+
+
+def main() -> None:
+    """Checks the source of videos, and lists its files that DVC does not watch."""
+    params = load_params()
+    files = files_behind_links(params.dataset)
+    SOURCE.parent.mkdir(parents=True, exist_ok=True)
+    SOURCE.write_text(json.dumps(files, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    exit_cleanly(main)

@@ -1,0 +1,110 @@
+"""What DVC cannot see of the source of videos: whether it is there, and what lies behind links in it."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from actreel.base.places import DATA
+from actreel.config import DatasetParams
+from actreel.dataset.folder import Contents, read_folder
+from actreel.errors import DatasetError, listed_names
+from actreel.video.endings import PICTURE_ENDINGS, VIDEO_ENDINGS, count_endings
+
+Listing = dict[str, tuple[str, int, int]]
+
+
+def files_behind_links(params: DatasetParams) -> Listing:
+    """Checks the source, and lists its files that DVC does not watch.
+
+    DVC watches the files of a folder, but not those behind links in it.
+
+    Args:
+        params: Section `dataset`.
+
+    Returns:
+        For the path of each such file below `dataset.path`, the file's real path, its size in bytes and its time of
+        change in nanoseconds. Empty for the demo and for an archive.
+
+    Raises:
+        DatasetError: `dataset.path` does not exist, contains no clips, or has links to what does not exist.
+    """
+    path = Path(params.path)
+    if params.name == "demo" or (params.name == "ucf50" and not path.is_dir()):
+        # DVC itself downloads UCF50's archive into `data`.
+        if not path.exists() and DATA not in path.parents:
+            raise DatasetError(_missing(path))
+        return {}
+    if params.name == "folder":
+        contents = checked_folder(path)
+    else:
+        contents = read_folder(path)
+        _refuse_broken_links(path, contents)
+    return {file.as_posix(): _state(path / file) for file in contents.linked}
+
+
+def _state(file: Path) -> tuple[str, int, int]:
+    status = file.stat()
+    return str(file.resolve()), status.st_size, status.st_mtime_ns
+
+
+def checked_folder(folder: Path) -> Contents:
+    """Reads a folder of class folders.
+
+    Raises:
+        DatasetError: It is missing, contains no clips, or has links to what does not exist; says what it has instead.
+    """
+    if not folder.exists():
+        raise DatasetError(_missing(folder))
+    if not folder.is_dir():
+        raise DatasetError(
+            f"dataset.path must be a folder with one sub-folder per action. Received: '{folder}', which is a file."
+        )
+    contents = read_folder(folder)
+    _refuse_broken_links(folder, contents)
+    if not contents.clips:
+        raise DatasetError(
+            f"dataset.path must contain clips as <action>/<clip>. Received: '{folder}'. {_instead(contents)}"
+        )
+    return contents
+
+
+def _refuse_broken_links(folder: Path, contents: Contents) -> None:
+    if contents.broken:
+        # DVC ends with "No such file" for them.
+        targets = [f"'{path}' leads to '{(folder / path).readlink()}'" for path in contents.broken]
+        raise DatasetError(
+            f"links in dataset.path must lead to what exists. Received in '{folder}': "
+            f"{listed_names(targets, quote='')}. Remove the links, or bring back what they lead to."
+        )
+
+
+def _missing(path: Path) -> str:
+    parent = path.absolute().parent
+    beside = sorted(entry.name for entry in parent.iterdir()) if parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, beside, n=1)
+    hint = f"Did you mean '{path.parent / near[0]}'?" if near else "Check the path."
+    return f"dataset.path must exist. Received: '{path}', which does not. {hint}"
+
+
+def _instead(contents: Contents) -> str:
+    """What a folder without clips holds, and what to do about it."""
+    if contents.loose:
+        return (
+            f"{len(contents.loose)} videos lie at the top level; put them into one folder per action: "
+            f"{listed_names(contents.loose)}"
+        )
+    if contents.unfinished:
+        return f"{len(contents.unfinished)} downloads are not complete: {listed_names(contents.unfinished)}"
+    pictures = [path for path in contents.others if path.suffix.lower() in PICTURE_ENDINGS]
+    if pictures:
+        return (
+            f"{len(pictures)} images found, no videos (first: '{pictures[0]}'). Make a video of each clip's frames: "
+            "ffmpeg -framerate 25 -i FRAMES/%05d.jpg ACTION/CLIP.mp4"
+        )
+    if contents.others:
+        return f"Its files are no videos: {count_endings(contents.others)}. These endings are read: {_ENDINGS}"
+    return f"It holds no files. These endings are read: {_ENDINGS}"
+
+
+_ENDINGS = " ".join(VIDEO_ENDINGS)

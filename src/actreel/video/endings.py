@@ -1,0 +1,35 @@
+"""The endings of video files: what a dataset takes from a folder, split lists name, and the page lets a visitor choose.
+
+A file that a user names, on the command line or for the service, is read whatever its ending.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import PurePath
+
+VIDEO_ENDINGS = (
+    ".3g2", ".3gp", ".3gpp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264", ".hevc", ".m1v",
+    ".m2t", ".m2ts", ".m2v", ".m4v", ".mkv", ".mod", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf",
+    ".nut", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".tod", ".trp", ".ts", ".vob", ".webm", ".wmv", ".wtv",
+    ".xvid", ".y4m",
+)  # fmt: skip
+"""Each is an ending of a format in `actreel.video.container.CONTAINERS`, in lower case.
+
+Endings that mostly stand for sound (`.ogg`, `.m4a`) or for still pictures (`.png`, `.webp`) are missing on purpose.
+"""
+
+PICTURE_ENDINGS = frozenset({".bmp", ".heic", ".jpeg", ".jpg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp"})
+"""Still pictures, as which some datasets keep the frames of their videos."""
+
+
+def is_video(path: PurePath) -> bool:
+    """Whether a file's ending is one of a video."""
+    return path.suffix.lower() in VIDEO_ENDINGS
+
+
+def count_endings(paths: Iterable[PurePath]) -> str:
+    """How many files have each ending, most first: `5 .jpg, 2 .txt, 1 without an ending`."""
+    counts = Counter(path.suffix.lower() or "without an ending" for path in paths)
+    return ", ".join(f"{count} {ending}" for ending, count in sorted(counts.items(), key=lambda item: (-item[1], item)))

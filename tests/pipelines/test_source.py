@@ -1,0 +1,35 @@
+"""DVC sees what lies behind links, and is not the first to look for a path."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import grey_frames, write_video_file
+from tests.pipelines.conftest import Project, make_project, stages_run
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return make_project(tmp_path_factory.mktemp("links"))
+
+
+@pytest.mark.parametrize("linked", ["Wave", "Wave/deep"])
+def test_a_new_clip_behind_a_link_is_ingested(project: Project, tmp_path: Path, linked: str) -> None:
+    first = write_video_file(tmp_path / "elsewhere" / "a.avi", grey_frames([1, 2]))
+    write_video_file(tmp_path / "clips" / "Clap" / "b.avi", grey_frames([1, 2]))
+    link = tmp_path / "clips" / linked
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(first.parent)
+    project.set(dataset={"name": "folder", "path": str(tmp_path / "clips")})
+    project.repro("ingest")
+    shutil.copy(first, first.with_name("new.avi"))
+    assert stages_run(project.repro("ingest")) == ["source", "ingest"]
+    assert (project.root / "artifacts/videos" / linked / "new.avi").is_file()
+
+
+def test_a_path_that_does_not_exist_is_our_message(project: Project) -> None:
+    project.set(dataset={"name": "folder", "path": "/no/such/folder"})
+    output = project.repro(fails=True)
+    assert "error: dataset.path must exist. Received: '/no/such/folder'" in output
+    assert "Errno" not in output
