@@ -112,6 +112,6 @@ def find_champion(name: str) -> Champion | None:
     return Champion(name, str(version.version), str(version.run_id), dict(version.tags))
 
 
-def crown(name: str, version: str) -> None:
+def set_champion(name: str, version: str) -> None:
     """Moves the alias `champion` to a version."""
     mlflow.MlflowClient().set_registered_model_alias(name, CHAMPION, version)
