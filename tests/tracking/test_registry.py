@@ -27,8 +27,8 @@ def test_a_champion_is_registered_crowned_found_and_loaded(
         page.write_text("a page", encoding="utf-8")
         folder = model_folder(project / "model", spec)
         version = registry.register("actreel-grey", folder, {"accuracy": "0.9"}, model_card=page)
-    assert registry.find_champion("actreel-grey") is None  # registered, not crowned
-    registry.crown("actreel-grey", version)
+    assert registry.find_champion("actreel-grey") is None  # registered, but not made champion
+    registry.set_champion("actreel-grey", version)
     champion = registry.find_champion("actreel-grey")
     assert champion == registry.ModelVersion("actreel-grey", version, run_id)
     with champion.folder() as folder:

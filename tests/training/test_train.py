@@ -14,11 +14,12 @@ from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.errors import ModelError
 from actreel.inference.classifier import ActionClassifier, ClassifierCard, Provenance
-from actreel.models import export_onnx
+from actreel.models import HEAD, export_onnx
+from actreel.quiet_keras import keras
 from actreel.training import fitting
 from actreel.training.calibration import sharpened
 from actreel.training.fitting import learning_rate, steps_at_once
-from actreel.training.train import cool, epoch_models, predict, targets_of, train
+from actreel.training.train import apply_temperature, epoch_models, predict, targets_of, train
 from tests.conftest import ROOT, train_params
 
 SPEC = ClipSpec(num_frames=8, height=32, width=32)
@@ -126,7 +127,7 @@ def test_a_temperature_ends_up_in_the_weights(store: StoredClips, rows: dict[str
     labels = ["Brighten", "Darken"]
     model, _ = train(LSTM, params_of(), store, rows, labels)
     before = predict(model, store, rows["test"], 8)
-    cool(model, 2.0)
+    apply_temperature(model, 2.0)
     np.testing.assert_allclose(predict(model, store, rows["test"], 8), sharpened(before, 0.5), atol=1e-5)
 
 
@@ -180,3 +181,13 @@ def test_tensorflow_starts_in_silence() -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert (answer.stdout, answer.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("prefix", ["", "fine_tuned-"])
+def test_epochs_come_in_order_beyond_999(tmp_path: Path, prefix: str) -> None:
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, name=HEAD)])
+    for epoch in (999, 1000, 1001, 2):
+        model.layers[0].set_weights([np.array([[float(epoch)]])])
+        model.save_weights(tmp_path / f"{prefix}{epoch:03d}.weights.h5")
+    epochs = [then.get_weights()[0].item() for then in epoch_models(model, tmp_path)]
+    assert epochs == [2, 999, 1000, 1001]

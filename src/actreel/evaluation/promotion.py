@@ -118,7 +118,7 @@ def contest(evaluation: Evaluation, scores: Mapping[str, Any], params: Params, m
     tags = {key: f"{scores[key]:.6g}" for key in PUBLISHED_METRICS} | {"protocol": str(scores["protocol"])}
     version = registry.register(name, evaluation.folder, tags, model_card=model_card)
     if decision.promoted:
-        registry.crown(name, version)
+        registry.set_champion(name, version)
     holder = version if decision.promoted else champion and champion.version
     return {"promoted": decision.promoted, "reason": decision.reason, "version": version, "champion": holder}
 

@@ -166,6 +166,6 @@ def _version(name: str, number: str) -> ModelVersion | None:
     return None
 
 
-def crown(name: str, version: str) -> None:
+def set_champion(name: str, version: str) -> None:
     """Moves the alias `champion` to a version."""
     mlflow.MlflowClient().set_registered_model_alias(name, CHAMPION, version)

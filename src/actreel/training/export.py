@@ -21,7 +21,7 @@ from actreel.models import embedding_of, export_onnx, export_parts, with_distanc
 from actreel.quiet_keras import keras
 from actreel.training.calibration import fit_temperature
 from actreel.training.rejection import EmbeddingStatistics, distance_limit, fit_statistics
-from actreel.training.train import complete, cool, predict, targets_of
+from actreel.training.train import apply_temperature, complete, predict, targets_of
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def calibrate(fitted: keras.Model, params: TrainParams, data: TrainingData) -> f
         return 1.0
     val = data.rows[VAL]
     temperature = fit_temperature(predict(fitted, data.store, val, params.batch_size), targets_of(val, data.labels))
-    cool(fitted, temperature)
+    apply_temperature(fitted, temperature)
     return temperature
 
 

@@ -136,7 +136,7 @@ def _fine_tune(
     return fit_network(build, tuning, replace(data, store=frames), records, improve=True)
 
 
-def cool(model: keras.Model, temperature: float) -> None:
+def apply_temperature(model: keras.Model, temperature: float) -> None:
     """Divides a fitted model's logits by a temperature, in the weights of its last layer.
 
     Keras, ONNX and every copy of the model then give the same calibrated probabilities.
@@ -176,9 +176,9 @@ def epoch_models(model: keras.Model, epoch_weights: Path) -> Iterator[keras.Mode
     """
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
-    tuned = sorted(epoch_weights.glob(f"{_FINE_TUNED}-*.weights.h5"))
+    tuned = sorted(epoch_weights.glob(f"{_FINE_TUNED}-*.weights.h5"), key=_epoch_of)
     part = copy.get_layer(HEAD) if tuned else copy
-    for file in sorted(epoch_weights.glob("[0-9]*.weights.h5")):
+    for file in sorted(epoch_weights.glob("[0-9]*.weights.h5"), key=_epoch_of):
         with reading(file, TRAIN_AGAIN):
             part.load_weights(file)
         yield part
@@ -186,6 +186,11 @@ def epoch_models(model: keras.Model, epoch_weights: Path) -> Iterator[keras.Mode
         with reading(file, TRAIN_AGAIN):
             copy.load_weights(file)
         yield copy
+
+
+def _epoch_of(weights: Path) -> int:
+    # Names have three digits, so that of epoch 1000 sorts before that of epoch 999.
+    return int(weights.name.partition(".")[0].rpartition("-")[2])
 
 
 def _mean_and_variance(store: Store, clips: list[str]) -> list[NDArray[np.float32]]:
