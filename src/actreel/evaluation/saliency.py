@@ -96,8 +96,8 @@ def saliency_of(model: keras.Model, clip: NDArray[np.uint8]) -> Saliency:
     return Saliency(
         action=action,
         probability=float(probabilities[action]),
-        over_time=_scaled(over_time, over_time.sum()),
-        maps=_scaled(fine, fine.max()),
+        over_time=_scaled(over_time, float(over_time.sum())),
+        maps=_scaled(fine, float(fine.max())),
         method=method,
     )
 

@@ -195,7 +195,7 @@ def _epoch_of(weights: Path) -> int:
 
 def _mean_and_variance(store: Store, clips: list[str]) -> list[NDArray[np.float32]]:
     """Of each feature, over all frames of the clips: float32 (F,) each."""
-    count, total, squares = 0, 0.0, 0.0
+    count, total, squares = 0, np.zeros(()), np.zeros(())
     for batch in store.batches(clips, 64):
         frames = batch.reshape(-1, batch.shape[-1]).astype(np.float64)
         count += len(frames)
