@@ -43,9 +43,8 @@ def join_copies(index: pd.DataFrame) -> pd.DataFrame:
         pairs = joined.loc[dropped].merge(kept, on=["action", "sha256"], suffixes=("", "_kept")).sort_values("clip")
         names = zip(pairs["clip"], pairs["clip_kept"], strict=True)
         named = [f"'{clip}' is a copy of '{original}'" for clip, original in names]
-        log.warning(
-            f"{len(named)} clips duplicate another clip of their action and are ignored: {listed_names(named, quote='')}"
-        )
+        listed = listed_names(named, quote="")
+        log.warning(f"{len(named)} clips duplicate another clip of their action and are ignored: {listed}")
     return joined.drop(dropped).reset_index(drop=True)
 
 
