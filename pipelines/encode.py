@@ -1,4 +1,4 @@
-"""encode: artifacts/clips ▸ artifacts/features, a frozen encoder's features of each frame; else empty."""
+"""encode: artifacts/clips or videos ▸ artifacts/features, a frozen encoder's features of each frame; else empty."""
 
 from actreel.base.console import exit_cleanly
 from actreel.base.places import CLIPS, FEATURES, INDEX

@@ -93,7 +93,7 @@ def evaluate(params: Params, test: pd.DataFrame) -> Evaluation:
     network, baseline = (load_keras(ModelFolder(folder).keras) for folder in (MODEL, BASELINE))
     model = fitted_part(network, inputs)
     probabilities = predict_rows(model, test)
-    served = score(classifier, store, test, VIDEOS)
+    served = score(classifier, inputs, test, VIDEOS)
     parity = check_parity(
         MODEL, store, test, VIDEOS,
         served=served.probabilities, expected=probabilities, tolerance=params.evaluate.parity_tolerance,
@@ -102,6 +102,7 @@ def evaluate(params: Params, test: pd.DataFrame) -> Evaluation:
         test=test,
         targets=targets_of(test, list(classifier.card.labels)),
         store=store,
+        inputs=inputs,
         videos=VIDEOS,
         folder=MODEL,
         classifier=classifier,

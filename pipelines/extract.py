@@ -1,17 +1,18 @@
-"""extract: artifacts/videos ▸ artifacts/clips, the frames that the model sees, stored losslessly."""
+"""extract: artifacts/videos ▸ artifacts/clips, the frames that the model sees; for a frozen encoder, names only."""
 
 from actreel.base.console import exit_cleanly
 from actreel.base.places import CLIPS, INDEX, VIDEOS
-from actreel.config import load_params
+from actreel.config import load_params, reads_frames_again
 from actreel.dataset.records import read_index, usable
 from actreel.dataset.store import extract_clips
 
 
 def main() -> None:
-    """Decodes every clip once."""
+    """Decodes every clip once and stores it losslessly; for a frozen encoder, the stage encode decodes."""
     params = load_params()
     index = read_index(INDEX)
-    extract_clips(usable(index), VIDEOS, CLIPS, params.clip)
+    keep = reads_frames_again(params.model.encoder, params.model.weights, params.train.fine_tune)
+    extract_clips(usable(index), VIDEOS, CLIPS, params.clip, keep=keep)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,43 @@ def test_stored_clips_are_what_load_clip_gives(
     np.testing.assert_array_equal(np.concatenate(list(stored.batches(names, 4))), expected)
 
 
+def test_frames_that_are_not_kept_are_decoded_when_asked_for(
+    index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec
+) -> None:
+    extract_clips(index, videos, tmp_path / "kept", spec)
+    extract_clips(index, videos, tmp_path / "named", spec, keep=False)
+    assert [file.name for file in (tmp_path / "named").iterdir()] == ["clips.json"]
+    kept, named = StoredClips(tmp_path / "kept"), StoredClips(tmp_path / "named", videos)
+    assert kept.made_with == named.made_with
+    names, mirrored = index["clip"].tolist(), [True, False, False, True, False, True]
+    assert sorted(named.clips) == sorted(names)
+    np.testing.assert_array_equal(named.take(names, mirrored), kept.take(names, mirrored))
+    np.testing.assert_array_equal(named.only(names[:1]).take(names[:1]), kept.take(names[:1]))
+    with pytest.raises(KeyError, match=names[1]):
+        named.only(names[:1]).take(names[1:2])
+    (videos / names[0]).write_bytes(b"gone")
+    with pytest.raises(VideoError, match=Path(names[0]).name):
+        named.take(names)
+
+
+def test_frames_are_kept_or_not_as_the_last_run_says(
+    index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec
+) -> None:
+    for keep, files in ((True, 3), (False, 1), (True, 3)):
+        extract_clips(index, videos, tmp_path / "clips", spec, keep=keep)
+        assert len(list((tmp_path / "clips").iterdir())) == files
+
+
+def test_a_killed_run_keeps_each_clip_that_was_done(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="killed"):
+        store_of_noise(tmp_path, killed_at="Darken/1.avi")
+    assert [file.suffix for file in sorted(tmp_path.iterdir())] == [".npy", ".unfinished"]
+    assert store_of_noise(tmp_path) == ["Darken/1.avi", "Darken/2.avi"]
+    (tmp_path / "whole").mkdir()
+    store_of_noise(tmp_path / "whole")
+    np.testing.assert_array_equal(StoredClips(tmp_path).take(NAMES), StoredClips(tmp_path / "whole").take(NAMES))
+
+
 def test_a_second_run_keeps_finished_shards_and_makes_missing_ones(
     index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec
 ) -> None:
@@ -111,13 +148,16 @@ def test_a_folder_without_a_store_says_what_to_run(tmp_path: Path) -> None:
 NAMES = [f"{action}/{number}.avi" for action in ("Brighten", "Darken") for number in range(3)]
 
 
-def store_of_noise(folder: Path) -> list[str]:
+def store_of_noise(folder: Path, killed_at: str | None = None) -> list[str]:
     """Brings a store of two shards up to date; returns the clips that were made for it."""
     made: list[str] = []
 
     def make(names: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
-        made.extend(names)
-        return (np.random.default_rng(NAMES.index(name)).integers(0, 255, SPEC.shape, np.uint8) for name in names)
+        for name in names:
+            if name == killed_at:
+                raise RuntimeError("killed")
+            made.append(name)
+            yield np.random.default_rng(NAMES.index(name)).integers(0, 255, SPEC.shape, np.uint8)
 
     index = pd.DataFrame({"clip": NAMES, "action": [Path(name).parts[0] for name in NAMES], "sha256": NAMES})
     write_store(index, folder, {"clip": SPEC.model_dump()}, make)

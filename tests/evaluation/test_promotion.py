@@ -124,6 +124,7 @@ def compete(project: Path, params: Params, name: str, labels: tuple[str, str], s
             test=TEST,
             targets=np.array([labels.index(action) for action in TEST["action"]]),
             store=store,
+            inputs=store,
             videos=project / "videos",
             folder=folder,
             classifier=classifier,

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,12 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from actreel.config import ClipSpec
-from actreel.dataset.store import StoredClips, write_store
+from actreel.dataset.store import Store, StoredClips, write_store
 from actreel.errors import ModelError
 from actreel.evaluation import served as served_scores
 from actreel.evaluation.served import check_parity, score, score_views
 from actreel.inference.classifier import ActionClassifier
+from actreel.training.features import StoredFeatures
 from actreel.video.clips import load_clip, load_views
 from tests.conftest import grey_frames, write_model_folder, write_video_file
 
@@ -45,6 +47,38 @@ def test_stored_frames_and_videos_give_the_same_scores(tmp_path: Path, spec: Cli
     expected = [classifier.score(load_views(video, spec, 3)).probabilities.mean(axis=0) for video in videos]
     np.testing.assert_allclose(score_views(model, videos, 3), expected, atol=1e-6)
     assert not np.allclose(expected, stored, atol=1e-5)
+
+
+def store_features(
+    folder: Path, store: StoredClips, encode: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+) -> Store:
+    """A store of what `encode` gives for each clip of the store."""
+    made_with = {**store.made_with, "encoder": "tests"}
+    write_store(ROWS, folder, made_with, lambda names: (encode(store.take([name])[0])[np.newaxis] for name in names))
+    return StoredFeatures(folder, store)
+
+
+def test_stored_features_are_scored_by_the_head_alone(
+    tmp_path: Path, spec: ClipSpec, store: StoredClips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = ActionClassifier.load(write_model_folder(tmp_path / "model", spec, ("dark", "bright"), in_parts=True))
+    expected = score(classifier, store, ROWS, tmp_path / "videos").probabilities
+    features = store_features(tmp_path / "features", store, classifier.encode)
+    encoded: list[int] = []
+    encode = classifier.encode
+    monkeypatch.setattr(served_scores, "_COMPARED_CLIPS", 1)
+    monkeypatch.setattr(classifier, "encode", lambda frames: encoded.append(1) or encode(frames))
+    np.testing.assert_allclose(score(classifier, features, ROWS, tmp_path).probabilities, expected, atol=1e-6)
+    assert len(encoded) == 1
+
+
+def test_features_of_another_encoder_are_not_used(tmp_path: Path, spec: ClipSpec, store: StoredClips) -> None:
+    classifier = ActionClassifier.load(write_model_folder(tmp_path / "model", spec, ("dark", "bright"), in_parts=True))
+    expected = score(classifier, store, ROWS, tmp_path / "videos").probabilities
+    others = {"moved": lambda frames: classifier.encode(frames) + 0.01, "short": lambda frames: np.ones((8, 5), "f4")}
+    for name, encode in others.items():
+        features = store_features(tmp_path / name, store, encode)
+        np.testing.assert_array_equal(score(classifier, features, ROWS, tmp_path).probabilities, expected)
 
 
 def tamper(network: Path, sharpness: float) -> None:

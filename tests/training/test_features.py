@@ -129,6 +129,18 @@ def test_features_of_frames_made_by_other_code_are_encoded_again(
         encode(index, frames, folder / "features")
 
 
+def test_videos_give_the_features_that_their_frames_give(
+    stored: StoredFeatures, index: pd.DataFrame, folder: Path, tmp_path: Path
+) -> None:
+    few = index.groupby("action").head(1)
+    extract_clips(few, folder / "videos", tmp_path / "clips", SPEC, keep=False)
+    features = encode(few, StoredClips(tmp_path / "clips", folder / "videos"), tmp_path / "features")
+    names = few["clip"].tolist()
+    for mirrored in (False, True):
+        flags = [mirrored] * len(names)
+        np.testing.assert_allclose(features.take(names, flags), stored.take(names, flags), atol=1e-5)
+
+
 @pytest.mark.parametrize("changes", [{"encoder": "small_cnn"}, {"encoder": "pixels"}, {"weights": "none"}])
 def test_an_encoder_in_training_leaves_the_store_empty(
     changes: dict[str, str], clips: StoredClips, index: pd.DataFrame, tmp_path: Path, folder: Path

@@ -10,6 +10,8 @@ from actreel.config.model import (
     PROBES,
     ModelParams,
     TrainParams,
+    is_frozen,
+    reads_frames_again,
 )
 from actreel.config.params import EvaluateParams, PackageParams, Params, check_params, load_params, override
 from actreel.config.section import Section
@@ -33,6 +35,8 @@ __all__ = [
     "TrainParams",
     "ValidateParams",
     "check_params",
+    "is_frozen",
     "load_params",
     "override",
+    "reads_frames_again",
 ]

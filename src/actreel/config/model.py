@@ -65,7 +65,7 @@ class ModelParams(Section):
     @property
     def frozen(self) -> bool:
         """Whether the encoder keeps its pretrained weights."""
-        return self.encoder in PRETRAINED_ENCODERS and self.weights != NO_WEIGHTS
+        return is_frozen(self.encoder, self.weights)
 
     @property
     def order_blind(self) -> ModelParams:
@@ -73,6 +73,16 @@ class ModelParams(Section):
         encoder = "small_cnn" if self.encoder == "pixels" else self.encoder
         head = "mean_probe" if self.is_probe else "mean"
         return self.model_copy(update={"encoder": encoder, "head": head, "motion": "none"})
+
+
+def is_frozen(encoder: str, weights: str) -> bool:
+    """Whether an encoder keeps its pretrained weights, given `model.encoder` and `model.weights`."""
+    return encoder in PRETRAINED_ENCODERS and weights != NO_WEIGHTS
+
+
+def reads_frames_again(encoder: str, weights: str, fine_tune: int) -> bool:
+    """Whether training reads frames in every epoch: not those of a frozen encoder, unless it is fine-tuned."""
+    return not is_frozen(encoder, weights) or fine_tune > 0
 
 
 class TrainParams(Section):

@@ -3,6 +3,9 @@
 DVC is slow on many small files, so up to 256 clips of one action share a shard. A shard's name holds a digest of what
 it was made with and of its clips' contents, and it is renamed into place when complete, so interrupted work continues
 where it stopped. The manifest holds a checksum of each: a shard that was damaged since is made again.
+
+Frames take 3 MB a clip at 224 pixels, so they are kept only where training reads them again and again. Otherwise the
+store names its clips, and whoever asks for one decodes the video.
 """
 
 from __future__ import annotations
@@ -10,11 +13,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -25,8 +29,10 @@ from numpy.typing import NDArray
 from actreel.base.atomic import written_aside
 from actreel.base.code_digest import code_digest
 from actreel.base.faults import reading
+from actreel.base.places import VIDEOS
 from actreel.config import ClipSpec
-from actreel.dataset.parallel import map_on_cores
+from actreel.dataset.parallel import map_on_cores, num_cores
+from actreel.dataset.shards import finished_arrays, intact, open_shard, write_shard
 from actreel.errors import DatasetError, FileError
 from actreel.video.clips import load_clip
 
@@ -36,7 +42,7 @@ SHARD_CLIPS = 256
 _MANIFEST = "clips.json"
 
 
-def extract_clips(index: pd.DataFrame, videos: Path, target: Path, spec: ClipSpec) -> None:
+def extract_clips(index: pd.DataFrame, videos: Path, target: Path, spec: ClipSpec, *, keep: bool = True) -> None:
     """Stores `load_clip` of every row, on all cores, picking up after an interruption.
 
     Args:
@@ -44,6 +50,7 @@ def extract_clips(index: pd.DataFrame, videos: Path, target: Path, spec: ClipSpe
         videos: The folder that `clip` is relative to.
         target: The store; shards that belong to other clips or settings are removed.
         spec: Clip settings.
+        keep: Whether to store frames; otherwise `StoredClips` decodes a video whenever its frames are asked for.
 
     Raises:
         VideoError: A clip cannot be read.
@@ -57,7 +64,11 @@ def extract_clips(index: pd.DataFrame, videos: Path, target: Path, spec: ClipSpe
 
     # The room `video` decodes and resizes frames, with PyAV and OpenCV.
     code = code_digest("video", packages=("av", "opencv-python-headless"))
-    write_store(index, target, {"clip": spec.model_dump(), "code": code}, load)
+    made_with = {"clip": spec.model_dump(), "code": code}
+    if keep:
+        write_store(index, target, made_with, load)
+    else:
+        write_store(index.iloc[:0], target, made_with, load, decoded=index["clip"].tolist())
 
 
 def write_store(
@@ -65,6 +76,7 @@ def write_store(
     target: Path,
     made_with: Mapping[str, Any],
     make: Callable[[Sequence[str]], Iterator[NDArray[Any]]],
+    decoded: Sequence[str] = (),
 ) -> None:
     """Brings a store up to date with the index, making only what is missing or damaged.
 
@@ -73,6 +85,7 @@ def write_store(
         target: The store; shards that belong to other clips or settings are removed.
         made_with: All that the arrays depend on besides the clips' contents, in plain values.
         make: Gives the arrays of the named clips, in their order; called at most once.
+        decoded: Clips that the store names without keeping their arrays.
     """
     target.mkdir(parents=True, exist_ok=True)
     shards = dict(_plan(index, made_with))
@@ -80,15 +93,16 @@ def write_store(
     checksums = {
         name: checksum
         for name, clips in shards.items()
-        if (checksum := _intact(target / name, len(clips), known.get(name))) is not None
+        if (checksum := intact(target / name, len(clips), known.get(name))) is not None
     }
     missing = {name: clips for name, clips in shards.items() if name not in checksums}
     if missing:
-        arrays = make([clip for clips in missing.values() for clip in clips])
+        finished = {name: finished_arrays(target / name) for name in missing}
+        arrays = make([clip for name, clips in missing.items() for clip in clips[finished[name] :]])
         for name, clips in missing.items():
-            checksums[name] = _write_shard(target / name, [next(arrays) for _ in clips])
+            checksums[name] = write_shard(target / name, islice(arrays, len(clips) - finished[name]), len(clips))
         next(arrays, None)  # lets `make` close its progress bar and its workers
-    manifest = {"made_with": made_with, "shards": shards, "checksums": checksums}
+    manifest = {"made_with": made_with, "shards": shards, "decoded": list(decoded), "checksums": checksums}
     with written_aside(target / _MANIFEST) as aside:
         aside.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
     for file in target.iterdir():
@@ -122,14 +136,15 @@ class Store(ABC):
             self.made_with: dict[str, Any] = manifest["made_with"]
             self.spec = ClipSpec.model_validate(self.made_with["clip"])
             shards: dict[str, list[str]] = manifest["shards"]
-        self.clips = [clip for clips in shards.values() for clip in clips]
+            self._unkept = set(manifest.get("decoded", ()))
         self._shards = []
         for name, clips in shards.items():
             with reading(path / name, remedy):
-                self._shards.append(_open_shard(path / name, len(clips)))
+                self._shards.append(open_shard(path / name, len(clips)))
         self._positions = {
             clip: (shard, row) for shard, clips in enumerate(shards.values()) for row, clip in enumerate(clips)
         }
+        self.clips = [*self._positions, *sorted(self._unkept)]
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -137,13 +152,16 @@ class Store(ABC):
     def only(self, clips: Iterable[str]) -> Self:
         """The same store restricted to these clips; reading any other raises KeyError."""
         kept = copy(self)
-        kept._positions = {clip: self._positions[clip] for clip in clips}
-        kept.clips = list(kept._positions)
+        kept.clips = list(dict.fromkeys(clips))
+        kept._unkept = self._unkept & set(kept.clips)
+        kept._positions = {clip: self._positions[clip] for clip in kept.clips if clip not in kept._unkept}
         return kept
 
-    def _rows(self, clips: Sequence[str]) -> list[NDArray[Any]]:
-        """The clips' arrays, still in the memory map."""
-        return [self._shards[shard][row] for shard, row in map(self._positions.__getitem__, clips)]
+    def _row(self, clip: str) -> NDArray[Any]:
+        """A clip's array, still in the memory map."""
+        shard, position = self._positions[clip]
+        row: NDArray[Any] = self._shards[shard][position]
+        return row
 
     @property
     @abstractmethod
@@ -169,10 +187,19 @@ class Store(ABC):
 
 
 class StoredClips(Store):
-    """Reads a store of frames: uint8 (T, H, W, 3) a clip, RGB."""
+    """Reads a store of frames: uint8 (T, H, W, 3) a clip, RGB.
+
+    Args:
+        path: The store.
+        videos: The folder of videos, for clips whose frames are not kept.
+    """
 
     stage = "extract"
     holds_features = False
+
+    def __init__(self, path: Path, videos: Path = VIDEOS) -> None:
+        super().__init__(path)
+        self._videos = videos
 
     @property
     def frames(self) -> StoredClips:
@@ -193,11 +220,24 @@ class StoredClips(Store):
 
         Returns:
             uint8 (len(clips), T, H, W, 3), RGB.
+
+        Raises:
+            VideoError: The frames of a clip are not kept, and its video cannot be read.
         """
         frames = np.empty((len(clips), *self.spec.shape), dtype=np.uint8)
-        for position, row in enumerate(self._rows(clips)):
+        for position, row in enumerate(self._decoded(clips)):
             frames[position] = row[:, :, ::-1] if mirrored is not None and mirrored[position] else row
         return frames
+
+    def _decoded(self, clips: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
+        def frames_of(clip: str) -> NDArray[np.uint8]:
+            return load_clip(self._videos / clip, self.spec) if clip in self._unkept else self._row(clip)
+
+        if len(clips) == 1 or self._unkept.isdisjoint(clips):
+            yield from map(frames_of, clips)
+            return
+        with ThreadPoolExecutor(num_cores()) as pool:  # FFmpeg decodes outside of Python's lock
+            yield from pool.map(frames_of, clips)
 
 
 def _plan(index: pd.DataFrame, made_with: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
@@ -208,43 +248,6 @@ def _plan(index: pd.DataFrame, made_with: Mapping[str, Any]) -> Iterator[tuple[s
             content = json.dumps([made_with, part["sha256"].tolist()], sort_keys=True)
             digest = hashlib.sha256(content.encode()).hexdigest()[:16]
             yield f"{action}-{start // SHARD_CLIPS:03d}-{digest}.npy", part["clip"].tolist()
-
-
-def _write_shard(path: Path, arrays: list[NDArray[Any]]) -> int:
-    with written_aside(path) as aside:
-        with aside.open("wb") as file:
-            np.save(file, np.stack(arrays))
-        return _checksum(aside)
-
-
-def _open_shard(path: Path, num_clips: int) -> NDArray[Any]:
-    shard: NDArray[Any] = np.load(path, mmap_mode="r")
-    if len(shard) != num_clips:
-        raise ValueError(f"{len(shard)} clips in place of {num_clips}")
-    return shard
-
-
-def _intact(path: Path, num_clips: int, expected: int | None) -> int | None:
-    """A shard's checksum; None if it is missing, or damaged, which is told."""
-    if not path.exists():
-        return None
-    try:
-        _open_shard(path, num_clips)
-        checksum = _checksum(path)
-    except (ValueError, EOFError):
-        checksum = None
-    if checksum is None or expected not in (None, checksum):
-        log.warning(f"'{path}' is damaged and is made again")
-        return None
-    return checksum
-
-
-def _checksum(path: Path) -> int:
-    checksum = 0
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            checksum = zlib.crc32(block, checksum)
-    return checksum
 
 
 def _checksums(store: Path) -> dict[str, int]:

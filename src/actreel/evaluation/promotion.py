@@ -135,7 +135,7 @@ def fair_accuracies(evaluation: Evaluation, champion: registry.ModelVersion) -> 
         if not unseen.any():
             return None, None
         classifier = ActionClassifier.load(folder)
-        scores = score(classifier, evaluation.store, evaluation.test[unseen], evaluation.videos)
+        scores = score(classifier, evaluation.inputs, evaluation.test[unseen], evaluation.videos)
     actual = evaluation.test.loc[unseen, "action"].to_numpy()
     theirs = float((np.asarray(classifier.card.labels)[scores.probabilities.argmax(axis=1)] == actual).mean())
     return theirs, metrics.accuracy(evaluation.probabilities[unseen], evaluation.targets[unseen])

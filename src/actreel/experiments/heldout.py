@@ -20,7 +20,7 @@ import pandas as pd
 
 from actreel.base.code_digest import code_digest
 from actreel.base.places import UNPACKED
-from actreel.config import ClipSpec, Params
+from actreel.config import ClipSpec, Params, reads_frames_again
 from actreel.dataset.records import SPLITS, TEST, clips_of, index_videos, labels_of
 from actreel.dataset.sources import ingest
 from actreel.dataset.store import Store, StoredClips, extract_clips
@@ -119,17 +119,18 @@ def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.Dat
     def inputs(clip: ClipSpec) -> Store:
         cut = data / digest(clip.model_dump())
         clips = cut / "clips"
-        extract_clips(readable, videos, clips, clip)
+        keep = reads_frames_again(params.model.encoder, params.model.weights, params.train.fine_tune)
+        extract_clips(readable, videos, clips, clip, keep=keep)
         features = cut / f"features-{digest(params.model.encoder, params.model.weights, mirror)}"
         encode_clips(
             readable,
-            StoredClips(clips),
+            StoredClips(clips, videos),
             features,
             encoder=params.model.encoder,
             weights=params.model.weights,
             mirror=mirror,
         )
-        return open_inputs(clips, features)
+        return open_inputs(clips, features, videos)
 
     inputs(params.clip)  # errors in clips or encoder must come before a run or a trial starts
     return index, inputs

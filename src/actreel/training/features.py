@@ -20,8 +20,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from actreel.base.code_digest import code_digest
+from actreel.base.places import VIDEOS
 from actreel.base.progress import Progress
-from actreel.config import IMAGENET, NO_WEIGHTS, PRETRAINED_ENCODERS, ClipSpec
+from actreel.config import IMAGENET, NO_WEIGHTS, ClipSpec, is_frozen
 from actreel.dataset.parallel import num_cores
 from actreel.dataset.store import Store, StoredClips, write_store
 from actreel.errors import ModelError
@@ -41,7 +42,7 @@ def encode_clips(
 
     Args:
         index: Rows with `clip`, `action` and `sha256`.
-        clips: Their frames.
+        clips: Their frames, each clip's read once.
         target: The store; shards that belong to other clips, settings or encoders are removed.
         encoder: As `model.encoder`.
         weights: As `model.weights`.
@@ -50,7 +51,7 @@ def encode_clips(
     Raises:
         ModelError: The encoder's weights cannot be loaded.
     """
-    if encoder not in PRETRAINED_ENCODERS or weights == NO_WEIGHTS:
+    if not is_frozen(encoder, weights):
         write_store(index.iloc[:0], target, {**clips.made_with, "encoder": None}, lambda _: iter(()))
         return
 
@@ -111,22 +112,23 @@ class StoredFeatures(Store):
         """
         views = [0] * len(clips) if mirrored is None else [int(view) for view in mirrored]
         features = np.empty((len(clips), *self.input_shape), dtype=np.float32)
-        for position, (row, view) in enumerate(zip(self._rows(clips), views, strict=True)):
-            features[position] = row[view]
+        for position, (clip, view) in enumerate(zip(clips, views, strict=True)):
+            features[position] = self._row(clip)[view]
         return features
 
 
-def open_inputs(clips: Path, features: Path) -> Store:
+def open_inputs(clips: Path, features: Path, videos: Path = VIDEOS) -> Store:
     """Opens what a network is trained on: features if the encoder is frozen, else frames.
 
     Args:
         clips: Store of the stage `extract`.
         features: Store of the stage `encode`.
+        videos: The folder of videos.
 
     Raises:
         FileError: A store is missing or damaged.
     """
-    frames = StoredClips(clips)
+    frames = StoredClips(clips, videos)
     stored = StoredFeatures(features, frames)
     return stored if stored.made_with["encoder"] else frames
 
@@ -150,7 +152,8 @@ def _encode_on_cores(
     (frames,) = session.get_inputs()
 
     def encode(name: str) -> NDArray[np.float32]:
-        views = [clips.take([name], [mirrored])[0] for mirrored in ((False, True) if mirror else (False,))]
+        (clip,) = clips.take([name])
+        views = (clip, np.ascontiguousarray(clip[:, :, ::-1])) if mirror else (clip,)
         return np.stack([session.run(None, {frames.name: view})[0] for view in views])
 
     # Every clip is queued at once, and no core ever waits for another: neither to warm up nor for the estimate.
