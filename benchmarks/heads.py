@@ -12,7 +12,8 @@ from pathlib import Path
 
 from actreel.config import CLIP_HEADS, FRAME_HEADS, load_params, override
 from actreel.dataset.demo import ORDERED_PAIRS
-from actreel.dataset.records import SPLITS, TEST, clips_of, labels_of, read_index
+from actreel.dataset.layout import SPLITS, TEST
+from actreel.dataset.records import clips_of, labels_of, read_index
 from actreel.dataset.store import StoredClips
 from actreel.training.train import predict, targets_of, train
 

@@ -27,7 +27,8 @@ from actreel.base.places import (
     VIDEOS,
 )
 from actreel.config import Params, load_params
-from actreel.dataset.records import TEST, TRAIN, clips_of, read_index
+from actreel.dataset.layout import TEST, TRAIN
+from actreel.dataset.records import clips_of, read_index
 from actreel.dataset.splits import split_unknown
 from actreel.dataset.store import StoredClips
 from actreel.evaluation.model_card import Facts, write_model_card

@@ -15,7 +15,8 @@ from actreel.base.faults import reading
 from actreel.base.places import BENTO, CHAMPION, INDEX, MODEL_TAG, NOT_PACKAGED, VERDICT, VIDEOS
 from actreel.config import Params, load_params
 from actreel.dataset.demo.motions import ORDERED_PAIRS
-from actreel.dataset.records import TEST, clips_of, read_index
+from actreel.dataset.layout import TEST
+from actreel.dataset.records import clips_of, read_index
 from actreel.inference.classifier import ActionClassifier, ClassifierCard
 from actreel.inference.model_folder import ModelFolder
 from actreel.inference.samples import make_samples, pick_samples

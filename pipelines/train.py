@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from actreel.base.console import exit_cleanly
 from actreel.base.places import BASELINE, CLIPS, DATASET, FEATURES, INDEX, MODEL, TRAINING, VALIDATION
 from actreel.config import load_params
-from actreel.dataset.records import TRAIN, VAL, clips_of, data_version, labels_of, read_index
+from actreel.dataset.layout import TRAIN, VAL
+from actreel.dataset.records import clips_of, data_version, labels_of, read_index
 from actreel.inference.classifier import Provenance
 from actreel.inference.model_folder import ModelFolder
 from actreel.tracking import runs

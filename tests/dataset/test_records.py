@@ -36,6 +36,21 @@ def test_hidden_and_foreign_files_are_no_clips(tmp_path: Path) -> None:
     assert find_clips(tmp_path) == [Path("Wave/deep er/ä b.avi")]
 
 
+def test_a_folder_that_came_split_gives_actions_groups_and_splits(tmp_path: Path) -> None:
+    write_fading_dataset(tmp_path / "train", groups=2, clips=1)
+    (tmp_path / "train/Darken/v_Darken_g02_c01.avi").rename(tmp_path / "v_Darken_g02_c01.avi")
+    (tmp_path / "test/Darken").mkdir(parents=True)
+    (tmp_path / "v_Darken_g02_c01.avi").rename(tmp_path / "test/Darken/v_Darken_g02_c01.avi")
+    (tmp_path / "groups.csv").write_text("clip,group\ntrain/Darken/v_Darken_g01_c01.avi,Anna\n", encoding="utf-8")
+    index = index_videos(tmp_path)
+    assert index[["clip", "action", "group", "folder_split"]].to_numpy().tolist() == [
+        ["test/Darken/v_Darken_g02_c01.avi", "Darken", "g02", "test"],
+        ["train/Brighten/v_Brighten_g01_c01.avi", "Brighten", "g01", "train"],
+        ["train/Brighten/v_Brighten_g02_c01.avi", "Brighten", "g02", "train"],
+        ["train/Darken/v_Darken_g01_c01.avi", "Darken", "Anna", "train"],
+    ]
+
+
 def test_one_action_is_no_dataset(tmp_path: Path) -> None:
     write_video_file(tmp_path / "Wave" / "a.avi", grey_frames([1, 2]))
     write_video_file(tmp_path / "_unknown" / "a.avi", grey_frames([1, 2]))

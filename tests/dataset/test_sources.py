@@ -9,6 +9,7 @@ from actreel.dataset.sources import adopt_folder, ingest
 from actreel.errors import DatasetError
 from tests.conftest import grey_frames, write_video_file
 from tests.dataset.rar import write_rar
+from tests.dataset.test_folder import put
 
 
 def test_all_clips_of_a_folder_are_ingested(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -42,6 +43,26 @@ def test_what_is_left_out_is_said_once_each(tmp_path: Path, caplog: pytest.LogCa
         "1 downloads are not complete and are left out: 'Wave/c.mp4.part'",
         "links to a folder that they lie in are not followed: 'Wave/round'",
     ]
+
+
+@pytest.mark.parametrize("wrapper", ["", "archive", "archive/videos"])
+def test_a_folder_that_came_split_keeps_its_splits(
+    tmp_path: Path, wrapper: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ("train/Wave/a.avi", "train/Clap/b.avi", "test/Wave/c.avi", "test/Clap/d.avi", "test/1.avi")
+    put(tmp_path / "source" / wrapper, *names)
+    adopt_folder(tmp_path / "source", tmp_path / "videos")
+    found = {path.relative_to(tmp_path / "videos").as_posix() for path in (tmp_path / "videos").rglob("*.*")}
+    assert found == set(names[:-1])
+    assert [record.message for record in caplog.records] == [
+        "1 clips lie in the folder of a split, but in none of an action, and are left out: 'test/1.avi'"
+    ]
+
+
+def test_a_split_without_actions_is_refused(tmp_path: Path) -> None:
+    put(tmp_path, "train/a.avi", "test/b.avi")
+    with pytest.raises(DatasetError, match=r"the folders test and train must hold one sub-folder per action"):
+        adopt_folder(tmp_path, tmp_path / "videos")
 
 
 def test_clips_are_copied_where_links_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actreel.config import SplitParams
-from actreel.dataset.records import SPLITS
+from actreel.dataset.layout import SPLITS
 from actreel.dataset.splits import assign_splits, split_unknown
 from actreel.errors import DatasetError
 
@@ -205,3 +205,41 @@ def test_unknown_actions_or_groups_alternate_if_all_clips_are_on_one_side(learne
     assert setting["clip"].tolist() == ["u2", "u4", "u5", "u7"]
     assert evaluating["clip"].tolist() == ["u3", "u6"]
     assert list(map(len, split_unknown(index[:3]))) == [0, 0]
+
+
+def came_split(splits: dict[str, list[str]]) -> pd.DataFrame:
+    """An index of two actions whose groups came in these folders."""
+    index = make_index({key: [group for groups in splits.values() for group in groups] for key in "ab"})
+    folder_of = {group: split for split, groups in splits.items() for group in groups}
+    return index.assign(folder_split=index["group"].map(folder_of))
+
+
+def test_the_split_of_the_folders_is_used() -> None:
+    index = came_split({"train": ["g1", "g2"], "val": ["g3"], "test": ["g4", "g5"]})
+    assert assign_splits(index, split_params()).tolist() == index["folder_split"].tolist()
+
+
+def test_without_a_folder_to_validate_on_groups_of_the_training_do() -> None:
+    index = came_split({"train": names(8), "test": ["g91", "g92"]})
+    split = assign_splits(index, split_params())
+    assert ((split == "test") == (index["folder_split"] == "test")).all()
+    assert set(split) == set(SPLITS)
+    assert (split.groupby(index["group"]).nunique() == 1).all()
+
+
+def test_without_a_folder_for_the_test_the_one_for_validation_is_tested_on(caplog: pytest.LogCaptureFixture) -> None:
+    index = came_split({"train": names(8), "val": ["g91", "g92"]})
+    split = assign_splits(index, split_params())
+    assert ((split == "test") == (index["folder_split"] == "val")).all()
+    assert (split == "val").any()
+    assert "the one for validation is tested on" in caplog.text
+
+
+def test_a_group_in_two_folders_is_refused_with_the_way_on() -> None:
+    index = came_split({"train": names(4), "val": ["g05"], "test": ["g06"]})
+    index.loc[index["clip"] == "b/g02_1.avi", "folder_split"] = "test"
+    with pytest.raises(
+        DatasetError, match=r"1 groups in several, first 'g02' in train and test.*-S split\.protocol=group_"
+    ):
+        assign_splits(index, split_params())
+    assert set(assign_splits(index, split_params(protocol="group_kfold"))) == set(SPLITS)

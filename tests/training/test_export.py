@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from actreel.config import ClipSpec, ModelParams, TrainParams, load_params
-from actreel.dataset.records import TRAIN, UNKNOWN, VAL, clips_of, index_videos, labels_of
+from actreel.dataset.layout import TRAIN, VAL
+from actreel.dataset.records import UNKNOWN, clips_of, index_videos, labels_of
 from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.inference.classifier import ActionClassifier, Provenance

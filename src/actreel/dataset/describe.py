@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from actreel.dataset.records import SPLITS
+from actreel.dataset.layout import SPLITS
 
 
 def by_action(index: pd.DataFrame) -> pd.DataFrame:

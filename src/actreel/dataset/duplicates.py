@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from actreel.dataset.fingerprints import FRAMES
-from actreel.dataset.records import SPLITS
+from actreel.dataset.layout import SPLITS
 
 
 def near_duplicates(index: pd.DataFrame, bits: int) -> pd.DataFrame:

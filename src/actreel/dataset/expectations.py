@@ -15,7 +15,8 @@ import pandas as pd
 
 from actreel.base.places import UNKNOWN
 from actreel.config import SplitParams, ValidateParams
-from actreel.dataset.records import LEFT_OUT, SPLITS, TRAIN, UNREADABLE
+from actreel.dataset.layout import SPLITS, TRAIN
+from actreel.dataset.records import LEFT_OUT, UNREADABLE
 from actreel.errors import MOST_NAMED
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")

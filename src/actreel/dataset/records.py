@@ -1,6 +1,7 @@
 """The index: one row per clip, in a Parquet file that every later stage reads.
 
-Columns: `clip` (path relative to the folder of videos, with '/'), `action`, `group`, `split`, `fps`, `num_frames`
+Columns: `clip` (path relative to the folder of videos, with '/'), `action`, `group`, `folder_split` (the split whose
+folder the clip came in, or empty; see `actreel.dataset.layout`), `split`, `fps`, `num_frames`
 (frames that decode), `header_frames` (frames according to the file's header), `width`, `height` (pixels), `duration_s`,
 `codec`, `sha256`, `fingerprint` (hashes of its frames, see `actreel.dataset.fingerprints`), `error` (why the clip
 cannot be read, or empty).
@@ -23,11 +24,11 @@ from actreel.dataset.copies import join_copies
 from actreel.dataset.fingerprints import probe_with_fingerprint
 from actreel.dataset.folder import read_folder
 from actreel.dataset.groups import groups_of
+from actreel.dataset.layout import SPLITS, action_of, split_folders
 from actreel.dataset.parallel import map_on_cores
 from actreel.errors import DatasetError, VideoError
 from actreel.video.info import VideoInfo
 
-TRAIN, VAL, TEST = SPLITS = ("train", "val", "test")
 LEFT_OUT = "left_out"
 """Split of the clips that are in neither official list."""
 UNREADABLE = "unreadable"
@@ -59,7 +60,9 @@ def index_videos(videos: Path, group_pattern: str | None = None, source: Path | 
         DatasetError: There are fewer than 2 actions, or `groups.csv` is wrong.
     """
     clips = find_clips(videos)
-    actions = sorted({clip.parts[0] for clip in clips} - {UNKNOWN})
+    folders = split_folders(clips)
+    action_of_clip = [action_of(clip, folders) for clip in clips]
+    actions = sorted(set(action_of_clip) - {UNKNOWN})
     if len(actions) < 2:
         found = ", ".join(f"'{action}'" for action in actions) or "none"
         raise DatasetError(
@@ -69,7 +72,9 @@ def index_videos(videos: Path, group_pattern: str | None = None, source: Path | 
     groups = groups_of(videos, clips, group_pattern, source)
     rows = map_on_cores(partial(_index_clip, videos), clips, label="index", on_crash=partial(_crashed_clip, videos))
     index = pd.DataFrame(rows)
+    index.insert(1, "action", action_of_clip)
     index.insert(2, "group", groups)
+    index.insert(3, "folder_split", [folders.get(clip.parts[0], "") for clip in clips])
     return join_copies(index)
 
 
@@ -135,4 +140,4 @@ def _unreadable(videos: Path, clip: Path, error: str) -> dict[str, Any]:
 def _identity(videos: Path, clip: Path) -> dict[str, Any]:
     with (videos / clip).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"clip": clip.as_posix(), "action": clip.parts[0], "sha256": digest}
+    return {"clip": clip.as_posix(), "sha256": digest}

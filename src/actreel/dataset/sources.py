@@ -14,8 +14,9 @@ from actreel.dataset.demo import render_demo
 from actreel.dataset.fetch.archive import unpack
 from actreel.dataset.folder import Contents, alike, is_leftover
 from actreel.dataset.groups import GROUPS_FILE
+from actreel.dataset.layout import TRAIN, action_of, find_split, has_action
 from actreel.dataset.watch import checked_folder
-from actreel.errors import listed_names
+from actreel.errors import DatasetError, listed_names
 from actreel.video.endings import count_endings
 
 log = logging.getLogger(__name__)
@@ -71,8 +72,13 @@ def adopt_folder(folder: Path, target: Path) -> None:
         DatasetError: The folder is missing, contains no clips, or has links to what does not exist.
     """
     contents = checked_folder(folder)
+    wrapper, folders = find_split(contents.clips)
+    if wrapper.parts:
+        adopt_folder(folder / wrapper, target)
+        return
+    _without_unlabelled(folder, contents, folders)
     table = [Path(GROUPS_FILE)] if (folder / GROUPS_FILE).is_file() else []
-    _warn_about_the_rest(contents)
+    _warn_about_the_rest(contents, folders)
     for file in tracked(contents.clips + table, "ingest", len(contents.clips + table)):
         with written_aside(target / file) as aside:
             try:
@@ -81,15 +87,35 @@ def adopt_folder(folder: Path, target: Path) -> None:
                 shutil.copyfile(folder / file, aside)
 
 
-def _warn_about_the_rest(contents: Contents) -> None:
+def _without_unlabelled(folder: Path, contents: Contents, folders: dict[str, str]) -> None:
+    """Takes out the clips that lie directly in the folder of a split; competitions hand out such a test.
+
+    Raises:
+        DatasetError: So do all clips to train on.
+    """
+    unlabelled = [clip for clip in contents.clips if not has_action(clip, folders)]
+    contents.clips = [clip for clip in contents.clips if has_action(clip, folders)]
+    if folders and not any(folders.get(clip.parts[0]) == TRAIN for clip in contents.clips):
+        raise DatasetError(
+            f"the folders {' and '.join(sorted(folders))} must hold one sub-folder per action. Received: clips in none "
+            f"in '{folder}', such as '{unlabelled[0]}'. If they are actions themselves, rename one of them."
+        )
+    if unlabelled:
+        log.warning(
+            f"{len(unlabelled)} clips lie in the folder of a split, but in none of an action, and are left out: "
+            f"{listed_names(unlabelled)}"
+        )
+
+
+def _warn_about_the_rest(contents: Contents, folders: dict[str, str]) -> None:
     """Says what of a folder is left out, and which of its actions may be one."""
-    actions = sorted({clip.parts[0] for clip in contents.clips})
+    actions = sorted({action_of(clip, folders) for clip in contents.clips})
     for names in alike(actions):
         listed = " and ".join(f"'{name}'" for name in names)
         log.warning(
             f"the folders {listed} count as {len(names)} actions. If they are one, put their clips into one folder"
         )
-    empty = sorted(set(contents.folders) - set(actions))
+    empty = sorted(set(contents.folders) - {clip.parts[0] for clip in contents.clips})
     if empty:
         log.warning(f"{len(empty)} folders contain no clips and are left out: {listed_names(empty)}")
     if contents.loose:

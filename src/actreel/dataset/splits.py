@@ -16,8 +16,10 @@ import pandas as pd
 
 from actreel.base.places import UNKNOWN
 from actreel.config import SplitParams
+from actreel.config.commands import exp_run
+from actreel.dataset.layout import SPLITS, TEST, TRAIN, VAL
 from actreel.dataset.lists import read_split_list
-from actreel.dataset.records import LEFT_OUT, SPLITS, TEST, TRAIN, UNREADABLE, VAL, clips_of
+from actreel.dataset.records import LEFT_OUT, UNREADABLE, clips_of
 from actreel.errors import DatasetError
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,7 @@ def assign_splits(index: pd.DataFrame, params: SplitParams) -> pd.Series[str]:
     actions in `split.unknown`: like the clips in the folder `_unknown`, their clips are for the model to reject.
 
     Args:
-        index: Rows with `clip`, `action`, `group` and `error`.
+        index: Rows with `clip`, `action`, `group`, `error` and, where the dataset came split, `folder_split`.
         params: Protocol, shares, seed and actions to exclude.
 
     Returns:
@@ -150,8 +152,7 @@ def hold_out_fold(clips: pd.DataFrame, folds: pd.Series[int], fold: int, params:
     if not 0 <= fold <= last:
         raise DatasetError(f"split.fold must be between 0 and {last}. Received: {fold}")
     rest = clips[folds != fold]
-    shares = {TRAIN: 1 - params.val, VAL: params.val}
-    split = rest["group"].map(deal_groups(rest, shares, params.seed, needed=(TRAIN, VAL)))
+    split = _deal_validation(rest, params)
     missing = sorted(set(clips["action"]) - set(rest["action"]))
     if missing:
         raise DatasetError(
@@ -226,6 +227,35 @@ def _group_holdout(clips: pd.DataFrame, params: SplitParams) -> pd.Series[str]:
     return split
 
 
+def _by_folders(clips: pd.DataFrame, params: SplitParams) -> pd.Series[str]:
+    """The split that the dataset came in, where it did; otherwise drawn."""
+    if "folder_split" not in clips or not clips["folder_split"].any():
+        return _group_holdout(clips, params)
+    split = clips["folder_split"].copy()
+    if TEST not in set(split):
+        log.warning("the dataset has no folder for the test: the one for validation is tested on")
+        split = split.replace(VAL, TEST)
+    splits_of_group = split.groupby(clips["group"]).unique()
+    crossing = splits_of_group[splits_of_group.map(len) > 1]
+    if len(crossing):
+        raise DatasetError(
+            "a group must lie in one of the folders train, val and test, or the test is too easy. Received: "
+            f"{len(crossing)} groups in several, first '{crossing.index[0]}' in {' and '.join(crossing.iloc[0])}. "
+            "Move its clips into one of the folders, or let Actreel split all clips by groups: "
+            f"{exp_run({'split.protocol': 'group_kfold'})}"
+        )
+    if VAL not in set(split):
+        rest = clips[split == TRAIN]
+        split[rest.index] = _deal_validation(rest, params)
+    return split
+
+
+def _deal_validation(rest: pd.DataFrame, params: SplitParams) -> pd.Series[str]:
+    """Draws the groups to validate on, out of clips that are not tested."""
+    shares = {TRAIN: 1 - params.val, VAL: params.val}
+    return rest["group"].map(deal_groups(rest, shares, params.seed, needed=(TRAIN, VAL)))
+
+
 def _group_kfold(clips: pd.DataFrame, params: SplitParams) -> pd.Series[str]:
     return hold_out_fold(clips, assign_folds(clips, params.folds, params.seed), params.fold, params)
 
@@ -246,8 +276,7 @@ def _lists(clips: pd.DataFrame, params: SplitParams) -> pd.Series[str]:
     }
     split = pd.Series(LEFT_OUT, index=clips.index, dtype="str")
     rest = clips[listed["train_list"]]
-    shares = {TRAIN: 1 - params.val, VAL: params.val}
-    split[rest.index] = rest["group"].map(deal_groups(rest, shares, params.seed, needed=(TRAIN, VAL)))
+    split[rest.index] = _deal_validation(rest, params)
     split[listed["test_list"]] = TEST
     if len(unlisted := clips.loc[split == LEFT_OUT, "clip"]):
         log.warning(f"{len(unlisted)} clips are in neither list and are left out (first: '{unlisted.iloc[0]}')")
@@ -269,7 +298,7 @@ def _match(clips: pd.DataFrame, path: Path, key: str) -> pd.Series[bool]:
 
 
 _PROTOCOLS = {
-    "group_holdout": _group_holdout,
+    "group_holdout": _by_folders,
     "group_kfold": _group_kfold,
     "logo": _logo,
     "lists": _lists,

@@ -20,7 +20,8 @@ from actreel.base.atomic import written_aside
 from actreel.base.faults import reading
 from actreel.base.places import CROSSVAL
 from actreel.config import Params
-from actreel.dataset.records import TRAIN, VAL, data_version
+from actreel.dataset.layout import TRAIN, VAL
+from actreel.dataset.records import data_version
 from actreel.dataset.splits import assign_folds, hold_out_fold, learnable_clips, shuffle_within_actions
 from actreel.errors import ConfigError
 from actreel.evaluation import metrics

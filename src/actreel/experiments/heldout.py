@@ -21,7 +21,8 @@ import pandas as pd
 from actreel.base.code_digest import code_digest
 from actreel.base.places import UNPACKED
 from actreel.config import ClipSpec, Params, reads_frames_again
-from actreel.dataset.records import SPLITS, TEST, clips_of, index_videos, labels_of
+from actreel.dataset.layout import SPLITS, TEST
+from actreel.dataset.records import clips_of, index_videos, labels_of
 from actreel.dataset.sources import ingest
 from actreel.dataset.store import Store, StoredClips, extract_clips
 from actreel.errors import ConfigError

@@ -21,7 +21,7 @@ import yaml
 from actreel.base.atomic import written_aside
 from actreel.base.faults import reading
 from actreel.config import ClipSpec, ModelParams, Params, SplitParams, TrainParams, override
-from actreel.dataset.records import TEST, TRAIN, VAL
+from actreel.dataset.layout import TEST, TRAIN, VAL
 from actreel.dataset.splits import assign_folds, hold_out_fold
 from actreel.errors import ConfigError, DatasetError
 from actreel.evaluation import metrics

@@ -20,8 +20,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from actreel.base.places import CROSSVAL, SWEEPS
 from actreel.config import Params
+from actreel.dataset.layout import TRAIN, VAL
 from actreel.dataset.lock import exclusive_lock
-from actreel.dataset.records import TRAIN, VAL, data_version
+from actreel.dataset.records import data_version
 from actreel.dataset.splits import assign_splits
 from actreel.errors import ModelError
 from actreel.experiments.heldout import Inputs, Score, digest, prepare, results_folder

@@ -19,7 +19,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from actreel.config import ClipSpec, DatasetParams, Params, SplitParams
-from actreel.dataset.records import SPLITS
+from actreel.dataset.layout import SPLITS
 from actreel.errors import MOST_NAMED, ModelError
 from actreel.tracking.store import connect, is_missing, requirements
 

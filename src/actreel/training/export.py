@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from actreel.config import ModelParams, TrainParams
-from actreel.dataset.records import TRAIN, VAL, usable
+from actreel.dataset.layout import TRAIN, VAL
+from actreel.dataset.records import usable
 from actreel.dataset.splits import split_unknown
 from actreel.dataset.store import Store
 from actreel.inference.classifier import ClassifierCard, Provenance
