@@ -11,18 +11,31 @@ PACKAGE_ASKED = $(if $(MODEL),python -m pipelines.package --model "$(MODEL)" --i
 BENTO = $(if $(MODEL),--bento $(ASKED))
 # The theme prints an advertisement otherwise.
 MKDOCS := NO_MKDOCS_2_WARNING=1 mkdocs
+# MLflow would start seven processes of 245 MB each for jobs of its GenAI features.
+NO_JOBS := MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 define RESOLVE
 uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras $(1) pyproject.toml -o requirements.lock
 uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra serve $(1) -c requirements.lock pyproject.toml -o serving/requirements.lock
 endef
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro ucf50 test chaos check docs serve reload image ui bench lock youtube locked-youtube clean
+.PHONY: help setup git repro ucf50 test chaos check docs serve reload image ui bench lock youtube locked-youtube clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-8s %s\n' "$$target" "$$text"; done
 
-setup: $(STAMP)  ## Creates .venv from the lock, byte-compiled
+setup: $(STAMP) git  ## Creates .venv from the lock, byte-compiled
+
+# A project that was unpacked from a ZIP: DVC must be told that there is no git repository, and again when there is one.
+git: $(STAMP)
+	@case "$$(LC_ALL=C git rev-parse --verify HEAD 2>&1)" in \
+	*"not a git repository"*) \
+	  dvc config --quiet --local core.no_scm true; \
+	  echo "This folder is no git repository. Only 'dvc exp run' needs one: git init && git add --all && git commit --message start" >&2;; \
+	*fatal*) \
+	  echo "This git repository has no commit, and 'dvc exp run' needs one: git add --all && git commit --message start" >&2;; \
+	esac
+	@! git rev-parse 2>/dev/null || ! grep -qs no_scm .dvc/config.local || dvc config --local --unset core.no_scm
 
 # pip installs uv, hash-checked from the same lock; uv installs the rest.
 $(STAMP): requirements.lock pyproject.toml
@@ -70,8 +83,9 @@ reload: setup  ## Replaces the Bento that is being served with the newest one, w
 image: setup  ## Builds a container image of the Bento; needs a Docker engine
 	bentoml containerize "$$(python -c 'import yaml; b = yaml.safe_load(open("artifacts/bento/bento.yaml")); print(b["name"], b["version"], sep=":")')"
 
-ui: setup  ## The MLflow UI on port 5000
-	mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5000
+ui: PORT := $(if $(filter file,$(origin PORT)),5000,$(PORT))
+ui: setup  ## The MLflow UI on port 5000; PORT= another port
+	$(NO_JOBS) mlflow ui --backend-store-uri sqlite:///mlflow.db --port "$(PORT)"
 
 bench: setup  ## The benchmarks, each against the usual way of doing the same
 	python -m benchmarks

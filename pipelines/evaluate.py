@@ -145,4 +145,4 @@ def log_results(metrics: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) 
 
 
 if __name__ == "__main__":
-    exit_cleanly(main)
+    exit_cleanly(main, __doc__)

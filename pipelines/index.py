@@ -42,4 +42,4 @@ def describe(index: pd.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    exit_cleanly(main)
+    exit_cleanly(main, __doc__)

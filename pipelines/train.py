@@ -77,4 +77,4 @@ def load_data() -> TrainingData:
 
 
 if __name__ == "__main__":
-    exit_cleanly(main)
+    exit_cleanly(main, __doc__)

@@ -27,6 +27,32 @@ def test_table(model: str, video: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert len(lines) == 4
 
 
+def test_without_a_model_named_the_packaged_one_answers(
+    video: Path,
+    spec: ClipSpec,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_model_folder(tmp_path / "artifacts/model", spec, ("dark", "middle", "bright"))
+    main(["predict", str(video)])
+    assert ": middle" in capsys.readouterr().out
+    assert "model: not packaged, trained last, of the dataset" in caplog.text
+    write_model_folder(tmp_path / "artifacts/bento/models/actreel/abc", spec, ("a", "packaged", "c"))
+    main(["predict", str(video)])
+    assert ": packaged" in capsys.readouterr().out
+    assert "model: packaged, of the dataset" in caplog.text
+
+
+def test_outside_of_a_project_it_says_where_to_go(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"^error: Run this from the project's folder, which holds dvc\.yaml"):
+        main(["predict", str(video)])
+    assert set(tmp_path.iterdir()) <= {video}
+
+
 def test_json_is_one_object_a_line(model: str, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["predict", str(video), str(video), "--model", model, "--json"])
     first, second = map(json.loads, capsys.readouterr().out.splitlines())

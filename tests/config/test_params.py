@@ -43,7 +43,7 @@ def test_value_out_of_range_is_named_with_what_was_received(
 
 
 def test_missing_file_says_where_to_run(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="repository's top folder"):
+    with pytest.raises(ConfigError, match="from the project's folder"):
         load_params(tmp_path / "params.yaml")
 
 

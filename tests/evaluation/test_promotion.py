@@ -96,6 +96,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with an MLflow store of its own, the test clips' videos and a model card."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
     for row in TEST.itertuples():
         write_video_file(tmp_path / "videos" / str(row.clip), grey_frames([LEVELS[str(row.action)]] * 6))
     (tmp_path / "model_card.html").write_text("a page", encoding="utf-8")

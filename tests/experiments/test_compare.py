@@ -40,7 +40,8 @@ def ids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]
     """Runs by name, in a store of their own; two more are called twin."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", "")  # MLflow sets it; so it is as before at the end
-        patch.chdir(tmp_path_factory.mktemp("store"))
+        patch.chdir(folder := tmp_path_factory.mktemp("store"))
+        (folder / "dvc.yaml").touch()
         store.connect()
         ids = {}
         for name, (table, params, metrics) in RUNS.items():
@@ -98,8 +99,8 @@ def test_the_table_shows_runs_side_by_side(ids: Mapping[str, str], capsys: pytes
         (["first", "nowhere"], "No run matches 'nowhere' among .* sqlite"),
         (["first", "twin"], "2 runs match 'twin'"),
         (["first", ""], "No run matches ''"),
-        (["first"], "at least 2 different runs"),
-        (["first", "first"], "at least 2 different runs"),
+        (["first"], "at least 2 runs. Received: first"),
+        (["first", "first"], "'first' and 'first' are the same run, .* Name each run once"),
         (["champion"], "must be compared with another run"),
         (["first", "champion"], "'grey' has no champion"),
         (["first", "elsewhere"], "have none in common"),
@@ -118,5 +119,5 @@ def test_the_champion_is_found_by_that_name(ids: Mapping[str, str], spec: ClipSp
     with runs.reopened_run(ids["second"]):
         registry.set_champion("actreel-grey", registry.register("actreel-grey", folder, {}))
     assert compare(["first", "champion"])["pairs"][0]["second"] == ids["second"]
-    with pytest.raises(ModelError, match="at least 2 different runs"):
+    with pytest.raises(ModelError, match="'second' and 'champion' are the same run"):
         compare(["second", "champion"])

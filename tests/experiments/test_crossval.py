@@ -26,6 +26,7 @@ NETWORK = ["model.head=mean", "model.units=4", "train.epochs=2", "train.learning
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
     monkeypatch.setitem(PRETRAINED, "efficientnet_lite0", tiny_encoder)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     return tmp_path

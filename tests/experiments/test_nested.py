@@ -38,6 +38,7 @@ def params(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Params]:
         patch.setitem(PRETRAINED, "efficientnet_lite0", tiny_encoder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.chdir(folder)
+        (folder / "dvc.yaml").touch()
         clips = write_fading_dataset(folder / "clips", groups=8, clips=1)
         yield override(load_params(ROOT / "params.yaml"), [*SMALL, f"dataset.path={clips}"])
 

@@ -44,6 +44,7 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.chdir(folder)
+        (folder / "dvc.yaml").touch()
         clips = write_fading_dataset(folder / "clips", groups=6, clips=1)
         (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
         (folder / "space.yaml").write_text(SPACE, encoding="utf-8")

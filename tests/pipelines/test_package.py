@@ -100,6 +100,7 @@ def test_without_a_champion_the_note_says_why_and_what_else_can_be_served(
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, name)
     VERDICT.parent.mkdir()

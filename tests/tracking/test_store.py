@@ -92,6 +92,7 @@ def test_a_locked_database_is_named_and_never_taken_for_an_empty_one(
 def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Goes on in another folder, as a new process there would: MLflow keeps its store's address in the environment."""
     monkeypatch.chdir(folder)
+    (folder / "dvc.yaml").touch()
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
@@ -115,8 +116,8 @@ def test_the_store_is_in_the_project_folder_whatever_its_name(
     folder.mkdir()
     enter(folder, monkeypatch)
     assert read_run(write_run("here")) == "here"
-    assert {path.name for path in folder.iterdir()} == {"mlflow.db", "mlartifacts"}
-    assert {path.name for path in project.iterdir()} == {name}
+    assert {path.name for path in folder.iterdir()} == {"dvc.yaml", "mlartifacts", "mlflow.db"}
+    assert {path.name for path in project.iterdir()} == {"dvc.yaml", name}
 
 
 def test_a_copied_project_folder_reads_and_writes_only_in_itself(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import logging
 import os
@@ -127,9 +128,21 @@ def _has_no_reader(stream: TextIO) -> bool:
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
-def exit_cleanly(main: Callable[[], None]) -> None:
-    """Runs a program's `main` with logging on; see `clean_exit` for how it may end."""
+def exit_cleanly(main: Callable[[], None], manual: str | None = None) -> None:
+    """Runs a program's `main` with logging on; see `clean_exit` for how it may end.
+
+    Args:
+        main: What the program does.
+        manual: For a program without options: what `--help` prints. Any other argument is refused.
+    """
     with clean_exit():
+        if manual is not None:
+            program = sys.modules["__main__"].__spec__
+            argparse.ArgumentParser(
+                prog=f"python -m {program.name}" if program else None,
+                description=manual,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            ).parse_args()
         configure_logging()
         main()
 

@@ -2,6 +2,11 @@
 
 from pathlib import Path
 
+from actreel.errors import ConfigError
+
+PIPELINE = Path("dvc.yaml")
+PARAMS = Path("params.yaml")
+
 DATA = Path("data")
 UNPACKED = DATA / "unpacked"
 
@@ -33,3 +38,16 @@ SWEEPS = ARTIFACTS / "tune"
 
 UNKNOWN = "_unknown"
 """The class folder, and the split, of clips that show none of the actions."""
+
+
+def check_project(folder: Path) -> None:
+    """Checks that a folder is a project's, before anything is read or written there.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not (folder / PIPELINE).is_file():
+        raise ConfigError(
+            f"Run this from the project's folder, which holds {PIPELINE}. Received: '{folder.absolute()}'. "
+            "Go there first: cd PATH/TO/PROJECT"
+        )

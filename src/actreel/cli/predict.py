@@ -11,14 +11,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 from actreel.base.console import can_print
-from actreel.cli.options import Commands, add_command, add_model
+from actreel.base.places import MODEL
+from actreel.cli.options import Commands, add_command
 from actreel.errors import FetchError, VideoError
 from actreel.inference.classifier import ActionClassifier, Answer
+from actreel.inference.model_folder import default_model
 from actreel.inference.recognition import Recognition
 from actreel.video.info import VideoInfo
 from actreel.youtube.access import YouTubeAccess
 from actreel.youtube.fetch import FetchLimits, fetch
 from actreel.youtube.links import is_link
+
+log = logging.getLogger(__name__)
 
 BAR_WIDTH = 24
 
@@ -28,11 +32,18 @@ def add_predict(commands: Commands) -> None:
     command = add_command(commands, "predict", _predict, summary="recognise the action in videos")
     command.add_argument("sources", nargs="+", metavar="SOURCE", help="a video file or a YouTube link")
     command.add_argument("--json", action="store_true", help="print one JSON object per line, one for each SOURCE")
-    add_model(command)
+    command.add_argument(
+        "--model", type=Path, metavar="DIR", help=f"model folder (default: the packaged one, else {MODEL})"
+    )
 
 
 def _predict(options: argparse.Namespace) -> None:
-    classifier = ActionClassifier.load(options.model)
+    folder = options.model or default_model()
+    classifier = ActionClassifier.load(folder)
+    if options.model is None:
+        came = classifier.card.provenance
+        kind = "not packaged, trained last" if folder == MODEL else "packaged"
+        log.info(f"model: {kind}, of the dataset '{came.dataset}', trained {came.trained_at[:10]}, run {came.run_id}")
     failures = 0
     for source in options.sources:
         try:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
+from actreel.base.places import check_project
 from actreel.config.dataset import ClipSpec, DatasetParams, SplitParams, ValidateParams
 from actreel.config.model import PROBES, ModelParams, TrainParams
 from actreel.config.section import Section
@@ -107,9 +108,8 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(
-            f"{path} must exist. Received: none in {Path.cwd()}. Run this in the repository's top folder."
-        ) from error
+        check_project(path.parent)
+        raise ConfigError(f"{path} must exist. Received: none in {Path.cwd()}. Try: git checkout {path}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} must be YAML. Received: {error}") from error
     return check_params(values, source=str(path))

@@ -122,11 +122,16 @@ def _find(wanted: Sequence[str]) -> list[Run]:
             raise ModelError(f"The runs' dataset '{dataset}' has no champion. Train and evaluate a model: dvc repro")
         found[CHAMPION] = find_run(champion.run_id)
     runs = [found[name] for name in wanted]
-    if len({run.run_id for run in runs}) < max(2, len(runs)):
-        raise ModelError(
-            "Name at least 2 different runs, each once. "
-            f"Received: {', '.join(run.run_id[:8] for run in runs)}. List runs with: make ui"
-        )
+    first: dict[str, str] = {}
+    for name, run in zip(wanted, runs, strict=True):
+        if run.run_id in first:
+            raise ModelError(
+                f"'{first[run.run_id]}' and '{name}' are the same run, {run.run_id[:8]} ('{run.name}'). "
+                "Name each run once. List runs with: make ui"
+            )
+        first[run.run_id] = name
+    if len(runs) < 2:
+        raise ModelError(f"Name at least 2 runs. Received: {', '.join(wanted)}. List runs with: make ui")
     return runs
 
 

@@ -18,6 +18,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from actreel.base.places import MODEL, check_project
 from actreel.config import ClipSpec
 from actreel.errors import ModelError
 from actreel.inference.model_folder import ENCODER_FILE, HEAD_FILE, MANIFEST_FILE, ONNX_FILE, ModelFolder
@@ -185,6 +186,8 @@ class ActionClassifier:
         network_files = files.network_files(whole=whole)
         for file in (files.manifest, *network_files):
             if not file.is_file():
+                if folder == MODEL:
+                    check_project(Path())
                 raise ModelError(
                     f"A model folder must hold {ONNX_FILE} and {MANIFEST_FILE}. "
                     f"Received: '{folder}' without {file.name}. Make one with: dvc repro"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from actreel.base.places import BENTO, MODEL
+
 KERAS_FILE = "model.keras"
 ONNX_FILE = "model.onnx"
 ENCODER_FILE = "encoder.onnx"
@@ -12,6 +14,12 @@ HEAD_FILE = "head.onnx"
 MANIFEST_FILE = "classifier.json"
 SEEN_FILE = "seen_clips.txt"
 MODEL_CARD_FILE = "model_card.html"
+
+
+def default_model() -> Path:
+    """The model folder that the service uses: the packaged one; the one trained last where nothing is packaged."""
+    packaged = sorted(BENTO.glob(f"models/*/*/{MANIFEST_FILE}"))
+    return packaged[0].parent if packaged else MODEL
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 from actreel.base.faults import name_file
+from actreel.base.places import check_project
 from actreel.tracking.mlflow_internals import move_artifacts
 
 log = logging.getLogger(__name__)
@@ -57,9 +58,14 @@ def connect() -> None:
 
     The experiment is created if there is none, and restored if it was deleted on MLflow's page. In a project folder
     that was moved or copied, the store's artifacts are looked for in the folder as it is now.
+
+    Raises:
+        ConfigError: The store would be in this folder, which is not a project's.
     """
     root = project_root()
     server = os.environ.get("MLFLOW_TRACKING_URI")
+    if not server:
+        check_project(root)
     mlflow.set_tracking_uri(server or f"sqlite:///{_database(root)}")
     experiment = mlflow.get_experiment_by_name(EXPERIMENT)
     if experiment is None:

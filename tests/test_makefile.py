@@ -1,0 +1,68 @@
+"""What make does before DVC starts; .ci/run runs the targets themselves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+def run(folder: Path, *command: str, fails: bool = False) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "MAKE"))}
+    environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"}
+    environment |= {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def unpacked(tmp_path: Path) -> Path:
+    """A project without `.git`, with one small stage."""
+    folder = tmp_path / "project"
+    shutil.copytree(ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache", "config.local"))
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "dvc.yaml").write_text("stages: {one: {cmd: echo 1 > one, outs: [one]}}\n", encoding="utf-8")
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / ".installed").touch()
+    return folder
+
+
+def test_a_project_from_a_zip_runs_and_is_told_what_needs_git(unpacked: Path) -> None:
+    assert "is not a git repository" in run(unpacked, "dvc", "repro", fails=True)
+    said = run(unpacked, "make", "setup")
+    assert "Only 'dvc exp run' needs one: git init && git add --all && git commit --message start" in said
+    run(unpacked, "dvc", "repro")
+    assert (unpacked / "one").read_text(encoding="utf-8") == "1\n"
+
+    run(unpacked, "git", "init", "--quiet")
+    assert "'dvc exp run' needs one: git add --all && git commit" in run(unpacked, "make", "setup")
+    assert "no_scm" not in (unpacked / ".dvc" / "config.local").read_text(encoding="utf-8")
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    run(unpacked, "git", "add", "--all")
+    run(unpacked, "git", *identity, "commit", "--quiet", "--message", "start")
+    assert "git" not in run(unpacked, "make", "--no-print-directory", "setup")
+    run(unpacked, "dvc", "exp", "run")
+
+
+def test_every_stage_has_help() -> None:
+    for file in (ROOT / "pipelines").glob("[!_]*.py"):
+        text = file.read_text(encoding="utf-8")
+        assert "exit_cleanly(main, __doc__)" in text or "parse_args(arguments)" in text, file.name
+
+
+@pytest.mark.parametrize(("argument", "code"), [("--help", 0), ("--hlep", 2)])
+def test_a_stage_that_is_asked_for_help_runs_nothing(argument: str, code: int, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pipelines.ingest", argument]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == code
+    assert (done.stdout + done.stderr).startswith("usage: python -m pipelines.ingest")
+    assert list(tmp_path.iterdir()) == []
