@@ -29,7 +29,7 @@ WRITES = {
     "validate": ("reports/validation",),
     "extract": ("artifacts/clips",),
     "encode": ("artifacts/features",),
-    "train": ("artifacts/model", "artifacts/baseline", "artifacts/training"),
+    "train": ("artifacts/model", "artifacts/runner_up", "artifacts/training"),
     "evaluate": ("reports",),
     "package": ("bentoml", "artifacts/bento"),
 }
@@ -50,8 +50,8 @@ DAMAGES = {
     "train": ("artifacts/index.parquet", "artifacts/clips/*.npy", "artifacts/clips/clips.json", "mlflow.db"),
     "evaluate": (
         "artifacts/model/model.keras", "artifacts/model/classifier.json", "artifacts/model/head.onnx",
-        "artifacts/baseline/model.keras", "artifacts/training/curve.csv", "artifacts/training/epochs/*.h5", "mlflow.db",
-        "mlartifacts/**/seen_clips.txt",
+        "artifacts/runner_up/model.keras", "artifacts/training/curve.csv", "artifacts/training/epochs/*.h5",
+        "mlflow.db", "mlartifacts/**/seen_clips.txt",
     ),
     "package": ("artifacts/index.parquet", "mlflow.db", "mlartifacts/**/classifier.json"),
 }  # fmt: skip

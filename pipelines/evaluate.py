@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from actreel.base.console import exit_cleanly
 from actreel.base.faults import TRAIN_AGAIN, reading
 from actreel.base.places import (
-    BASELINE,
     CLIPS,
     FEATURES,
     INDEX,
@@ -22,17 +21,21 @@ from actreel.base.places import (
     MODEL,
     PLOTS,
     REPORTS,
+    RUNNER_UP,
     TRAINING,
     VERDICT,
     VIDEOS,
 )
-from actreel.config import Params, load_params
+from actreel.config import ModelParams, Params, load_params
 from actreel.dataset.layout import TEST, TRAIN
 from actreel.dataset.records import clips_of, read_index
 from actreel.dataset.splits import split_unknown
 from actreel.dataset.store import StoredClips
+from actreel.errors import ModelError
+from actreel.evaluation.advice import what_to_try
 from actreel.evaluation.model_card import Facts, write_model_card
-from actreel.evaluation.promotion import contest
+from actreel.evaluation.paired import order_sentence
+from actreel.evaluation.promotion import contest, models_judged
 from actreel.evaluation.report import Evaluation, evaluate_rejection, learning_curve, metrics_of, plots_of, tables_of
 from actreel.evaluation.served import check_parity, score
 from actreel.evaluation.slices import most_confused
@@ -41,30 +44,35 @@ from actreel.inference.model_folder import MODEL_CARD_FILE, ModelFolder
 from actreel.quiet_keras import keras
 from actreel.tracking import runs
 from actreel.training.features import open_inputs
-from actreel.training.train import fitted_part, predict, targets_of
+from actreel.training.train import curve_folder, fitted_part, predict, targets_of
 
 log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Evaluates the model on groups it was not trained on, next to chance, its baseline and the champion."""
+    """Evaluates the model on groups it was not trained on, and compares it with the champion."""
     params = load_params()
     index = read_index(INDEX)
     evaluation = evaluate(params, clips_of(index, TEST))
 
     rejection, rejection_metrics = evaluate_rejection(evaluation, split_unknown(index)[1])
-    train_targets = targets_of(clips_of(index, TRAIN), evaluation.labels)
+    train = clips_of(index, TRAIN)
+    train_targets = targets_of(train, evaluation.labels)
     metrics = metrics_of(
         evaluation, train_targets, rejection_metrics, views=params.evaluate.views, protocol=params.split.protocol
     )
     confusions = list(most_confused(evaluation.probabilities, evaluation.targets, evaluation.labels))
     tables = {**tables_of(evaluation), "rejection": rejection}
     plots = plots_of(evaluation, confusions)
-    tables["curve"], plots["curves"] = learning_curve(evaluation, TRAINING)
+    network = network_of(evaluation.classifier)
+    tables["curve"], plots["curves"] = learning_curve(evaluation, curve_folder(TRAINING, network))
 
     write_reports(metrics, tables, plots)
     card = evaluation.classifier.card
-    facts = Facts(card, params.model, params.dataset.name, metrics, tables["per_class"], tables["slices"], confusions)
+    facts = Facts(
+        card, network, params.dataset.name, metrics, tables["per_class"], tables["slices"], confusions,
+        models_judged(evaluation),
+    )  # fmt: skip
     write_model_card(facts, REPORTS)
     log_results(metrics, tables)
 
@@ -73,14 +81,15 @@ def main() -> None:
         for report in (METRICS, *REPORTS.glob("model_card.*"), *(REPORTS / f"{name}.csv" for name in tables)):
             runs.log_file(report, "reports")
         runs.log_folder(PLOTS, "reports/figures")
-        decision = contest(evaluation, metrics, params, REPORTS / MODEL_CARD_FILE)
-        runs.log_decision(decision)
+        advice = what_to_try(train, evaluation.test, confusions, network, params.dataset)
+        decision = contest(evaluation, metrics, params, REPORTS / MODEL_CARD_FILE, advice)
+        runs.log_decision(decision | {"order": order_sentence(metrics)})
     VERDICT.write_text(json.dumps(decision, indent=2) + "\n", encoding="utf-8")
     log.info(f"{'new champion' if decision['promoted'] else 'not champion'}: {decision['reason']}")
 
 
 def evaluate(params: Params, test: pd.DataFrame) -> Evaluation:
-    """Scores the test clips with the model, in Keras and as the service runs it, and with its order-blind baseline.
+    """Scores the test clips with the model, in Keras and as the service runs it, and with the runner-up.
 
     Raises:
         ModelError: ONNX and Keras give different probabilities.
@@ -91,9 +100,13 @@ def evaluate(params: Params, test: pd.DataFrame) -> Evaluation:
     def predict_rows(model: keras.Model, rows: pd.DataFrame) -> NDArray[np.float32]:
         return predict(model, inputs, rows, params.evaluate.batch_size)
 
-    network, baseline = (load_keras(ModelFolder(folder).keras) for folder in (MODEL, BASELINE))
+    network = load_keras(ModelFolder(MODEL).keras)
     model = fitted_part(network, inputs)
-    probabilities = predict_rows(model, test)
+    ordered = baseline = probabilities = predict_rows(model, test)
+    runner_up = ModelFolder(RUNNER_UP).keras
+    if compared := runner_up.exists():
+        other = predict_rows(fitted_part(load_keras(runner_up), inputs), test)
+        ordered, baseline = (ordered, other) if network_of(classifier).sees_order else (other, baseline)
     served = score(classifier, inputs, test, VIDEOS)
     parity = check_parity(
         MODEL, store, test, VIDEOS,
@@ -111,10 +124,23 @@ def evaluate(params: Params, test: pd.DataFrame) -> Evaluation:
         model=model,
         predict=predict_rows,
         probabilities=probabilities,
-        baseline=predict_rows(fitted_part(baseline, inputs), test),
+        ordered=ordered if compared else None,
+        baseline=baseline,
         served=served,
         parity=parity,
     )
+
+
+def network_of(classifier: ActionClassifier) -> ModelParams:
+    """The network of a model that the stage train wrote.
+
+    Raises:
+        ModelError: An early version wrote it, which did not say.
+    """
+    network = classifier.card.network
+    if network is None:
+        raise ModelError(f"'{MODEL}' does not say which network it is: an early version trained it. {TRAIN_AGAIN}")
+    return network
 
 
 def load_keras(file: Path) -> keras.Model:
@@ -142,6 +168,7 @@ def log_results(metrics: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) 
     log.info(f"by action\n{tables['per_class'].round(3).to_string(index=False)}")
     log.info(f"lowest slices\n{tables['slices'].head().round(3).to_string(index=False)}")
     log.info("\n".join(["metrics", *(f"{name}: {value}" for name, value in metrics.items())]))
+    log.info(order_sentence(metrics))
 
 
 if __name__ == "__main__":

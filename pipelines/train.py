@@ -1,62 +1,83 @@
-"""train: artifacts/clips ▸ artifacts/model, its order-blind baseline, and one MLflow run."""
+"""train: artifacts/clips ▸ artifacts/model, chosen between the network and its order-blind baseline; one MLflow run."""
 
 import logging
 import shutil
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+
+import pandas as pd
 
 from actreel.base.console import exit_cleanly
-from actreel.base.places import BASELINE, CLIPS, DATASET, FEATURES, INDEX, MODEL, TRAINING, VALIDATION
-from actreel.config import load_params
+from actreel.base.places import CLIPS, DATASET, FEATURES, INDEX, MODEL, RUNNER_UP, TRAINING, VALIDATION
+from actreel.config import ModelParams, load_params
 from actreel.dataset.layout import TRAIN, VAL
 from actreel.dataset.records import clips_of, data_version, labels_of, read_index
 from actreel.inference.classifier import Provenance
 from actreel.inference.model_folder import ModelFolder
+from actreel.quiet_keras import keras
 from actreel.tracking import runs
 from actreel.training.export import TrainingData, calibrate, export_model, fit_rejection, write_manifest
 from actreel.training.features import open_inputs
 from actreel.training.resume import resume_folder
 from actreel.training.strategies import is_chief
-from actreel.training.train import complete, train
+from actreel.training.train import complete, curve_folder, train
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network.
+
+    Attributes:
+        network: Its parameters.
+        model: As returned by `train`.
+        curve: As returned by `train`.
+    """
+
+    network: ModelParams
+    model: keras.Model
+    curve: pd.DataFrame
+
+
 def main() -> None:
-    """Trains the model, then its baseline: the same network with the mean over time in place of its head."""
+    """Trains the network and its order-blind baseline; the better one on the validation clips becomes the model."""
     params = load_params()
-    network, order_blind = params.model, params.model.order_blind
+    network = params.model
+    baseline = network.order_blind if network.sees_order else None
     data = load_data()
     if not is_chief(params.train.strategy):  # only the first of several workers writes files
-        for each in (network, order_blind):
+        for each in filter(None, (network, baseline)):
             train(each, params.train, data.store, data.rows, data.labels)
         return
     # DVC keeps this folder between runs, so a killed training can resume from it.
     state = resume_folder(TRAINING, network, params.train, data.store, data.index)
     version = data_version(data.index)
 
+    def fit(each: ModelParams, prefix: str) -> Fitted:
+        kept = curve_folder(TRAINING, each)
+        model, curve = train(
+            each, params.train, data.store, data.rows, data.labels,
+            epoch_weights=kept / "epochs", resume=state / (prefix or "model"),
+            on_epoch=partial(runs.log_epoch, prefix=prefix),
+        )  # fmt: skip
+        curve.to_csv(kept / "curve.csv", index=False)
+        return Fitted(each, model, curve)
+
     with runs.training_run(params, params.split, data.index, version, state / "run") as run_id:
         runs.log_folder(DATASET, "dataset")
         runs.log_folder(VALIDATION, "validation")
+        log.info(f"training {network.title} on {len(data.rows[TRAIN])} clips, MLflow run {run_id}")
+        fitted, runner_up = fit(network, prefix=""), None
+        if baseline is not None:
+            log.info("training the order-blind baseline the same way")
+            fitted, runner_up = better(fitted, fit(baseline, prefix="baseline_"), len(data.rows[VAL]))
 
-        log.info(f"training {network.encoder}+{network.head} on {len(data.rows[TRAIN])} clips, MLflow run {run_id}")
-        fitted, curve = train(
-            network, params.train, data.store, data.rows, data.labels,
-            epoch_weights=TRAINING / "epochs", resume=state / "model", on_epoch=runs.log_epoch,
-        )  # fmt: skip
-        curve.to_csv(TRAINING / "curve.csv", index=False)
-        temperature = calibrate(fitted, params.train, data)
-
-        log.info("training the order-blind baseline the same way")
-        baseline, _ = train(
-            order_blind, params.train, data.store, data.rows, data.labels, resume=state / "baseline",
-            on_epoch=lambda epoch, metrics: runs.log_epoch(epoch, metrics, prefix="baseline_"),
-        )  # fmt: skip
-        BASELINE.mkdir(parents=True, exist_ok=True)
-        complete(order_blind, data.store.spec, baseline).save(ModelFolder(BASELINE).keras)
-
+        temperature = calibrate(fitted.model, params.train, data)
         folder = ModelFolder(MODEL)
-        rejection = fit_rejection(fitted, params.train, data)
-        model = export_model(fitted, network, rejection, data, folder)
+        rejection = fit_rejection(fitted.model, params.train, data)
+        model = export_model(fitted.model, fitted.network, rejection, data, folder)
         provenance = Provenance(
             dataset=params.dataset.label,
             data_version=version,
@@ -64,9 +85,38 @@ def main() -> None:
             git_commit=runs.git_commit(),
             trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        write_manifest(data, rejection, temperature, provenance, folder)
+        write_manifest(data, rejection, temperature, fitted.network, provenance, folder)
+        keep_runner_up(runner_up, data)
         runs.log_keras_model(model, data.store.spec, len(data.labels))
+        runs.log_network(fitted.network)
     shutil.rmtree(state)
+
+
+def better(network: Fitted, baseline: Fitted, num_val_clips: int) -> tuple[Fitted, Fitted]:
+    """The one that is right on more validation clips, then the other; a tie goes to the baseline, which is cheaper.
+
+    Test clips take no part, so the winner's accuracy on them is not that of the better of two.
+    """
+    right = [validation_accuracy(each.curve) for each in (network, baseline)]
+    clips = [round(accuracy * num_val_clips) for accuracy in right]
+    first, second = (network, baseline) if clips[0] > clips[1] else (baseline, network)
+    log.info(
+        f"on the validation clips, {network.network.title} is right on {right[0]:.1%}, and the order-blind "
+        f"{baseline.network.title} on {right[1]:.1%}: the model is {first.network.title}"
+    )
+    return first, second
+
+
+def validation_accuracy(curve: pd.DataFrame) -> float:
+    """The accuracy on the validation clips after the epoch that `train` keeps: the one with the lowest loss on them."""
+    return float(curve["val_accuracy"].to_numpy()[curve["val_loss"].argmin()])
+
+
+def keep_runner_up(runner_up: Fitted | None, data: TrainingData) -> None:
+    """Saves the network that did not become the model, so that both can be compared on the test clips."""
+    RUNNER_UP.mkdir(parents=True, exist_ok=True)
+    if runner_up is not None:
+        complete(runner_up.network, data.store.spec, runner_up.model).save(ModelFolder(RUNNER_UP).keras)
 
 
 def load_data() -> TrainingData:

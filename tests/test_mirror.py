@@ -32,7 +32,6 @@ WITHOUT_MIRROR = {
     "pipelines/evaluate.py": THE_STAGES_RUN,
     "pipelines/extract.py": THE_STAGES_RUN,
     "pipelines/ingest.py": THE_STAGES_RUN,
-    "pipelines/train.py": THE_STAGES_RUN,
     "serving/answers.py": OVER_HTTP + "tests/serving/test_api.py and test_openapi.py",
     "serving/downloads.py": OVER_HTTP + "tests/serving/page/test_page.py and test_key.py send links and cancel them",
     "serving/metrics.py": OVER_HTTP + "tests/serving/test_api.py reads /metrics",

@@ -24,6 +24,16 @@ const span = (milliseconds) =>
 
 const percent = (share) => `${Math.round(share * 100)}%`;
 
+/** What the order of frames adds to the accuracy, with its interval, in words. */
+function ofOrder({ mean_pool_accuracy: without, order_gain: gain, order_gain_low: low, order_gain_high: high }) {
+  const points = (share) => Math.round(share * 100) || 0; // no "-0"
+  const both = `${percent(without + gain)} with it, ${percent(without)} without`;
+  const interval = `95%: ${points(low)} to ${points(high)} points`;
+  if (low > 0) return `Adds ${points(gain)} points (${interval}): ${both}`;
+  if (high < 0) return `Costs ${points(-gain)} points (${interval}): ${both}`;
+  return `Adds nothing that the clips can show (${interval}): ${both}`;
+}
+
 /** What a visitor must know of this model before believing it, in sentences. */
 export function limits({ dataset, can_reject: canReject }) {
   return [
@@ -212,6 +222,7 @@ export class Result {
     // A model that was registered before intervals were has none.
     if (low !== undefined) rows.push(["95% interval", `${percent(low)} to ${percent(high)}, for new groups`]);
     if (chance !== undefined) rows.push(["Chance level", percent(chance)]);
+    if (details?.metrics.order_gain !== undefined) rows.push(["Order of frames", ofOrder(details.metrics)]);
     if (details?.protocol) rows.push(["Protocol", inWords(details.protocol)]);
     if (details?.labels) rows.push(["Classes", `${details.labels.length} actions`]);
     if (details) rows.push(["Other actions", details.can_reject ? "Reported as unknown" : "Not recognised as such: each video gets one of its actions"]);

@@ -18,6 +18,12 @@ def test_unknown_key_is_named_with_the_nearest_known_one(values: dict[str, Any])
         check_params(values, "params.yaml")
 
 
+def test_a_key_that_is_not_needed_any_more_says_so(values: dict[str, Any]) -> None:
+    values["evaluate"]["may_tie_baseline"] = True
+    with pytest.raises(ConfigError, match=r"'evaluate\.may_tie_baseline' is not needed any more.*Remove it"):
+        check_params(values, "params.yaml")
+
+
 def test_unknown_section_is_named(values: dict[str, Any]) -> None:
     values["trian"] = {}
     with pytest.raises(ConfigError, match=r"'trian'. Did you mean 'train'"):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from actreel.evaluation.intervals import interval_over_groups
+from actreel.evaluation.intervals import balanced_interval, interval_over_groups
 from benchmarks.intervals import bootstrap, coverage
 
 
@@ -71,3 +71,33 @@ def test_the_truth_is_inside_nine_times_in_ten_and_more(
     assert coverage(ours, (0, 1), shares, correlation, size, repeats=100)[0] >= 0.9
     if size[0] < 10:
         assert coverage(bootstrap, (0, 1), shares, correlation, size, repeats=100)[0] < 0.8, "the case is too easy"
+
+
+def test_a_perfect_model_of_uneven_actions_beats_chance_and_a_constant_answer_never_does() -> None:
+    # YoYo and Punch, as they are drawn for the test: 24 clips of 5 groups, and 4 of 1.
+    actions = ["YoYo"] * 24 + ["Punch"] * 4
+    groups = [f"g{number}" for number in (0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, *[2] * 5, *[3] * 4, *[4] * 4)] + ["g0"] * 4
+    low, high = balanced_interval([1] * 28, actions, groups)
+    assert 0.5 < low < 0.75
+    assert high == 1
+    low, high = balanced_interval([action == "YoYo" for action in actions], actions, groups)
+    assert low < 0.5 < high
+    # However many clips there are.
+    low, _ = balanced_interval(
+        [1] * 900 + [0] * 100, ["a"] * 900 + ["b"] * 100, [f"g{row % 100}" for row in range(1000)]
+    )
+    assert low < 0.5
+
+
+@pytest.mark.parametrize("by_group", [False, True])
+def test_guesses_seldom_beat_chance(by_group: bool) -> None:
+    """Guesses for each clip, and one guess for each group, as of a model that knows the room instead of the action."""
+    rng = np.random.default_rng(0)
+    beaten = 0
+    for _ in range(60):
+        groups = np.repeat(np.arange(6), 4)
+        actions = np.resize([0, 1], 24)
+        guesses = rng.integers(0, 2, 6)[groups] if by_group else rng.integers(0, 2, 24)
+        low, _ = balanced_interval(guesses == actions, actions.astype(str), groups.astype(str), draws=4000)
+        beaten += low > 0.5
+    assert beaten <= 4

@@ -33,7 +33,14 @@ METRICS: dict[str, Any] = {
     "macro_recall": 0.8,
     "macro_f1": 0.85,
     "chance": 0.2,
+    "balanced_accuracy": 0.86,
+    "balanced_accuracy_low": 0.74,
+    "balanced_accuracy_high": 0.99,
+    "balanced_chance": 0.2,
     "mean_pool_accuracy": 0.5,
+    "order_gain": 0.375,
+    "order_gain_low": 0.21,
+    "order_gain_high": 0.52,
     "calibration_error": 0.04,
     "uncalibrated_error": 0.12,
     "parameters": 62875,
@@ -117,6 +124,8 @@ def test_the_page_shows_the_metrics(facts: Facts, folder: Path) -> None:
         "before calibration with a temperature of 1.25 it was 12.0 %",
         "randomly drawn groups are held out",
         "no licence is recorded",
+        "The order of frames adds 38 points (95 %: 21 to 52): 87.5 % of the test clips are right with it, 50.0 %",
+        "These test clips have judged no other registered model.",
         "2 of 3 clips",
         "cannot reject a video",
     ):
@@ -173,3 +182,7 @@ def test_weights_from_imagenet_are_named(facts: Facts) -> None:
     assert "ImageNet" not in as_markdown(facts)
     pretrained = facts.model.model_copy(update={"encoder": "efficientnet_lite0"})
     assert "ImageNet" in as_markdown(replace(facts, model=pretrained))
+
+
+def test_the_card_counts_the_models_that_its_test_clips_have_judged(facts: Facts) -> None:
+    assert "have judged 7 models by now" in as_markdown(replace(facts, models_judged=7))

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from actreel.config import Params, load_params, override
 from actreel.dataset.store import StoredClips, write_store
-from actreel.evaluation.promotion import contest, decide
+from actreel.evaluation.paired import compare_pair
+from actreel.evaluation.promotion import Decision, Rival, contest, decide, models_judged
 from actreel.evaluation.report import Evaluation
 from actreel.evaluation.served import score
 from actreel.inference.classifier import ActionClassifier
@@ -19,56 +20,77 @@ from actreel.tracking import registry, runs
 from actreel.video.clips import load_clip
 from tests.conftest import ROOT, grey_frames, write_model_folder, write_video_file
 
-SCORES = {"accuracy": 0.9, "chance": 0.5, "mean_pool_accuracy": 0.6}
+SCORES = {
+    "accuracy": 0.9,
+    "accuracy_low": 0.6,
+    "accuracy_high": 1.0,
+    "balanced_accuracy": 0.9,
+    "balanced_accuracy_low": 0.6,
+    "balanced_accuracy_high": 1.0,
+    "balanced_chance": 0.5,
+    "chance": 0.95,
+    "mean_pool_accuracy": 1.0,
+}
 
 
-def test_a_first_model_that_beats_chance_and_baseline_is_champion() -> None:
-    decision = decide(SCORES, has_champion=False, champion_accuracy=None, candidate_accuracy=None)
+def decided(rival: Rival | None = None, *, leaky: bool = False, **changed: float) -> Decision:
+    return decide(SCORES | changed, rival, name="actreel-grey", version="7", leaky=leaky, advice="Try more clips.")
+
+
+def rival(new_right: str, old_right: str, **about: Any) -> Rival:
+    """A champion that was compared on one clip for each character, a group each: + is right."""
+    old, new = (np.array([sign == "+" for sign in signs]) for signs in (old_right, new_right))
+    return Rival("3", compare_pair(old, new, [f"g{number}" for number in range(len(old))]), **about)
+
+
+def test_neither_a_better_baseline_nor_a_common_action_refuses_a_model() -> None:
+    decision = decided()
     assert decision.promoted
+    assert decision.reason == (
+        "90.0 % of the test clips are right (95 %: 60.0 % to 100.0 %), and there was no champion before."
+    )
 
 
-@pytest.mark.parametrize(
-    ("changed", "champion", "rule"),
-    [
-        ({"accuracy": 0.5}, {}, "beat chance. Received: 0.5000 against 0.5000"),
-        ({"mean_pool_accuracy": 0.9}, {}, "beat the order-blind mean-pool baseline"),
-        ({}, {"champion_accuracy": 0.9, "candidate_accuracy": 0.9}, "same test clips. Received: 0.9000 against 0.9000"),
-        ({}, {"champion_accuracy": None, "candidate_accuracy": None}, "neither was trained on"),
-    ],
-)
-def test_the_reason_names_the_rule_that_failed(
-    changed: dict[str, float], champion: dict[str, float | None], rule: str
-) -> None:
-    accuracies: dict[str, float | None] = {"champion_accuracy": 0.1, "candidate_accuracy": 0.2, **champion}
-    decision = decide(SCORES | changed, has_champion=True, **accuracies)
-    assert not decision.promoted
-    assert rule in decision.reason
+def test_only_chance_and_a_leaky_split_refuse_a_model() -> None:
+    guess = decided(balanced_accuracy_low=0.5)
+    assert not guess.promoted
+    assert guess.reason == (
+        "a champion must be better than chance. Received: a balanced accuracy of 90.0 % (95 %: 50.0 % to 100.0 %), "
+        "where guessing gets 50.0 %. Try more clips."
+    )
+    leaky = decided(leaky=True)
+    assert not leaky.promoted
+    assert "must not cross splits" in leaky.reason
 
 
-def test_a_tie_with_the_baseline_is_enough_only_if_the_user_allows_it() -> None:
-    tied = SCORES | {"mean_pool_accuracy": SCORES["accuracy"]}
-    refused = decide(tied, has_champion=False, champion_accuracy=None, candidate_accuracy=None)
-    assert not refused.promoted
-    assert "evaluate.may_tie_baseline=true" in refused.reason
-    admitted = decide(tied, has_champion=False, champion_accuracy=None, candidate_accuracy=None, may_tie_baseline=True)
-    assert admitted.promoted
-    assert "ties with mean-pool (0.9000)" in admitted.reason
-    behind = SCORES | {"mean_pool_accuracy": SCORES["accuracy"] + 0.01}
-    worse = decide(behind, has_champion=False, champion_accuracy=None, candidate_accuracy=None, may_tie_baseline=True)
+def test_a_better_model_replaces_the_champion_and_a_worse_one_does_not() -> None:
+    better = decided(rival("+" * 20, "-" * 12 + "+" * 8))
+    assert better.promoted
+    assert "on 100.0 % and version 3 on 40.0 % of 20 clips of 20 groups that neither has learned" in better.reason
+    assert "(difference +60 points, 95 %: 29 to 74" in better.reason
+    assert "only one is right on 12 and 0 clips, McNemar's p = 0.00049)" in better.reason
+    worse = decided(rival("-" * 12 + "+" * 8, "+" * 20, new_actions=("Jump",), more_clips=100))
     assert not worse.promoted
-    assert "may_tie" not in worse.reason
+    assert "so version 3 is better and stays" in worse.reason
+    assert "make serve MODEL=actreel-grey@7" in worse.reason
 
 
-def test_a_better_model_replaces_the_champion() -> None:
-    decision = decide(SCORES, has_champion=True, champion_accuracy=0.8, candidate_accuracy=0.85)
-    assert decision.promoted
-    assert "0.8500 to 0.8000" in decision.reason
-
-
-def test_a_leaky_model_is_never_champion() -> None:
-    decision = decide(SCORES, has_champion=False, champion_accuracy=None, candidate_accuracy=None, leaky=True)
-    assert not decision.promoted
-    assert "must not cross splits" in decision.reason
+def test_where_the_test_is_undecided_something_else_must_speak_for_the_new_model() -> None:
+    one_more = ("+" * 20, "-" + "+" * 19)  # one clip's difference is no evidence
+    stays = decided(rival(*one_more))
+    assert not stays.promoted
+    assert "which is undecided, so version 3 stays. To serve this one all the same: make serve MODEL=" in stays.reason
+    assert not decided(rival(*one_more, more_clips=-5)).promoted
+    grown = decided(rival(*one_more, more_clips=5))
+    assert grown.promoted
+    assert "it was trained on 5 clips more, so it takes over" in grown.reason
+    other = decided(rival(*one_more, new_actions=("Jump",), lost_actions=("Run",)))
+    assert other.promoted
+    assert "; on the actions that both know, it is right on" in other.reason
+    assert "it knows other actions (+Jump, -Run), so it takes over" in other.reason
+    unmet = decided(Rival("3", None))
+    assert unmet.promoted
+    assert "cannot be compared with version 3" in unmet.reason
 
 
 LABELS = ("dark", "bright")
@@ -82,8 +104,7 @@ TEST = pd.DataFrame(
     }
 )
 LEVELS = {"dark": 20, "bright": 230}
-INTERVAL = {"accuracy_low": 0.6, "accuracy_high": 1.0}
-METRICS = SCORES | INTERVAL | {"protocol": "group_holdout", "num_test_clips": 4, "num_test_groups": 2}
+METRICS = SCORES | {"protocol": "group_holdout", "num_test_clips": 4, "num_test_groups": 2}
 
 
 @pytest.fixture
@@ -103,7 +124,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def compete(project: Path, params: Params, name: str, labels: tuple[str, str], seen: str) -> tuple[dict[str, Any], str]:
+def compete(
+    project: Path, params: Params, name: str, labels: tuple[str, ...], seen: str, judged: int
+) -> tuple[dict[str, Any], str]:
     """Lets a model of its own MLflow run, trained on the clips `seen`, compete; the decision and the run's id."""
     folder = write_model_folder(project / name, params.clip, labels)
     ModelFolder(folder).seen_clips.write_text("\n".join(seen), encoding="utf-8")
@@ -133,41 +156,52 @@ def compete(project: Path, params: Params, name: str, labels: tuple[str, str], s
             model=keras.Sequential(),
             predict=lambda model, rows: served.probabilities,
             probabilities=served.probabilities,
+            ordered=None,
             baseline=served.probabilities,
             served=served,
             parity=0.0,
         )
+        assert models_judged(evaluation) == judged
         decision = contest(evaluation, METRICS, params, project / "model_card.html")
+        assert models_judged(evaluation) == judged, "a model that was registered is counted once"
         again = contest(evaluation, METRICS, params, project / "model_card.html")
     if decision["promoted"]:
         assert again == {"promoted": True, "reason": "it is the champion already.", "champion": decision["version"]}
     return decision, run_id
 
 
-def test_the_champion_is_beaten_on_clips_that_it_was_not_trained_on(project: Path, params: Params) -> None:
-    first, _ = compete(project, params, "wrong everywhere", ("bright", "dark"), seen="a")
+def test_the_champion_is_met_on_clips_that_it_has_not_learned(project: Path, params: Params) -> None:
+    first, _ = compete(project, params, "wrong everywhere", ("bright", "dark"), seen="ab", judged=1)
     assert first["promoted"]
     assert first["champion"] == first["version"] == "1"
 
-    better, run_id = compete(project, params, "right everywhere", ("dark", "bright"), seen="abcd")
-    assert better["promoted"]
-    assert "the previous champion (1.0000 to 0.0000)" in better["reason"]
+    # Right on both clips that are left, which is no evidence.
+    equal, _ = compete(project, params, "right everywhere", ("dark", "bright"), seen="cd", judged=2)
+    assert not equal["promoted"]
+    assert "it is right on 100.0 % and version 1 on 0.0 % of 2 clips of 1 groups" in equal["reason"]
+    assert "make serve MODEL=actreel-grey@2" in equal["reason"]
+    assert equal["champion"] == "1"
+
+    larger, run_id = compete(project, params, "larger", ("dark", "bright"), seen="abcd", judged=3)
+    assert larger["promoted"]
+    assert "it was trained on 2 clips more" in larger["reason"]
     champion = registry.find_champion("actreel-grey")
     assert champion is not None
-    assert (champion.version, champion.run_id) == (better["version"], run_id)
+    assert (champion.version, champion.run_id) == (larger["version"], run_id)
     published = {"accuracy": "0.9", "accuracy_low": "0.6", "accuracy_high": "1", "num_test_groups": "2"}
     assert champion.tags.items() >= (published | {"protocol": "group_holdout"}).items()
 
-    refused, _ = compete(project, params, "too late", ("dark", "bright"), seen="")
-    assert not refused["promoted"]
-    assert "trained on all of these test clips" in refused["reason"]
-    assert refused["champion"] == champion.version
-    assert registry.find_champion("actreel-grey") == champion
+    # The champion has learned all of the test clips: there is nothing to compare on.
+    later, _ = compete(project, params, "later", ("dark", "bright"), seen="", judged=4)
+    assert later["promoted"]
+    assert f"cannot be compared with version {champion.version}" in later["reason"]
 
 
-def test_a_tie_with_the_champion_is_not_enough(project: Path, params: Params) -> None:
-    compete(project, params, "first", LABELS, seen="ab")
-    second, _ = compete(project, params, "second", LABELS, seen="")
-    assert not second["promoted"]
-    assert "same test clips. Received: 1.0000 against 1.0000" in second["reason"]
-    assert second["champion"] == "1"
+def test_models_of_other_actions_are_compared_on_the_common_ones(project: Path, params: Params) -> None:
+    compete(project, params, "with another", ("dark", "middle", "bright"), seen="", judged=1)
+    other, _ = compete(project, params, "without it", ("dark", "bright"), seen="", judged=2)
+    assert other["promoted"]
+    assert (
+        "on the actions that both know, it is right on 100.0 % and version 1 on 100.0 % of 4 clips" in other["reason"]
+    )
+    assert "it knows other actions (-middle)" in other["reason"]

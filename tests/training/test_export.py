@@ -95,13 +95,14 @@ def test_the_folder_answers_as_the_network_does(
     folder = ModelFolder(tmp_path / "model")
     rejection = fit_rejection(network, params, with_unknown(data, 8))
     whole = export_model(network, LSTM, rejection, data, folder)
-    write_manifest(data, rejection, 1.5, PROVENANCE, folder)
+    write_manifest(data, rejection, 1.5, LSTM, PROVENANCE, folder)
     classifier = ActionClassifier.load(folder.path)
     clips = data.store.take(data.rows[VAL]["clip"].tolist())
     scores = classifier.score(clips)
     np.testing.assert_allclose(scores.probabilities, np.asarray(whole(clips, training=False)), atol=1e-5)
     assert classifier.card.labels == ("Brighten", "Darken")
     assert classifier.card.temperature == 1.5
+    assert classifier.card.network == LSTM
     assert classifier.card.max_distance == rejection.max_distance
     seen = folder.seen_clips.read_text(encoding="utf-8").split()
     assert seen == sorted({*data.rows[TRAIN]["sha256"], *data.rows[VAL]["sha256"]})

@@ -22,6 +22,18 @@ def exp_run(settings: Mapping[str, str]) -> str:
     return " ".join(["dvc exp run", *(f"-S {shlex.quote(f'{key}={quoted(text)}')}" for key, text in settings.items())])
 
 
+def learn(dataset: str, path: str, recipe: str | None = None) -> str:
+    """The command that learns from a dataset again.
+
+    Args:
+        dataset: `dataset.name`.
+        path: `dataset.path`.
+        recipe: A recipe's name; None lets the command pick one.
+    """
+    source = {"folder": f"learn FROM={shlex.quote(path)}", "ucf50": "ucf50"}.get(dataset, "learn")
+    return f"make {source}" + (f" RECIPE={recipe}" if recipe else "")
+
+
 def quoted(text: str) -> str:
     """A text as Hydra reads it in an override."""
     if _PLAIN.fullmatch(text):

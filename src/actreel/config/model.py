@@ -69,10 +69,20 @@ class ModelParams(Section):
 
     @property
     def order_blind(self) -> ModelParams:
-        """The baseline to beat: the same network with a mean over time as its head; of a probe, `mean_probe`."""
+        """The baseline: the same network with a mean over time as its head; of a probe, `mean_probe`."""
         encoder = "small_cnn" if self.encoder == "pixels" else self.encoder
         head = "mean_probe" if self.is_probe else "mean"
         return self.model_copy(update={"encoder": encoder, "head": head, "motion": "none"})
+
+    @property
+    def sees_order(self) -> bool:
+        """Whether the network differs from its order-blind baseline."""
+        return self != self.order_blind
+
+    @property
+    def title(self) -> str:
+        """What people call it: `small_cnn + lstm`."""
+        return f"{self.encoder} + {self.head}"
 
 
 def is_frozen(encoder: str, weights: str) -> bool:

@@ -19,6 +19,11 @@ from actreel.errors import ConfigError
 _VARYING = ("speed", "jitter", "mixup", "label_smoothing")
 """Settings of `train` that change clips or targets from epoch to epoch."""
 
+_RETIRED = {
+    "evaluate.may_tie_baseline": "of the network and its order-blind baseline, the better one becomes the model."
+}
+"""Keys of earlier versions, and why they have gone."""
+
 
 class EvaluateParams(Section):
     """Section `evaluate`.
@@ -27,14 +32,11 @@ class EvaluateParams(Section):
         batch_size: Clips per forward pass.
         views: Number of samplings of each test video to average for `multi_clip_accuracy`.
         parity_tolerance: Largest allowed difference between the probabilities of Keras and ONNX.
-        may_tie_baseline: Whether a model that is only as accurate as its order-blind baseline may become champion; for
-            actions that a single frame shows.
     """
 
     batch_size: int = Field(ge=1)
     views: int = Field(ge=1)
     parity_tolerance: float = Field(gt=0)
-    may_tie_baseline: bool = False
 
 
 def _bento_name(name: str) -> str:
@@ -160,6 +162,8 @@ def check_params(values: Any, source: str) -> Params:
 def _explain(problem: Any) -> str:
     """One of pydantic's errors in the words of params.yaml."""
     key = ".".join(str(part) for part in problem["loc"])
+    if key in _RETIRED:
+        return f"'{key}' is not needed any more: {_RETIRED[key]} Remove it from params.yaml."
     if problem["type"] == "extra_forbidden":
         known = _known_keys(problem["loc"][:-1])
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 from scipy.stats import dirichlet_multinomial
@@ -43,6 +44,40 @@ def interval_over_groups(
     low, high = _shortest(shares @ np.array(levels), weights, levels[0], levels[-1])
     # If large groups differ from small ones, the mean over groups is not that over clips, which is what is reported.
     mean = float(np.asarray(values).mean())
+    return min(low, mean), max(high, mean)
+
+
+def balanced_interval(
+    right: ArrayLike, actions: Collection[str], groups: Collection[str], draws: int = 20_000, seed: int = 0
+) -> tuple[float, float]:
+    """95 % credible interval of the balanced accuracy on new groups: of the mean over the actions of their recalls.
+
+    Whoever answers without looking at the clip, at random or always the same, has a balanced accuracy of one divided by
+    the number of actions, however uneven they are. Each action's recall has the posterior of `interval_over_groups`,
+    independent of the others'. A guess that depends on the group alone is right for one of the group's actions only
+    where it is wrong for the others, so for such guesses the interval is rather too wide.
+
+    Args:
+        right: bool (N,), which clips are classified correctly; N >= 1.
+        actions: str (N,), each clip's action.
+        groups: str (N,), each clip's group.
+        draws: Samples from each posterior.
+        seed: Of the random generator.
+
+    Returns:
+        Lower and upper bound.
+    """
+    right, actions, groups = np.asarray(right).astype(int), np.asarray(actions), np.asarray(groups)
+    rng = np.random.default_rng(seed)
+    names = np.unique(actions)
+    total, mean = np.zeros(draws), 0.0
+    for name in names:
+        rows = actions == name
+        counts = pd.crosstab(groups[rows], right[rows]).reindex(columns=[0, 1], fill_value=0).to_numpy()
+        shares, weights = _posterior(counts, rng, draws)
+        total += rng.choice(shares[:, 1], draws, p=weights / weights.sum())
+        mean += float(right[rows].mean()) / len(names)
+    low, high = _shortest(total / len(names), np.ones(draws), 0, 1)
     return min(low, mean), max(high, mean)
 
 

@@ -20,6 +20,7 @@ from markdown_it import MarkdownIt
 
 from actreel.config import IMAGENET, ModelParams
 from actreel.evaluation.intervals import FEW_GROUPS
+from actreel.evaluation.paired import order_sentence
 from actreel.evaluation.slices import Confusion
 from actreel.inference.classifier import ClassifierCard
 from actreel.inference.model_folder import MODEL_CARD_FILE
@@ -41,6 +42,8 @@ METRICS = {
     "macro_precision": "Precision, mean over the actions",
     "macro_recall": "Recall, mean over the actions",
     "macro_f1": "F1, mean over the actions",
+    "balanced_accuracy": "Balanced accuracy: the mean of the shares of each action's clips that are correct",
+    "balanced_chance": "Balanced accuracy of guessing",
     "mean_pool_accuracy": "Accuracy of the order-blind baseline",
     "chance": "Chance: always the most common action",
 }
@@ -70,6 +73,7 @@ class Facts:
         per_class: As returned by `metrics.per_class`.
         slices: As returned by `accuracy_by_slice`.
         confusions: The most confused actions.
+        models_judged: How many models these test clips have judged, this one included.
     """
 
     classifier: ClassifierCard
@@ -79,6 +83,7 @@ class Facts:
     per_class: pd.DataFrame
     slices: pd.DataFrame
     confusions: Sequence[Confusion]
+    models_judged: int = 1
 
 
 class Markdown(str):
@@ -98,11 +103,13 @@ def as_markdown(facts: Facts) -> str:
     """Fills in the template. Names are escaped, since a folder may be called `<script>` or `[x](y)`."""
     card, metrics = facts.classifier, facts.metrics
     text = _templates().get_template("model_card.md.jinja").render(
-        network=f"{facts.model.encoder} + {facts.model.head}",
+        network=facts.model.title,
         card=card,
         origin=card.provenance,
         metrics=metrics,
         few_groups=FEW_GROUPS,
+        order=order_sentence(metrics),
+        models_judged=facts.models_judged,
         description=_description(facts),
         protocol=PROTOCOLS[metrics["protocol"]],
         evaluation=_titled(metrics, METRICS),
@@ -127,7 +134,7 @@ def _description(facts: Facts) -> list[tuple[str, str]]:
     origin, spec = card.provenance, card.clip
     motion = ", with the differences between frames" if facts.model.motion != "none" else ""
     size = f"{spec.width}x{spec.height} px ({'centre crop' if spec.fit == 'center_crop' else 'stretched'})"
-    network = f"{facts.model.encoder} + {facts.model.head}{motion}, {facts.metrics['parameters']:,} parameters"
+    network = f"{facts.model.title}{motion}, {facts.metrics['parameters']:,} parameters"
     return [
         ("Network", network),
         ("Input", f"{spec.num_frames} frames spread evenly over the clip, {size}, RGB"),

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from actreel.config import Params
-from actreel.evaluation import metrics
+from actreel.evaluation.paired import Paired, compare_pair, percent
 from actreel.evaluation.report import Evaluation
 from actreel.evaluation.served import score
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import ModelFolder
 from actreel.tracking import registry
 
-PUBLISHED_METRICS = ("accuracy", "accuracy_low", "accuracy_high", "chance", "num_test_clips", "num_test_groups")
-"""Metrics that the service shows its visitors: tags of each registered version."""
+PUBLISHED_METRICS = (
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "chance",
+    "mean_pool_accuracy",
+    "order_gain",
+    "order_gain_low",
+    "order_gain_high",
+    "num_test_clips",
+    "num_test_groups",
+)
+"""Metrics that the service shows its visitors: tags of each registered version, if they were measured."""
+TEST_CLIPS_TAG = "test_clips"
+"""Tag of a registered version: a digest of the clips that it was tested on."""
 
 
 @dataclass(frozen=True)
@@ -27,66 +43,108 @@ class Decision:
 
     Attributes:
         promoted: Whether it does.
-        reason: The rule that it fails, or what it beats.
+        reason: The rule that it fails, or what speaks for it.
     """
 
     promoted: bool
     reason: str
 
 
+@dataclass(frozen=True)
+class Rival:
+    """The present champion beside the candidate.
+
+    Attributes:
+        version: Its number in the registry.
+        pair: The champion (first) and the candidate (second) on the test clips that the champion was not trained on,
+            and whose actions both know; None if there is no such clip.
+        new_actions: Actions that only the candidate knows.
+        lost_actions: Actions that only the champion knows.
+        more_clips: How many more clips the candidate was trained on; negative if it was on fewer.
+    """
+
+    version: str
+    pair: Paired | None
+    new_actions: tuple[str, ...] = ()
+    lost_actions: tuple[str, ...] = ()
+    more_clips: int = 0
+
+    @property
+    def comparison(self) -> str:
+        """The result of the comparison, with all figures."""
+        if self.pair is None:
+            return f"it cannot be compared with version {self.version}, which has learned all test clips that it knows"
+        pair, share = self.pair, "on the actions that both know, " if self.new_actions or self.lost_actions else ""
+        return (
+            f"{share}it is right on {percent(pair.second_accuracy)} and version {self.version} on "
+            f"{percent(pair.first_accuracy)} of {pair.clips} clips of {pair.groups} groups that neither has learned "
+            f"(difference {round(100 * pair.difference):+d} points, 95 %: {round(100 * pair.low)} to "
+            f"{round(100 * pair.high)}; only one is right on {pair.only_second_right} and {pair.only_first_right} "
+            f"clips, McNemar's p = {pair.p_value:.2g})"
+        )
+
+
 def decide(
-    scores: Mapping[str, Any],
-    has_champion: bool,
-    champion_accuracy: float | None,
-    candidate_accuracy: float | None,
-    *,
-    leaky: bool = False,
-    may_tie_baseline: bool = False,
+    scores: Mapping[str, Any], rival: Rival | None, *, name: str, version: str, leaky: bool, advice: str = ""
 ) -> Decision:
     """Applies the rules for a champion, in order.
 
+    A model is refused if its protocol is leaky or if it may be guessing. Otherwise it becomes champion, unless the
+    present one is better, or as good as far as the test clips can tell while nothing else speaks for the new one.
+
     Args:
-        scores: `accuracy`, `chance` and `mean_pool_accuracy` on the test clips.
-        has_champion: Whether there is a champion now.
-        champion_accuracy: Its accuracy on the test clips that it was not trained on; None if there is no such clip.
-        candidate_accuracy: The candidate's accuracy on the same clips.
+        scores: Metrics on the test clips, as in reports/metrics.json.
+        rival: The present champion, if there is one.
+        name: Of the registered model, for the message.
+        version: The candidate's number in the registry, for the message.
         leaky: Whether clips of one group are on both sides of the split.
-        may_tie_baseline: Whether an accuracy equal to the baseline's is enough.
+        advice: What to try if the model may be guessing.
     """
     if leaky:
         return Decision(False, "a champion's groups must not cross splits. Received: split.protocol 'random'.")
-    own, chance, baseline = scores["accuracy"], scores["chance"], scores["mean_pool_accuracy"]
-    advice = "Try another head, or hold out more groups (split.test), which separates the two better."
-    if own <= chance:
-        return Decision(False, f"a champion must beat chance. Received: {own:.4f} against {chance:.4f}. {advice}")
-    tie = own == baseline
-    if own < baseline or (tie and not may_tie_baseline):
-        if tie:
-            advice += " If your actions do not differ by the order of frames: evaluate.may_tie_baseline=true."
+    fair, low, high = (scores[f"balanced_accuracy{end}"] for end in ("", "_low", "_high"))
+    if low <= scores["balanced_chance"]:
         return Decision(
             False,
-            f"a champion must beat the order-blind mean-pool baseline. Received: {own:.4f} against {baseline:.4f}. "
-            f"{advice}",
+            f"a champion must be better than chance. Received: a balanced accuracy of {percent(fair)} (95 %: "
+            f"{percent(low)} to {percent(high)}), where guessing gets "
+            f"{percent(scores['balanced_chance'])}. {advice}".strip(),
         )
-    beaten = f"{own:.4f} beats chance ({chance:.4f}) and {'ties with' if tie else 'beats'} mean-pool ({baseline:.4f})"
-    if not has_champion:
-        return Decision(True, f"{beaten}; there was no champion before.")
-    if champion_accuracy is None or candidate_accuracy is None:
-        return Decision(
-            False,
-            "a champion must beat the present one on clips that neither was trained on. Received: no such clip, "
-            "since the current champion was trained on all of these test clips. Use the split it was trained with.",
-        )
-    if candidate_accuracy <= champion_accuracy:
-        return Decision(
-            False,
-            "a champion must beat the present one on the same test clips. "
-            f"Received: {candidate_accuracy:.4f} against {champion_accuracy:.4f}.",
-        )
-    return Decision(True, f"{beaten}, and the previous champion ({candidate_accuracy:.4f} to {champion_accuracy:.4f}).")
+    own = (
+        f"{percent(scores['accuracy'])} of the test clips are right (95 %: {percent(scores['accuracy_low'])} to "
+        f"{percent(scores['accuracy_high'])})"
+    )
+    if rival is None:
+        return Decision(True, f"{own}, and there was no champion before.")
+    told = f"{own}; {rival.comparison}"
+    if rival.pair is None or rival.pair.low > 0:
+        return Decision(True, f"{told}.")
+    by_hand = (
+        f"To serve this one all the same: make serve MODEL={name}@{version}. To make it champion, give version "
+        f"{version} the alias 'champion' on MLflow's page (make ui), then: make repro"
+    )
+    if rival.pair.high < 0:
+        return Decision(False, f"{told}, so version {rival.version} is better and stays. {by_hand}")
+    if advantage := _advantage(rival):
+        return Decision(True, f"{told}, which is undecided; {advantage}, so it takes over.")
+    return Decision(False, f"{told}, which is undecided, so version {rival.version} stays. {by_hand}")
 
 
-def contest(evaluation: Evaluation, scores: Mapping[str, Any], params: Params, model_card: Path) -> dict[str, Any]:
+def _advantage(rival: Rival) -> str | None:
+    """What speaks for the candidate where the test clips are undecided."""
+    if rival.new_actions or rival.lost_actions:
+        known = [
+            f"{sign}{action}"
+            for sign, names in (("+", rival.new_actions), ("-", rival.lost_actions))
+            for action in names
+        ]
+        return f"it knows other actions ({', '.join(known)})"
+    return f"it was trained on {rival.more_clips} clips more" if rival.more_clips > 0 else None
+
+
+def contest(
+    evaluation: Evaluation, scores: Mapping[str, Any], params: Params, model_card: Path, advice: str = ""
+) -> dict[str, Any]:
     """Registers the model, and moves the alias `champion` to the new version if it wins.
 
     The model's MLflow run must be open. A model that is champion already is not registered again.
@@ -94,8 +152,9 @@ def contest(evaluation: Evaluation, scores: Mapping[str, Any], params: Params, m
     Args:
         evaluation: Of the model on the test clips.
         scores: As in reports/metrics.json.
-        params: `split.protocol` and `evaluate.may_tie_baseline` matter.
+        params: `split.protocol` matters.
         model_card: The HTML page, registered with the model.
+        advice: As for `decide`.
 
     Returns:
         `promoted` and `reason`, see `Decision`; `version`, the number of the new version, if there is one; `champion`,
@@ -106,36 +165,61 @@ def contest(evaluation: Evaluation, scores: Mapping[str, Any], params: Params, m
     champion = registry.find_champion(name)
     if champion is not None and champion.run_id == provenance.run_id:
         return {"promoted": True, "reason": "it is the champion already.", "champion": champion.version}
-    theirs, own = (None, None) if champion is None else fair_accuracies(evaluation, champion)
-    decision = decide(
-        scores,
-        champion is not None,
-        theirs,
-        own,
-        leaky=params.split.leaky,
-        may_tie_baseline=params.evaluate.may_tie_baseline,
-    )
-    tags = {key: f"{scores[key]:.6g}" for key in PUBLISHED_METRICS} | {"protocol": str(scores["protocol"])}
+    rival = None if champion is None else meet(evaluation, champion)
+    tags = {key: f"{scores[key]:.6g}" for key in PUBLISHED_METRICS if key in scores}
+    tags |= {"protocol": str(scores["protocol"]), TEST_CLIPS_TAG: clips_digest(evaluation.test)}
     version = registry.register(name, evaluation.folder, tags, model_card=model_card)
+    decision = decide(scores, rival, name=name, version=version, leaky=params.split.leaky, advice=advice)
     if decision.promoted:
         registry.set_champion(name, version)
     holder = version if decision.promoted else champion and champion.version
     return {"promoted": decision.promoted, "reason": decision.reason, "version": version, "champion": holder}
 
 
-def fair_accuracies(evaluation: Evaluation, champion: registry.ModelVersion) -> tuple[float | None, float | None]:
-    """The accuracies of the champion and of the model on the test clips that the champion was not trained on.
+def meet(evaluation: Evaluation, champion: registry.ModelVersion) -> Rival:
+    """Compares the champion and the model on the test clips that the champion was not trained on.
 
-    Returns:
-        Both, the champion's first; None twice if it was trained on all of them.
+    Where one knows actions that the other does not, only clips of common actions count, and each answers with the most
+    likely of these.
     """
     with champion.folder() as folder:
-        seen = set(ModelFolder(folder).seen_clips.read_text(encoding="utf-8").split())
-        unseen = ~evaluation.test["sha256"].isin(seen).to_numpy()
-        if not unseen.any():
-            return None, None
+        seen, own_seen = (_seen_clips(each) for each in (folder, evaluation.folder))
         classifier = ActionClassifier.load(folder)
-        scores = score(classifier, evaluation.inputs, evaluation.test[unseen], evaluation.videos)
-    actual = evaluation.test.loc[unseen, "action"].to_numpy()
-    theirs = float((np.asarray(classifier.card.labels)[scores.probabilities.argmax(axis=1)] == actual).mean())
-    return theirs, metrics.accuracy(evaluation.probabilities[unseen], evaluation.targets[unseen])
+        theirs, own = classifier.card.labels, evaluation.labels
+        common = [label for label in own if label in theirs]
+        new, lost = (tuple(label for label in one if label not in common) for one in (own, theirs))
+        fair = (~evaluation.test["sha256"].isin(seen) & evaluation.test["action"].isin(common)).to_numpy()
+        pair = None
+        if fair.any():
+            clips = evaluation.test[fair]
+            scores = score(classifier, evaluation.inputs, clips, evaluation.videos)
+            actual = clips["action"].to_numpy()
+            first = _answers(scores.probabilities, theirs, common) == actual
+            second = _answers(evaluation.probabilities[fair], own, common) == actual
+            pair = compare_pair(first, second, clips["group"])
+    return Rival(champion.version, pair, new, lost, len(own_seen) - len(seen))
+
+
+def _seen_clips(folder: Path) -> set[str]:
+    return set(ModelFolder(folder).seen_clips.read_text(encoding="utf-8").split())
+
+
+def _answers(probabilities: NDArray[np.float32], labels: Sequence[str], among: Sequence[str]) -> NDArray[np.str_]:
+    """The most likely of some of the labels, str (N,)."""
+    columns = [list(labels).index(label) for label in among]
+    return np.array([among[column] for column in probabilities[:, columns].argmax(axis=1)])
+
+
+def clips_digest(test: pd.DataFrame) -> str:
+    """A short name for a set of test clips: 16 hexadecimal digits from their contents and actions."""
+    lines = sorted(f"{row.sha256} {row.action}" for row in test.itertuples())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def models_judged(evaluation: Evaluation) -> int:
+    """How many models these test clips have judged, this one included."""
+    provenance = evaluation.classifier.card.provenance
+    tested = registry.runs_with_tag(
+        registry.registered_model(provenance.dataset), TEST_CLIPS_TAG, clips_digest(evaluation.test)
+    )
+    return len(tested | {provenance.run_id})

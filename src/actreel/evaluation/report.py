@@ -16,7 +16,8 @@ from actreel.base.faults import TRAIN_AGAIN, reading
 from actreel.dataset.store import Store, StoredClips
 from actreel.evaluation import metrics, plots, slices
 from actreel.evaluation.cost import cost_of
-from actreel.evaluation.intervals import interval_over_groups
+from actreel.evaluation.intervals import balanced_interval, interval_over_groups
+from actreel.evaluation.paired import compare_pair
 from actreel.evaluation.rejection import Scored, compare_scores, rejection_metrics, scores_of
 from actreel.evaluation.saliency import explain_most_confident
 from actreel.evaluation.served import MULTI_CLIPS, score, score_views
@@ -30,7 +31,7 @@ from actreel.training.train import epoch_models
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model and its scores, and its baseline's, on clips from groups that neither was trained on.
+    """A model and its scores on clips from groups that it was not trained on, with and without the order of frames.
 
     Attributes:
         test: Index rows of the N clips, with `clip`, `action`, `group`, `sha256` and the columns that slices need.
@@ -44,7 +45,8 @@ class Evaluation:
         model: The part of it that was fitted.
         predict: From such a part and index rows to float32 (rows, outputs).
         probabilities: float32 (N, K), by the model in Keras.
-        baseline: float32 (N, K), by the order-blind baseline.
+        ordered: float32 (N, K), by the network that sees the order of frames; None if it was trained to ignore it.
+        baseline: float32 (N, K), by the order-blind baseline. The model is one of these two.
         served: Scores by the classifier.
         parity: The largest difference between an ONNX network's probabilities and Keras's.
     """
@@ -60,6 +62,7 @@ class Evaluation:
     model: keras.Model
     predict: Callable[[keras.Model, pd.DataFrame], NDArray[np.float32]]
     probabilities: NDArray[np.float32]
+    ordered: NDArray[np.float32] | None
     baseline: NDArray[np.float32]
     served: Scores
     parity: float
@@ -73,6 +76,11 @@ class Evaluation:
     def predicted(self) -> NDArray[np.int64]:
         """int64 (N,), the most likely actions."""
         return np.asarray(self.probabilities.argmax(axis=1))
+
+    @property
+    def answers(self) -> list[str]:
+        """The names of the N most likely actions."""
+        return [self.labels[index] for index in self.predicted]
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -130,6 +138,7 @@ def metrics_of(
     sampled = np.sort(np.random.default_rng(0).permutation(len(test))[:MULTI_CLIPS])
     averaged = score_views(evaluation.folder, [evaluation.videos / clip for clip in test["clip"].iloc[sampled]], views)
     low, high = interval_over_groups(evaluation.correct, test["group"])
+    fair_low, fair_high = balanced_interval(evaluation.correct, test["action"], test["group"])
     return {
         "accuracy": metrics.accuracy(probabilities, targets),
         "accuracy_low": low,
@@ -138,8 +147,13 @@ def metrics_of(
         "num_multi_clips": len(sampled),
         "top5_accuracy": metrics.accuracy(probabilities, targets, k=5),
         **metrics.macro_scores(probabilities, targets),
+        "balanced_accuracy": metrics.balanced_accuracy(test["action"].tolist(), evaluation.answers),
+        "balanced_accuracy_low": fair_low,
+        "balanced_accuracy_high": fair_high,
+        "balanced_chance": 1 / test["action"].nunique(),
         "chance": metrics.chance(train_targets, targets),
         "mean_pool_accuracy": metrics.accuracy(evaluation.baseline, targets),
+        **order_gain(evaluation),
         "calibration_error": metrics.calibration_error(probabilities, targets),
         "uncalibrated_error": metrics.calibration_error(evaluation.uncalibrated, targets),
         **rejection,
@@ -152,11 +166,27 @@ def metrics_of(
     }
 
 
+def order_gain(evaluation: Evaluation) -> dict[str, float]:
+    """How much more accurate the network that sees the order of frames is than its order-blind baseline.
+
+    Returns:
+        `order_gain` and its 95 % interval for new groups, `order_gain_low` and `order_gain_high`; empty if the network
+        was trained to ignore the order.
+    """
+    if evaluation.ordered is None:
+        return {}
+    blind, ordered = (
+        scores.argmax(axis=1) == evaluation.targets for scores in (evaluation.baseline, evaluation.ordered)
+    )
+    pair = compare_pair(blind, ordered, evaluation.test["group"])
+    return {"order_gain": pair.difference, "order_gain_low": pair.low, "order_gain_high": pair.high}
+
+
 def tables_of(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
     """The tables of the report, by name."""
     answers = evaluation.test[["clip", "sha256", "group"]].assign(
         actual=evaluation.test["action"],
-        predicted=[evaluation.labels[index] for index in evaluation.predicted],
+        predicted=evaluation.answers,
         confidence=evaluation.probabilities.max(axis=1),
     )
     return {

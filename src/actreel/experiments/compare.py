@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
-from scipy.stats import binomtest
 
 from actreel.errors import ModelError
-from actreel.evaluation.intervals import FEW_GROUPS, interval_over_groups
+from actreel.evaluation.intervals import FEW_GROUPS
+from actreel.evaluation.paired import Paired, compare_pair
 from actreel.tracking.registry import CHAMPION, find_champion, registered_model
 from actreel.tracking.runs import Run, find_run, read_artifact
 
@@ -25,11 +25,15 @@ KEY_METRICS = (
     "accuracy",
     "accuracy_low",
     "accuracy_high",
+    "balanced_accuracy",
     "multi_clip_accuracy",
     "top5_accuracy",
     "macro_f1",
     "chance",
     "mean_pool_accuracy",
+    "order_gain",
+    "order_gain_low",
+    "order_gain_high",
     "calibration_error",
     "rejection_auroc",
     "rejection_tar_at_5_far",
@@ -43,38 +47,17 @@ KEY_METRICS = (
 )
 
 
-@dataclass(frozen=True)
-class Pair:
+@dataclass(frozen=True, kw_only=True)
+class Pair(Paired):
     """Two runs on the test clips that they share.
 
     Attributes:
         first: Id of the run that the other is compared with.
         second: Id of the other run.
-        clips: Test clips that they share.
-        groups: Groups of these clips.
-        first_accuracy: Of the first run on these clips.
-        second_accuracy: Of the second run on these clips.
-        difference: Second minus first.
-        low: Lower bound of its 95 % interval for new groups.
-        high: Upper bound.
-        only_first_right: Clips that only the first run classifies correctly.
-        only_second_right: Clips that only the second run classifies correctly.
-        p_value: McNemar's exact test, two-sided: the probability of two counts at least this uneven if the runs were
-            equally good and the clips independent.
     """
 
     first: str
     second: str
-    clips: int
-    groups: int
-    first_accuracy: float
-    second_accuracy: float
-    difference: float
-    low: float
-    high: float
-    only_first_right: int
-    only_second_right: int
-    p_value: float
 
 
 def compare(wanted: Sequence[str]) -> dict[str, Any]:
@@ -160,24 +143,7 @@ def _test(first: Run, first_answers: pd.DataFrame, second: Run, second_answers: 
         )
     one = (shared["predicted"] == shared["actual"]).to_numpy()
     two = (shared["predicted_second"] == shared["actual"]).to_numpy()
-    gain = two.astype(int) - one
-    low, high = interval_over_groups(gain, shared["group"], levels=(-1, 0, 1))
-    only_first, only_second = int((gain < 0).sum()), int((gain > 0).sum())
-    disagreed = only_first + only_second
-    return Pair(
-        first=first.run_id,
-        second=second.run_id,
-        clips=len(shared),
-        groups=int(shared["group"].nunique()),
-        first_accuracy=float(one.mean()),
-        second_accuracy=float(two.mean()),
-        difference=float(gain.mean()),
-        low=low,
-        high=high,
-        only_first_right=only_first,
-        only_second_right=only_second,
-        p_value=float(binomtest(only_second, disagreed).pvalue) if disagreed else 1.0,
-    )
+    return Pair(first=first.run_id, second=second.run_id, **asdict(compare_pair(one, two, shared["group"])))
 
 
 def as_text(comparison: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from actreel.base.places import MODEL, check_project
-from actreel.config import ClipSpec
+from actreel.config import ClipSpec, ModelParams
 from actreel.errors import ModelError
 from actreel.inference.model_folder import ENCODER_FILE, HEAD_FILE, MANIFEST_FILE, ONNX_FILE, ModelFolder
 from actreel.inference.recognition import Recognition, WindowScorer, recognise
@@ -59,6 +59,7 @@ class ClassifierCard(BaseModel):
         max_distance: Largest distance from the training clips at which a clip still counts as known, in the units of
             the model's second output (None: every clip counts as known).
         temperature: What the logits are divided by for calibrated confidences; already part of the weights.
+        network: The network; None for models of versions that did not say.
         provenance: Where the model comes from.
     """
 
@@ -69,6 +70,7 @@ class ClassifierCard(BaseModel):
     clip_duration_s: float | None = Field(default=None, gt=0)
     max_distance: float | None = Field(default=None, gt=0)
     temperature: float = Field(default=1.0, gt=0)
+    network: ModelParams | None = None
     provenance: Provenance
 
     def save(self, folder: Path) -> None:

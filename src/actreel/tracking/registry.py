@@ -145,6 +145,13 @@ def find_version(asked: str) -> ModelVersion:
     return found
 
 
+def runs_with_tag(name: str, tag: str, value: str) -> set[str]:
+    """The runs of a registered model's versions that have a tag with this value."""
+    connect()
+    versions = mlflow.MlflowClient().search_model_versions(f"name='{name}'")
+    return {str(version.run_id) for version in versions if version.tags.get(tag) == value}
+
+
 def champions() -> list[str]:
     """The names of the registered models that have a champion."""
     connect()

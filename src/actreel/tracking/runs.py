@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-from actreel.config import ClipSpec, DatasetParams, Params, SplitParams
+from actreel.config import ClipSpec, DatasetParams, ModelParams, Params, SplitParams
 from actreel.dataset.layout import SPLITS
 from actreel.errors import MOST_NAMED, ModelError
 from actreel.tracking.store import connect, is_missing, requirements
@@ -177,8 +177,14 @@ def log_folder(folder: Path, name: str) -> None:
 
 
 def log_decision(decision: Mapping[str, Any]) -> None:
-    """Tags the open run with whether its model became champion, and why."""
-    mlflow.set_tags({"champion": str(decision["promoted"]).lower(), "verdict": decision["reason"]})
+    """Tags the open run with whether its model became champion, and why; with what the order of frames adds too."""
+    tags = {"champion": str(decision["promoted"]).lower(), "verdict": decision["reason"]}
+    mlflow.set_tags(tags | {"order": decision["order"]} if "order" in decision else tags)
+
+
+def log_network(network: ModelParams) -> None:
+    """Tags the open run with the network that became its model: its own one, or the order-blind baseline."""
+    mlflow.set_tag("network", network.title)
 
 
 def log_keras_model(model: Any, spec: ClipSpec, num_classes: int) -> None:

@@ -120,7 +120,12 @@ def export_model(
 
 
 def write_manifest(
-    data: TrainingData, rejection: Rejection, temperature: float, provenance: Provenance, folder: ModelFolder
+    data: TrainingData,
+    rejection: Rejection,
+    temperature: float,
+    network: ModelParams,
+    provenance: Provenance,
+    folder: ModelFolder,
 ) -> None:
     """Writes classifier.json, with all that a prediction needs apart from the weights."""
     ClassifierCard(
@@ -128,6 +133,7 @@ def write_manifest(
         clip=data.store.spec,
         max_distance=rejection.max_distance,
         temperature=temperature,
+        network=network,
         clip_duration_s=window_length(usable(data.index)["duration_s"].tolist()),
         provenance=provenance,
     ).save(folder.path)

@@ -169,6 +169,11 @@ def predict(model: keras.Model, store: Store, rows: pd.DataFrame, batch_size: in
     return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
 
 
+def curve_folder(training: Path, network: ModelParams) -> Path:
+    """The folder in `training` for a network's `curve.csv` and the folder `epochs` with its weights."""
+    return training if network.sees_order else training / "order_blind"
+
+
 def epoch_models(model: keras.Model, epoch_weights: Path) -> Iterator[keras.Model]:
     """Yields the model after each epoch: always the same copy, with other weights.
 
