@@ -17,9 +17,14 @@ define RESOLVE
 uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras $(1) pyproject.toml -o requirements.lock
 uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra serve $(1) -c requirements.lock pyproject.toml -o serving/requirements.lock
 endef
+# As they were typed: make would read a `$` in a path, and the shell a quote.
+override FROM := $(value FROM)
+override GROUP_PATTERN := $(value GROUP_PATTERN)
+override URL := $(value URL)
+export FROM GROUP_PATTERN RECIPE URL
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup git repro ucf50 test chaos check docs serve reload image ui bench lock youtube locked-youtube clean
+.PHONY: help setup git repro learn ucf50 test chaos check docs serve reload image ui bench lock youtube locked-youtube clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-8s %s\n' "$$target" "$$text"; done
@@ -50,11 +55,16 @@ $(STAMP): requirements.lock pyproject.toml
 repro: setup  ## Runs the pipeline, from raw video to a packaged model
 	$(UNLOCK)
 	dvc repro
+	python -m pipelines.summary
 
-ucf50: setup  ## The same on UCF50 (3.2 GB); URL= a mirror, FROM= an archive or unpacked folder you already have
-	python -m pipelines.fetch --select $(if $(URL),--url "$(URL)") $(if $(FROM),--adopt "$(FROM)")
+learn: setup  ## Learns from your clips: FROM= the folder, RECIPE= another recipe, GROUP_PATTERN= see docs/own-clips.md
 	$(UNLOCK)
-	dvc repro
+	python -m pipelines.learn --recipe "$$RECIPE" --group "$$GROUP_PATTERN" -- "$$FROM"
+
+ucf50: setup  ## The same on UCF50 (3.2 GB); URL= a mirror, FROM= an archive or unpacked folder you already have, RECIPE=
+	python -m pipelines.fetch --select $(if $(URL),--url "$$URL") $(if $(FROM),--adopt "$$FROM")
+	$(UNLOCK)
+	python -m pipelines.learn --recipe "$$RECIPE"
 
 test: setup  ## The whole test suite, on two cores
 	pytest --numprocesses 2

@@ -10,13 +10,13 @@ from pathlib import Path
 import yaml
 
 from actreel.base.console import exit_cleanly
+from actreel.base.places import PARAMS
 from actreel.dataset.fetch.adopt import adopt
 from actreel.dataset.fetch.download import download
 from actreel.dataset.fetch.dvc_internals import edit_params, record_import
 from actreel.errors import ConfigError
 
 IMPORT = Path("data.dvc")
-PARAMS = Path("params.yaml")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     own: Path | None = options.adopt
     path = own.resolve() if own and own.is_dir() else fetch(options.url, own)
     if options.select:
-        edit_params(PARAMS, "dataset", {"name": "ucf50", "path": str(path)})
+        edit_params(PARAMS, {"dataset": {"name": "ucf50", "path": str(path)}})
     print(path)
 
 

@@ -21,6 +21,7 @@ from actreel.inference.classifier import ActionClassifier, ClassifierCard
 from actreel.inference.model_folder import ModelFolder
 from actreel.inference.samples import make_samples, pick_samples
 from actreel.tracking import registry
+from pipelines.summary import closing_line
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
@@ -51,6 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
         package(champion, params, options.into)
     else:
         say_why_not(params.dataset.label)
+    if not options.model:
+        log.info(closing_line())
 
 
 def read_champion() -> registry.ModelVersion | None:
@@ -69,7 +72,6 @@ def say_why_not(dataset: str) -> None:
     others = "".join(f" Serve another champion: make serve MODEL={name}" for name in registry.champions()[:1])
     text = f"No model of the dataset '{dataset}' is champion: {reason}{others}"
     NOT_PACKAGED.write_text(text + "\n", encoding="utf-8")
-    log.info(f"nothing is packaged. {text}")
 
 
 def package(version: registry.ModelVersion, params: Params, target: Path) -> None:

@@ -70,7 +70,7 @@ def test_editing_params_keeps_comments(tmp_path: Path) -> None:
     """If this fails: `dvc.utils.serialize.modify_yaml` changed."""
     file = tmp_path / "params.yaml"
     file.write_text("# all\ndataset:\n  name: demo   # demo | ucf50\n  seed: 0\n", encoding="utf-8")
-    edit_params(file, "dataset", {"name": "ucf50"})
+    edit_params(file, {"dataset": {"name": "ucf50"}})
     assert file.read_text(encoding="utf-8") == "# all\ndataset:\n  name: ucf50  # demo | ucf50\n  seed: 0\n"
 
 

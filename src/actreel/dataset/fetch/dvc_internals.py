@@ -8,11 +8,15 @@ params.yaml, but if it is killed it leaves git's index locked, and the next run 
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dvc.repo import Repo
 from dvc.utils.serialize import modify_yaml
+
+from actreel.base.atomic import written_aside
 
 
 def record_import(dvc_file: Path) -> None:
@@ -30,13 +34,15 @@ def record_import(dvc_file: Path) -> None:
             stage.dump()
 
 
-def edit_params(path: Path, section: str, changes: dict[str, Any]) -> None:
-    """Changes values in a section of a YAML file and keeps its comments.
+def edit_params(path: Path, changes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Changes values in sections of a YAML file, all of them or none, and keeps its comments.
 
     Args:
         path: The file.
-        section: A key at the top of the file.
-        changes: New values in that section.
+        changes: New values for each key at the top of the file.
     """
-    with modify_yaml(str(path)) as values:
-        values[section] |= changes
+    with written_aside(path) as aside:
+        shutil.copyfile(path, aside)
+        with modify_yaml(str(aside)) as values:
+            for section, new in changes.items():
+                values[section] |= dict(new)
