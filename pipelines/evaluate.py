@@ -26,12 +26,11 @@ from actreel.base.places import (
     VERDICT,
     VIDEOS,
 )
-from actreel.config import ModelParams, Params, load_params
+from actreel.config import Params, load_params
 from actreel.dataset.layout import TEST, TRAIN
 from actreel.dataset.records import clips_of, read_index
 from actreel.dataset.splits import split_unknown
 from actreel.dataset.store import StoredClips
-from actreel.errors import ModelError
 from actreel.evaluation.advice import what_to_try
 from actreel.evaluation.model_card import Facts, write_model_card
 from actreel.evaluation.paired import order_sentence
@@ -64,7 +63,7 @@ def main() -> None:
     confusions = list(most_confused(evaluation.probabilities, evaluation.targets, evaluation.labels))
     tables = {**tables_of(evaluation), "rejection": rejection}
     plots = plots_of(evaluation, confusions)
-    network = network_of(evaluation.classifier)
+    network = evaluation.network_params
     tables["curve"], plots["curves"] = learning_curve(evaluation, curve_folder(TRAINING, network))
 
     write_reports(metrics, tables, plots)
@@ -92,7 +91,7 @@ def evaluate(params: Params, test: pd.DataFrame) -> Evaluation:
     """Scores the test clips with the model, in Keras and as the service runs it, and with the runner-up.
 
     Raises:
-        ModelError: ONNX and Keras give different probabilities.
+        ModelError: ONNX and Keras give different probabilities, or an early version trained the model.
     """
     store, inputs = StoredClips(CLIPS), open_inputs(CLIPS, FEATURES)
     classifier = ActionClassifier.load(MODEL)
@@ -102,11 +101,8 @@ def evaluate(params: Params, test: pd.DataFrame) -> Evaluation:
 
     network = load_keras(ModelFolder(MODEL).keras)
     model = fitted_part(network, inputs)
-    ordered = baseline = probabilities = predict_rows(model, test)
-    runner_up = ModelFolder(RUNNER_UP).keras
-    if compared := runner_up.exists():
-        other = predict_rows(fitted_part(load_keras(runner_up), inputs), test)
-        ordered, baseline = (ordered, other) if network_of(classifier).sees_order else (other, baseline)
+    probabilities = predict_rows(model, test)
+    other = ModelFolder(RUNNER_UP).keras
     served = score(classifier, inputs, test, VIDEOS)
     parity = check_parity(
         MODEL, store, test, VIDEOS,
@@ -124,23 +120,10 @@ def evaluate(params: Params, test: pd.DataFrame) -> Evaluation:
         model=model,
         predict=predict_rows,
         probabilities=probabilities,
-        ordered=ordered if compared else None,
-        baseline=baseline,
+        runner_up=predict_rows(fitted_part(load_keras(other), inputs), test) if other.exists() else None,
         served=served,
         parity=parity,
     )
-
-
-def network_of(classifier: ActionClassifier) -> ModelParams:
-    """The network of a model that the stage train wrote.
-
-    Raises:
-        ModelError: An early version wrote it, which did not say.
-    """
-    network = classifier.card.network
-    if network is None:
-        raise ModelError(f"'{MODEL}' does not say which network it is: an early version trained it. {TRAIN_AGAIN}")
-    return network
 
 
 def load_keras(file: Path) -> keras.Model:

@@ -25,7 +25,7 @@ from actreel.config import DatasetParams, Params, SplitParams, check_params, loa
 from actreel.config.commands import learn
 from actreel.dataset.fetch.dvc_internals import edit_params
 from actreel.dataset.groups import groups_of
-from actreel.dataset.records import TEST
+from actreel.dataset.layout import TEST, action_of, find_split, has_action
 from actreel.dataset.splits import assign_splits, learnable_clips
 from actreel.dataset.watch import checked_folder
 from actreel.errors import ActreelError, ConfigError
@@ -34,7 +34,7 @@ from pipelines.summary import closing_line
 
 RECIPES = Path(__file__).parent / "recipes"
 PICKED = "transfer"
-"""The recipe for a folder of clips: it learns from few clips, and is no slower on many."""
+"""The recipe where none is named: it learns from few clips, and one pass of its encoder is all that many clips cost."""
 TEST_SHARES = (0.25, 0.35, 0.45)
 """Values of `split.test` to try: a small folder needs a larger share, or no test could tell a model from chance."""
 
@@ -100,13 +100,12 @@ def settings_for(
         index = look(check_params(_merged(before, changes), str(PARAMS)).dataset)
         about = in_words(index)
         split = fitting_split(index, split)
-    recipe = recipe or read_recipe(PICKED if dataset["name"] != "demo" else "lrcn")
+    recipe = recipe or read_recipe(PICKED)
     changes |= {"split": split.model_dump(include={"protocol", "val", "test"}), **recipe.settings}
-    chosen = "as you asked" if recipe_name else "for these clips"
-    log.info(f"learning from {about}, with the recipe '{recipe.name}' {chosen}. {recipe.about} Cost: {recipe.cost}")
+    log.info(f"learning from {about}, with the recipe '{recipe.name}'. {recipe.about} {recipe.cost}")
     if not recipe_name:
         others = ", ".join(name for name in recipe_names() if name != recipe.name)
-        log.info(f"another recipe: RECIPE=NAME, with one of {others}")
+        log.info(f"this recipe was picked: it learns from few clips and from many. Another one: RECIPE=NAME ({others})")
     return check_params(_merged(before, changes), str(PARAMS)), changes
 
 
@@ -135,12 +134,15 @@ def look(dataset: DatasetParams) -> pd.DataFrame:
         DatasetError: The folder has no clips, or too few groups.
     """
     folder = Path(dataset.path)
-    clips = checked_folder(folder).clips
+    found = checked_folder(folder).clips
+    wrapper, folders = find_split(found)
+    clips = [clip for clip in (path.relative_to(wrapper) for path in found) if has_action(clip, folders)]
     index = pd.DataFrame(
         {
             "clip": [clip.as_posix() for clip in clips],
-            "action": [clip.parts[0] for clip in clips],
-            "group": groups_of(folder, clips, dataset.group_pattern),
+            "action": [action_of(clip, folders) for clip in clips],
+            "group": groups_of(folder / wrapper, clips, dataset.group_pattern),
+            "folder_split": [folders.get(clip.parts[0], "") for clip in clips],
             "error": "",
         }
     )
@@ -167,7 +169,7 @@ def fitting_split(index: pd.DataFrame, split: SplitParams) -> SplitParams:
     """Holds out more clips for the test if a perfect model could not be told from chance otherwise; see `decide`."""
     if split.protocol != "group_holdout":
         return split
-    for share in (share for share in TEST_SHARES if share >= split.test):
+    for share in (split.test, *(share for share in TEST_SHARES if share > split.test)):
         trial = split.model_copy(update={"test": share})
         test = index[assign_splits(index, trial) == TEST]
         low, _ = balanced_interval([1] * len(test), test["action"], test["group"])

@@ -133,6 +133,10 @@ def test_models_lists_every_encoder_and_head() -> None:
     assert rows - {"model.encoder", "model.head"} == {*encoders, *heads}
 
 
+def test_models_lists_every_recipe() -> None:
+    assert {file.stem for file in (ROOT / "pipelines/recipes").glob("*.yaml")} <= rows_of("models.md").keys()
+
+
 def test_serving_lists_every_call() -> None:
     document = create_app(Settings()).openapi()
     calls = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}

@@ -22,7 +22,6 @@ WITHOUT_MIRROR = {
     "src/actreel/errors.py": "class statements only; each error is tested where it is raised",
     "src/actreel/base/places.py": "constants only",
     "src/actreel/quiet_keras.py": "tests/training/test_train.py imports it in a process of its own and reads stderr",
-    "src/actreel/evaluation/report.py": "tests/pipelines/test_pipeline.py reads the tables and plots it makes",
     "src/actreel/experiments/leakage.py": "tests/experiments/test_crossval.py measures leakage on real clips",
     "src/actreel/training/fitting.py": "tests/training/test_train.py and test_resume.py fit real networks with it",
     "src/actreel/youtube/errors.py": "tests/youtube/test_fetch.py and test_links.py cause each failure",

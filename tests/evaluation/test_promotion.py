@@ -30,6 +30,8 @@ SCORES = {
     "balanced_chance": 0.5,
     "chance": 0.95,
     "mean_pool_accuracy": 1.0,
+    "num_test_clips": 4,
+    "num_test_groups": 2,
 }
 
 
@@ -47,7 +49,7 @@ def test_neither_a_better_baseline_nor_a_common_action_refuses_a_model() -> None
     decision = decided()
     assert decision.promoted
     assert decision.reason == (
-        "90.0 % of the test clips are right (95 %: 60.0 % to 100.0 %), and there was no champion before."
+        "90.0 % of 4 test clips of 2 groups are right (95 %: 60.0 % to 100.0 %), and there was no champion before."
     )
 
 
@@ -104,7 +106,7 @@ TEST = pd.DataFrame(
     }
 )
 LEVELS = {"dark": 20, "bright": 230}
-METRICS = SCORES | {"protocol": "group_holdout", "num_test_clips": 4, "num_test_groups": 2}
+METRICS = SCORES | {"protocol": "group_holdout"}
 
 
 @pytest.fixture
@@ -156,8 +158,7 @@ def compete(
             model=keras.Sequential(),
             predict=lambda model, rows: served.probabilities,
             probabilities=served.probabilities,
-            ordered=None,
-            baseline=served.probabilities,
+            runner_up=None,
             served=served,
             parity=0.0,
         )

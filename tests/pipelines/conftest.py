@@ -88,9 +88,14 @@ def make_project(root: Path) -> Project:
     return project
 
 
+def learning(clips: Path) -> tuple[str, ...]:
+    """The command that `make learn` runs, with the small recipe."""
+    return sys.executable, "-m", "pipelines.learn", "--recipe", "small", "--", str(clips)
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, fading_dataset: Path) -> tuple[Project, str]:
-    """A project whose pipeline ran once on the fading clips, and what that printed."""
+    """A project that learned from the fading clips with a small recipe of its own, and what that printed."""
     project = make_project(tmp_path_factory.mktemp("project"))
     clips = shutil.copytree(fading_dataset, tmp_path_factory.mktemp("with_unknown") / "fading")
     for group in range(1, 9):  # as long as the others, but neither brighter nor darker in the end
@@ -99,5 +104,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory, fading_dataset: Path) -> t
             *fading_frames(np.random.default_rng(group), False, 8),
         ]
         write_video_file(clips / "_unknown" / f"v_Unknown_g{group:02d}_c01.avi", frames)
-    project.set(dataset={"name": "folder", "path": str(clips)}, **SMALL)
-    return project, project.repro()
+    recipe = {"about": "Small.", "cost": "Little.", "results": "Known.", "settings": SMALL}
+    (project.root / "pipelines/recipes/small.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    return project, project.run(*learning(clips))

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from actreel.config import load_params
 from actreel.dataset.store import StoredClips
 from actreel.inference.classifier import ActionClassifier
 from actreel.video.clips import load_clip
-from tests.pipelines.conftest import Project, stages_run
+from tests.pipelines.conftest import Project, learning, stages_run
 
 STAGES = ["source", "ingest", "index", "validate", "extract", "encode", "train", "evaluate", "champion", "package"]
 CONTRACT = {
@@ -29,7 +31,7 @@ def test_raw_video_becomes_a_packaged_champion(trained: tuple[Project, str]) -> 
     assert metrics.keys() >= CONTRACT
     assert metrics["accuracy"] == 1.0
     assert metrics["mean_pool_accuracy"] < 1.0
-    assert "new champion: 100.0 % of the test clips are right" in output
+    assert "new champion: 100.0 % of 8 test clips of 2 groups are right" in output
     assert "the model is small_cnn + lstm" in output
     assert "The order of frames adds" in output
     assert metrics["order_gain"] == 1 - metrics["mean_pool_accuracy"]
@@ -45,6 +47,22 @@ def test_raw_video_becomes_a_packaged_champion(trained: tuple[Project, str]) -> 
     assert (project.root / "artifacts/bento/bento.yaml").is_file()
     assert "visitors of the page can watch these clips as samples: 'Brighten/v_" in output
     assert "Traceback" not in output
+
+
+def test_learning_ends_in_a_line_that_says_what_is_served_and_so_it_does_where_nothing_changed(
+    trained: tuple[Project, str],
+) -> None:
+    project, output = trained
+    assert "learning from 32 clips of 2 actions (16 to 16 of each) in 8 groups, with the recipe 'small'" in output
+    last = output.splitlines()[-1]
+    assert last.startswith(
+        "Ready to serve: actreel-fading version 1; 100.0 % of 8 test clips of 2 groups are right (95 %: "
+    )
+    assert last.endswith(", and there was no champion before. Next: make serve (or, while a server runs: make reload)")
+    path = load_params(project.root / "params.yaml").dataset.path
+    again = project.run(*learning(Path(path)))
+    assert stages_run(again) == ["source", "champion"]
+    assert again.splitlines()[-1] == last
 
 
 def test_a_second_run_only_looks_behind_links_and_asks_who_is_champion(trained: tuple[Project, str]) -> None:
@@ -118,7 +136,7 @@ def test_changed_training_reruns_it_and_later_stages_and_the_champion_must_be_be
     before = metrics_but_time(project)
     output = project.run("dvc", "exp", "run", "-S", "train.patience=50", "-S", "package.show_clips=false")
     assert stages_run(output) == ["source", "train", "evaluate", "champion", "package"]
-    assert "not champion: 100.0 % of the test clips are right" in output
+    assert "not champion: 100.0 % of 8 test clips of 2 groups are right" in output
     assert "which is undecided, so version 1 stays. To serve this one all the same: make serve MODEL=" in output
     assert "packaged actreel" in output  # the one from before
     assert packaged_version(project) == "1"

@@ -111,8 +111,8 @@ def decide(
             f"{percent(scores['balanced_chance'])}. {advice}".strip(),
         )
     own = (
-        f"{percent(scores['accuracy'])} of the test clips are right (95 %: {percent(scores['accuracy_low'])} to "
-        f"{percent(scores['accuracy_high'])})"
+        f"{percent(scores['accuracy'])} of {scores['num_test_clips']} test clips of {scores['num_test_groups']} groups "
+        f"are right (95 %: {percent(scores['accuracy_low'])} to {percent(scores['accuracy_high'])})"
     )
     if rival is None:
         return Decision(True, f"{own}, and there was no champion before.")

@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from actreel.base.faults import TRAIN_AGAIN, reading
+from actreel.config import ModelParams
 from actreel.dataset.store import Store, StoredClips
+from actreel.errors import ModelError
 from actreel.evaluation import metrics, plots, slices
 from actreel.evaluation.cost import cost_of
 from actreel.evaluation.intervals import balanced_interval, interval_over_groups
@@ -45,8 +47,8 @@ class Evaluation:
         model: The part of it that was fitted.
         predict: From such a part and index rows to float32 (rows, outputs).
         probabilities: float32 (N, K), by the model in Keras.
-        ordered: float32 (N, K), by the network that sees the order of frames; None if it was trained to ignore it.
-        baseline: float32 (N, K), by the order-blind baseline. The model is one of these two.
+        runner_up: float32 (N, K), by the other one of the network and its order-blind baseline; None if the network
+            itself is order-blind.
         served: Scores by the classifier.
         parity: The largest difference between an ONNX network's probabilities and Keras's.
     """
@@ -62,8 +64,7 @@ class Evaluation:
     model: keras.Model
     predict: Callable[[keras.Model, pd.DataFrame], NDArray[np.float32]]
     probabilities: NDArray[np.float32]
-    ordered: NDArray[np.float32] | None
-    baseline: NDArray[np.float32]
+    runner_up: NDArray[np.float32] | None
     served: Scores
     parity: float
 
@@ -71,6 +72,30 @@ class Evaluation:
     def labels(self) -> list[str]:
         """The K actions, in the order of the outputs."""
         return list(self.classifier.card.labels)
+
+    @property
+    def network_params(self) -> ModelParams:
+        """What the model's network is.
+
+        Raises:
+            ModelError: An early version trained the model, which did not say.
+        """
+        network = self.classifier.card.network
+        if network is None:
+            raise ModelError(f"'{self.folder}' does not say which network it is: it is old. {TRAIN_AGAIN}")
+        return network
+
+    @property
+    def ordered(self) -> NDArray[np.float32] | None:
+        """float32 (N, K), by the network that sees the order of frames; None if there is none."""
+        return self.probabilities if self.network_params.sees_order else self.runner_up
+
+    @property
+    def baseline(self) -> NDArray[np.float32]:
+        """float32 (N, K), by the order-blind baseline."""
+        if self.runner_up is None or not self.network_params.sees_order:
+            return self.probabilities
+        return self.runner_up
 
     @property
     def predicted(self) -> NDArray[np.int64]:
