@@ -69,8 +69,8 @@ def say_why_not(dataset: str) -> None:
         reason = json.loads(VERDICT.read_text(encoding="utf-8"))["reason"]
     shutil.rmtree(BENTO, ignore_errors=True)
     BENTO.mkdir(parents=True)
-    others = "".join(f" Serve another champion: make serve MODEL={name}" for name in registry.champions()[:1])
-    text = f"No model of the dataset '{dataset}' is champion: {reason}{others}"
+    others = "".join(f" (make serve MODEL={name} serves another one)" for name in registry.champions()[:1])
+    text = f"No model of the dataset '{dataset}' is champion{others}: {reason}"
     NOT_PACKAGED.write_text(text + "\n", encoding="utf-8")
 
 

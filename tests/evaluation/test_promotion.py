@@ -58,7 +58,7 @@ def test_only_chance_and_a_leaky_split_refuse_a_model() -> None:
     assert not guess.promoted
     assert guess.reason == (
         "a champion must be better than chance. Received: a balanced accuracy of 90.0 % (95 %: 50.0 % to 100.0 %), "
-        "where guessing gets 50.0 %. Try more clips."
+        "where guessing gets 50.0 %; make serve MODEL=actreel-grey@7 serves this one all the same. Try more clips."
     )
     leaky = decided(leaky=True)
     assert not leaky.promoted
@@ -81,7 +81,10 @@ def test_where_the_test_is_undecided_something_else_must_speak_for_the_new_model
     one_more = ("+" * 20, "-" + "+" * 19)  # one clip's difference is no evidence
     stays = decided(rival(*one_more))
     assert not stays.promoted
-    assert "which is undecided, so version 3 stays. To serve this one all the same: make serve MODEL=" in stays.reason
+    assert (
+        "which is undecided, so version 3 stays; make serve MODEL=actreel-grey@7 serves this one all the same, and"
+        in stays.reason
+    )
     assert not decided(rival(*one_more, more_clips=-5)).promoted
     grown = decided(rival(*one_more, more_clips=5))
     assert grown.promoted

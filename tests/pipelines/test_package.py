@@ -104,19 +104,19 @@ def test_without_a_champion_the_note_says_why_and_what_else_can_be_served(
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, name)
     VERDICT.parent.mkdir()
-    VERDICT.write_text(json.dumps({"reason": "it ties with mean-pool."}), encoding="utf-8")
+    VERDICT.write_text(json.dumps({"reason": "it may be guessing."}), encoding="utf-8")
     CHAMPION.write_text("null", encoding="utf-8")
     package.main([])
     note = NOT_PACKAGED.read_text(encoding="utf-8")
-    assert note == "No model of the dataset 'demo' is champion: it ties with mean-pool.\n"
+    assert note == "No model of the dataset 'demo' is champion: it may be guessing.\n"
     client = mlflow.MlflowClient()
     client.create_registered_model("actreel-mine")
     client.create_model_version("actreel-mine", source=str(tmp_path))
     registry.set_champion("actreel-mine", "1")
     package.main([])
     assert NOT_PACKAGED.read_text(encoding="utf-8") == (
-        "No model of the dataset 'demo' is champion: it ties with mean-pool. "
-        "Serve another champion: make serve MODEL=actreel-mine\n"
+        "No model of the dataset 'demo' is champion (make serve MODEL=actreel-mine serves another one): it may be "
+        "guessing.\n"
     )
 
 

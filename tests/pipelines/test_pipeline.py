@@ -137,7 +137,7 @@ def test_changed_training_reruns_it_and_later_stages_and_the_champion_must_be_be
     output = project.run("dvc", "exp", "run", "-S", "train.patience=50", "-S", "package.show_clips=false")
     assert stages_run(output) == ["source", "train", "evaluate", "champion", "package"]
     assert "not champion: 100.0 % of 8 test clips of 2 groups are right" in output
-    assert "which is undecided, so version 1 stays. To serve this one all the same: make serve MODEL=" in output
+    assert "undecided, so version 1 stays; make serve MODEL=actreel-fading@2 serves this one all the same" in output
     assert "packaged actreel" in output  # the one from before
     assert packaged_version(project) == "1"
     (card,) = (project.root / "artifacts/bento/models").rglob("model_card.html")

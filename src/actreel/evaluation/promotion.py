@@ -102,13 +102,14 @@ def decide(
     """
     if leaky:
         return Decision(False, "a champion's groups must not cross splits. Received: split.protocol 'random'.")
+    by_hand = f"make serve MODEL={name}@{version} serves this one all the same"
     fair, low, high = (scores[f"balanced_accuracy{end}"] for end in ("", "_low", "_high"))
     if low <= scores["balanced_chance"]:
         return Decision(
             False,
             f"a champion must be better than chance. Received: a balanced accuracy of {percent(fair)} (95 %: "
-            f"{percent(low)} to {percent(high)}), where guessing gets "
-            f"{percent(scores['balanced_chance'])}. {advice}".strip(),
+            f"{percent(low)} to {percent(high)}), where guessing gets {percent(scores['balanced_chance'])}; {by_hand}. "
+            f"{advice}".strip(),
         )
     own = (
         f"{percent(scores['accuracy'])} of {scores['num_test_clips']} test clips of {scores['num_test_groups']} groups "
@@ -119,15 +120,12 @@ def decide(
     told = f"{own}; {rival.comparison}"
     if rival.pair is None or rival.pair.low > 0:
         return Decision(True, f"{told}.")
-    by_hand = (
-        f"To serve this one all the same: make serve MODEL={name}@{version}. To make it champion, give version "
-        f"{version} the alias 'champion' on MLflow's page (make ui), then: make repro"
-    )
+    by_hand += ", and with the alias 'champion' on MLflow's page (make ui) it takes over at the next make repro."
     if rival.pair.high < 0:
-        return Decision(False, f"{told}, so version {rival.version} is better and stays. {by_hand}")
+        return Decision(False, f"{told}, so version {rival.version} is better and stays; {by_hand}")
     if advantage := _advantage(rival):
         return Decision(True, f"{told}, which is undecided; {advantage}, so it takes over.")
-    return Decision(False, f"{told}, which is undecided, so version {rival.version} stays. {by_hand}")
+    return Decision(False, f"{told}, which is undecided, so version {rival.version} stays; {by_hand}")
 
 
 def _advantage(rival: Rival) -> str | None:
