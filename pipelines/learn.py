@@ -146,6 +146,7 @@ def look(dataset: DatasetParams) -> pd.DataFrame:
             "error": "",
         }
     )
+    index = learnable_clips(index)
     alone = index["group"] == index["clip"]
     if alone.any():
         log.warning(
@@ -153,7 +154,7 @@ def look(dataset: DatasetParams) -> pd.DataFrame:
             "show first, as in 'anna_1.mp4', this takes the groups from them: "
             + learn("folder", dataset.path) + " GROUP_PATTERN='/(?P<group>[^/_]+)_'"
         )  # fmt: skip
-    return learnable_clips(index)
+    return index
 
 
 def in_words(index: pd.DataFrame) -> str:

@@ -184,5 +184,13 @@ def test_weights_from_imagenet_are_named(facts: Facts) -> None:
     assert "ImageNet" in as_markdown(replace(facts, model=pretrained))
 
 
+def test_a_network_that_ignores_order_was_not_chosen_between_two(facts: Facts) -> None:
+    assert "became this model" in as_markdown(facts)
+    alone = {name: value for name, value in METRICS.items() if not name.startswith("order_gain")}
+    text = as_markdown(replace(facts, metrics=alone))
+    assert "what the order would add was not measured" in text
+    assert "became this model" not in text
+
+
 def test_the_card_counts_the_models_that_its_test_clips_have_judged(facts: Facts) -> None:
     assert "have judged 7 models by now" in as_markdown(replace(facts, models_judged=7))

@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def params() -> Params:
     return load_params(ROOT / "params.yaml")
 
 
-def clips(folder: Path, groups: int, actions: str = "ab", name: str = "v_x_g{group:02d}_c{clip}.avi") -> Path:
+def clips(folder: Path, groups: int, actions: Iterable[str] = "ab", name: str = "v_x_g{group:02d}_c{clip}.avi") -> Path:
     """Files that are called like clips; nothing here opens them."""
     for action in actions:
         (folder / action).mkdir(parents=True, exist_ok=True)
@@ -120,6 +121,8 @@ def test_guessed_groups_are_a_warning_with_the_command(
     assert f"make learn FROM='{folder}' GROUP_PATTERN=" in command
     pattern = re.findall("GROUP_PATTERN='(.*)'", command)[0]
     caplog.clear()
+    assert look(dataset.model_copy(update={"group_pattern": pattern}))["group"].nunique() == 9
+    clips(folder, 9, actions=["_unknown"], name="street{group}{clip}.mp4")  # no action: its groups matter less
     assert look(dataset.model_copy(update={"group_pattern": pattern}))["group"].nunique() == 9
     assert "are guessed" not in caplog.text
 
