@@ -2,8 +2,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-# DVC rewrites its lock file in place; if it is killed at that moment, it leaves an empty file and then refuses to start.
-UNLOCK := @test -s .dvc/tmp/rwlock || rm -f .dvc/tmp/rwlock
 PORT ?= 3000
 # A registered model that is asked for by name gets a Bento in a folder of its own.
 ASKED := .bentoml/asked
@@ -53,17 +51,13 @@ $(STAMP): requirements.lock pyproject.toml
 	touch $@
 
 repro: setup  ## Runs the pipeline, from raw video to a packaged model
-	$(UNLOCK)
-	dvc repro
-	python -m pipelines.summary
+	python -m pipelines.repro
 
 learn: setup  ## Learns from your clips: FROM= the folder, RECIPE= another recipe, GROUP_PATTERN= see docs/own-clips.md
-	$(UNLOCK)
 	python -m pipelines.learn --recipe "$$RECIPE" --group "$$GROUP_PATTERN" -- "$$FROM"
 
 ucf50: setup  ## The same on UCF50 (3.2 GB); URL= a mirror, FROM= an archive or unpacked folder you already have, RECIPE=
 	python -m pipelines.fetch --select $(if $(URL),--url "$$URL") $(if $(FROM),--adopt "$$FROM")
-	$(UNLOCK)
 	python -m pipelines.learn --recipe "$$RECIPE"
 
 test: setup  ## The whole test suite, on two cores

@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +26,9 @@ from actreel.dataset.groups import groups_of
 from actreel.dataset.layout import TEST, action_of, find_split, has_action
 from actreel.dataset.splits import assign_splits, learnable_clips
 from actreel.dataset.watch import checked_folder
-from actreel.errors import ActreelError, ConfigError
+from actreel.errors import ConfigError
 from actreel.evaluation.intervals import balanced_interval
-from pipelines.summary import closing_line
+from pipelines.repro import run_pipeline
 
 RECIPES = Path(__file__).parent / "recipes"
 PICKED = "transfer"
@@ -72,7 +70,6 @@ def main(arguments: list[str] | None = None) -> None:
     edit_params(PARAMS, changes)
     again = learn(params.dataset.name, params.dataset.path, options.recipe or None)
     run_pipeline(again)
-    log.info(closing_line())
 
 
 def settings_for(
@@ -199,21 +196,6 @@ def read_recipe(name: str) -> Recipe:
     if name not in recipe_names():
         raise ConfigError(f"RECIPE must be one of {', '.join(recipe_names())}. Received: '{name}'")
     return Recipe(name, **yaml.safe_load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8")))
-
-
-def run_pipeline(again: str) -> None:
-    """Runs `dvc repro`.
-
-    Args:
-        again: The command that goes on where this one stopped, for the message.
-
-    Raises:
-        ActreelError: A stage has failed.
-    """
-    if subprocess.run([sys.executable, "-m", "dvc", "repro"]).returncode:
-        raise ActreelError(
-            f"The pipeline has stopped; the reason is above. What is complete is kept. Go on with: {again}"
-        )
 
 
 def _merged(params: Params, changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

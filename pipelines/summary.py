@@ -7,7 +7,6 @@ from typing import Any
 
 import yaml
 
-from actreel.base.console import exit_cleanly
 from actreel.base.faults import reading
 from actreel.base.places import BENTO, NOT_PACKAGED, VERDICT
 
@@ -44,12 +43,3 @@ def served_line(verdict: dict[str, Any], labels: dict[str, str]) -> str:
     return (
         f"Ready to serve: {packaged}, the champion from before. Version {evaluated} is not: {verdict['reason']} {NEXT}"
     )
-
-
-def main() -> None:
-    """Prints the closing line."""
-    print(closing_line())
-
-
-if __name__ == "__main__":
-    exit_cleanly(main)

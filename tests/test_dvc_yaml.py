@@ -57,5 +57,6 @@ def test_a_stage_stands_for_each_file() -> None:
         *STAGES,
         "fetch",
         "learn",
+        "repro",
         "summary",
     }  # data.dvc is the stage of fetch; the others come before and after all stages

@@ -12,10 +12,9 @@ import pytest
 import yaml
 
 from actreel.config import Params, load_params
-from actreel.config.commands import learn
-from actreel.errors import ActreelError, ConfigError, DatasetError
+from actreel.errors import ConfigError, DatasetError
 from pipelines import learn as program
-from pipelines.learn import fitting_split, look, read_recipe, recipe_names, run_pipeline, settings_for
+from pipelines.learn import fitting_split, look, read_recipe, recipe_names, settings_for
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -74,7 +73,6 @@ def test_choosing_keeps_the_comments_of_params_yaml_and_what_it_does_not_touch(
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(TEXT, encoding="utf-8")
     monkeypatch.setattr(program, "run_pipeline", lambda again: None)
-    monkeypatch.setattr(program, "closing_line", lambda: "the end")
     program.main(["--recipe", "lrcn", "--", str(clips(tmp_path / "my clips, é #1", 9))])
     changed = Path("params.yaml").read_text(encoding="utf-8")
     expected: dict[str, Any] = yaml.safe_load(TEXT)
@@ -151,12 +149,6 @@ def test_a_folder_that_comes_split_is_seen_as_such(params: Params, tmp_path: Pat
     assert set(index["action"]) == {"a", "b"}
     assert index.groupby("folder_split").size().to_dict() == {"test": 20, "train": 36}
     assert fitting_split(index, params.split) == params.split
-
-
-def test_a_failed_stage_ends_in_the_command_that_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # no DVC repository
-    with pytest.raises(ActreelError, match=r"Go on with: make learn FROM='/my clips'"):
-        run_pipeline(learn("folder", "/my clips"))
 
 
 @pytest.mark.parametrize("path", ["/a b/it's", '/a "q" `b` $x $(y) $$', "/é ü/日本", "/a;b&c|d>e", "-x", "/a\\b"])

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from actreel.dataset.fetch.dvc_internals import edit_params, record_import
+from actreel.dataset.fetch.dvc_internals import edit_params, lock_is_whole, record_import
 from tests.loopback import Loopback, serving
 
 CONTENT = b"an archive"
@@ -72,6 +72,14 @@ def test_editing_params_keeps_comments(tmp_path: Path) -> None:
     file.write_text("# all\ndataset:\n  name: demo   # demo | ucf50\n  seed: 0\n", encoding="utf-8")
     edit_params(file, {"dataset": {"name": "ucf50"}})
     assert file.read_text(encoding="utf-8") == "# all\ndataset:\n  name: ucf50  # demo | ucf50\n  seed: 0\n"
+
+
+@pytest.mark.parametrize("text", ["", "schema: '2.0'\nstages:\n  one:\n    deps: []\n", "schema: '2", "- a"])
+def test_a_cut_off_lock_file_is_not_whole(tmp_path: Path, text: str) -> None:
+    (tmp_path / "dvc.lock").write_text(text, encoding="utf-8")
+    assert not lock_is_whole(tmp_path / "dvc.lock")
+    (tmp_path / "dvc.lock").write_text("schema: '2.0'\nstages:\n  one:\n    cmd: a\n", encoding="utf-8")
+    assert lock_is_whole(tmp_path / "dvc.lock")
 
 
 def test_dvc_has_an_upper_bound() -> None:

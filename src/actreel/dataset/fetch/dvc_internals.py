@@ -1,9 +1,10 @@
 """DVC's private parts, in this file only; tests/dataset/fetch/test_dvc_internals.py says what an upgrade has broken.
 
-DVC 3.67 has no public way to do either of the two. To record an import that is already on disk, `dvc commit`, `dvc
+DVC 3.67 has no public way to do any of the three. To record an import that is already on disk, `dvc commit`, `dvc
 update` and `dvc import-url --no-download` all ask the server for its headers first, and fail where DVC's own HTTP
 client cannot reach it (UCF's host has had a broken certificate chain); `dvc.api` only reads. `dvc exp run -S` edits
-params.yaml, but if it is killed it leaves git's index locked, and the next run fails.
+params.yaml, but if it is killed it leaves git's index locked, and the next run fails. And nothing says whether
+`dvc.lock` can be read, but commands that then fail.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+from dvc.utils import strictyaml
 from dvc.utils.serialize import modify_yaml
 
 from actreel.base.atomic import written_aside
@@ -32,6 +36,15 @@ def record_import(dvc_file: Path) -> None:
             out.save()
             stage.md5 = stage.compute_md5()
             stage.dump()
+
+
+def lock_is_whole(path: Path) -> bool:
+    """Whether DVC can read a lock file; a run that was killed may leave it empty or cut off."""
+    try:
+        strictyaml.load(str(path), COMPILED_LOCKFILE_SCHEMA)
+    except DvcException:
+        return False
+    return True
 
 
 def edit_params(path: Path, changes: Mapping[str, Mapping[str, Any]]) -> None:

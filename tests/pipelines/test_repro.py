@@ -1,0 +1,49 @@
+"""Real DVC repositories that a killed run has left."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from actreel.config.commands import learn
+from actreel.errors import ActreelError
+from pipelines import repro
+from pipelines.repro import run_pipeline
+
+STAGES = "stages:\n" + "".join(
+    f"  {name}: {{cmd: echo made {name} && echo {name} > {name}, deps: [{dep}], outs: [{name}]}}\n"
+    for name, dep in (("one", "source"), ("two", "one"))
+)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setattr(repro, "closing_line", lambda: "the end")
+    (tmp_path / "source").write_text("a", encoding="utf-8")
+    (tmp_path / "dvc.yaml").write_text(STAGES, encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True)
+    return tmp_path
+
+
+def test_a_lock_file_that_a_killed_run_left_is_made_again(
+    repository: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    run_pipeline("make repro")
+    assert "made two" in capfd.readouterr().out
+    whole = (repository / "dvc.lock").read_text(encoding="utf-8")
+    assert "half-written" not in caplog.text
+    (repository / "dvc.lock").write_text(whole[: whole.index("two:") + 12], encoding="utf-8")
+    (repository / ".dvc/tmp/rwlock").write_text('{"one": ', encoding="utf-8")
+    run_pipeline("make repro")
+    assert "dvc.lock was left half-written" in caplog.text
+    assert (repository / "dvc.lock").read_text(encoding="utf-8") == whole
+    assert "made one" not in capfd.readouterr().out, "finished stages are found in DVC's cache"
+
+
+def test_a_failed_stage_ends_in_the_command_that_goes_on(repository: Path) -> None:
+    (repository / "source").unlink()
+    with pytest.raises(ActreelError, match=r"Go on with: make learn FROM='/my clips'"):
+        run_pipeline(learn("folder", "/my clips"))
