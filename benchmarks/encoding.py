@@ -83,7 +83,7 @@ def retraining(scratch: Path, clips: int) -> None:
         mirror=False,
         balance=False,
         refit=False,
-        false_accept_rate=0.05,
+        true_accept_rate=0.95,
         seed=0,
     )
     for head in (PARAMS, PARAMS.model_copy(update={"head": "statistics_probe", "motion": "none"})):

@@ -23,13 +23,13 @@ from actreel.base.places import (
     REPORTS,
     RUNNER_UP,
     TRAINING,
+    UNKNOWN,
     VERDICT,
     VIDEOS,
 )
 from actreel.config import Params, load_params
 from actreel.dataset.layout import TEST, TRAIN
 from actreel.dataset.records import clips_of, read_index
-from actreel.dataset.splits import split_unknown
 from actreel.dataset.store import StoredClips
 from actreel.evaluation.advice import what_to_try
 from actreel.evaluation.model_card import Facts, write_model_card
@@ -54,7 +54,7 @@ def main() -> None:
     index = read_index(INDEX)
     evaluation = evaluate(params, clips_of(index, TEST))
 
-    rejection, rejection_metrics = evaluate_rejection(evaluation, split_unknown(index)[1])
+    rejection, rejection_metrics = evaluate_rejection(evaluation, clips_of(index, UNKNOWN))
     train = clips_of(index, TRAIN)
     train_targets = targets_of(train, evaluation.labels)
     metrics = metrics_of(

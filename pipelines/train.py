@@ -17,8 +17,10 @@ from actreel.inference.classifier import Provenance
 from actreel.inference.model_folder import ModelFolder
 from actreel.quiet_keras import keras
 from actreel.tracking import runs
-from actreel.training.export import TrainingData, calibrate, export_model, fit_rejection, write_manifest
+from actreel.training.data import TrainingData
+from actreel.training.export import calibrate, export_model, fit_rejection, write_manifest
 from actreel.training.features import open_inputs
+from actreel.training.held_out import hold_out
 from actreel.training.resume import resume_folder
 from actreel.training.strategies import is_chief
 from actreel.training.train import complete, curve_folder, train
@@ -72,11 +74,13 @@ def main() -> None:
         fitted, runner_up = fit(network, prefix=""), None
         if baseline is not None:
             log.info("training the order-blind baseline the same way")
-            fitted, runner_up = better(fitted, fit(baseline, prefix="baseline_"), len(data.rows[VAL]))
+            fitted, runner_up = better(fitted, fit(baseline, prefix="baseline_"))
 
-        temperature = calibrate(fitted.model, params.train, data)
+        epochs = curve_folder(TRAINING, fitted.network) / "epochs"
+        statistics, held_out = hold_out(fitted.model, fitted.curve, fitted.network, params.train, data, epochs)
+        temperature = calibrate(fitted.model, held_out)
+        rejection = fit_rejection(statistics, held_out, params.train.true_accept_rate)
         folder = ModelFolder(MODEL)
-        rejection = fit_rejection(fitted.model, params.train, data)
         model = export_model(fitted.model, fitted.network, rejection, data, folder)
         provenance = Provenance(
             dataset=params.dataset.label,
@@ -92,23 +96,25 @@ def main() -> None:
     shutil.rmtree(state)
 
 
-def better(network: Fitted, baseline: Fitted, num_val_clips: int) -> tuple[Fitted, Fitted]:
-    """The one that is right on more validation clips, then the other; a tie goes to the baseline, which is cheaper.
+def better(network: Fitted, baseline: Fitted) -> tuple[Fitted, Fitted]:
+    """The one that is right on more held-out clips, then the other; a tie goes to the baseline, which is cheaper.
+
+    Held out are the validation clips or, for a probe, the clips of each inner fold.
 
     Test clips take no part, so the winner's accuracy on them is not that of the better of two.
     """
     right = [validation_accuracy(each.curve) for each in (network, baseline)]
-    clips = [round(accuracy * num_val_clips) for accuracy in right]
-    first, second = (network, baseline) if clips[0] > clips[1] else (baseline, network)
+    # Less than one clip in a million is a difference of rounding.
+    first, second = (network, baseline) if right[0] > right[1] + 1e-6 else (baseline, network)
     log.info(
-        f"on the validation clips, {network.network.title} is right on {right[0]:.1%}, and the order-blind "
+        f"on held-out clips, {network.network.title} is right on {right[0]:.1%}, and the order-blind "
         f"{baseline.network.title} on {right[1]:.1%}: the model is {first.network.title}"
     )
     return first, second
 
 
 def validation_accuracy(curve: pd.DataFrame) -> float:
-    """The accuracy on the validation clips after the epoch that `train` keeps: the one with the lowest loss on them."""
+    """The accuracy on held-out clips after the epoch that `train` keeps: the one with the lowest loss on them."""
     return float(curve["val_accuracy"].to_numpy()[curve["val_loss"].argmin()])
 
 

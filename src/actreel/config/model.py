@@ -13,7 +13,7 @@ NO_WEIGHTS = "none"
 PretrainedEncoder = Literal["efficientnet_lite0", "mobilenet_v2", "efficientnet_v2_b0", "resnet50", "vgg16"]
 FrameHead = Literal["mean", "statistics", "lstm", "bilstm", "gru", "attention_lstm", "temporal_conv", "transformer"]
 ClipHead = Literal["convlstm", "cnn3d_attention_lstm"]
-Probe = Literal["mean_probe", "statistics_probe"]
+Probe = Literal["mean_probe", "moments_probe", "statistics_probe"]
 PRETRAINED_ENCODERS: tuple[str, ...] = get_args(PretrainedEncoder)
 FRAME_HEADS: tuple[str, ...] = get_args(FrameHead)
 CLIP_HEADS: tuple[str, ...] = get_args(ClipHead)
@@ -33,7 +33,7 @@ class ModelParams(Section):
             in order. `convlstm` and `cnn3d_attention_lstm` need encoder `pixels`. `mean_probe` and `statistics_probe`
             need a frozen encoder and are fitted by logistic regression instead of gradient descent, which suits small
             datasets: each epoch weakens the penalty on the weights, and of section `train` they use only `mirror`,
-            `mirror_as`, `balance`, `refit`, `fine_tune` and `false_accept_rate`.
+            `mirror_as`, `balance`, `fine_tune` and `true_accept_rate`.
         motion: `difference` adds the difference to the previous frame: in pixels if the encoder is trained, in features
             if it is frozen.
         units: Width of the head.
@@ -118,7 +118,7 @@ class TrainParams(Section):
         balance: Weights each clip in training and validation loss by the rarity of its action.
         refit: After the best epoch is known, trains again for as many epochs on training and validation clips together;
             useful with few groups. The temperature is fitted to validation clips, so it is then overconfident.
-        false_accept_rate: Share of clips of no known action that may be accepted; sets the rejection limit.
+        true_accept_rate: Share of clips of known actions to accept; sets the rejection limit.
         fine_tune: Number of last blocks of a frozen encoder to train together with the trained head, on frames; 0 is
             off. The result is kept only if the validation loss falls.
         fine_tune_epochs: Most epochs of fine-tuning.
@@ -144,7 +144,7 @@ class TrainParams(Section):
     label_smoothing: float = Field(default=0, ge=0, lt=1)
     balance: bool
     refit: bool
-    false_accept_rate: float = Field(ge=0, lt=1)
+    true_accept_rate: float = Field(gt=0, lt=1)
     fine_tune: int = Field(default=0, ge=0)
     fine_tune_epochs: int = Field(default=5, ge=1)
     fine_tune_rate: float = Field(default=1e-5, gt=0)

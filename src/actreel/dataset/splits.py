@@ -19,7 +19,7 @@ from actreel.config import SplitParams
 from actreel.config.commands import exp_run
 from actreel.dataset.layout import SPLITS, TEST, TRAIN, VAL
 from actreel.dataset.lists import read_split_list
-from actreel.dataset.records import LEFT_OUT, UNREADABLE, clips_of
+from actreel.dataset.records import LEFT_OUT, UNREADABLE
 from actreel.errors import DatasetError
 
 log = logging.getLogger(__name__)
@@ -82,30 +82,6 @@ def learnable_clips(index: pd.DataFrame, unknown: Sequence[str] = ()) -> pd.Data
             f"{listed}. Add clips of other people or scenes."
         )
     return known[known["action"].isin(learnable.index)]
-
-
-def split_unknown(index: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Divides the clips that show none of the actions: some set the rejection limit, the others evaluate it.
-
-    Clips of test groups evaluate it, clips of other groups with known actions set it, and of groups that have only
-    unknown clips, every second one evaluates it. If that leaves nothing on one side, every second action evaluates it,
-    or every second group if there is only one action.
-
-    Args:
-        index: Rows with `clip`, `action`, `group` and `split`.
-
-    Returns:
-        The rows that set the limit, and the rows that evaluate it, each numbered from 0.
-    """
-    unknown = clips_of(index, UNKNOWN)
-    learned = index[index["split"] != UNKNOWN]
-    only_unknown = sorted(set(unknown["group"]) - set(learned["group"]))
-    held_out = set(learned.loc[learned["split"] == TEST, "group"]) | set(only_unknown[::2])
-    evaluates = unknown["group"].isin(held_out)
-    if evaluates.all() or not evaluates.any():
-        kind = "action" if unknown["action"].nunique() > 1 else "group"
-        evaluates = unknown[kind].isin(sorted(set(unknown[kind]))[1::2])
-    return unknown[~evaluates].reset_index(drop=True), unknown[evaluates].reset_index(drop=True)
 
 
 def assign_folds(clips: pd.DataFrame, folds: int | None, seed: int) -> pd.Series[int]:

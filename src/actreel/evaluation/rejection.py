@@ -12,7 +12,6 @@ from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
 
 from actreel.evaluation.intervals import interval_over_groups
-from actreel.training.rejection import distance_limit
 
 DISTANCE = "distance"
 
@@ -45,35 +44,40 @@ def compare_scores(known: dict[str, NDArray[np.float32]], unknown: dict[str, NDA
     for name, ours in known.items():
         others = unknown[name]
         is_known = np.r_[np.ones(len(ours)), np.zeros(len(others))]
-        accepted = -ours <= distance_limit(-others, 0.05)
+        accepted = -ours <= np.quantile(-others, 0.05)
         rows.append((name, float(roc_auc_score(is_known, np.r_[ours, others])), float(accepted.mean())))
     return pd.DataFrame(rows, columns=["score", "auroc", "tar_at_5_far"])
 
 
-def rejection_metrics(
-    table: pd.DataFrame, known: Scored, unknown: Scored, max_distance: float | None
-) -> dict[str, float | int]:
-    """The metrics of rejection by distance, by their names in reports/metrics.json.
+def accept_rate(name: str, clips: Scored, max_distance: float | None) -> dict[str, float]:
+    """The share of clips that the classifier's limit accepts, with its interval for new groups.
+
+    Args:
+        name: The metric's name in reports/metrics.json.
+        clips: The clips.
+        max_distance: The limit; None accepts every clip, and then there is no metric.
+    """
+    if max_distance is None:
+        return {}
+    accepted = clips.distances <= max_distance
+    low, high = interval_over_groups(accepted, clips.groups)
+    return {name: float(accepted.mean()), f"{name}_low": low, f"{name}_high": high}
+
+
+def separation(table: pd.DataFrame, unknown: Scored) -> dict[str, float | int]:
+    """How well the distance separates unknown clips, by the names in reports/metrics.json.
 
     Args:
         table: As returned by `compare_scores`.
-        known: The test clips.
-        unknown: Clips of none of the actions that the limit was not set on.
-        max_distance: The limit that is saved with the classifier; None accepts every clip.
+        unknown: Clips of none of the actions.
     """
     (row,) = table[table["score"] == DISTANCE].to_dict("records")
-    metrics: dict[str, float | int] = {
+    return {
         "num_unknown_clips": len(unknown.distances),
         "num_unknown_groups": len(set(unknown.groups)),
         "rejection_auroc": float(row["auroc"]),
         "rejection_tar_at_5_far": float(row["tar_at_5_far"]),
     }
-    if max_distance is not None:
-        for name, clips in (("true_accept_rate", known), ("false_accept_rate", unknown)):
-            accepted = clips.distances <= max_distance
-            low, high = interval_over_groups(accepted, clips.groups)
-            metrics |= {name: float(accepted.mean()), f"{name}_low": low, f"{name}_high": high}
-    return metrics
 
 
 def scores_of(logits: NDArray[np.float32], distances: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:

@@ -20,7 +20,7 @@ from actreel.evaluation import metrics, plots, slices
 from actreel.evaluation.cost import cost_of
 from actreel.evaluation.intervals import balanced_interval, interval_over_groups
 from actreel.evaluation.paired import compare_pair
-from actreel.evaluation.rejection import Scored, compare_scores, rejection_metrics, scores_of
+from actreel.evaluation.rejection import Scored, accept_rate, compare_scores, scores_of, separation
 from actreel.evaluation.saliency import explain_most_confident
 from actreel.evaluation.served import MULTI_CLIPS, score, score_views
 from actreel.inference.classifier import ActionClassifier, Scores
@@ -118,28 +118,30 @@ class Evaluation:
         return sharpened(self.probabilities, self.classifier.card.temperature)
 
 
-def evaluate_rejection(evaluation: Evaluation, unknown: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, float | int]]:
+def evaluate_rejection(evaluation: Evaluation, unknown: pd.DataFrame) -> tuple[pd.DataFrame, Mapping[str, float | int]]:
     """How well each score separates unknown clips from the test clips, and how well the classifier's limit does.
 
     Args:
         evaluation: Of the model on the test clips.
-        unknown: Index rows of clips that show none of the actions, and that the limit was not set on.
+        unknown: Index rows of clips that show none of the actions.
 
     Returns:
-        The table of `compare_scores` and the metrics of `rejection_metrics`; both empty without unknown clips.
+        The table of `compare_scores`, and the metrics of rejection; without unknown clips, the table is empty and there
+        is only the share of test clips that are accepted.
     """
-    if unknown.empty:
-        return pd.DataFrame(columns=["score", "auroc", "tar_at_5_far"]), {}
-    logits, predict = logits_of(evaluation.model), evaluation.predict
+    limit = evaluation.classifier.card.max_distance
     known_distances = evaluation.served.distances
+    accepted = accept_rate("true_accept_rate", Scored(known_distances, evaluation.test["group"]), limit)
+    if unknown.empty:
+        return pd.DataFrame(columns=["score", "auroc", "tar_at_5_far"]), accepted
+    logits, predict = logits_of(evaluation.model), evaluation.predict
     unknown_distances = score(evaluation.classifier, evaluation.inputs, unknown, evaluation.videos).distances
     table = compare_scores(
         scores_of(predict(logits, evaluation.test), known_distances),
         scores_of(predict(logits, unknown), unknown_distances),
     )
-    known = Scored(known_distances, evaluation.test["group"])
-    limit = evaluation.classifier.card.max_distance
-    return table, rejection_metrics(table, known, Scored(unknown_distances, unknown["group"]), limit)
+    others = Scored(unknown_distances, unknown["group"])
+    return table, separation(table, others) | accepted | accept_rate("false_accept_rate", others, limit)
 
 
 def metrics_of(

@@ -37,7 +37,7 @@ Settings = Mapping[str, Any]
 
 # Features come from one encoder, computed before any selection; the best of many seeds is luck; mirroring rules and
 # devices are given by the task and the machine; and rejection is not scored.
-_FIXED = frozenset({"encoder", "weights", "seed", "mirror_as", "precision", "strategy", "false_accept_rate"})
+_FIXED = frozenset({"encoder", "weights", "seed", "mirror_as", "precision", "strategy", "true_accept_rate"})
 CHOOSABLE = frozenset(
     f"{section}.{key}"
     for section, fields in (

@@ -40,22 +40,38 @@ def statistics_probe(features: keras.KerasTensor, params: ModelParams) -> keras.
     return _normalise_clip(_statistics_over_time(features))
 
 
+def moments_probe(features: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
+    """Each feature's mean, standard deviation and mean absolute change from frame to frame, for a linear classifier.
+
+    It sees how much and how fast a feature moves, the same forwards and backwards.
+    """
+    ops = keras.ops
+    level, _, spread = _level_and_spread(features)
+    changes = ops.sum(ops.abs(features[:, 1:] - features[:, :-1]), axis=1) / max(1, features.shape[1] - 1)
+    return _normalise_clip(ops.concatenate([level, spread, changes], axis=-1))
+
+
 def _statistics_over_time(features: keras.KerasTensor) -> keras.KerasTensor:
-    """float32 (B, T, F) to (B, 3 F): statistics pooling (Snyder et al., ICASSP 2018).
+    """float32 (B, T, F) to (B, 3 F): mean, deviation and slope over time.
 
     Mean and deviation ignore order, so each feature's slope over time is added (after rank pooling, Fernando et al.,
     CVPR 2015).
     """
     ops = keras.ops
-    level = ops.mean(features, axis=1, keepdims=True)
-    centred = features - level
+    level, centred, spread = _level_and_spread(features)
     # Counted from the input: Keras exports a constant as an extra input of the ONNX graph.
     steps = ops.cumsum(ops.ones_like(features[:, :, :1]), axis=1)
     steps = steps - ops.mean(steps, axis=1, keepdims=True)
     length = ops.sqrt(ops.mean(steps**2, axis=1) + 1e-6)
-    spread = ops.sqrt(ops.mean(centred**2, axis=1) + 1e-6)
     slope = ops.mean(centred * steps, axis=1) / length
-    return ops.concatenate([level[:, 0], spread, slope], axis=-1)
+    return ops.concatenate([level, spread, slope], axis=-1)
+
+
+def _level_and_spread(features: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
+    """Statistics pooling (Snyder et al., ICASSP 2018): mean, features around it, and standard deviation over time."""
+    level = keras.ops.mean(features, axis=1, keepdims=True)
+    centred = features - level
+    return level[:, 0], centred, keras.ops.sqrt(keras.ops.mean(centred**2, axis=1) + 1e-6)
 
 
 def _normalise_clip(x: keras.KerasTensor) -> keras.KerasTensor:
@@ -127,6 +143,7 @@ def attend(states: keras.KerasTensor, units: int) -> keras.KerasTensor:
 HEADS: dict[str, Callable[[keras.KerasTensor, ModelParams], keras.KerasTensor]] = {
     head.__name__: head
     for head in (
-        mean, statistics, lstm, bilstm, gru, attention_lstm, temporal_conv, transformer, mean_probe, statistics_probe
+        mean, statistics, lstm, bilstm, gru, attention_lstm, temporal_conv, transformer,
+        mean_probe, moments_probe, statistics_probe,
     )
 }  # fmt: skip

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
-COLDEST, HOTTEST = 0.25, 10.0
-"""Bounds of the search. If every prediction is right, the optimum is 0, but a few clips do not justify certainty."""
+COLDEST, HOTTEST = 0.1, 100.0
+"""Bounds of the search."""
 
 
 def sharpened(probabilities: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
@@ -24,20 +24,30 @@ def sharpened(probabilities: NDArray[np.float32], factor: float) -> NDArray[np.f
     Returns:
         float32 (N, K).
     """
-    logits = np.log(np.maximum(probabilities.astype(np.float64), 1e-12)) * factor
-    return np.asarray(softmax(logits, axis=1), dtype=np.float32)
+    return np.asarray(softmax(_logits(probabilities) * factor, axis=1), dtype=np.float32)
+
+
+def _logits(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.log(np.maximum(probabilities.astype(np.float64), 1e-30))
 
 
 def fit_temperature(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
-    """Finds the temperature with the lowest negative log-likelihood.
+    """Finds the temperature with the lowest cross-entropy to smoothed targets.
+
+    If a model is right on all of a few clips, its likelihood is highest when it is certain, which a few clips do not
+    justify. So the right action counts (N + 1) / (N + K) and each other one 1 / (N + K), as if one more clip of each
+    action had been seen with every answer (Platt, "Probabilistic outputs for support vector machines", 1999).
 
     Args:
-        probabilities: float32 (N, K), of clips that the model was not trained on.
+        probabilities: float32 (N, K), of clips that the model was not fitted to.
         targets: int64 (N,), the right columns.
     """
+    count, num_classes = probabilities.shape
+    smoothed = np.full((count, num_classes), 1 / (count + num_classes))
+    smoothed[np.arange(count), targets] += count / (count + num_classes)
+    logits = _logits(probabilities)
 
     def loss(log_temperature: float) -> float:
-        likely = sharpened(probabilities, float(np.exp(-log_temperature)))[np.arange(len(targets)), targets]
-        return float(-np.log(np.maximum(likely, 1e-12)).mean())
+        return float(-(smoothed * log_softmax(logits * np.exp(-log_temperature), axis=1)).sum(axis=1).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded").x))

@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
-from actreel.config import ModelParams, TrainParams
-from actreel.dataset.layout import TRAIN, VAL
+from actreel.config import ModelParams
 from actreel.dataset.records import usable
-from actreel.dataset.splits import split_unknown
-from actreel.dataset.store import Store
 from actreel.inference.classifier import ClassifierCard, Provenance
 from actreel.inference.model_folder import ModelFolder
 from actreel.inference.windows import window_length
-from actreel.models import embedding_of, export_onnx, export_parts, with_distance
+from actreel.models import export_onnx, export_parts, with_distance
 from actreel.quiet_keras import keras
 from actreel.training.calibration import fit_temperature
-from actreel.training.rejection import EmbeddingStatistics, distance_limit, fit_statistics
-from actreel.training.train import apply_temperature, complete, predict, targets_of
+from actreel.training.data import TrainingData
+from actreel.training.held_out import HeldOut
+from actreel.training.rejection import EmbeddingStatistics, distance_limit
+from actreel.training.train import apply_temperature, complete
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """What a model is trained on.
-
-    Attributes:
-        index: The whole index, with splits.
-        rows: Index rows of the splits `train` and `val`.
-        labels: The K actions, in the order of the model's outputs.
-        store: The clips' frames, or their features if the encoder is frozen.
-    """
-
-    index: pd.DataFrame
-    rows: Mapping[str, pd.DataFrame]
-    labels: list[str]
-    store: Store
 
 
 @dataclass(frozen=True)
@@ -57,44 +34,32 @@ class Rejection:
     max_distance: float | None
 
 
-def calibrate(fitted: keras.Model, params: TrainParams, data: TrainingData) -> float:
-    """Fits a temperature on the validation clips and divides the model's logits by it.
-
-    A refitted model was trained on those clips, so it stays as it is.
+def calibrate(fitted: keras.Model, held_out: HeldOut) -> float:
+    """Fits a temperature on held-out clips and divides the model's logits by it.
 
     Returns:
-        The temperature; 1 for a refitted model.
+        The temperature.
     """
-    if params.refit:
-        return 1.0
-    val = data.rows[VAL]
-    temperature = fit_temperature(predict(fitted, data.store, val, params.batch_size), targets_of(val, data.labels))
+    temperature = fit_temperature(held_out.probabilities, held_out.targets)
     apply_temperature(fitted, temperature)
     return temperature
 
 
-def fit_rejection(fitted: keras.Model, params: TrainParams, data: TrainingData) -> Rejection:
-    """Fits the statistics of the training clips, and sets the rejection limit with clips of none of the actions."""
-    embedding = embedding_of(fitted)
+def fit_rejection(statistics: EmbeddingStatistics, held_out: HeldOut, true_accept_rate: float) -> Rejection:
+    """Sets the rejection limit such that it accepts a given share of known clips.
 
-    def embed(rows: pd.DataFrame) -> NDArray[np.float32]:
-        return predict(embedding, data.store, rows, params.batch_size)
-
-    statistics = fit_statistics(embed(data.rows[TRAIN]), targets_of(data.rows[TRAIN], data.labels))
-    unknown, _ = split_unknown(data.index)
-    if unknown.empty:
-        log.info(
-            "There are no clips of other actions, so this model cannot reject any: every video gets one of its "
-            "actions. Add a folder _unknown of other videos, or name actions to leave out in split.unknown."
-        )
-        return Rejection(statistics, None)
-    limit = distance_limit(statistics.distances(embed(unknown)), params.false_accept_rate)
-    if not params.refit:
-        accepted = (statistics.distances(embed(data.rows[VAL])) <= limit).mean()
-        log.info(
-            f"The rejection limit, set on {len(unknown)} unknown clips, accepts {accepted:.0%} of the validation "
-            "clips. If that is too few, add unknown clips or raise train.false_accept_rate."
-        )
+    Args:
+        statistics: The distribution of the clips that the model was fitted to.
+        held_out: Clips of known actions that it was not fitted to.
+        true_accept_rate: The share.
+    """
+    limit, promised = distance_limit(held_out.distances, true_accept_rate)
+    count = len(held_out.distances)
+    log.info(
+        f"The rejection limit is set on {count} held-out clips: it accepts a further clip of their kind with a "
+        f"probability of at least {promised:.1%}."
+        + (" More clips would allow a tighter promise." if promised < true_accept_rate else "")
+    )
     return Rejection(statistics, limit)
 
 

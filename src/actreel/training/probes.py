@@ -1,131 +1,186 @@
-"""Linear probes: heads on stored features, fitted by scikit-learn's solver instead of gradient descent.
+"""Linear probes: heads on stored features, solved by logistic regression instead of gradient descent.
 
 Alain and Bengio, "Understanding intermediate layers using linear classifier probes", 2016. With a few dozen clips, the
 result of gradient descent depends more on when it stops than on the clips; a penalised loss has one minimum.
+
+The penalty is chosen by cross-validation over the groups of all clips, and the probe is then solved for all of them:
+no clip is lost to validation, and the answers to the held-out clips are left for calibration.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+from scipy.special import softmax
 
 from actreel.config import TrainParams
-from actreel.dataset.store import Store
+from actreel.dataset.splits import assign_folds
 from actreel.errors import ModelError
 from actreel.models import CLIP_NORMALISE, PROBABILITIES
 from actreel.quiet_keras import keras
 from actreel.training.batches import class_weights, mirror_targets, targets_of
 from actreel.training.fitting import Fitting, Logs, Records
+from actreel.training.logistic import Solutions
 
 PATH = tuple(float(strength) for strength in np.logspace(-4, 1, 11))
-"""scikit-learn's C, from the strongest penalty to the weakest: each counts as an epoch."""
+"""Penalties as scikit-learn's C, from the strongest to the weakest: each counts as an epoch."""
 
-_MOST_STEPS = 2000
+FOLDS = 5
+
+_PATIENCE = 3
+"""Penalties without a lower loss after which weaker ones are not tried."""
+
 _BATCH = 64
 
 
-def fit_probe(
-    build: Callable[[], keras.Model],
-    params: TrainParams,
-    data: Fitting,
-    records: Records,
-    *,
-    epochs: int | None = None,
-) -> tuple[keras.Model, Logs]:
-    """Solves the last layer of what `build` makes, for one penalty after the other.
+@dataclass(frozen=True)
+class Pooled:
+    """The clips of a probe, pooled over time, and the folds that hold them out.
 
-    A clip that may be mirrored is used in both views.
+    A clip that may be mirrored is there in two views; the views as recorded come first.
+
+    Attributes:
+        features: float32 (V, D), before standardisation.
+        targets: int64 (V,), the views' actions.
+        fold: int64 (V,); views of one group share a fold.
+        num_clips: N, the number of views as recorded.
+        weights: float32 (K,), the weight of each action's loss.
+    """
+
+    features: NDArray[np.float32]
+    targets: NDArray[np.int64]
+    fold: NDArray[np.int64]
+    num_clips: int
+    weights: NDArray[np.float32]
+
+    def folds(self) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
+        """For each fold: bool (V,), the views of the others, and int64 (n,), its clips whose action these show too."""
+        for fold in np.unique(self.fold):
+            others = self.fold != fold
+            known = np.isin(self.targets, self.targets[others])
+            yield others, np.flatnonzero((~others & known)[: self.num_clips])
+
+    def solutions(self, views: NDArray[np.bool_] | slice = slice(None)) -> Solutions:
+        """The logistic regressions of some views."""
+        targets = self.targets[views]
+        return Solutions(self.features[views], targets, self.weights[targets], len(self.weights))
+
+
+def fit_probe(
+    build: Callable[[], keras.Model], params: TrainParams, data: Fitting, records: Records
+) -> tuple[keras.Model, Logs]:
+    """Solves the last layer of what `build` makes, with the penalty that is best on held-out groups.
 
     Args:
         build: Makes a probe, the same each time.
-        params: Only `mirror`, `mirror_as` and `balance` are used.
-        data: Features of a frozen encoder; the validation clips decide which penalty is kept; without them
-            it is the last.
+        params: Only `mirror`, `mirror_as`, `balance` and `seed` are used.
+        data: Features of a frozen encoder; `val` is not used.
         records: What is kept of each penalty, which counts as an epoch; no state is kept.
-        epochs: How many penalties of `PATH` are tried; all if None.
 
     Returns:
-        The fitted probe, and each penalty's `loss` and `accuracy`, and the same of the validation clips as `val_loss`
-        and `val_accuracy`. Losses do not include the penalty.
+        The fitted probe, and for each penalty the `loss` and `accuracy` of all clips, and as `val_loss` and
+        `val_accuracy` the same by the solutions of the folds, each on the clips that it holds out. Losses do not
+        include the penalty.
 
     Raises:
         ConfigError: `train.mirror_as` does not fit the labels.
-        ModelError: There are no features, or clips of one action only.
+        ModelError: There are no features, or too few groups or actions to hold out a part.
     """
-    store, labels = data.store, data.labels
-    if not store.holds_features:
-        raise ModelError(
-            "A probe needs the features of a frozen encoder. Received: a store of frames. Run: dvc repro encode"
-        )
-    names, targets, mirrored = _views(data.rows, params, labels)
-    if len(set(targets.tolist())) < 2:
-        raise ModelError(f"A probe needs training clips of at least 2 actions. Received: {labels[targets[0]]} only.")
-    weights = class_weights(targets, len(labels)) if params.balance else np.ones(len(labels), dtype=np.float32)
     model = build()
-    normalise, last = model.get_layer(CLIP_NORMALISE), model.get_layer(PROBABILITIES)
-    pooled = _run(keras.Model(model.input, normalise.input), store, names, mirrored)
-    normalise.set_weights([pooled.mean(axis=0), pooled.var(axis=0)])
-    standard = keras.Model(model.input, last.input)
-    known = _run(standard, store, names, mirrored)
-    validation = None
-    if data.val is not None:
-        validation = _run(standard, store, data.val["clip"].tolist()), targets_of(data.val, labels)
-
-    solver = LogisticRegression(warm_start=True, max_iter=_MOST_STEPS)
+    clips = pool(model, params, data)
+    by_folds = _score_folds(clips)
+    best = int(np.argmin([scores["loss"] for scores in by_folds]))
+    solutions = clips.solutions()
+    model.get_layer(CLIP_NORMALISE).set_weights([solutions.mean, solutions.variance])
+    last = model.get_layer(PROBABILITIES)
+    recorded = solutions.standardised(clips.features[: clips.num_clips])
+    targets = clips.targets[: clips.num_clips]
     logs: Logs = []
     kept: list[NDArray[np.float32]] = []
-    for epoch, strength in enumerate(PATH[:epochs], 1):
-        solver.set_params(C=strength).fit(known, targets, sample_weight=weights[targets])
-        last.set_weights(_as_dense(solver, len(labels)))
-        metrics = _metrics(last, known, targets, weights)
-        if validation is not None:
-            metrics |= {f"val_{name}": value for name, value in _metrics(last, *validation, weights).items()}
+    for epoch, (kernel, bias) in enumerate(solutions.solve(PATH[: len(by_folds)])):
+        last.set_weights([kernel, bias])
+        if epoch == best:
+            kept = [kernel, bias]
+        metrics = _scores(softmax(recorded @ kernel + bias, axis=1), targets, clips.weights)
+        metrics |= {f"val_{name}": value for name, value in by_folds[epoch].items()}
         if records.epoch_weights is not None:
             records.epoch_weights.mkdir(parents=True, exist_ok=True)
-            model.save_weights(records.epoch_weights / f"{epoch:03d}.weights.h5")
-        if validation is None or all(metrics["val_loss"] < before["val_loss"] for before in logs):
-            kept = last.get_weights()
+            model.save_weights(records.epoch_weights / f"{epoch + 1:03d}.weights.h5")
         logs.append(metrics)
-        records.on_epoch(epoch, metrics)
+        records.on_epoch(epoch + 1, metrics)
     last.set_weights(kept)
     return model, logs
 
 
-def _views(
-    rows: pd.DataFrame, params: TrainParams, labels: list[str]
-) -> tuple[list[str], NDArray[np.int64], list[bool]]:
-    """All clips, then the mirrored ones: their names, their targets, and whether each is mirrored."""
+def pool(model: keras.Model, params: TrainParams, data: Fitting) -> Pooled:
+    """Pools clips over time, and deals their groups to `FOLDS` folds, or to as many as there are groups.
+
+    Args:
+        model: A probe, fitted or not.
+        params: As for `fit_probe`.
+        data: As for `fit_probe`.
+
+    Raises:
+        ConfigError: As for `fit_probe`.
+        ModelError: As for `fit_probe`.
+    """
+    store, labels, rows = data.store, data.labels, data.rows
+    if not store.holds_features:
+        raise ModelError(
+            "A probe needs the features of a frozen encoder. Received: a store of frames. Run: dvc repro encode"
+        )
+    groups = rows["group"].nunique()
+    actions = sorted(rows["action"].unique())
+    if len(actions) < 2 or groups < 2:
+        raise ModelError(
+            "A probe needs training clips of at least 2 actions and 2 groups. "
+            f"Received: {', '.join(actions)} in {groups} groups."
+        )
     names, targets = rows["clip"].to_numpy(), targets_of(rows, labels)
+    fold = assign_folds(rows, min(FOLDS, groups), params.seed).to_numpy()
     images = mirror_targets(params, labels)[targets]
     both = images >= 0
     flags = [False] * len(names) + [True] * int(both.sum())
-    return [*names, *names[both]], np.r_[targets, images[both]], flags
+    pooling = keras.Model(model.input, model.get_layer(CLIP_NORMALISE).input)
+    batches = store.batches([*names, *names[both]], _BATCH, flags)
+    return Pooled(
+        features=np.concatenate([np.asarray(pooling(batch, training=False)) for batch in batches]),
+        targets=np.r_[targets, images[both]],
+        fold=np.r_[fold, fold[both]],
+        num_clips=len(names),
+        weights=class_weights(targets, len(labels)) if params.balance else np.ones(len(labels), dtype=np.float32),
+    )
 
 
-def _run(model: keras.Model, store: Store, names: list[str], mirrored: list[bool] | None = None) -> NDArray[np.float32]:
-    batches = store.batches(names, _BATCH, mirrored)
-    return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
+def _score_folds(clips: Pooled) -> list[dict[str, float]]:
+    """Loss and accuracy of held-out clips for each penalty, until weaker ones no longer help."""
+    parts = [(clips.solutions(others), held_out) for others, held_out in clips.folds() if len(held_out)]
+    if not parts:
+        raise ModelError(
+            "To choose a probe's penalty, some action must be shown by clips of 2 groups. Received: each by one group "
+            "only. Add clips of other people or scenes."
+        )
+    paths = [solutions.solve(PATH) for solutions, _ in parts]
+    targets = clips.targets[np.concatenate([held_out for _, held_out in parts])]
+    scores: list[dict[str, float]] = []
+    for _ in PATH:
+        answers = []
+        for (solutions, held_out), path in zip(parts, paths, strict=True):
+            kernel, bias = next(path)
+            answers.append(softmax(solutions.standardised(clips.features[held_out]) @ kernel + bias, axis=1))
+        scores.append(_scores(np.concatenate(answers), targets, clips.weights))
+        losses = [each["loss"] for each in scores]
+        if len(losses) - 1 - int(np.argmin(losses)) >= _PATIENCE:
+            break
+    return scores
 
 
-def _as_dense(solver: LogisticRegression, num_classes: int) -> list[NDArray[np.float32]]:
-    """The solution as weights of a dense layer with a softmax."""
-    kernel, bias = solver.coef_.T, solver.intercept_
-    if len(solver.classes_) == 2:  # scikit-learn then solves for one action against the other
-        kernel, bias = np.hstack([-kernel, kernel]) / 2, np.r_[-bias, bias] / 2
-    weights = [np.zeros((len(kernel), num_classes), np.float32), np.full(num_classes, bias.min() - 100, np.float32)]
-    weights[0][:, solver.classes_] = kernel
-    weights[1][solver.classes_] = bias  # an action without clips is never predicted
-    return weights
-
-
-def _metrics(
-    last: keras.Layer, features: NDArray[np.float32], targets: NDArray[np.int64], weights: NDArray[np.float32]
+def _scores(
+    probabilities: NDArray[np.float32], targets: NDArray[np.int64], weights: NDArray[np.float32]
 ) -> dict[str, float]:
-    probabilities = np.asarray(last(features))
     given = probabilities[np.arange(len(targets)), targets]
     return {
         "accuracy": float((probabilities.argmax(axis=1) == targets).mean()),

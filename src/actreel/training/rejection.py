@@ -8,6 +8,7 @@ measurement: `reports/rejection.csv` compares it with three other scores for eve
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,11 +44,11 @@ def fit_statistics(embeddings: NDArray[np.float32], targets: NDArray[np.int64]) 
 
     Args:
         embeddings: float32 (N, D), of the training clips.
-        targets: int64 (N,), their actions; each of 0..K-1 at least once.
+        targets: int64 (N,), their actions.
     """
-    actions = range(targets.max() + 1)
+    actions, place = np.unique(targets, return_inverse=True)
     means = np.stack([embeddings[targets == action].mean(axis=0, dtype=np.float64) for action in actions])
-    covariance = LedoitWolf(assume_centered=True).fit(embeddings - means[targets]).covariance_
+    covariance = LedoitWolf(assume_centered=True).fit(embeddings - means[place]).covariance_
     values, axes = np.linalg.eigh(covariance)
     # The lower bound keeps units that never change from a division by zero.
     whitening = axes / np.sqrt(np.maximum(values, 1e-6 * values.max() + 1e-12))
@@ -56,11 +57,19 @@ def fit_statistics(embeddings: NDArray[np.float32], targets: NDArray[np.int64]) 
     return EmbeddingStatistics(*(part.astype(np.float32) for part in (whitening, offset, centres)))
 
 
-def distance_limit(distances: NDArray[np.float32], false_accept_rate: float) -> float:
-    """The distance below which a given share of unknown clips lies, interpolated between clips.
+def distance_limit(distances: NDArray[np.float32], true_accept_rate: float) -> tuple[float, float]:
+    """The distance within which a clip counts as known: a split conformal quantile (Vovk et al., 2005).
+
+    A further clip of the same kind as the N given ones is within the limit with at least the returned probability,
+    whatever the distribution of distances. N clips cannot promise more than N / (N + 1).
 
     Args:
-        distances: float32 (U,), of unknown clips, U >= 1.
-        false_accept_rate: The share, in [0, 1).
+        distances: float32 (N,), of known clips that the model was not fitted to, N >= 1.
+        true_accept_rate: The share of known clips to accept, in (0, 1).
+
+    Returns:
+        The limit and the probability: `true_accept_rate`, or N / (N + 1) if that is less.
     """
-    return float(np.quantile(distances, false_accept_rate))
+    count = len(distances)
+    rank = min(count, math.ceil((count + 1) * true_accept_rate))
+    return float(np.sort(distances)[rank - 1]), min(true_accept_rate, count / (count + 1))

@@ -74,13 +74,16 @@ def train(
         build = _builder(model_params, store, rows, labels)
         data = Fitting(store, rows, val, labels)
         if model_params.is_probe:  # solved faster than its state could be written
-            return fit_probe(build, params, data, records, epochs=epochs)
+            return fit_probe(build, params, data, records)
         state = resume / f"{name}.npz" if resume else None
         return fit_network(build, params, data, replace(records, state=state), epochs=epochs)
 
     records = Records(epoch_weights=epoch_weights, on_epoch=on_epoch)
-    fitted, logs = fit("fit", rows["train"], rows["val"], records)
-    if params.refit:
+    if model_params.is_probe and not params.fine_tune:
+        fitted, logs = fit("fit", pd.concat([rows["train"], rows["val"]], ignore_index=True), None, records)
+    else:
+        fitted, logs = fit("fit", rows["train"], rows["val"], records)
+    if params.refit and not model_params.is_probe:
         best = int(np.nan_to_num([epoch["val_loss"] for epoch in logs], nan=np.inf).argmin()) + 1
         both = pd.concat([rows["train"], rows["val"]], ignore_index=True)
         fitted, _ = fit("refit", both, None, Records(), best)

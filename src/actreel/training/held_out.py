@@ -1,0 +1,108 @@
+"""What a model says of known clips that it was not fitted to: calibration and the rejection limit rest on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from actreel.config import ModelParams, TrainParams
+from actreel.dataset.layout import TRAIN, VAL
+from actreel.models import embedding_of
+from actreel.quiet_keras import keras
+from actreel.training.batches import targets_of
+from actreel.training.data import TrainingData
+from actreel.training.fitting import Fitting
+from actreel.training.probes import PATH, pool
+from actreel.training.rejection import EmbeddingStatistics, fit_statistics
+from actreel.training.train import epoch_models, predict
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A model's outputs for clips of known actions that it was not fitted to.
+
+    Attributes:
+        probabilities: float32 (N, K), before calibration.
+        distances: float32 (N,), from the clips that it was fitted to.
+        targets: int64 (N,), the clips' actions.
+    """
+
+    probabilities: NDArray[np.float32]
+    distances: NDArray[np.float32]
+    targets: NDArray[np.int64]
+
+
+def hold_out(
+    fitted: keras.Model,
+    curve: pd.DataFrame,
+    network: ModelParams,
+    params: TrainParams,
+    data: TrainingData,
+    epochs: Path,
+) -> tuple[EmbeddingStatistics, HeldOut]:
+    """Scores the clips that the model was not fitted to.
+
+    For a network these are the validation clips; after `train.refit`, as they were scored before it. A probe was
+    solved for all clips, so each is scored by the solution of the folds that hold its group out, with the same penalty.
+
+    Args:
+        fitted: As returned by `train`.
+        curve: As returned by `train`.
+        network: The network.
+        params: The run.
+        data: The clips.
+        epochs: The weights after each epoch, as `train` wrote them.
+
+    Returns:
+        The distribution of the clips that the model was fitted to, and the outputs for the others.
+    """
+    best = int(curve["val_loss"].argmin())
+    if network.is_probe and not params.fine_tune:
+        return _by_folds(fitted, PATH[best], params, data)
+    rows, every = data.rows, pd.concat([data.rows[TRAIN], data.rows[VAL]], ignore_index=True)
+    before = fitted
+    if params.refit:
+        before = next(model for epoch, model in enumerate(epoch_models(fitted, epochs)) if epoch == best)
+    statistics = _statistics(before, rows[TRAIN], params, data)
+    held_out = HeldOut(
+        predict(before, data.store, rows[VAL], params.batch_size),
+        statistics.distances(predict(embedding_of(before), data.store, rows[VAL], params.batch_size)),
+        targets_of(rows[VAL], data.labels),
+    )
+    return (_statistics(fitted, every, params, data) if params.refit else statistics), held_out
+
+
+def _statistics(model: keras.Model, rows: pd.DataFrame, params: TrainParams, data: TrainingData) -> EmbeddingStatistics:
+    embeddings = predict(embedding_of(model), data.store, rows, params.batch_size)
+    return fit_statistics(embeddings, targets_of(rows, data.labels))
+
+
+def _by_folds(
+    fitted: keras.Model, penalty: float, params: TrainParams, data: TrainingData
+) -> tuple[EmbeddingStatistics, HeldOut]:
+    rows = pd.concat([data.rows[TRAIN], data.rows[VAL]], ignore_index=True)
+    clips = pool(fitted, params, Fitting(data.store, rows, None, data.labels))
+    # A probe's embedding is its pooled features, whatever it was solved for.
+    embeddings = predict(embedding_of(fitted), data.store, rows, params.batch_size)
+    targets = clips.targets[: clips.num_clips]
+    parts = []
+    for others, held_out in clips.folds():
+        if not len(held_out):
+            continue
+        solutions = clips.solutions(others)
+        kernel, bias = next(solutions.solve([penalty]))
+        recorded = others[: clips.num_clips]
+        parts.append(
+            HeldOut(
+                softmax(solutions.standardised(clips.features[held_out]) @ kernel + bias, axis=1),
+                fit_statistics(embeddings[recorded], targets[recorded]).distances(embeddings[held_out]),
+                targets[held_out],
+            )
+        )
+    scored = HeldOut(*(np.concatenate([getattr(part, name) for part in parts]) for name in HeldOut.__match_args__))
+    return fit_statistics(embeddings, targets), scored
