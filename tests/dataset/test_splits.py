@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from actreel.config import SplitParams
 from actreel.dataset.layout import SPLITS
-from actreel.dataset.splits import assign_splits, split_unknown
+from actreel.dataset.splits import assign_splits
 from actreel.errors import DatasetError
 
 
@@ -174,37 +174,6 @@ def test_a_list_of_other_clips_is_refused(tmp_path: Path) -> None:
     other = write_list(tmp_path / "list.txt", pd.Series(["c/other.avi"]))
     with pytest.raises(DatasetError, match=r"split\.train_list must name clips of the dataset"):
         assign_splits(index, split_params(protocol="lists", train_list=other, test_list=other))
-
-
-def test_unknown_clips_that_set_the_limit_do_not_evaluate_it() -> None:
-    index = pd.DataFrame(
-        [("a1", "g1", "train"), ("a2", "g2", "val"), ("a3", "g3", "test")]
-        + [(f"u{group}", f"g{group}", "_unknown") for group in (1, 2, 3, 7, 8, 9)],
-        columns=["clip", "group", "split"],
-    ).assign(action="Jump")
-    setting, evaluating = split_unknown(index)
-    assert setting["clip"].tolist() == ["u1", "u2", "u8"]
-    assert evaluating["clip"].tolist() == ["u3", "u7", "u9"]
-
-
-@pytest.mark.parametrize("learned", ["train", "test"])
-def test_unknown_actions_or_groups_alternate_if_all_clips_are_on_one_side(learned: str) -> None:
-    index = pd.DataFrame(
-        [("k1", "g1", learned), ("k2", "g2", learned), ("k3", "g3", learned)]
-        + [(f"u{place}", f"g{place // 2}", "_unknown") for place in range(2, 8)],
-        columns=["clip", "group", "split"],
-    ).assign(action="Jump")
-    setting, evaluating = split_unknown(index)
-    assert setting["clip"].tolist() == ["u2", "u3", "u6", "u7"]
-    assert evaluating["clip"].tolist() == ["u4", "u5"]
-    setting, evaluating = split_unknown(index[index["clip"].isin(["k1", "u2", "u3"])])
-    assert setting["clip"].tolist() == ["u2", "u3"]
-    assert evaluating.empty
-    index["action"] = ["Run", "Run", "Jump", "Climb", "Dive", "Sit", "Climb", "Dive", "Sit"]
-    setting, evaluating = split_unknown(index)
-    assert setting["clip"].tolist() == ["u2", "u4", "u5", "u7"]
-    assert evaluating["clip"].tolist() == ["u3", "u6"]
-    assert list(map(len, split_unknown(index[:3]))) == [0, 0]
 
 
 def came_split(splits: dict[str, list[str]]) -> pd.DataFrame:

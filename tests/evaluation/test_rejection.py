@@ -3,9 +3,10 @@ import pytest
 
 from actreel.evaluation.rejection import (
     Scored,
+    accept_rate,
     compare_scores,
-    rejection_metrics,
     scores_of,
+    separation,
 )
 
 RNG = np.random.default_rng(0)
@@ -20,11 +21,12 @@ def test_scores_are_compared_by_how_well_they_separate_known_from_unknown() -> N
     assert 0.9 < table.loc["distance", "auroc"] < 1.0
     assert table.loc["distance", "tar_at_5_far"] == pytest.approx((near <= np.quantile(far, 0.05)).mean())
     known, unknown = Scored(near, ["a", "b"] * 25), Scored(far, [str(number) for number in range(40)])
-    metrics = rejection_metrics(table.reset_index(), known, unknown, 1.95)
+    metrics = separation(table.reset_index(), unknown)
+    metrics |= accept_rate("true_accept_rate", known, 1.95) | accept_rate("false_accept_rate", unknown, 1.95)
     assert metrics["num_unknown_clips"] == 40
     assert metrics["num_unknown_groups"] == 40
     assert metrics["false_accept_rate_low"] < metrics["false_accept_rate"] < metrics["false_accept_rate_high"] < 0.3
     assert metrics["true_accept_rate_high"] - metrics["true_accept_rate_low"] > 0.4, "two groups tell little"
     assert metrics["true_accept_rate"] == (near <= 1.95).mean()
     assert metrics["false_accept_rate"] == (far <= 1.95).mean()
-    assert "true_accept_rate" not in rejection_metrics(table.reset_index(), known, unknown, None)
+    assert accept_rate("true_accept_rate", known, None) == {}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from actreel.training.calibration import COLDEST, fit_temperature, sharpened
+from actreel.training.calibration import fit_temperature, sharpened
 
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.5, 0.1, 0.4]], dtype=np.float32)
 
@@ -21,5 +21,10 @@ def test_sharpening_keeps_the_order_and_can_be_undone() -> None:
     np.testing.assert_allclose(sharpened(sharp, 1 / 2.5), PROBABILITIES, atol=1e-5)
 
 
-def test_a_few_right_answers_prove_no_certainty() -> None:
-    assert fit_temperature(PROBABILITIES, np.array([0, 0, 1, 0])) == pytest.approx(COLDEST, rel=1e-3)
+@pytest.mark.parametrize(("clips", "actions"), [(36, 4), (8, 2), (500, 12)])
+def test_a_few_right_answers_prove_no_certainty(clips: int, actions: int) -> None:
+    certain = np.full((clips, actions), 1e-27, dtype=np.float64).astype(np.float32)
+    targets = np.arange(clips) % actions
+    certain[np.arange(clips), targets] = 1
+    honest = sharpened(certain, 1 / fit_temperature(certain, targets))
+    np.testing.assert_allclose(honest.max(axis=1), (clips + 1) / (clips + 2), rtol=1e-3)

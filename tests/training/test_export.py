@@ -4,18 +4,22 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from actreel.config import ClipSpec, ModelParams, TrainParams, load_params
+from actreel.config import ClipSpec, ModelParams, load_params
 from actreel.dataset.layout import TRAIN, VAL
-from actreel.dataset.records import UNKNOWN, clips_of, index_videos, labels_of
+from actreel.dataset.records import clips_of, index_videos, labels_of
 from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.inference.classifier import ActionClassifier, Provenance
 from actreel.inference.model_folder import ModelFolder
 from actreel.models import build_model
 from actreel.quiet_keras import keras
-from actreel.training.export import TrainingData, calibrate, export_model, fit_rejection, write_manifest
+from actreel.training.data import TrainingData
+from actreel.training.export import calibrate, export_model, fit_rejection, write_manifest
+from actreel.training.held_out import HeldOut, hold_out
+from actreel.training.rejection import EmbeddingStatistics
 from actreel.training.train import predict
 from tests.conftest import ROOT, train_params
 
@@ -35,65 +39,40 @@ def data(fading_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Trai
 
 
 @pytest.fixture
-def params() -> TrainParams:
-    return train_params(batch_size=8, false_accept_rate=0.25)
-
-
-@pytest.fixture
 def network() -> keras.Model:
     keras.utils.set_random_seed(0)
     return build_model(LSTM, SPEC, 2)
 
 
-def with_unknown(data: TrainingData, count: int) -> TrainingData:
-    index = data.index.copy()
-    index.loc[index.index[:count], "split"] = UNKNOWN
-    return TrainingData(index, data.rows, data.labels, data.store)
+def held_out(network: keras.Model, data: TrainingData) -> tuple[EmbeddingStatistics, HeldOut]:
+    curve = pd.DataFrame({"val_loss": [1.0]})
+    return hold_out(network, curve, LSTM, train_params(batch_size=8), data, Path("none"))
 
 
-def test_the_temperature_is_divided_into_the_weights(
-    network: keras.Model, params: TrainParams, data: TrainingData
-) -> None:
+def test_the_temperature_is_divided_into_the_weights(network: keras.Model, data: TrainingData) -> None:
     before = predict(network, data.store, data.rows[VAL], 8)
-    temperature = calibrate(network, params, data)
+    temperature = calibrate(network, held_out(network, data)[1])
     logits = np.log(before) / temperature
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert temperature != 1
     np.testing.assert_allclose(predict(network, data.store, data.rows[VAL], 8), expected, atol=1e-5)
 
 
-def test_a_refitted_model_is_not_calibrated_on_its_own_clips(
-    network: keras.Model, params: TrainParams, data: TrainingData
+def test_the_limit_accepts_held_out_clips_and_says_what_they_promise(
+    network: keras.Model, data: TrainingData, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = network.get_weights()
-    assert calibrate(network, params.model_copy(update={"refit": True}), data) == 1.0
-    for weights, old in zip(network.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(weights, old)
-
-
-def test_the_limit_accepts_the_given_share_of_unknown_clips(
-    network: keras.Model, params: TrainParams, data: TrainingData, caplog: pytest.LogCaptureFixture
-) -> None:
+    statistics, kept = held_out(network, data)
+    count = len(data.rows[VAL])
     with caplog.at_level(logging.INFO):
-        rejection = fit_rejection(network, params, with_unknown(data, 8))
-    assert rejection.max_distance is not None
-    assert "accepts" in caplog.text
-    assert "of the validation clips" in caplog.text
+        rejection = fit_rejection(statistics, kept, 0.95)
+    assert rejection.max_distance == kept.distances.max()
+    assert f"set on {count} held-out clips" in caplog.text
+    assert f"a probability of at least {count / (count + 1):.1%}. More clips would allow" in caplog.text
 
 
-def test_without_unknown_clips_there_is_no_limit_and_the_log_says_how_to_get_one(
-    network: keras.Model, params: TrainParams, data: TrainingData, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.INFO):
-        assert fit_rejection(network, params, data).max_distance is None
-    assert "_unknown" in caplog.text
-
-
-def test_the_folder_answers_as_the_network_does(
-    network: keras.Model, params: TrainParams, data: TrainingData, tmp_path: Path
-) -> None:
+def test_the_folder_answers_as_the_network_does(network: keras.Model, data: TrainingData, tmp_path: Path) -> None:
     folder = ModelFolder(tmp_path / "model")
-    rejection = fit_rejection(network, params, with_unknown(data, 8))
+    rejection = fit_rejection(*held_out(network, data), 0.95)
     whole = export_model(network, LSTM, rejection, data, folder)
     write_manifest(data, rejection, 1.5, LSTM, PROVENANCE, folder)
     classifier = ActionClassifier.load(folder.path)

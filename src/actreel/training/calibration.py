@@ -35,16 +35,16 @@ def fit_temperature(probabilities: NDArray[np.float32], targets: NDArray[np.int6
     """Finds the temperature with the lowest cross-entropy to smoothed targets.
 
     If a model is right on all of a few clips, its likelihood is highest when it is certain, which a few clips do not
-    justify. So the right action counts (N + 1) / (N + K) and each other one 1 / (N + K), as if one more clip of each
-    action had been seen with every answer (Platt, "Probabilistic outputs for support vector machines", 1999).
+    justify. So the right action counts (N + 1) / (N + 2) and the others share the rest, as if one more answer had been
+    right and one wrong (Platt, "Probabilistic outputs for support vector machines", 1999).
 
     Args:
         probabilities: float32 (N, K), of clips that the model was not fitted to.
         targets: int64 (N,), the right columns.
     """
     count, num_classes = probabilities.shape
-    smoothed = np.full((count, num_classes), 1 / (count + num_classes))
-    smoothed[np.arange(count), targets] += count / (count + num_classes)
+    smoothed = np.full((count, num_classes), 1 / (count + 2) / (num_classes - 1))
+    smoothed[np.arange(count), targets] = (count + 1) / (count + 2)
     logits = _logits(probabilities)
 
     def loss(log_temperature: float) -> float:

@@ -17,8 +17,7 @@ VARIANCE_FLOOR = 1e-3
 
 _MOST_STEPS = 2000
 _LEAST_EIGENVALUE = 1e-7
-_SINGLE_PRECISION_FROM = 1000
-"""Clips from which float32 is precise enough and twice as fast."""
+_TOLERANCE = 1e-6
 
 
 class Solutions:
@@ -50,8 +49,7 @@ class Solutions:
             scale = np.sqrt(values[kept])
             self._axes = known.T @ (vectors[:, kept] / scale)
             known = vectors[:, kept] * scale
-        precision = np.float32 if len(known) >= _SINGLE_PRECISION_FROM else np.float64
-        self._known = np.asarray(known, dtype=precision)
+        self._known = np.asarray(known, dtype=np.float64)  # float32 stops early where the penalty is weak
 
     def solve(self, path: Sequence[float]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Solves for each penalty of `path` (scikit-learn's C), starting from the solution before.
@@ -59,7 +57,7 @@ class Solutions:
         Yields:
             Kernel, float32 (D, K), and bias, float32 (K,), of a softmax over the standardised features.
         """
-        solver = LogisticRegression(warm_start=True, max_iter=_MOST_STEPS)
+        solver = LogisticRegression(warm_start=True, max_iter=_MOST_STEPS, tol=_TOLERANCE)
         for strength in path:
             solver.set_params(C=strength).fit(self._known, self._targets, sample_weight=self._weights)
             yield self._as_dense(solver)

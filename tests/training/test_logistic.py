@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from actreel.training.logistic import Solutions
+
+PATH = (0.001, 0.1, 10.0)
+
+
+@pytest.mark.parametrize(("clips", "features", "classes"), [(30, 200, 4), (30, 200, 2), (60, 10, 3), (1200, 40, 3)])
+def test_in_the_row_space_the_solution_is_that_of_all_features(clips: int, features: int, classes: int) -> None:
+    rng = np.random.default_rng(clips)
+    targets = np.arange(clips) % classes
+    known = (rng.normal(0, 1, (classes, features))[targets] + rng.normal(0, 2, (clips, features))).astype(np.float32)
+    others = rng.normal(0, 2, (50, features)).astype(np.float32)
+    weights = rng.uniform(0.5, 2, clips).astype(np.float32)
+    solutions = Solutions(known, targets, weights, classes)
+    whole, new = solutions.standardised(known).astype(np.float64), solutions.standardised(others)
+    for strength, (kernel, bias) in zip(PATH, solutions.solve(PATH), strict=True):
+        expected = LogisticRegression(C=strength, tol=1e-8, max_iter=10_000).fit(whole, targets, sample_weight=weights)
+        logits = new @ kernel + bias
+        answers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        answers /= answers.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(answers, expected.predict_proba(new), atol=2e-3)
+
+
+def test_a_class_without_clips_is_never_predicted() -> None:
+    known = np.random.default_rng(0).normal(0, 1, (20, 5)).astype(np.float32)
+    solutions = Solutions(known, np.arange(20) % 2 * 2, np.ones(20, np.float32), 3)
+    ((kernel, bias),) = solutions.solve([1.0])
+    assert (solutions.standardised(known) @ kernel + bias)[:, 1].max() < -50
+
+
+def test_features_that_never_change_and_repeated_clips_do_no_harm() -> None:
+    known = np.zeros((8, 50), dtype=np.float32)
+    known[:, 0] = np.arange(8) % 2
+    solutions = Solutions(known, np.arange(8) % 2, np.ones(8, np.float32), 2)
+    for kernel, bias in solutions.solve(PATH):
+        assert np.isfinite(kernel).all()
+        assert np.isfinite(bias).all()
+    assert ((solutions.standardised(known) @ kernel + bias).argmax(axis=1) == np.arange(8) % 2).all()
