@@ -58,4 +58,4 @@ def mend() -> None:
 
 
 if __name__ == "__main__":
-    exit_cleanly(main)
+    exit_cleanly(main, __doc__)

@@ -53,6 +53,12 @@ class Project:
         assert (process.returncode != 0) == fails, output
         return output
 
+    def answer(self, *command: str) -> str:
+        """Runs a command to its end, and gives what it printed on stdout."""
+        done = subprocess.run(command, cwd=self.root, env=dict(self.env), text=True, capture_output=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def repro(self, *arguments: str, fails: bool = False) -> str:
         """Runs `dvc repro`."""
         return self.run("dvc", "repro", *arguments, fails=fails)

@@ -81,7 +81,7 @@ def test_stored_clips_equal_what_the_service_loads(trained: tuple[Project, str])
 def test_the_command_line_predicts_with_the_trained_model(trained: tuple[Project, str]) -> None:
     project, _ = trained
     clip = "artifacts/videos/Darken/v_Darken_g01_c01.avi"
-    answer = json.loads(project.run("actreel", "predict", clip, "--json"))
+    answer = json.loads(project.answer("actreel", "predict", clip, "--json"))
     assert answer["label"] == "Darken"
     direct = ActionClassifier.load(project.root / "artifacts/model").predict(project.root / clip)
     assert answer["confidence"] == pytest.approx(direct[0].confidence, abs=1e-6)

@@ -30,7 +30,7 @@ def test_every_way_to_predict_gives_the_same_probabilities(
     np.testing.assert_allclose(
         classifier.score(load_clip(path, classifier.card.clip)[None]).probabilities[0], expected, atol=1e-4
     )
-    answers = [json.loads(project.run("actreel", "predict", str(path), "--json"))]
+    answers = [json.loads(project.answer("actreel", "predict", str(path), "--json"))]
     with served(
         ["bentoml", "serve", str(project.root / "artifacts/bento")],
         project.root,

@@ -13,6 +13,8 @@ from actreel.evaluation.slices import Confusion
 
 FEW_CLIPS = 30
 """Training clips of an action; a network trained from scratch learns little from fewer."""
+FEW_FOR_A_PROBE = 12
+"""Training clips of an action; from fewer, not even a linear head on a frozen encoder learns much."""
 FEW_TRAIN_GROUPS = 4
 """Training groups of an action; from fewer, a model learns these people and scenes rather than the action."""
 
@@ -47,10 +49,13 @@ def what_to_try(
             f"There are few clips: '{clips.idxmin()}' has {clips.min()} to train on, too few for {network.encoder}, "
             f"which is trained from scratch. Try a pretrained encoder: {learn(dataset.name, dataset.path, 'transfer')}"
         )
+    again = learn(dataset.name, dataset.path)
+    if clips.min() < FEW_FOR_A_PROBE:
+        return f"There are few clips: '{clips.idxmin()}' has {clips.min()} to train on. Add some, then: {again}"
     if groups.min() < FEW_TRAIN_GROUPS:
         return (
             f"There are few groups: '{groups.idxmin()}' was trained on {groups.min()} people or scenes. Add clips of "
-            f"others, then: {learn(dataset.name, dataset.path)}"
+            f"others, then: {again}"
         )
     mistakes = sum(pair.count for pair in confusions)
     if confusions and 2 * (alike := _between(confusions, confusions[0])) > mistakes and actions > 2:
@@ -58,13 +63,16 @@ def what_to_try(
         return (
             f"Two actions look alike: {alike} of the {mistakes} most frequent mistakes confuse '{first.actual}' and "
             f"'{first.predicted}'. reports/figures/confused.png shows them. If they are one action, put their clips "
-            f"into one folder, then: {learn(dataset.name, dataset.path)}"
+            f"into one folder, then: {again}"
         )
-    return (
+    checked = (
         "Nothing in the numbers of clips and groups explains it. Check in reports/dataset/samples.png that the folders "
-        "hold what their names say, and try another recipe: "
-        + learn(dataset.name, dataset.path, "lrcn" if network.frozen else "transfer")
+        "hold what their names say"
     )
+    if network.frozen and clips.min() < FEW_CLIPS:
+        return f"{checked}, then: {again}"
+    other = "lrcn" if network.frozen else "transfer"
+    return f"{checked}, and try another recipe: {learn(dataset.name, dataset.path, other)}"
 
 
 def _between(confusions: Sequence[Confusion], pair: Confusion) -> int:

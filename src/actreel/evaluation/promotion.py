@@ -111,10 +111,7 @@ def decide(
             f"{percent(low)} to {percent(high)}), where guessing gets {percent(scores['balanced_chance'])}; {by_hand}. "
             f"{advice}".strip(),
         )
-    own = (
-        f"{percent(scores['accuracy'])} of {scores['num_test_clips']} test clips of {scores['num_test_groups']} groups "
-        f"are right (95 %: {percent(scores['accuracy_low'])} to {percent(scores['accuracy_high'])})"
-    )
+    own = _in_words(scores)
     if rival is None:
         return Decision(True, f"{own}, and there was no champion before.")
     told = f"{own}; {rival.comparison}"
@@ -126,6 +123,13 @@ def decide(
     if advantage := _advantage(rival):
         return Decision(True, f"{told}, which is undecided; {advantage}, so it takes over.")
     return Decision(False, f"{told}, which is undecided, so version {rival.version} stays; {by_hand}")
+
+
+def _in_words(scores: Mapping[str, Any]) -> str:
+    return (
+        f"{percent(scores['accuracy'])} of {scores['num_test_clips']} test clips of {scores['num_test_groups']} groups "
+        f"are right (95 %: {percent(scores['accuracy_low'])} to {percent(scores['accuracy_high'])})"
+    )
 
 
 def _advantage(rival: Rival) -> str | None:
@@ -162,7 +166,8 @@ def contest(
     name = registry.registered_model(provenance.dataset)
     champion = registry.find_champion(name)
     if champion is not None and champion.run_id == provenance.run_id:
-        return {"promoted": True, "reason": "it is the champion already.", "champion": champion.version}
+        reason = f"{_in_words(scores)}, and it is the champion already."
+        return {"promoted": True, "reason": reason, "champion": champion.version}
     rival = None if champion is None else meet(evaluation, champion)
     tags = {key: f"{scores[key]:.6g}" for key in PUBLISHED_METRICS if key in scores}
     tags |= {"protocol": str(scores["protocol"]), TEST_CLIPS_TAG: clips_digest(evaluation.test)}
