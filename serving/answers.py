@@ -41,8 +41,9 @@ class Answer(BaseModel):
 
 
 class Segment(Answer):
-    """The predicted action between two times, in seconds."""
+    """The predicted action between two times, in seconds; with `known` false it shows none of the model's actions."""
 
+    known: bool = True
     start_s: float
     end_s: float
 
@@ -81,8 +82,8 @@ class Prediction(Answer):
     """The prediction for one video; feedback refers to it by `prediction_id`.
 
     If `known` is false, the video shows none of the model's actions, as far as the model can tell: `label` is only the
-    nearest of them, and `confidence` is 0. `top` and `segments` compare the model's actions with each other, so one of
-    them can be near 1 all the same.
+    nearest of them, and `confidence` is 0; the same goes for each of the segments. `top` compares the model's actions
+    with each other, so one of them can be near 1 all the same.
     """
 
     prediction_id: str
@@ -238,7 +239,13 @@ def as_answer(scored: Scored) -> Answer:
 def as_segments(segments: list[SeenSegment], labels: tuple[str, ...]) -> list[Segment]:
     """Segments as an answer."""
     return [
-        Segment(label=labels[seen.action], confidence=seen.confidence, start_s=seen.start_s, end_s=seen.end_s)
+        Segment(
+            label=labels[seen.action],
+            confidence=seen.confidence,
+            known=seen.known,
+            start_s=seen.start_s,
+            end_s=seen.end_s,
+        )
         for seen in segments
     ]
 

@@ -23,6 +23,7 @@ WITHOUT_MIRROR = {
     "src/actreel/base/places.py": "constants only",
     "src/actreel/quiet_keras.py": "tests/training/test_train.py imports it in a process of its own and reads stderr",
     "src/actreel/experiments/leakage.py": "tests/experiments/test_crossval.py measures leakage on real clips",
+    "src/actreel/training/data.py": "one class of fields",
     "src/actreel/training/fitting.py": "tests/training/test_train.py and test_resume.py fit real networks with it",
     "src/actreel/youtube/errors.py": "tests/youtube/test_fetch.py and test_links.py cause each failure",
     "src/actreel/youtube/download.py": "the child process that tests/youtube/test_fetch.py runs with the real yt-dlp",

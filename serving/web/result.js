@@ -57,9 +57,13 @@ export function make(tag, properties = {}, ...children) {
 const colours = (segments) =>
   new Map([...new Set(segments.map(({ name }) => name))].map((name, index) => [name, `var(--action-${index % NUM_COLOURS})`]));
 
-/** The segments as they are shown: named after their action, or one that is unknown from start to end. */
+/** A segment as it is shown: named after its action, or unknown. */
+const shownAs = (segment) =>
+  segment.known ? { ...segment, name: inWords(segment.label) } : { ...segment, name: UNKNOWN, confidence: null };
+
+/** The segments as they are shown; those of an unknown video are one that is unknown from start to end. */
 function named({ known, segments }) {
-  if (known) return segments.map((segment) => ({ ...segment, name: inWords(segment.label) }));
+  if (known) return segments.map(shownAs);
   const times = segments.flatMap((segment) => [segment.start_s, segment.end_s]);
   return times.length ? [{ start_s: Math.min(...times), end_s: Math.max(...times), name: UNKNOWN, confidence: null }] : [];
 }
@@ -68,7 +72,7 @@ function named({ known, segments }) {
  * The segments so far. Whether the model knows the action is decided at the end, so each name has a question mark.
  */
 export function drawPartial(list, segments) {
-  const shown = segments.map((segment) => ({ ...segment, name: `${inWords(segment.label)}?`, confidence: null }));
+  const shown = segments.map(shownAs).map((segment) => ({ ...segment, name: `${segment.name}?`, confidence: null }));
   const end = Math.max(...segments.map((segment) => segment.end_s), 0.1);
   drawTimeline(list, shown, end, (_, words, description) => make("span", { className: "undecided", title: description }, words));
 }

@@ -64,7 +64,10 @@ def test_broken_yaml_is_a_message(tmp_path: Path) -> None:
     [
         ({"fine_tune": 1}, r"train\.fine_tune needs an encoder .* Received: 1 with encoder 'small_cnn'"),
         ({"encoder": "efficientnet_lite0", "colour": 0.2}, r"train\.colour change frames.* Received: 0.0 and 0.2"),
-        ({"head": "mean_probe"}, r"mean_probe and statistics_probe .* Received: 'mean_probe' with encoder 'small_cnn'"),
+        (
+            {"head": "mean_probe"},
+            r"mean_probe, moments_probe, statistics_probe need .* Received: 'mean_probe' with encoder 'small_cnn'",
+        ),
         (
             {"encoder": "efficientnet_lite0", "head": "mean_probe", "mixup": 0.2},
             r"a probe cannot use train\.mixup.*\. Received: 0.2 with head 'mean_probe'",

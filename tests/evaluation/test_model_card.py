@@ -170,6 +170,13 @@ def test_rejection_is_shown_if_it_was_evaluated(facts: Facts, folder: Path) -> N
     assert "cannot reject a video" not in text
 
 
+def test_without_unknown_clips_the_card_says_what_was_not_measured(facts: Facts) -> None:
+    text = as_markdown(replace(facts, metrics={**METRICS, "true_accept_rate": 0.93}))
+    assert "was not measured" in text
+    assert "93.0" in text
+    assert "cannot reject a video" not in text
+
+
 def test_a_leaky_accuracy_is_called_too_high_and_no_confusion_is_a_sentence(facts: Facts) -> None:
     assert "too high" not in as_markdown(facts)
     text = as_markdown(replace(facts, metrics={**METRICS, "protocol": "random"}, confusions=[]))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from actreel.config import FRAME_HEADS
-from actreel.models import build_head, build_model
+from actreel.models import CLIP_NORMALISE, build_head, build_model
+from actreel.quiet_keras import keras
 from tests.models.networks import (
     CLIPS,
     FEATURES,
@@ -39,6 +40,22 @@ def test_only_the_mean_ignores_order() -> None:
         sharpen(model)
         same = np.allclose(model(CLIPS), model(backwards), atol=1e-5)
         assert same == (head == "mean"), head
+
+
+def test_a_probe_of_moments_sees_mean_deviation_and_how_fast_each_feature_changes() -> None:
+    model = build_head(params_of("efficientnet_lite0", "moments_probe", weights="imagenet"), SPEC, (24,), 4)
+    layer = model.get_layer(CLIP_NORMALISE)
+    normalised = keras.Model(model.input, model.get_layer("normalise").output)(FEATURES)
+    seen = np.asarray(normalised)
+    change = np.abs(np.diff(seen, axis=1)).mean(axis=1)
+    expected = np.concatenate([seen.mean(axis=1), seen.std(axis=1), change], axis=1)
+    np.testing.assert_allclose(keras.Model(model.input, layer.input)(FEATURES), expected, atol=1e-4)
+
+
+def test_moments_of_one_frame_are_numbers() -> None:
+    spec = SPEC.model_copy(update={"num_frames": 1})
+    model = build_head(params_of("efficientnet_lite0", "moments_probe", weights="imagenet"), spec, (24,), 4)
+    assert np.isfinite(np.asarray(model(FEATURES[:, :1]))).all()
 
 
 def test_the_baseline_of_a_probe_is_a_probe() -> None:

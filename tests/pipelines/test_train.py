@@ -27,7 +27,7 @@ def test_the_better_on_the_validation_clips_becomes_the_model_and_a_tie_goes_to_
         for each, accuracy in ((LRCN, with_order), (LRCN.order_blind, without))
     )
     with caplog.at_level(logging.INFO):
-        first, second = better(network, baseline, num_val_clips=10)
+        first, second = better(network, baseline)
     assert first.network.head == chosen
     assert {first.network.head, second.network.head} == {"lstm", "mean"}
     assert f"the model is small_cnn + {chosen}" in caplog.text

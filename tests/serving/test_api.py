@@ -19,7 +19,7 @@ CONTRACT = {
     "prediction_id": str,
     "known": bool,
     "top": [{"label": str, "confidence": float}],
-    "segments": [{"start_s": float, "end_s": float, "label": str, "confidence": float}],
+    "segments": [{"start_s": float, "end_s": float, "label": str, "confidence": float, "known": bool}],
     "video": {"title": str, "duration_s": float, "width": int, "height": int, "fps": float},
     "timings_ms": {"download": float, "decode": float, "model": float, "total": float},
     "model": {"name": str, "version": str, "run_id": str, "git_commit": str, "data_version": str, "bento": str},

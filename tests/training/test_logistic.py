@@ -31,6 +31,12 @@ def test_a_class_without_clips_is_never_predicted() -> None:
     assert (solutions.standardised(known) @ kernel + bias)[:, 1].max() < -50
 
 
+def test_clips_that_are_all_the_same_are_a_toss_up() -> None:
+    solutions = Solutions(np.ones((4, 9), np.float32), np.arange(4) % 2, np.ones(4, np.float32), 2)
+    ((kernel, bias),) = solutions.solve([1.0])
+    np.testing.assert_allclose(solutions.standardised(np.ones((1, 9), np.float32)) @ kernel + bias, 0, atol=1e-6)
+
+
 def test_features_that_never_change_and_repeated_clips_do_no_harm() -> None:
     known = np.zeros((8, 50), dtype=np.float32)
     known[:, 0] = np.arange(8) % 2

@@ -87,6 +87,7 @@ def _as_json(source: str, answer: Answer, seen: Recognition, classifier: ActionC
                 "end_s": segment.end_s,
                 "label": labels[segment.action],
                 "confidence": segment.confidence,
+                "known": segment.known,
             }
             for segment in seen.segments
         ],

@@ -30,10 +30,10 @@ class ModelParams(Section):
             or .keras file. With weights, the encoder is frozen and frames are encoded once.
         head: `mean` averages the frames and ignores their order. `statistics` is linear in the mean, spread and trend
             of each feature. `lstm`, `bilstm`, `gru`, `attention_lstm`, `temporal_conv` and `transformer` see the frames
-            in order. `convlstm` and `cnn3d_attention_lstm` need encoder `pixels`. `mean_probe` and `statistics_probe`
-            need a frozen encoder and are fitted by logistic regression instead of gradient descent, which suits small
-            datasets: each epoch weakens the penalty on the weights, and of section `train` they use only `mirror`,
-            `mirror_as`, `balance`, `fine_tune` and `true_accept_rate`.
+            in order. `convlstm` and `cnn3d_attention_lstm` need encoder `pixels`. The probes `mean_probe`,
+            `moments_probe` and `statistics_probe` need a frozen encoder and are solved by logistic regression, not
+            trained, which suits small datasets: each epoch weakens the penalty on the weights, and of section `train`
+            they use only `mirror`, `mirror_as`, `balance`, `fine_tune`, `true_accept_rate` and `seed`.
         motion: `difference` adds the difference to the previous frame: in pixels if the encoder is trained, in features
             if it is frozen.
         units: Width of the head.
@@ -117,7 +117,8 @@ class TrainParams(Section):
         label_smoothing: Share of each training target that is spread over all actions.
         balance: Weights each clip in training and validation loss by the rarity of its action.
         refit: After the best epoch is known, trains again for as many epochs on training and validation clips together;
-            useful with few groups. The temperature is fitted to validation clips, so it is then overconfident.
+            useful with few groups. Temperature and rejection limit are those of the model before. A probe is solved for
+            all clips in any case.
         true_accept_rate: Share of clips of known actions to accept; sets the rejection limit.
         fine_tune: Number of last blocks of a frozen encoder to train together with the trained head, on frames; 0 is
             off. The result is kept only if the validation loss falls.

@@ -76,7 +76,7 @@ class Params(Section):
     def _training_fits_the_network(self) -> Params:
         if self.model.is_probe and not self.model.frozen:
             raise ValueError(
-                f"the heads {' and '.join(PROBES)} need an encoder with pretrained weights. "
+                f"the heads {', '.join(PROBES)} need an encoder with pretrained weights. "
                 f"Received: '{self.model.head}' with encoder '{self.model.encoder}' and weights "
                 f"'{self.model.weights}'. Try: dvc exp run -S model.encoder=efficientnet_lite0"
             )

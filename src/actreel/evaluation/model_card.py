@@ -69,7 +69,7 @@ class Facts:
         classifier: Labels, clip settings and provenance.
         model: The network.
         dataset: `dataset.name` of params.yaml.
-        metrics: As in reports/metrics.json; without rejection metrics, the model is said to reject nothing.
+        metrics: As in reports/metrics.json; without a rate of acceptance, the model is said to reject nothing.
         per_class: As returned by `metrics.per_class`.
         slices: As returned by `accuracy_by_slice`.
         confusions: The most confused actions.
@@ -145,11 +145,11 @@ def _description(facts: Facts) -> list[tuple[str, str]]:
 
 
 def _rejection(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Empty if the model was not evaluated on unknown clips."""
-    if "rejection_auroc" not in metrics:
-        return []
-    area = ("Area under the ROC curve", f"{metrics['rejection_auroc']:.3f}")
-    return [area, *_titled(metrics, REJECTION_METRICS)]
+    """Empty if the model has no limit and was not evaluated on unknown clips."""
+    area = []
+    if "rejection_auroc" in metrics:
+        area = [("Area under the ROC curve", f"{metrics['rejection_auroc']:.3f}")]
+    return [*area, *_titled(metrics, REJECTION_METRICS)]
 
 
 def _titled(metrics: Mapping[str, Any], titles: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -264,11 +264,12 @@ class ActionClassifier:
         Raises:
             VideoError: The file cannot be decoded.
         """
-        return recognise(path, self.card.clip, self.card.clip_duration_s, self.encode, self._score_window)
+        card = self.card
+        return recognise(path, card.clip, card.clip_duration_s, self.encode, self._score_window, card.max_distance)
 
     def window_scorer(self, plan: WindowPlan) -> WindowScorer:
         """Scores the windows of a video whose frames are decoded elsewhere."""
-        return WindowScorer(plan, self.encode, self._score_window)
+        return WindowScorer(plan, self.encode, self._score_window, self.card.max_distance)
 
     def _score_window(self, window: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
         scores = self.score_encoded(window)

@@ -48,10 +48,12 @@ class WindowScorer:
         plan: The video's windows.
         encode: As `Encode`.
         score: As `ScoreWindow`.
+        max_distance: As for `segments_of`.
     """
 
-    def __init__(self, plan: WindowPlan, encode: Encode, score: ScoreWindow) -> None:
+    def __init__(self, plan: WindowPlan, encode: Encode, score: ScoreWindow, max_distance: float | None = None) -> None:
         self.plan = plan
+        self._max_distance = max_distance
         self._encode = encode
         self._score = score
         self._encoded: list[NDArray[Any]] = []
@@ -78,7 +80,8 @@ class WindowScorer:
 
     def segments(self, duration_s: float) -> list[Segment]:
         """The actions over time in the windows so far, at least one, of a video that lasts `duration_s`."""
-        return segments_of(np.stack(self._probabilities), self.plan, duration_s)
+        distances = np.array(self._distances, dtype=np.float32)
+        return segments_of(np.stack(self._probabilities), distances, self.plan, duration_s, self._max_distance)
 
     def recognition(self, info: VideoInfo) -> Recognition:
         """The answer for the whole video, once all its windows are scored."""
@@ -91,7 +94,12 @@ class WindowScorer:
 
 
 def recognise(
-    path: Path, spec: ClipSpec, clip_duration_s: float | None, encode: Encode, score: ScoreWindow
+    path: Path,
+    spec: ClipSpec,
+    clip_duration_s: float | None,
+    encode: Encode,
+    score: ScoreWindow,
+    max_distance: float | None = None,
 ) -> Recognition:
     """Recognises the action in a video file.
 
@@ -101,12 +109,13 @@ def recognise(
         clip_duration_s: As for `plan_windows`.
         encode: As `Encode`.
         score: As `ScoreWindow`.
+        max_distance: As for `segments_of`.
 
     Raises:
         VideoError: The file is missing, is not a video, or no frame of it decodes.
     """
     for attempt in window_passes(path, spec, clip_duration_s):
-        scorer = WindowScorer(attempt.plan, encode, score)
+        scorer = WindowScorer(attempt.plan, encode, score, max_distance)
         for frames in in_batches(attempt.frames(), attempt.plan.hop):
             scorer.push(frames)
     return scorer.recognition(attempt.info)

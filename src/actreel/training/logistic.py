@@ -46,7 +46,8 @@ class Solutions:
         if len(known) < known.shape[1]:
             values, vectors = np.linalg.eigh(known.astype(np.float64) @ known.T)
             kept = values > _LEAST_EIGENVALUE * values[-1]
-            scale = np.sqrt(values[kept])
+            kept[-1] = True  # even of clips that are all the same
+            scale = np.sqrt(np.maximum(values[kept], _LEAST_EIGENVALUE))
             self._axes = known.T @ (vectors[:, kept] / scale)
             known = vectors[:, kept] * scale
         self._known = np.asarray(known, dtype=np.float64)  # float32 stops early where the penalty is weak
