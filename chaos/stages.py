@@ -43,7 +43,7 @@ MADE = {
     "package": ("artifacts/bento/bento.yaml",),
 }
 DAMAGES = {
-    "index": ("artifacts/videos/Darken/*.avi",),
+    "index": ("artifacts/videos/Darken/*.avi", "artifacts/ingest_warnings.json"),
     "validate": ("artifacts/index.parquet",),
     "extract": ("artifacts/index.parquet", "artifacts/clips/*.npy", "artifacts/clips/clips.json"),
     "encode": ("artifacts/clips/*.npy", "artifacts/features/clips.json"),
@@ -51,7 +51,7 @@ DAMAGES = {
     "evaluate": (
         "artifacts/model/model.keras", "artifacts/model/classifier.json", "artifacts/model/head.onnx",
         "artifacts/baseline/model.keras", "artifacts/training/curve.csv", "artifacts/training/epochs/*.h5", "mlflow.db",
-        "mlartifacts/**/seen_clips.txt",
+        "mlartifacts/**/seen_clips.txt", "reports/dataset/warnings.json",
     ),
     "package": ("artifacts/index.parquet", "mlflow.db", "mlartifacts/**/classifier.json"),
 }  # fmt: skip

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from actreel.base.console import exit_cleanly
 from actreel.base.faults import TRAIN_AGAIN, reading
+from actreel.base.kept_warnings import kept_warnings
 from actreel.base.places import (
     BASELINE,
     CLIPS,
+    DATA_WARNINGS,
     FEATURES,
     INDEX,
     METRICS,
@@ -65,7 +67,7 @@ def main() -> None:
     write_reports(metrics, tables, plots)
     card = evaluation.classifier.card
     facts = Facts(card, params.model, params.dataset.name, metrics, tables["per_class"], tables["slices"], confusions)
-    write_model_card(facts, REPORTS)
+    write_model_card(facts, REPORTS, [warning.text for warning in kept_warnings(DATA_WARNINGS)])
     log_results(metrics, tables)
 
     with runs.reopened_run(card.provenance.run_id):

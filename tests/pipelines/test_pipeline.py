@@ -44,9 +44,18 @@ def test_raw_video_becomes_a_packaged_champion(trained: tuple[Project, str]) -> 
     assert "Traceback" not in output
 
 
-def test_a_second_run_only_looks_behind_links_and_asks_who_is_champion(trained: tuple[Project, str]) -> None:
-    project, _ = trained
-    assert stages_run(project.repro()) == ["source", "champion"]
+def test_a_second_run_looks_behind_links_asks_who_is_champion_and_repeats_warnings(
+    trained: tuple[Project, str],
+) -> None:
+    project, first = trained
+    second = project.repro()
+    assert stages_run(second) == ["source", "champion"]
+    warning = "1 folders contain no clips and are left out: 'Empty'"
+    assert f"warning: {warning}" in first
+    assert f"warning: (from the stage ingest) {warning}" in second
+    for card in ("model_card.md", "model_card.html"):
+        text = (project.root / "reports" / card).read_text(encoding="utf-8")
+        assert warning in text
 
 
 def test_stored_clips_equal_what_the_service_loads(trained: tuple[Project, str]) -> None:
