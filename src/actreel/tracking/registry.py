@@ -99,8 +99,8 @@ def register(name: str, folder: Path, tags: Mapping[str, str], model_card: Path 
         name: Of the registered model.
         folder: Holds `model.onnx` and `classifier.json`.
         tags: Of this version.
-        model_card: The HTML page; `ModelVersion.folder` returns it beside the model's own files. The page in Markdown,
-            beside it, becomes the description of the version.
+        model_card: The HTML page; `ModelVersion.folder` returns it beside the model's own files. If it lies
+            beside it in Markdown too, that becomes the description of the version.
 
     Returns:
         The new version's number.
@@ -113,8 +113,8 @@ def register(name: str, folder: Path, tags: Mapping[str, str], model_card: Path 
         pip_requirements=requirements(*REQUIREMENTS),
     )
     version = str(mlflow.register_model(info.model_uri, name, tags=dict(tags)).version)
-    if model_card:
-        text = model_card.with_suffix(".md").read_text(encoding="utf-8")
+    if model_card and (text_file := model_card.with_suffix(".md")).exists():
+        text = text_file.read_text(encoding="utf-8")
         mlflow.MlflowClient().update_model_version(name, version, _description(text, f"models:/{name}/{version}"))
     return version
 
