@@ -49,9 +49,10 @@ DAMAGES = {
     "encode": ("artifacts/clips/*.npy", "artifacts/features/clips.json"),
     "train": ("artifacts/index.parquet", "artifacts/clips/*.npy", "artifacts/clips/clips.json", "mlflow.db"),
     "evaluate": (
+        "reports/dataset/warnings.json",
         "artifacts/model/model.keras", "artifacts/model/classifier.json", "artifacts/model/head.onnx",
         "artifacts/baseline/model.keras", "artifacts/training/curve.csv", "artifacts/training/epochs/*.h5", "mlflow.db",
-        "mlartifacts/**/seen_clips.txt", "reports/dataset/warnings.json",
+        "mlartifacts/**/seen_clips.txt",
     ),
     "package": ("artifacts/index.parquet", "mlflow.db", "mlartifacts/**/classifier.json"),
 }  # fmt: skip

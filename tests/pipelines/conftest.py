@@ -90,7 +90,7 @@ def make_project(root: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, fading_dataset: Path) -> tuple[Project, str]:
-    """A project whose pipeline ran once on the fading clips and an empty folder, and what that printed."""
+    """A project whose pipeline ran once on the fading clips, and what that printed."""
     project = make_project(tmp_path_factory.mktemp("project"))
     clips = shutil.copytree(fading_dataset, tmp_path_factory.mktemp("with_unknown") / "fading")
     for group in range(1, 9):  # as long as the others, but neither brighter nor darker in the end
