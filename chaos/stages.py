@@ -43,12 +43,13 @@ MADE = {
     "package": ("artifacts/bento/bento.yaml",),
 }
 DAMAGES = {
-    "index": ("artifacts/videos/Darken/*.avi",),
+    "index": ("artifacts/videos/Darken/*.avi", "artifacts/ingest_warnings.json"),
     "validate": ("artifacts/index.parquet",),
     "extract": ("artifacts/index.parquet", "artifacts/clips/*.npy", "artifacts/clips/clips.json"),
     "encode": ("artifacts/clips/*.npy", "artifacts/features/clips.json"),
     "train": ("artifacts/index.parquet", "artifacts/clips/*.npy", "artifacts/clips/clips.json", "mlflow.db"),
     "evaluate": (
+        "reports/dataset/warnings.json",
         "artifacts/model/model.keras", "artifacts/model/classifier.json", "artifacts/model/head.onnx",
         "artifacts/runner_up/model.keras", "artifacts/training/curve.csv", "artifacts/training/epochs/*.h5",
         "mlflow.db", "mlartifacts/**/seen_clips.txt",

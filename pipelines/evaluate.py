@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from actreel.base.console import exit_cleanly
 from actreel.base.faults import TRAIN_AGAIN, reading
+from actreel.base.kept_warnings import kept_warnings
 from actreel.base.places import (
     CLIPS,
+    DATA_WARNINGS,
     FEATURES,
     INDEX,
     METRICS,
@@ -72,7 +74,7 @@ def main() -> None:
         card, network, params.dataset.name, metrics, tables["per_class"], tables["slices"], confusions,
         models_judged(evaluation),
     )  # fmt: skip
-    write_model_card(facts, REPORTS)
+    write_model_card(facts, REPORTS, [warning.text for warning in kept_warnings(DATA_WARNINGS)])
     log_results(metrics, tables)
 
     with runs.reopened_run(card.provenance.run_id):

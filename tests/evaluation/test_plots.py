@@ -1,8 +1,11 @@
 import io
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+from actreel.dataset.plots import durations
 from actreel.evaluation import plots
 from actreel.video.opencv import cv2
 
@@ -20,6 +23,21 @@ def test_a_name_that_looks_like_a_formula_is_drawn_as_text() -> None:
     labels = ["$\\frac{1$", "$5 bill"]
     assert drawn(plots.confusion(np.array([0, 1]), np.array([0, 0]), labels)).size
     assert drawn(plots.confused(dict.fromkeys(labels, CLIP))).size
+
+
+def test_names_in_other_scripts_and_in_none_are_drawn_in_every_plot() -> None:
+    names = ["挥手", "\U00013000"]
+    weights, maps = np.ones(12, dtype=np.float32), np.zeros((12, 16, 16), dtype=np.float32)
+    figures = [
+        plots.confusion(np.array([0, 1]), np.array([0, 0]), names),
+        plots.confused(dict.fromkeys(names, CLIP)),
+        plots.saliency(dict.fromkeys(names, (CLIP, weights, maps))),
+        durations(pd.DataFrame({"action": names, "duration_s": [1.0, 2.0]})),
+    ]
+    for figure in figures:
+        drawn(figure)  # a missing character is a warning, and warnings fail
+        texts = {text.get_text() for text in figure.findobj(Text)}
+        assert texts >= {"挥手", "U+13000"}
 
 
 def test_nothing_confused_is_a_sentence() -> None:

@@ -110,6 +110,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, fading_dataset: Path) -> t
             *fading_frames(np.random.default_rng(group), False, 8),
         ]
         write_video_file(clips / "_unknown" / f"v_Unknown_g{group:02d}_c01.avi", frames)
+    (clips / "Empty").mkdir()
     recipe = {"about": "Small.", "cost": "Little.", "results": "Known.", "settings": SMALL}
     (project.root / "pipelines/recipes/small.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     return project, project.run(*learning(clips))

@@ -87,6 +87,16 @@ def test_the_command_line_predicts_with_the_trained_model(trained: tuple[Project
     assert answer["confidence"] == pytest.approx(direct[0].confidence, abs=1e-6)
 
 
+def test_warnings_of_skipped_stages_are_repeated_and_on_the_card(trained: tuple[Project, str]) -> None:
+    project, output = trained
+    warning = "1 folders contain no clips and are left out: 'Empty'"
+    assert f"warning: {warning}" in output
+    again = project.run(sys.executable, "-m", "pipelines.champion")
+    assert f"warning: (from the stage ingest) {warning}" in again
+    for card in ("model_card.md", "model_card.html"):
+        assert warning in (project.root / "reports" / card).read_text(encoding="utf-8")
+
+
 def test_the_report_is_complete_and_goes_with_the_champion(trained: tuple[Project, str]) -> None:
     project, _ = trained
     plots = {path.name for path in (project.root / "reports/figures").iterdir()}

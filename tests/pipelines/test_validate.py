@@ -42,7 +42,7 @@ def test_a_sound_index_passes_and_leaves_its_reports(index: pd.DataFrame) -> Non
     summary = run_on(index)
     assert "FAILED" not in summary
     assert pd.read_csv("reports/validation/near_duplicates.csv").empty
-    assert Path("reports/validation/docs/index.html").is_file()
+    assert Path("reports/validation/index.html").is_file()
 
 
 def test_a_failure_stops_the_pipeline_after_the_reports_are_written(index: pd.DataFrame) -> None:

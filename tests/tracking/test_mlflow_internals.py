@@ -1,12 +1,24 @@
+import os
+import shutil
+import signal
+import socket
 import sqlite3
-from contextlib import closing
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
+from urllib.request import urlopen
 
 import pandas as pd
+import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from actreel.config import ClipSpec, Params
-from actreel.tracking import registry, runs
+from actreel.tracking import registry, runs, store
 from actreel.tracking.mlflow_internals import LOCATIONS, move_artifacts
+from tests.conftest import patience
 from tests.tracking.test_registry import model_folder
 
 
@@ -32,3 +44,53 @@ def test_no_location_of_a_registered_model_is_forgotten(
     moved = {place for place, values in found.items() if any("/elsewhere" in str(value) for value in values)}
     assert moved <= set(LOCATIONS)
     assert len(moved) >= 4
+
+
+@pytest.fixture
+def page_of_runs(project: Path, params: Params, index: pd.DataFrame) -> Iterator[str]:
+    """The address of the runs on MLflow's own page, which runs."""
+    with runs.training_run(params, params.split, index, "abc"):
+        runs.log_epoch(1, {"loss": 2.0, "val_loss": 2.5, "accuracy": 0.5, "val_accuracy": 0.25})
+        runs.log_metrics({"accuracy": 0.75, "accuracy_low": 0.5, "accuracy_high": 0.875})
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        server = f"http://127.0.0.1:{free.getsockname()[1]}"
+    command = ["mlflow", "server", "--backend-store-uri", f"sqlite:///{project / 'mlflow.db'}", "--workers", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command, "--port", server.rpartition(":")[2]],
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + patience(60)
+        while True:
+            with suppress(OSError), urlopen(f"{server}/health"):  # noqa: S310 (an address on loopback)
+                break
+            assert time.monotonic() < deadline, "MLflow's server did not start"
+            time.sleep(0.2)
+        yield store.runs_page(server)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def test_mlflows_page_opens_on_runs_with_accuracy_first_and_charts_of_accuracy_and_loss(page_of_runs: str) -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed; apt-get install chromium")
+    expect.set_options(timeout=patience(20_000))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 2200, "height": 1200})
+        page.goto(page_of_runs)
+        expect(page.get_by_text("demo small_cnn+lstm", exact=True)).to_be_visible()
+        heading = page.locator("[role=columnheader][col-id^=metrics]")
+        expect(heading.first).to_be_visible()
+        # The first is the heading above all metrics.
+        names = [each.inner_text().strip() for each in heading.all()[1:4]]
+        assert names == ["accuracy", "accuracy_high", "accuracy_low"]
+        page.goto(page_of_runs + "&compareRunsMode=CHART")
+        charts = ["accuracy", "val_accuracy", "val_loss", "train_accuracy", "train_loss"]
+        expect(page.locator("main h4")).to_have_text(charts)
+        assert "Accuracy and loss" in page.locator("main").inner_text()
+        browser.close()

@@ -25,12 +25,22 @@ def test_a_champion_is_registered_crowned_found_and_loaded(
         page = project / "reports" / "model_card.html"
         page.parent.mkdir()
         page.write_text("a page", encoding="utf-8")
+        card = "# Grey\n\nIt knows dark and bright.\n\n## Evaluation\n\n90 %\n\n## Results by action\n\nmany"
+        page.with_suffix(".md").write_text(card, encoding="utf-8")
         folder = model_folder(project / "model", spec)
         version = registry.register("actreel-grey", folder, {"accuracy": "0.9"}, model_card=page)
     assert registry.find_champion("actreel-grey") is None  # registered, but not made champion
     registry.set_champion("actreel-grey", version)
     champion = registry.find_champion("actreel-grey")
     assert champion == registry.ModelVersion("actreel-grey", version, run_id)
+    stored = mlflow.MlflowClient().get_model_version("actreel-grey", version)
+    usage, _, card = stored.description.partition("\n# ")
+    assert 'load_model("models:/actreel-grey/1").predict(["wave.mp4"' in usage
+    assert card == "Grey\n\nIt knows dark and bright.\n\n## Evaluation\n\n90 %\n"
+    signature = mlflow.models.get_model_info("models:/actreel-grey/1").signature
+    assert [column.type.name for column in signature.inputs] == ["string"]
+    (answer,) = signature.outputs.to_dict()
+    assert answer["properties"].keys() == {"label", "confidence", "known"}
     with champion.folder() as folder:
         files = {path.name for path in folder.iterdir()}
         assert files == {"model.onnx", "classifier.json", SEEN_FILE, "model_card.html"}

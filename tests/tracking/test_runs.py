@@ -6,7 +6,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from actreel.config import Params
+from actreel.config import Params, override
 from actreel.errors import ModelError
 from actreel.tracking import runs
 
@@ -33,6 +33,32 @@ def test_a_run_records_params_dataset_code_and_metrics(project: Path, params: Pa
     assert [(entry.step, entry.value) for entry in losses] == [(1, 2.0), (2, 1.0)]
     assert (project / "mlflow.db").is_file()
     assert (project / "mlartifacts").is_dir()
+
+
+def test_runs_are_named_by_what_differs_and_know_their_name_in_dvc(
+    project: Path, params: Params, index: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = []
+    for settings in ([], ["train.epochs=3", "evaluate.views=1"], ["model.head=mean"], []):
+        changed = override(params, settings)
+        with (
+            runs.parent_run(changed, "a sweep", "logo", leaky=False, kept=None),
+            runs.child_run("no training run", kept=None),
+        ):
+            pass
+        monkeypatch.setenv("DVC_EXP_NAME", f"try-{len(settings)}")
+        with runs.training_run(changed, params.split, index, "abc") as run_id:
+            names.append(mlflow.get_run(run_id).info.run_name)
+    assert names == [
+        "demo small_cnn+lstm",
+        "demo small_cnn+lstm, train.epochs=3",
+        "demo small_cnn+mean",
+        "demo small_cnn+lstm #2",
+    ]
+    assert mlflow.get_run(run_id).data.tags["dvc_exp_name"] == "try-0"
+    other = override(params, ["dataset.name=folder", "dataset.path=/clips/grey", "train.epochs=3"])
+    with runs.training_run(other, params.split, index, "abc") as run_id:
+        assert mlflow.get_run(run_id).info.run_name == "grey small_cnn+lstm"
 
 
 def test_a_failed_run_is_marked_as_failed(project: Path, params: Params, index: pd.DataFrame) -> None:

@@ -159,3 +159,17 @@ def test_a_deleted_experiment_is_restored(project: Path, caplog: pytest.LogCaptu
     assert "was deleted; it is restored" in caplog.text
     runs = mlflow.search_runs([experiment.experiment_id], run_view_type=ViewType.ACTIVE_ONLY, output_format="list")
     assert [run.info.run_id for run in runs] == [run_id]
+
+
+def test_an_experiment_of_an_earlier_version_gets_its_tags(project: Path) -> None:
+    store.connect()
+    client = mlflow.MlflowClient()
+    number = mlflow.get_experiment_by_name(store.EXPERIMENT).experiment_id
+    client.set_experiment_tag(number, "mlflow.experimentKind", "genai_development_inferred")
+    client.set_experiment_tag(number, "of the user", "stays")
+    client.delete_experiment_tag(number, store.VIEW_TAG)
+    address = store.runs_page("http://localhost:5000")
+    assert address.startswith(f"http://localhost:5000/#/experiments/{number}/runs?")
+    tags = mlflow.get_experiment(number).tags
+    assert tags.items() >= (store.TAGS | {"of the user": "stays"}).items()
+    assert tags["mlflow.experimentKind"] == "custom_model_development"

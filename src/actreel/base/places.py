@@ -13,6 +13,7 @@ UNPACKED = DATA / "unpacked"
 ARTIFACTS = Path("artifacts")
 SOURCE = ARTIFACTS / "source.json"
 VIDEOS = ARTIFACTS / "videos"
+INGEST_WARNINGS = ARTIFACTS / "ingest_warnings.json"
 INDEX = ARTIFACTS / "index.parquet"
 CLIPS = ARTIFACTS / "clips"
 FEATURES = ARTIFACTS / "features"
@@ -28,6 +29,8 @@ MODEL_TAG = Path("serving", "model_tag.txt")
 
 REPORTS = Path("reports")
 DATASET = REPORTS / "dataset"
+DATA_WARNINGS = DATASET / "warnings.json"
+"""What ingest and index warned of; see `actreel.base.kept_warnings`."""
 VALIDATION = REPORTS / "validation"
 PLOTS = REPORTS / "figures"
 METRICS = REPORTS / "metrics.json"

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import os
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -24,9 +21,6 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 import great_expectations as gx
 import great_expectations.expectations as gxe
 from great_expectations.expectations.row_conditions import Column
-
-# It logs a traceback of its own where it cannot render a page. What cannot be written is raised too.
-logging.getLogger("great_expectations.render").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
@@ -44,8 +38,8 @@ class Finding:
     clips: tuple[str, ...]
 
 
-def check_index(index: pd.DataFrame, params: ValidateParams, split: SplitParams, docs: Path) -> list[Finding]:
-    """Checks every clip of the index and writes Data Docs (open `docs/index.html`).
+def check_index(index: pd.DataFrame, params: ValidateParams, split: SplitParams) -> list[Finding]:
+    """Checks every clip of the index.
 
     Clips outside train, val and test only have to be readable.
 
@@ -53,18 +47,12 @@ def check_index(index: pd.DataFrame, params: ValidateParams, split: SplitParams,
         index: The index, with splits.
         params: Allowed ranges.
         split: Its protocol determines what each split must contain.
-        docs: Folder for the Data Docs; replaced.
 
     Returns:
         One finding per expectation, in the order of the rules.
     """
     rules = _rules(params, split)
     context = gx.get_context(mode="ephemeral")
-    for site in list(context.list_data_docs_sites()):
-        context.delete_data_docs_site(site)
-    shutil.rmtree(docs, ignore_errors=True)
-    store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs.resolve())}
-    context.add_data_docs_site("docs", {"class_name": "SiteBuilder", "store_backend": store})
     batches = (
         context.data_sources.add_pandas("clips")
         .add_dataframe_asset("index")
@@ -81,7 +69,6 @@ def check_index(index: pd.DataFrame, params: ValidateParams, split: SplitParams,
     )
     with contextlib.redirect_stderr(io.StringIO()):  # the progress bar of Great Expectations, for half a second of work
         outcome = checkpoint.run(batch_parameters={"dataframe": _with_counts(index)})
-        context.build_data_docs()
     (validation,) = outcome.run_results.values()
     return [
         Finding(words, bool(result.success), _clips_of(result.result))
@@ -197,5 +184,5 @@ def summarise(findings: list[Finding], duplicates: pd.DataFrame, index: pd.DataF
 def _listed(entries: list[str]) -> list[str]:
     lines = [f"    - {entry}" for entry in entries[:MOST_NAMED]]
     if len(entries) > MOST_NAMED:
-        lines.append(f"    - and {len(entries) - MOST_NAMED} more, all in `docs/index.html` and `index.parquet`")
+        lines.append(f"    - and {len(entries) - MOST_NAMED} more, all in `index.html`")
     return lines

@@ -10,6 +10,8 @@ from matplotlib import rcParams
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from actreel.dataset.fonts import drawable
+
 # An action may be called "$5 bill", which is not a formula.
 rcParams["text.parse_math"] = False
 
@@ -28,7 +30,7 @@ def contact_sheet(clips: Mapping[str, NDArray[np.uint8]], columns: int = 8) -> F
         for axes, position in zip(row, chosen, strict=True):
             axes.imshow(frames[position])
             axes.set(xticks=[], yticks=[])
-        row[0].set_ylabel(action, rotation=0, ha="right", va="center")
+        row[0].set_ylabel(drawable(action), rotation=0, ha="right", va="center")
     return figure
 
 
@@ -44,7 +46,7 @@ def durations(index: pd.DataFrame) -> Figure:
     for row, action in enumerate(actions):
         seconds = index.loc[index["action"] == action, "duration_s"]
         axes.scatter(seconds, np.full(len(seconds), row), s=12, alpha=0.4, color="tab:blue", linewidths=0)
-    axes.set_yticks(range(len(actions)), actions)
+    axes.set_yticks(range(len(actions)), [drawable(action) for action in actions])
     axes.invert_yaxis()
     axes.set(xlabel="seconds", xlim=(0, None))
     axes.grid(axis="x", color="0.9")

@@ -92,14 +92,20 @@ class Markdown(str):
     __slots__ = ()
 
 
-def write_model_card(facts: Facts, folder: Path) -> None:
-    """Writes `model_card.md` and `model_card.html` beside the folder `figures` with their plots."""
-    text = as_markdown(facts)
+def write_model_card(facts: Facts, folder: Path, warnings: Sequence[str] = ()) -> None:
+    """Writes `model_card.md` and `model_card.html` beside the folder `figures` with their plots.
+
+    Args:
+        facts: What the card says.
+        folder: The folder of the card.
+        warnings: What the stages before warned of.
+    """
+    text = as_markdown(facts, warnings)
     (folder / MODEL_CARD_FILE).with_suffix(".md").write_text(text, encoding="utf-8")
     (folder / MODEL_CARD_FILE).write_text(as_html(text, folder), encoding="utf-8")
 
 
-def as_markdown(facts: Facts) -> str:
+def as_markdown(facts: Facts, warnings: Sequence[str] = ()) -> str:
     """Fills in the template. Names are escaped, since a folder may be called `<script>` or `[x](y)`."""
     card, metrics = facts.classifier, facts.metrics
     text = _templates().get_template("model_card.md.jinja").render(
@@ -123,6 +129,7 @@ def as_markdown(facts: Facts) -> str:
             ("Time", f"{metrics['ms_per_clip']:.3g} ms, the median with ONNX Runtime on one thread, without decoding"),
             ("Machine", metrics["machine"]),
         ],
+        warnings=warnings,
         licence=LICENCES[facts.dataset],
         imagenet=facts.model.frozen and facts.model.weights == IMAGENET,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
+from actreel.dataset.fonts import drawable
 from actreel.dataset.plots import contact_sheet
 from actreel.video.clips import middle_frames
 
@@ -62,9 +63,9 @@ def confusion(targets: NDArray[np.int64], predicted: NDArray[np.int64], labels: 
     for row, column in zip(*np.nonzero(counts), strict=True):
         shade = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=shade)
-    ticks = range(len(labels))
-    axes.set_xticks(ticks, labels, rotation=60, ha="right")
-    axes.set_yticks(ticks, labels)
+    names = [drawable(label) for label in labels]
+    axes.set_xticks(range(len(names)), names, rotation=60, ha="right")
+    axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted", ylabel="true")
     return figure
 
@@ -106,7 +107,7 @@ def saliency(
             axes.imshow(maps[frame], cmap="inferno", alpha=0.8 * maps[frame], vmin=0, vmax=1)
             axes.set(xticks=[], yticks=[])
             if column == 0:
-                axes.set_ylabel(heading, rotation=0, ha="right", va="center")
+                axes.set_ylabel(drawable(heading), rotation=0, ha="right", va="center")
         # Each bar is below its frame.
         axes = figure.add_subplot(grid[2 * row + 1, :])
         axes.bar(

@@ -5,9 +5,14 @@ Checked against MLflow 3.17; tests/tracking/test_mlflow_internals.py says what a
 
 from __future__ import annotations
 
+import base64
+import json
 import sqlite3
+import zlib
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 LOCATIONS = (
     ("experiments", "artifact_location"),
@@ -37,3 +42,43 @@ def move_artifacts(database: Path, old: str, new: str) -> None:
                 f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
                 (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
             )
+
+
+VIEW = "actreel"
+"""The key of our view of the runs."""
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
+_SECTION = "results"
+
+
+def runs_view(columns: Sequence[str], bars: Sequence[str], lines: Sequence[str]) -> str:
+    """A view of an experiment's runs for the tag `VIEW_TAG`, which MLflow's page opens with `viewStateShareKey=VIEW`.
+
+    MLflow's page can save and share a view, but no call does. Without one it shows no metric in the list of runs.
+
+    Args:
+        columns: Metrics, parameters and tags of the list, as in "metrics.`accuracy`".
+        bars: Metrics to chart with one bar a run.
+        lines: Metrics to chart over the epochs.
+    """
+    view = {
+        "selectedColumns": list(columns),
+        "columnWidths": {"attributes.`Run Name`": 340},
+        "orderByKey": "attributes.start_time",
+        "orderByAsc": False,
+        "compareRunSections": [{"uuid": _SECTION, "name": "Accuracy and loss", "display": True, "isReordered": False}],
+        "compareRunCharts": [*(_chart("BAR", name) for name in bars), *(_chart("LINE", name) for name in lines)],
+    }
+    return "deflate;" + base64.b64encode(zlib.compress(json.dumps(view).encode())).decode("ascii")
+
+
+def _chart(kind: str, metric: str) -> dict[str, Any]:
+    chart = {
+        "uuid": metric, "type": kind, "metricKey": metric, "displayName": metric, "metricSectionId": _SECTION,
+        "runsCountToCompare": 10, "deleted": False, "isGenerated": False,
+    }  # fmt: skip
+    line = {
+        "selectedMetricKeys": [metric], "xAxisKey": "step", "xAxisScaleType": "linear", "selectedXAxisMetricKey": "",
+        "yAxisKey": "metric", "yAxisExpressions": [], "scaleType": "linear", "range": {}, "lineSmoothness": 0,
+        "ignoreOutliers": False, "useGlobalXaxisKey": True, "useGlobalLineSmoothing": True,
+    }  # fmt: skip
+    return chart | line if kind == "LINE" else chart

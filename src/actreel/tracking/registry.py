@@ -18,6 +18,8 @@ from actreel.tracking.pyfunc import MODEL_FOLDER, REQUIREMENTS, PathClassifier
 from actreel.tracking.store import connect, is_missing, requirements, suppress_missing
 
 CHAMPION = "champion"
+MAX_DESCRIPTION = 5000
+"""MLflow's database holds no longer description of a version."""
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -97,7 +99,8 @@ def register(name: str, folder: Path, tags: Mapping[str, str], model_card: Path 
         name: Of the registered model.
         folder: Holds `model.onnx` and `classifier.json`.
         tags: Of this version.
-        model_card: The HTML page; `ModelVersion.folder` returns it beside the model's own files.
+        model_card: The HTML page; `ModelVersion.folder` returns it beside the model's own files. If it lies
+            beside it in Markdown too, that becomes the description of the version.
 
     Returns:
         The new version's number.
@@ -109,8 +112,28 @@ def register(name: str, folder: Path, tags: Mapping[str, str], model_card: Path 
         code_paths=[str(PACKAGE)],
         pip_requirements=requirements(*REQUIREMENTS),
     )
-    version = mlflow.register_model(info.model_uri, name, tags=dict(tags))
-    return str(version.version)
+    version = str(mlflow.register_model(info.model_uri, name, tags=dict(tags)).version)
+    if model_card and (text_file := model_card.with_suffix(".md")).exists():
+        text = text_file.read_text(encoding="utf-8")
+        mlflow.MlflowClient().update_model_version(name, version, _description(text, f"models:/{name}/{version}"))
+    return version
+
+
+def _description(card: str, uri: str) -> str:
+    """How to use a version, then its model card up to the results by action: actions, accuracy and protocol."""
+    # Not as MLflow's input example: MLflow predicts on that while it logs a model, and no video file is at hand.
+    usage = f"""## Use
+
+```python
+import mlflow
+
+mlflow.pyfunc.load_model("{uri}").predict(["wave.mp4", "clips/jump.avi"])
+```
+
+It takes paths of video files, and gives `label`, `confidence` and `known` for each.
+
+"""
+    return (usage + card.partition("\n## Results by action")[0])[:MAX_DESCRIPTION]
 
 
 def find_champion(name: str) -> ModelVersion | None:

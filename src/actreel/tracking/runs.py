@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import warnings
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,8 @@ from mlflow.types import Schema, TensorSpec
 from actreel.config import ClipSpec, DatasetParams, ModelParams, Params, SplitParams
 from actreel.dataset.layout import SPLITS
 from actreel.errors import MOST_NAMED, ModelError
-from actreel.tracking.store import connect, is_missing, requirements
+from actreel.tracking.names import telling_name
+from actreel.tracking.store import EXPERIMENT, connect, is_missing, requirements
 
 
 @contextmanager
@@ -42,8 +44,7 @@ def training_run(
     """
     connect()
     mlflow.set_system_metrics_sampling_interval(2)
-    name = f"{params.dataset.label} {params.model.encoder}+{params.model.head}"
-    with _kept_run(name, kept, nested=False, log_system_metrics=True) as run_id:
+    with _kept_run(_name_of(params), kept, nested=False, log_system_metrics=True) as run_id:
         mlflow.log_params(_flat(params))
         mlflow.set_tags(
             {
@@ -54,11 +55,29 @@ def training_run(
                 "dvc_lock_sha256": _digest(Path("dvc.lock")),
             }
         )
+        if experiment := os.environ.get("DVC_EXP_NAME"):  # `dvc exp show` calls the run so
+            mlflow.set_tag("dvc_exp_name", experiment)
         _stamp(run_id)
         _log_dataset(index, params.dataset, data_version)
         if Path("dvc.lock").exists():
             mlflow.log_artifact("dvc.lock")
         yield run_id
+
+
+def _name_of(params: Params) -> str:
+    plain = f"{params.dataset.label} {params.model.encoder}+{params.model.head}"
+    earlier = [
+        run
+        for run in mlflow.search_runs(
+            [mlflow.get_experiment_by_name(EXPERIMENT).experiment_id],
+            order_by=["attributes.start_time ASC"],
+            output_format="list",
+        )
+        # Only a training run has a data version.
+        if run.data.tags.get("dataset") == params.dataset.label and "data_version" in run.data.tags
+    ]
+    first = earlier[0].data.params if earlier else None
+    return telling_name(plain, _flat(params), first, [run.info.run_name for run in earlier])
 
 
 def _log_dataset(index: pd.DataFrame, params: DatasetParams, version: str) -> None:

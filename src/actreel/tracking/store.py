@@ -21,7 +21,7 @@ from sqlalchemy.engine import ExceptionContext
 
 from actreel.base.faults import name_file
 from actreel.base.places import check_project
-from actreel.tracking.mlflow_internals import move_artifacts
+from actreel.tracking.mlflow_internals import VIEW, VIEW_TAG, move_artifacts, runs_view
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,21 @@ EXPERIMENT = "actreel"
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 """The folder of the artifacts; the database names it with its whole path."""
+
+TAGS = {
+    # Development of models, not of language model applications.
+    "mlflow.experimentKind": "custom_model_development",
+    VIEW_TAG: runs_view(
+        columns=[
+            *(f"metrics.`{name}`" for name in ("accuracy", "accuracy_low", "accuracy_high")),
+            *(f"metrics.`{name}`" for name in ("mean_pool_accuracy", "num_test_clips", "num_test_groups")),
+            *(f"tags.`{name}`" for name in ("champion", "verdict", "dvc_exp_name")),
+        ],
+        bars=["accuracy"],
+        lines=["val_accuracy", "val_loss", "train_accuracy", "train_loss"],
+    ),
+}
+"""Tags of the experiment: how MLflow's page shows it."""
 
 
 @event.listens_for(Engine, "handle_error")
@@ -70,14 +85,29 @@ def connect() -> None:
     experiment = mlflow.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         remote = mlflow.get_tracking_uri().startswith(("http://", "https://"))
-        mlflow.create_experiment(EXPERIMENT, None if remote else (root / ARTIFACTS).as_uri())
+        mlflow.create_experiment(EXPERIMENT, None if remote else (root / ARTIFACTS).as_uri(), tags=TAGS)
     else:
         if experiment.lifecycle_stage == LifecycleStage.DELETED:
             mlflow.MlflowClient().restore_experiment(experiment.experiment_id)
             log.warning(f"The MLflow experiment '{EXPERIMENT}' was deleted; it is restored, with its runs.")
         if not server:
             _follow_the_folder(root, experiment.artifact_location)
+        for name, value in TAGS.items():
+            if experiment.tags.get(name) != value:
+                mlflow.MlflowClient().set_experiment_tag(experiment.experiment_id, name, value)
     mlflow.set_experiment(EXPERIMENT)
+
+
+def runs_page(server: str) -> str:
+    """The address of the runs on MLflow's page: the list with accuracies first, and the charts with the losses.
+
+    Args:
+        server: The address of the page: `http://localhost:5000`.
+    """
+    connect()
+    number = mlflow.get_experiment_by_name(EXPERIMENT).experiment_id
+    # MLflow 3.17 opens on traces of language models, whatever the experiment's kind, unless the address says this.
+    return f"{server}/#/experiments/{number}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
 
 
 def is_missing(error: MlflowException) -> bool:
