@@ -22,8 +22,9 @@ IMPORT = Path("data.dvc")
 def main(arguments: list[str] | None = None) -> None:
     """Gets UCF50's archive from its page, from a mirror, or from a file or folder that you have; prints its path."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.fetch", description=main.__doc__)
-    parser.add_argument("--url", help="a mirror (default: the address in data.dvc)")
-    parser.add_argument("--adopt", type=Path, metavar="PATH", help="the archive, or a folder unpacked from it")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--url", help="a mirror (default: the address in data.dvc)")
+    source.add_argument("--adopt", type=Path, metavar="PATH", help="the archive, or a folder unpacked from it")
     parser.add_argument("--select", action="store_true", help="set params.yaml to train on it")
     options = parser.parse_args(arguments)
     own: Path | None = options.adopt

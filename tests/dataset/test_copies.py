@@ -1,9 +1,14 @@
 import logging
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from actreel.dataset.copies import join_copies
+from actreel.dataset.copies import join_copies, join_recordings
+from actreel.dataset.fingerprints import probe_with_fingerprint
+from actreel.video.opencv import cv2
+from tests.conftest import grey_frames, write_video_file
+from tests.dataset.test_fingerprints import scenery
 
 
 def index_of(*rows: tuple[str, str | None, str]) -> pd.DataFrame:
@@ -64,4 +69,41 @@ def test_without_copies_nothing_changes(caplog: pytest.LogCaptureFixture) -> Non
     with caplog.at_level(logging.INFO):
         pd.testing.assert_frame_equal(join_copies(index), index)
         pd.testing.assert_frame_equal(join_copies(broken), broken)
+    assert not caplog.text
+
+
+def index_of_files(folder: Path, groups: dict[str, str]) -> pd.DataFrame:
+    """An index of the clips in a folder with their groups."""
+    rows = [
+        {"clip": clip, "group": group, "fingerprint": probe_with_fingerprint(folder / clip)[1], "error": ""}
+        for clip, group in groups.items()
+    ]
+    return pd.DataFrame([*rows, {"clip": "Kick/broken.avi", "group": "g9", "fingerprint": "", "error": "no frames"}])
+
+
+def test_groups_with_one_recording_encoded_anew_become_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shrunk = [cv2.resize(frame, (160, 120), interpolation=cv2.INTER_AREA) for frame in scenery(1)]
+    write_video_file(tmp_path / "Kick/a.avi", scenery(1))
+    write_video_file(tmp_path / "Kick/download.mp4", shrunk, codec="mp4v")
+    write_video_file(tmp_path / "Kick/other.avi", scenery(2))
+    index = index_of_files(tmp_path, {name: name for name in ("Kick/a.avi", "Kick/other.avi")} | {
+        "Kick/download.mp4": "g7"
+    })  # fmt: skip
+    joined = join_recordings(index)
+    assert joined["group"].tolist() == ["g7", "Kick/other.avi", "g7", "g9"]
+    assert "1 pairs of clips are the same recording" in caplog.text
+    assert "'Kick/a.avi' and 'Kick/download.mp4'" in caplog.text
+
+
+def test_clips_before_one_background_stay_apart(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    # Two people in one place: the first walks, the second walks elsewhere; and two plain pictures.
+    place = scenery(3, num_frames=1)[0]
+    for name, height in (("Walk/a.avi", 60), ("Walk/b.avi", 200)):
+        frames = [cv2.circle(place.copy(), (20 + 20 * step, height), 14, (255, 255, 255), -1) for step in range(12)]
+        write_video_file(tmp_path / name, frames)
+    for name in ("Walk/plain.avi", "Walk/plainer.avi"):
+        write_video_file(tmp_path / name, grey_frames(range(20, 200, 20)))
+    names = ("Walk/a.avi", "Walk/b.avi", "Walk/plain.avi", "Walk/plainer.avi")
+    index = index_of_files(tmp_path, {name: name for name in names})
+    assert join_recordings(index)["group"].tolist() == [*names, "g9"]
     assert not caplog.text

@@ -8,6 +8,7 @@ import pytest
 from actreel.dataset.records import data_version, find_clips, index_videos, labels_of, read_index, write_index
 from actreel.errors import DatasetError, FileError
 from tests.conftest import grey_frames, write_fading_dataset, write_video_file
+from tests.dataset.test_fingerprints import scenery
 
 
 def test_index_describes_every_clip(tmp_path: Path) -> None:
@@ -49,6 +50,13 @@ def test_a_folder_that_came_split_gives_actions_groups_and_splits(tmp_path: Path
         ["train/Brighten/v_Brighten_g02_c01.avi", "Brighten", "g02", "train"],
         ["train/Darken/v_Darken_g01_c01.avi", "Darken", "Anna", "train"],
     ]
+
+
+def test_one_recording_encoded_anew_is_in_one_group(tmp_path: Path) -> None:
+    write_video_file(tmp_path / "Kick/v_Kick_g01_c01.avi", scenery(1))
+    write_video_file(tmp_path / "Kick/again.mp4", scenery(1), codec="mp4v")
+    write_video_file(tmp_path / "Wave/v_Wave_g02_c01.avi", scenery(2))
+    assert index_videos(tmp_path)["group"].tolist() == ["g01", "g01", "g02"]
 
 
 def test_one_action_is_no_dataset(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from actreel.config import load_params
+from pipelines import fetch
 from tests.dataset.rar import write_rar
 from tests.loopback import Loopback, serving
 
@@ -152,3 +153,9 @@ def test_a_spoilt_description_is_a_message(repository: Path) -> None:
     told = run(repository, "pipelines.fetch", fails=True)
     assert "data.dvc must describe the archive" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_a_mirror_beside_an_own_archive_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        fetch.main(["--url", "http://127.0.0.1:9/UCF50.rar", "--adopt", "UCF50.rar"])
+    assert "argument --adopt: not allowed with argument --url" in capsys.readouterr().err

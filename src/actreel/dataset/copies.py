@@ -1,4 +1,4 @@
-"""Copies of a clip under other names: one of them stays, and their groups become one.
+"""Copies of a clip under other names, and recordings that were encoded anew: their groups become one.
 
 File managers and downloads leave `clip - Copy.avi` and `clip (1).avi`. No group can be read from such a name, so the
 copy would form a group of its own, and the same video could be in both training and test.
@@ -10,9 +10,11 @@ import logging
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from actreel.dataset.duplicates import same_recordings
 from actreel.errors import listed_names
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,8 @@ def join_copies(index: pd.DataFrame) -> pd.DataFrame:
     if not copied.any():
         return index
     known = index["group"] != index["clip"]
-    joined = index.assign(group=_joined(index, copied, known))
+    contents = np.unique(index.loc[copied, "sha256"].to_numpy(str), return_inverse=True)[1]
+    joined = index.assign(group=_joined(index, np.flatnonzero(copied), contents))
     # The first of each content and action stays, clips with a known group before the others.
     order = joined.assign(unknown=~known)[copied].sort_values(["unknown", "clip"])
     dropped = order.index[order.duplicated(["action", "sha256"])]
@@ -48,12 +51,41 @@ def join_copies(index: pd.DataFrame) -> pd.DataFrame:
     return joined.drop(dropped).reset_index(drop=True)
 
 
-def _joined(index: pd.DataFrame, copied: pd.Series[bool], known: pd.Series[bool]) -> pd.Series[str]:
-    """Each clip's group, once the groups that share content have one name: the first known name among them."""
+def join_recordings(index: pd.DataFrame) -> pd.DataFrame:
+    """Joins the groups that contain the same recording, encoded or resized anew. All clips stay.
+
+    Args:
+        index: Rows with `clip`, `group`, `fingerprint` and `error`.
+
+    Returns:
+        The index with fewer groups.
+    """
+    readable = np.flatnonzero(index["error"] == "")
+    pairs = readable[same_recordings(index.iloc[readable])]
+    groups, clips = index["group"].to_numpy(), index["clip"].to_numpy()
+    pairs = pairs[groups[pairs[:, 0]] != groups[pairs[:, 1]]]
+    if not len(pairs):
+        return index
+    named = [f"'{clips[one]}' and '{clips[other]}'" for one, other in pairs]
+    log.warning(
+        f"{len(named)} pairs of clips are the same recording, encoded anew, so their groups count as one: "
+        f"{listed_names(named, quote='')}"
+    )
+    return index.assign(group=_joined(index, pairs.ravel(), np.repeat(np.arange(len(pairs)), 2)))
+
+
+def _joined(index: pd.DataFrame, rows: NDArray[np.int64], content_of: NDArray[np.int64]) -> pd.Series[str]:
+    """Each clip's group, once the groups that share content have one name: the first known name among them.
+
+    Args:
+        index: Rows with `clip` and `group`.
+        rows: Positions of rows that share content, (N,).
+        content_of: The number of the content that each of them has, (N,).
+    """
+    known = index["group"] != index["clip"]
     names, group_of = np.unique(index["group"].to_numpy(str), return_inverse=True)
-    _, content_of = np.unique(index.loc[copied, "sha256"].to_numpy(str), return_inverse=True)
     # A graph whose nodes are groups and contents; an edge says that the group has the content.
-    edges = (group_of[copied.to_numpy()], len(names) + content_of)
+    edges = (group_of[rows], len(names) + content_of)
     size = len(names) + content_of.max() + 1
     graph = coo_array((np.ones(len(content_of)), edges), shape=(size, size))
     part_of = connected_components(graph, directed=False)[1][: len(names)]

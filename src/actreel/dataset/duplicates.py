@@ -1,12 +1,18 @@
-"""Near-duplicates: the same footage in two splits, cut, resized or re-encoded, which sha256 cannot detect."""
+"""Near-duplicates: the same footage cut, resized or re-encoded, which sha256 cannot detect."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from actreel.dataset.fingerprints import FRAMES
 from actreel.dataset.layout import SPLITS
+
+SAME_RECORDING_BITS = 4
+"""The largest mean distance between frames of one recording; docs/own-clips.md says what was measured with it."""
 
 
 def near_duplicates(index: pd.DataFrame, bits: int) -> pd.DataFrame:
@@ -20,14 +26,46 @@ def near_duplicates(index: pd.DataFrame, bits: int) -> pd.DataFrame:
         One row per pair: `clip`, `split`, `other`, `other_split`, `bits`; most similar pairs first.
     """
     used = index[index["split"].isin(SPLITS)].sort_values("clip")
-    content = bytes.fromhex("".join(used["fingerprint"]))
-    hashes = np.frombuffer(content, dtype=np.uint64).reshape(len(used), FRAMES)
     clips, splits = used["clip"].to_numpy(), used["split"].to_numpy()
-    pairs = []
-    for row in range(len(used)):
-        distance = np.bitwise_count(hashes[row] ^ hashes[row + 1 :]).mean(axis=1)
-        for offset in np.flatnonzero((distance <= bits) & (splits[row + 1 :] != splits[row])):
-            other = row + 1 + offset
-            pairs.append((clips[row], splits[row], clips[other], splits[other], float(distance[offset])))
+    pairs = [
+        (clips[row], splits[row], clips[other], splits[other], distance)
+        for row, other, distance in _near_pairs(_hashes(used), bits)
+        if splits[row] != splits[other]
+    ]
     table = pd.DataFrame(pairs, columns=["clip", "split", "other", "other_split", "bits"])
     return table.sort_values("bits", kind="stable", ignore_index=True)
+
+
+def same_recordings(index: pd.DataFrame) -> NDArray[np.int64]:
+    """Pairs of clips that are one recording, encoded or resized anew.
+
+    Their frames must be nearly the same, and nearer to each other than those of either clip are among themselves: in
+    front of a still camera clips of different people look alike too, and plain frames all have the same hash.
+
+    Args:
+        index: Rows with `fingerprint`, all of clips that can be read.
+
+    Returns:
+        Positions of the two rows, (pairs, 2).
+    """
+    hashes = _hashes(index)
+    motion = np.bitwise_count(hashes ^ np.roll(hashes, 1, axis=1)).mean(axis=1)
+    pairs = [
+        (row, other)
+        for row, other, distance in _near_pairs(hashes, SAME_RECORDING_BITS)
+        if distance < min(motion[row], motion[other])
+    ]
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def _hashes(index: pd.DataFrame) -> NDArray[np.uint64]:
+    """The hashes of each clip's frames, (clips, FRAMES)."""
+    return np.frombuffer(bytes.fromhex("".join(index["fingerprint"])), np.uint64).reshape(-1, FRAMES)
+
+
+def _near_pairs(hashes: NDArray[np.uint64], bits: int) -> Iterator[tuple[int, int, float]]:
+    """Two rows, the first before the second, and their mean distance, for all pairs that are at most `bits` apart."""
+    for row in range(len(hashes)):
+        distance = np.bitwise_count(hashes[row] ^ hashes[row + 1 :]).mean(axis=1)
+        for offset in np.flatnonzero(distance <= bits):
+            yield row, row + 1 + int(offset), float(distance[offset])

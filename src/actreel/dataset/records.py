@@ -20,7 +20,7 @@ import pandas as pd
 from actreel.base.atomic import written_aside
 from actreel.base.faults import reading
 from actreel.base.places import UNKNOWN
-from actreel.dataset.copies import join_copies
+from actreel.dataset.copies import join_copies, join_recordings
 from actreel.dataset.fingerprints import probe_with_fingerprint
 from actreel.dataset.folder import read_folder
 from actreel.dataset.groups import groups_of
@@ -46,7 +46,8 @@ def index_videos(videos: Path, group_pattern: str | None = None, source: Path | 
     """Reads the properties of every clip in a folder of class folders, on all cores.
 
     A clip that cannot be read gets a row with `error` set; the validate stage names it and stops. If several clips of
-    one action have the same content, one is kept, and their groups become one; see `actreel.dataset.copies`.
+    one action have the same content, one is kept, and their groups become one; so do those of clips that are the same
+    recording, encoded anew; see `actreel.dataset.copies`.
 
     Args:
         videos: The folder.
@@ -75,7 +76,7 @@ def index_videos(videos: Path, group_pattern: str | None = None, source: Path | 
     index.insert(1, "action", action_of_clip)
     index.insert(2, "group", groups)
     index.insert(3, "folder_split", [folders.get(clip.parts[0], "") for clip in clips])
-    return join_copies(index)
+    return join_recordings(join_copies(index))
 
 
 def write_index(index: pd.DataFrame, path: Path) -> None:
