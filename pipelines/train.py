@@ -5,6 +5,7 @@ import shutil
 from datetime import UTC, datetime
 
 from actreel.base.console import exit_cleanly
+from actreel.base.kept import kept_folder, publish, share
 from actreel.base.places import BASELINE, CLIPS, DATASET, FEATURES, INDEX, MODEL, TRAINING, VALIDATION
 from actreel.config import load_params
 from actreel.dataset.layout import TRAIN, VAL
@@ -30,8 +31,10 @@ def main() -> None:
         for each in (network, order_blind):
             train(each, params.train, data.store, data.rows, data.labels)
         return
-    # DVC keeps this folder between runs, so a killed training can resume from it.
-    state = resume_folder(TRAINING, network, params.train, data.store, data.index)
+    for store in (CLIPS, FEATURES):
+        share(store)
+    kept = kept_folder(TRAINING)  # a killed training resumes from it
+    state = resume_folder(kept, network, params.train, data.store, data.index)
     version = data_version(data.index)
 
     with runs.training_run(params, params.split, data.index, version, state / "run") as run_id:
@@ -41,9 +44,9 @@ def main() -> None:
         log.info(f"training {network.encoder}+{network.head} on {len(data.rows[TRAIN])} clips, MLflow run {run_id}")
         fitted, curve = train(
             network, params.train, data.store, data.rows, data.labels,
-            epoch_weights=TRAINING / "epochs", resume=state / "model", on_epoch=runs.log_epoch,
+            epoch_weights=kept / "epochs", resume=state / "model", on_epoch=runs.log_epoch,
         )  # fmt: skip
-        curve.to_csv(TRAINING / "curve.csv", index=False)
+        curve.to_csv(kept / "curve.csv", index=False)
         temperature = calibrate(fitted, params.train, data)
 
         log.info("training the order-blind baseline the same way")
@@ -67,6 +70,7 @@ def main() -> None:
         write_manifest(data, rejection, temperature, provenance, folder)
         runs.log_keras_model(model, data.store.spec, len(data.labels))
     shutil.rmtree(state)
+    publish(TRAINING, keep=False)
 
 
 def load_data() -> TrainingData:

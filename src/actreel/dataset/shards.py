@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actreel.base.atomic import written_aside
+from actreel.base.faults import naming
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def write_shard(shard: Path, arrays: Iterable[NDArray[Any]], num_clips: int) -> 
         The shard's checksum.
     """
     unfinished = _unfinished(shard)
-    with unfinished.open("ab") as file:
+    with naming(shard), unfinished.open("ab") as file:
         for array in arrays:
             np.save(content := io.BytesIO(), array, allow_pickle=False)
             file.write(_RECORD.pack(content.tell(), zlib.crc32(content.getbuffer())))
