@@ -27,9 +27,9 @@ WRITES = {
     "ingest": ("artifacts/videos",),
     "index": ("artifacts", "reports/dataset"),
     "validate": ("reports/validation",),
-    "extract": ("artifacts/clips",),
-    "encode": ("artifacts/features",),
-    "train": ("artifacts/model", "artifacts/runner_up", "artifacts/training"),
+    "extract": ("artifacts/kept/clips",),
+    "encode": ("artifacts/kept/features",),
+    "train": ("artifacts/model", "artifacts/runner_up", "artifacts/kept"),
     "evaluate": ("reports",),
     "package": ("bentoml", "artifacts/bento"),
 }
@@ -45,8 +45,8 @@ MADE = {
 DAMAGES = {
     "index": ("artifacts/videos/Darken/*.avi", "artifacts/ingest_warnings.json"),
     "validate": ("artifacts/index.parquet",),
-    "extract": ("artifacts/index.parquet", "artifacts/clips/*.npy", "artifacts/clips/clips.json"),
-    "encode": ("artifacts/clips/*.npy", "artifacts/features/clips.json"),
+    "extract": ("artifacts/index.parquet", "artifacts/kept/clips/*.npy", "artifacts/kept/clips/clips.json"),
+    "encode": ("artifacts/clips/*.npy", "artifacts/kept/features/clips.json"),
     "train": ("artifacts/index.parquet", "artifacts/clips/*.npy", "artifacts/clips/clips.json", "mlflow.db"),
     "evaluate": (
         "reports/dataset/warnings.json",

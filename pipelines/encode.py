@@ -1,6 +1,7 @@
 """encode: artifacts/clips or videos ▸ artifacts/features, a frozen encoder's features of each frame; else empty."""
 
 from actreel.base.console import exit_cleanly
+from actreel.base.kept import kept_folder, publish, share
 from actreel.base.places import CLIPS, FEATURES, INDEX
 from actreel.config import load_params
 from actreel.dataset.records import read_index, usable
@@ -11,15 +12,17 @@ from actreel.training.features import encode_clips
 def main() -> None:
     """Runs the encoder once over every clip."""
     params = load_params()
+    share(CLIPS)
     index = read_index(INDEX)
     encode_clips(
         usable(index),
         StoredClips(CLIPS),
-        FEATURES,
+        kept_folder(FEATURES),
         encoder=params.model.encoder,
         weights=params.model.weights,
         mirror=params.train.mirror,
     )
+    publish(FEATURES, keep=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """extract: artifacts/videos ▸ artifacts/clips, the frames that the model sees; for a frozen encoder, names only."""
 
 from actreel.base.console import exit_cleanly
+from actreel.base.kept import kept_folder, publish
 from actreel.base.places import CLIPS, INDEX, VIDEOS
 from actreel.config import load_params, reads_frames_again
 from actreel.dataset.records import read_index, usable
@@ -12,7 +13,8 @@ def main() -> None:
     params = load_params()
     index = read_index(INDEX)
     keep = reads_frames_again(params.model.encoder, params.model.weights, params.train.fine_tune)
-    extract_clips(usable(index), VIDEOS, CLIPS, params.clip, keep=keep)
+    extract_clips(usable(index), VIDEOS, kept_folder(CLIPS), params.clip, keep=keep)
+    publish(CLIPS, keep=True)
 
 
 if __name__ == "__main__":

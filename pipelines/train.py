@@ -9,6 +9,7 @@ from functools import partial
 import pandas as pd
 
 from actreel.base.console import exit_cleanly
+from actreel.base.kept import kept_folder, publish, share
 from actreel.base.places import CLIPS, DATASET, FEATURES, INDEX, MODEL, RUNNER_UP, TRAINING, VALIDATION
 from actreel.config import ModelParams, load_params
 from actreel.dataset.layout import TRAIN, VAL
@@ -53,18 +54,20 @@ def main() -> None:
         for each in filter(None, (network, baseline)):
             train(each, params.train, data.store, data.rows, data.labels)
         return
-    # DVC keeps this folder between runs, so a killed training can resume from it.
-    state = resume_folder(TRAINING, network, params.train, data.store, data.index)
+    for store in (CLIPS, FEATURES):
+        share(store)
+    kept = kept_folder(TRAINING)  # a killed training resumes from it
+    state = resume_folder(kept, network, params.train, data.store, data.index)
     version = data_version(data.index)
 
     def fit(each: ModelParams, prefix: str) -> Fitted:
-        kept = curve_folder(TRAINING, each)
+        records = curve_folder(kept, each)
         model, curve = train(
             each, params.train, data.store, data.rows, data.labels,
-            epoch_weights=kept / "epochs", resume=state / (prefix or "model"),
+            epoch_weights=records / "epochs", resume=state / (prefix or "model"),
             on_epoch=partial(runs.log_epoch, prefix=prefix),
         )  # fmt: skip
-        curve.to_csv(kept / "curve.csv", index=False)
+        curve.to_csv(records / "curve.csv", index=False)
         return Fitted(each, model, curve)
 
     with runs.training_run(params, params.split, data.index, version, state / "run") as run_id:
@@ -76,7 +79,7 @@ def main() -> None:
             log.info("training the order-blind baseline the same way")
             fitted, runner_up = better(fitted, fit(baseline, prefix="baseline_"))
 
-        epochs = curve_folder(TRAINING, fitted.network) / "epochs"
+        epochs = curve_folder(kept, fitted.network) / "epochs"
         statistics, held_out = hold_out(fitted.model, fitted.curve, fitted.network, params.train, data, epochs)
         temperature = calibrate(fitted.model, held_out)
         rejection = fit_rejection(statistics, held_out, params.train.true_accept_rate)
@@ -94,6 +97,7 @@ def main() -> None:
         runs.log_keras_model(model, data.store.spec, len(data.labels))
         runs.log_network(fitted.network)
     shutil.rmtree(state)
+    publish(TRAINING, keep=False)
 
 
 def better(network: Fitted, baseline: Fitted) -> tuple[Fitted, Fitted]:

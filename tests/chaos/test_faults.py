@@ -21,9 +21,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> stages.Bench:
         ("ingest", inject.slow_disk(0.02), "completed"),
         ("ingest", inject.memory(2**28), "There is not enough memory"),
         ("fetch", inject.network_gone(0, 100_000), "completed"),
-        ("extract", inject.largest_file(20_000), "artifacts/clips/Brighten-000-"),
+        ("extract", inject.largest_file(20_000), "artifacts/kept/clips/Brighten-000-"),
         ("extract", inject.damaged("artifacts/index.parquet", inject.overwritten), "dvc repro index"),
-        ("extract", inject.damaged("artifacts/clips/*.npy", inject.cut_off), "completed"),
+        ("extract", inject.damaged("artifacts/kept/clips/*.npy", inject.cut_off), "completed"),
     ],
     ids=lambda value: getattr(value, "name", value),
 )

@@ -57,6 +57,8 @@ def test_a_killed_extract_and_a_killed_train_are_made_good(project: Project) -> 
         assert mlflow_store.execute("select status from runs").fetchall() == [("FINISHED",)]
         assert mlflow_store.execute("select count(*) from inputs where source_type = 'DATASET'").fetchall() == [(3,)]
     assert len(list((project.root / "artifacts/training/epochs").iterdir())) == 24
+    for shard in (project.root / "artifacts/clips").glob("*.npy"):
+        assert shard.samefile(project.root / "artifacts/kept/clips" / shard.name), "a third copy, beside DVC's"
     ActionClassifier.load(project.root / "artifacts/model")
 
 
@@ -90,6 +92,19 @@ def test_an_action_in_one_group_is_a_message(project: Project, folder: Path) -> 
     output = project.repro("extract", fails=True)
     assert "too few groups: 'Darken' in 1" in output
     assert "Traceback" not in output
+
+
+def test_back_at_an_earlier_dataset_only_its_videos_are_linked_again(
+    project: Project, folder: Path, fading_dataset: Path
+) -> None:
+    project.set(dataset={"path": str(folder)}, train={"epochs": 1})
+    assert stages_run(project.repro("train"))[-4:] == ["validate", "extract", "encode", "train"]
+    project.set(dataset={"path": str(fading_dataset)}, train=SMALL["train"])
+    output = project.repro("train")
+    assert stages_run(output) == ["source", "ingest"]
+    assert "Stage 'train' is cached" in output
+    assert len(StoredClips(project.root / "artifacts/clips")) == 32
+    assert len(list((project.root / "artifacts/training/epochs").iterdir())) == 24
 
 
 def test_an_unknown_parameter_is_a_message(project: Project, fading_dataset: Path) -> None:

@@ -37,6 +37,8 @@ METRICS = REPORTS / "metrics.json"
 VERDICT = REPORTS / "verdict.json"
 CHAMPION = REPORTS / "champion.json"
 
+KEPT = ARTIFACTS / "kept"
+"""What stages keep between their runs; DVC does not know it."""
 CROSSVAL = ARTIFACTS / "crossval"
 SWEEPS = ARTIFACTS / "tune"
 

@@ -38,7 +38,7 @@ def write_shard(shard: Path, arrays: Iterable[NDArray[Any]], num_clips: int) -> 
         The shard's checksum.
     """
     unfinished = _unfinished(shard)
-    with naming(unfinished), unfinished.open("ab") as file:
+    with naming(shard), unfinished.open("ab") as file:
         for array in arrays:
             np.save(content := io.BytesIO(), array, allow_pickle=False)
             file.write(_RECORD.pack(content.tell(), zlib.crc32(content.getbuffer())))
