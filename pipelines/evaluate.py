@@ -15,6 +15,7 @@ from actreel.base.console import exit_cleanly
 from actreel.base.faults import TRAIN_AGAIN, reading
 from actreel.base.kept_warnings import kept_warnings
 from actreel.base.places import (
+    CANDIDATES,
     CLIPS,
     DATA_WARNINGS,
     FEATURES,
@@ -72,7 +73,7 @@ def main() -> None:
     card = evaluation.classifier.card
     facts = Facts(
         card, network, params.dataset.name, metrics, tables["per_class"], tables["slices"], confusions,
-        models_judged(evaluation),
+        models_judged(evaluation), pd.read_csv(CANDIDATES),
     )  # fmt: skip
     write_model_card(facts, REPORTS, [warning.text for warning in kept_warnings(DATA_WARNINGS)])
     log_results(metrics, tables)

@@ -31,7 +31,7 @@ from actreel.evaluation.intervals import balanced_interval
 from pipelines.repro import run_pipeline
 
 RECIPES = Path(__file__).parent / "recipes"
-PICKED = "transfer"
+PICKED = "auto"
 """The recipe where none is named: it learns from few clips, and one pass of its encoder is all that many clips cost."""
 TEST_SHARES = (0.25, 0.35, 0.45)
 """Values of `split.test` to try: a small folder needs a larger share, or no test could tell a model from chance."""

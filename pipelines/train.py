@@ -10,7 +10,7 @@ import pandas as pd
 
 from actreel.base.console import exit_cleanly
 from actreel.base.kept import kept_folder, publish, share
-from actreel.base.places import CLIPS, DATASET, FEATURES, INDEX, MODEL, RUNNER_UP, TRAINING, VALIDATION
+from actreel.base.places import CANDIDATES, CLIPS, DATASET, FEATURES, INDEX, MODEL, RUNNER_UP, TRAINING, VALIDATION
 from actreel.config import ModelParams, load_params
 from actreel.dataset.layout import TRAIN, VAL
 from actreel.dataset.records import clips_of, data_version, labels_of, read_index
@@ -18,6 +18,7 @@ from actreel.inference.classifier import Provenance
 from actreel.inference.model_folder import ModelFolder
 from actreel.quiet_keras import keras
 from actreel.tracking import runs
+from actreel.training.choice import choose_head
 from actreel.training.data import TrainingData
 from actreel.training.export import calibrate, export_model, fit_rejection, write_manifest
 from actreel.training.features import open_inputs
@@ -47,9 +48,9 @@ class Fitted:
 def main() -> None:
     """Trains the network and its order-blind baseline; the better one on the validation clips becomes the model."""
     params = load_params()
-    network = params.model
-    baseline = network.order_blind if network.sees_order else None
     data = load_data()
+    network, candidates = choose_head(params.model, params.train, data.store, data.rows, data.labels)
+    baseline = network.order_blind if network.sees_order else None
     if not is_chief(params.train.strategy):  # only the first of several workers writes files
         for each in filter(None, (network, baseline)):
             train(each, params.train, data.store, data.rows, data.labels)
@@ -73,6 +74,8 @@ def main() -> None:
     with runs.training_run(params, params.split, data.index, version, state / "run") as run_id:
         runs.log_folder(DATASET, "dataset")
         runs.log_folder(VALIDATION, "validation")
+        candidates.to_csv(kept / CANDIDATES.name, index=False)
+        runs.log_file(kept / CANDIDATES.name, "reports")
         log.info(f"training {network.title} on {len(data.rows[TRAIN])} clips, MLflow run {run_id}")
         fitted, runner_up = fit(network, prefix=""), None
         if baseline is not None:

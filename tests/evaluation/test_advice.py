@@ -21,13 +21,13 @@ def clips(groups: int, of_each: int, actions: str = "abc") -> pd.DataFrame:
     ("train", "test", "confusions", "network", "cause", "command"),
     [
         (clips(9, 9), clips(1, 1, "ab"), ALIKE, PROBE, "even with all of its 2 clips of 1 groups", "split.test=0.4"),
-        (clips(9, 3), clips(6, 3), ALIKE, LRCN, "few clips: 'a' has 27", "FROM='/my clips' RECIPE=transfer"),
+        (clips(9, 3), clips(6, 3), ALIKE, LRCN, "few clips: 'a' has 27", "FROM='/my clips' RECIPE=auto"),
         (clips(9, 1), clips(6, 3), ALIKE, PROBE, "few clips: 'a' has 9 to train on. Add some", "FROM='/my clips'"),
         (clips(3, 9), clips(6, 3), ALIKE, PROBE, "few groups: 'a' was trained on 3", "make learn FROM='/my clips'"),
         (clips(9, 9), clips(6, 3), ALIKE, PROBE, "13 of the 16 most frequent mistakes confuse", "make learn"),
         (clips(9, 9), clips(6, 3), UNLIKE, PROBE, "samples.png", "make learn FROM='/my clips' RECIPE=lrcn"),
         (clips(9, 2), clips(6, 3), UNLIKE, PROBE, "hold what their names say, then", "make learn"),
-        (clips(9, 9), clips(6, 3), UNLIKE, LRCN, "samples.png", "RECIPE=transfer"),
+        (clips(9, 9), clips(6, 3), UNLIKE, LRCN, "samples.png", "RECIPE=auto"),
     ],
 )  # fmt: skip
 def test_the_cause_is_found_in_the_data(

@@ -66,8 +66,8 @@ def test_the_limit_accepts_held_out_clips_and_says_what_they_promise(
     with caplog.at_level(logging.INFO):
         rejection = fit_rejection(statistics, kept, 0.95)
     assert rejection.max_distance == kept.distances.max()
-    assert f"set on {count} held-out clips" in caplog.text
-    assert f"a probability of at least {count / (count + 1):.1%}. More clips would allow" in caplog.text
+    assert f"set on {count} held-out clips, to accept about {count / (count + 1):.1%} of known clips" in caplog.text
+    assert "For 95.0% there are too few." in caplog.text
 
 
 def test_the_folder_answers_as_the_network_does(network: keras.Model, data: TrainingData, tmp_path: Path) -> None:

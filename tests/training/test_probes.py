@@ -167,8 +167,9 @@ def test_an_action_without_a_clip_is_never_the_answer(store: StoredFeatures) -> 
 
 
 def test_onnx_gives_what_keras_gives(store: StoredFeatures, tmp_path: Path) -> None:
-    for motion in ("none", "difference"):
-        model, _ = train(MODEL.model_copy(update={"motion": motion}), train_params(), store, ROWS, LABELS)
+    for head, motion in (("statistics_probe", "none"), ("statistics_probe", "difference"), ("moments_probe", "none")):
+        network = MODEL.model_copy(update={"head": head, "motion": motion})
+        model, _ = train(network, train_params(), store, ROWS, LABELS)
         export_onnx(model, tmp_path / "head.onnx")
         features = store.take(INDEX["clip"].tolist())
         (answers,) = onnxruntime.InferenceSession(tmp_path / "head.onnx").run(None, {"features": features})

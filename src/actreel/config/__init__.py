@@ -2,6 +2,7 @@
 
 from actreel.config.dataset import DEMO_PATH, ClipSpec, DatasetParams, SplitParams, ValidateParams
 from actreel.config.model import (
+    AUTO,
     CLIP_HEADS,
     FRAME_HEADS,
     IMAGENET,
@@ -17,6 +18,7 @@ from actreel.config.params import EvaluateParams, PackageParams, Params, check_p
 from actreel.config.section import Section
 
 __all__ = [
+    "AUTO",
     "CLIP_HEADS",
     "DEMO_PATH",
     "FRAME_HEADS",

@@ -10,6 +10,7 @@ from actreel.config.section import Section
 
 IMAGENET = "imagenet"
 NO_WEIGHTS = "none"
+AUTO = "auto"
 PretrainedEncoder = Literal["efficientnet_lite0", "mobilenet_v2", "efficientnet_v2_b0", "resnet50", "vgg16"]
 FrameHead = Literal["mean", "statistics", "lstm", "bilstm", "gru", "attention_lstm", "temporal_conv", "transformer"]
 ClipHead = Literal["convlstm", "cnn3d_attention_lstm"]
@@ -33,7 +34,8 @@ class ModelParams(Section):
             in order. `convlstm` and `cnn3d_attention_lstm` need encoder `pixels`. The probes `mean_probe`,
             `moments_probe` and `statistics_probe` need a frozen encoder and are solved by logistic regression, not
             trained, which suits small datasets: each epoch weakens the penalty on the weights, and of section `train`
-            they use only `mirror`, `mirror_as`, `balance`, `fine_tune`, `true_accept_rate` and `seed`.
+            they use only `mirror`, `mirror_as`, `balance`, `fine_tune`, `true_accept_rate` and `seed`. `auto` takes
+            the probe, without or with `motion`, that is best on held-out groups of the training clips.
         motion: `difference` adds the difference to the previous frame: in pixels if the encoder is trained, in features
             if it is frozen.
         units: Width of the head.
@@ -42,7 +44,7 @@ class ModelParams(Section):
 
     encoder: Literal["pixels", "small_cnn", PretrainedEncoder]
     weights: str
-    head: Literal[FrameHead, ClipHead, Probe]
+    head: Literal[FrameHead, ClipHead, Probe, "auto"]
     motion: Literal["none", "difference"]
     units: int = Field(ge=1)
     dropout: float = Field(ge=0, lt=1)
@@ -60,7 +62,7 @@ class ModelParams(Section):
     @property
     def is_probe(self) -> bool:
         """Whether the head is fitted by logistic regression instead of gradient descent."""
-        return self.head in PROBES
+        return self.head in (*PROBES, AUTO)
 
     @property
     def frozen(self) -> bool:

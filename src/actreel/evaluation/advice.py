@@ -47,7 +47,7 @@ def what_to_try(
     if clips.min() < FEW_CLIPS and not network.frozen:
         return (
             f"There are few clips: '{clips.idxmin()}' has {clips.min()} to train on, too few for {network.encoder}, "
-            f"which is trained from scratch. Try a pretrained encoder: {learn(dataset.name, dataset.path, 'transfer')}"
+            f"which is trained from scratch. Try a pretrained encoder: {learn(dataset.name, dataset.path, 'auto')}"
         )
     again = learn(dataset.name, dataset.path)
     if clips.min() < FEW_FOR_A_PROBE:
@@ -71,7 +71,7 @@ def what_to_try(
     )
     if network.frozen and clips.min() < FEW_CLIPS:
         return f"{checked}, then: {again}"
-    other = "lrcn" if network.frozen else "transfer"
+    other = "lrcn" if network.frozen else "auto"
     return f"{checked}, and try another recipe: {learn(dataset.name, dataset.path, other)}"
 
 

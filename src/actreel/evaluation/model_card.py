@@ -74,6 +74,7 @@ class Facts:
         slices: As returned by `accuracy_by_slice`.
         confusions: The most confused actions.
         models_judged: How many models these test clips have judged, this one included.
+        candidates: As returned by `choose_head`; None or empty if there was no choice.
     """
 
     classifier: ClassifierCard
@@ -84,6 +85,7 @@ class Facts:
     slices: pd.DataFrame
     confusions: Sequence[Confusion]
     models_judged: int = 1
+    candidates: pd.DataFrame | None = None
 
 
 class Markdown(str):
@@ -116,6 +118,7 @@ def as_markdown(facts: Facts, warnings: Sequence[str] = ()) -> str:
         few_groups=FEW_GROUPS,
         order=order_sentence(metrics),
         models_judged=facts.models_judged,
+        candidates=[] if facts.candidates is None else facts.candidates.to_dict("records"),
         description=_description(facts),
         protocol=PROTOCOLS[metrics["protocol"]],
         evaluation=_titled(metrics, METRICS),

@@ -56,9 +56,8 @@ def fit_rejection(statistics: EmbeddingStatistics, held_out: HeldOut, true_accep
     limit, promised = distance_limit(held_out.distances, true_accept_rate)
     count = len(held_out.distances)
     log.info(
-        f"The rejection limit is set on {count} held-out clips: it accepts a further clip of their kind with a "
-        f"probability of at least {promised:.1%}."
-        + (" More clips would allow a tighter promise." if promised < true_accept_rate else "")
+        f"The rejection limit is set on {count} held-out clips, to accept about {promised:.1%} of known clips."
+        + (f" For {true_accept_rate:.1%} there are too few." if promised < true_accept_rate else "")
     )
     return Rejection(statistics, limit)
 

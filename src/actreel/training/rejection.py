@@ -60,8 +60,8 @@ def fit_statistics(embeddings: NDArray[np.float32], targets: NDArray[np.int64]) 
 def distance_limit(distances: NDArray[np.float32], true_accept_rate: float) -> tuple[float, float]:
     """The distance within which a clip counts as known: a split conformal quantile (Vovk et al., 2005).
 
-    A further clip of the same kind as the N given ones is within the limit with at least the returned probability,
-    whatever the distribution of distances. N clips cannot promise more than N / (N + 1).
+    If a further clip and the N given ones came from one source in any order, it would be within the limit with at least
+    the returned probability, whatever the distribution of distances. N clips cannot promise more than N / (N + 1).
 
     Args:
         distances: float32 (N,), of known clips that the model was not fitted to, N >= 1.
