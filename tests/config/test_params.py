@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from actreel.config import check_params, load_params
 from actreel.errors import ConfigError
@@ -85,3 +86,10 @@ def test_a_fine_tuned_encoder_sees_frames_that_are_varied(values: dict[str, Any]
     values["model"]["encoder"] = "efficientnet_lite0"
     values["train"].update(fine_tune=2, crop=0.2, colour=0.2)
     assert check_params(values, "params.yaml").train.fine_tune == 2
+
+
+def test_a_mistake_in_the_file_can_be_undone(values: dict[str, Any], tmp_path: Path) -> None:
+    values["train"]["lerning_rate"] = 0.1
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"Did you mean 'learning_rate'\? To undo .*: git checkout params\.yaml$"):
+        load_params(tmp_path / "params.yaml")

@@ -114,7 +114,11 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         raise ConfigError(f"{path} must exist. Received: none in {Path.cwd()}. Try: git checkout {path}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} must be YAML. Received: {error}") from error
-    return check_params(values, source=str(path))
+    try:
+        return check_params(values, source=str(path))
+    except ConfigError as error:
+        # DVC leaves the settings of a failed `dvc exp run -S` in the file.
+        raise ConfigError(f"{error} To undo your last settings: git checkout {path.name}") from error
 
 
 def override(params: Params, settings: list[str]) -> Params:

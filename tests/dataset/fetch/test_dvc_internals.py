@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import requires
@@ -12,6 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from actreel.dataset.fetch.dvc_internals import edit_params, lock_is_whole, record_import
+from tests.conftest import ROOT
 from tests.loopback import Loopback, serving
 
 CONTENT = b"an archive"
@@ -85,3 +87,20 @@ def test_a_cut_off_lock_file_is_not_whole(tmp_path: Path, text: str) -> None:
 def test_dvc_has_an_upper_bound() -> None:
     (dvc_,) = [line for line in map(Requirement, requires("actreel") or ()) if line.name == "dvc"]
     assert not dvc_.specifier.contains("3.68.0")
+
+
+def test_an_experiment_leaves_data_dvc_as_it_is_in_git(repository: Path) -> None:
+    """If this fails: DVC writes .dvc files in another form. Commit `data.dvc` as `dvc exp run` leaves it."""
+    shutil.rmtree(repository / ".dvc")
+    shutil.copy(ROOT / "data.dvc", repository)
+    (repository / "dvc.yaml").write_text("stages: {one: {cmd: cp params.yaml one, params: [a], outs: [one]}}\n")
+    (repository / "params.yaml").write_text("a: 1\n")
+    git = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org")
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    dvc("init", "--quiet")
+    subprocess.run([*git, "add", "--all"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--message", "start"], check=True)
+    dvc("exp", "run", "--quiet", "-S", "a=2")
+    changed = subprocess.run(["git", "status", "--porcelain"], check=True, capture_output=True, text=True).stdout
+    assert "params.yaml" in changed
+    assert "data.dvc" not in changed
