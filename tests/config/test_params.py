@@ -25,6 +25,14 @@ def test_a_key_that_is_not_needed_any_more_says_so(values: dict[str, Any]) -> No
         check_params(values, "params.yaml")
 
 
+@pytest.mark.parametrize("section", yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
+def test_a_misspelt_key_of_any_section_is_named_with_the_right_one(values: dict[str, Any], section: str) -> None:
+    key = max(values[section], key=len)
+    values[section][f"{key}x"] = values[section].pop(key)
+    with pytest.raises(ConfigError, match=rf"Received: '{section}\.{key}x'\. Did you mean '{key}'\?"):
+        check_params(values, "params.yaml")
+
+
 def test_unknown_section_is_named(values: dict[str, Any]) -> None:
     values["trian"] = {}
     with pytest.raises(ConfigError, match=r"'trian'. Did you mean 'train'"):

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from actreel.base.places import check_project
 from actreel.config.dataset import ClipSpec, DatasetParams, SplitParams, ValidateParams
@@ -20,7 +21,8 @@ _VARYING = ("speed", "jitter", "mixup", "label_smoothing")
 """Settings of `train` that change clips or targets from epoch to epoch."""
 
 _RETIRED = {
-    "evaluate.may_tie_baseline": "of the network and its order-blind baseline, the better one becomes the model."
+    "evaluate.may_tie_baseline": "of the network and its order-blind baseline, the better one becomes the model.",
+    "train.false_accept_rate": "the rejection limit accepts a share of known clips, train.true_accept_rate.",
 }
 """Keys of earlier versions, and why they have gone."""
 
@@ -182,10 +184,15 @@ def _explain(problem: Any) -> str:
 
 
 def _known_keys(parents: tuple[str | int, ...]) -> list[str]:
-    fields = Params.model_fields
+    section: type[BaseModel] = Params
     for parent in parents:
-        section = fields[str(parent)].annotation
-        if not (isinstance(section, type) and issubclass(section, BaseModel)):
+        inner = _by_key(section)[str(parent)].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return []
-        fields = section.model_fields
-    return list(fields)
+        section = inner
+    return list(_by_key(section))
+
+
+def _by_key(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    """A section's fields by their keys in params.yaml."""
+    return {field.alias or name: field for name, field in section.model_fields.items()}
