@@ -44,7 +44,7 @@ def test_a_folder_gets_a_recipe_and_is_told_why(
     assert (new.dataset.name, new.dataset.path) == ("folder", str(folder))
     assert (new.model.encoder, new.clip.height) == ("efficientnet_lite0", 224)
     assert "36 clips of 2 actions (18 to 18 of each) in 9 groups, with the recipe 'auto'" in caplog.text
-    assert "six linear heads are solved" in caplog.text
+    assert "six linear heads are solved on its features" in caplog.text
     assert "RECIPE=NAME (lrcn" in caplog.text
     assert changes.keys() == {"dataset", "split", "clip", "model", "train"}
 
