@@ -16,19 +16,6 @@ from actreel.inference.model_folder import ModelFolder
 from actreel.inference.segments import Segment as SeenSegment
 from actreel.video.info import VideoInfo
 
-METRICS = (
-    "accuracy",
-    "accuracy_low",
-    "accuracy_high",
-    "chance",
-    "mean_pool_accuracy",
-    "order_gain",
-    "order_gain_low",
-    "order_gain_high",
-    "num_test_clips",
-    "num_test_groups",
-)
-
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 Stage = Literal["download", "decode", "model"]
 

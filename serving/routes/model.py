@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
-from serving.answers import METRICS, ModelDescription, RefusalError, Sample
+from actreel.inference.model_folder import PUBLISHED_METRICS
+from serving.answers import ModelDescription, RefusalError, Sample
 from serving.card_policy import card_policy
 from serving.running import Parts
 
@@ -21,7 +22,7 @@ def model(parts: Parts) -> ModelDescription:
         **served.model.model_dump(),
         dataset=card.provenance.dataset,
         trained_at=card.provenance.trained_at,
-        metrics={name: float(served.labels[name]) for name in METRICS if name in served.labels},
+        metrics={name: float(served.labels[name]) for name in PUBLISHED_METRICS if name in served.labels},
         protocol=served.labels.get("protocol"),
         labels=list(card.labels),
         clip=card.clip,

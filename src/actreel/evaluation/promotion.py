@@ -17,22 +17,9 @@ from actreel.evaluation.paired import Paired, compare_pair, percent
 from actreel.evaluation.report import Evaluation
 from actreel.evaluation.served import score
 from actreel.inference.classifier import ActionClassifier
-from actreel.inference.model_folder import ModelFolder
+from actreel.inference.model_folder import PUBLISHED_METRICS, ModelFolder
 from actreel.tracking import registry
 
-PUBLISHED_METRICS = (
-    "accuracy",
-    "accuracy_low",
-    "accuracy_high",
-    "chance",
-    "mean_pool_accuracy",
-    "order_gain",
-    "order_gain_low",
-    "order_gain_high",
-    "num_test_clips",
-    "num_test_groups",
-)
-"""Metrics that the service shows its visitors: tags of each registered version, if they were measured."""
 TEST_CLIPS_TAG = "test_clips"
 """Tag of a registered version: a digest of the clips that it was tested on."""
 

@@ -15,6 +15,20 @@ MANIFEST_FILE = "classifier.json"
 SEEN_FILE = "seen_clips.txt"
 MODEL_CARD_FILE = "model_card.html"
 
+PUBLISHED_METRICS = (
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "chance",
+    "mean_pool_accuracy",
+    "order_gain",
+    "order_gain_low",
+    "order_gain_high",
+    "num_test_clips",
+    "num_test_groups",
+)
+"""Metrics that the service shows its visitors: labels of a packaged model, from the tags of its registered version."""
+
 
 def default_model() -> Path:
     """The model folder that the service uses: the packaged one; the one trained last where nothing is packaged."""

@@ -35,6 +35,7 @@ def choose_head(
     """
     if network.head != AUTO:
         return network, pd.DataFrame(columns=["head", "motion", "accuracy", "loss"])
+    params = params.model_copy(update={"fine_tune": 0})  # a head is chosen on the features of the frozen encoder
     candidates = []
     for head in PROBES:
         for motion in ("none", "difference"):
