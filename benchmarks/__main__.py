@@ -1,4 +1,7 @@
-"""`python -m benchmarks` runs each benchmark in a process of its own, one after the other."""
+"""`python -m benchmarks` runs each benchmark in a process of its own, one after the other.
+
+`benchmarks.full_size` is not among them: it takes an hour and a folder of real clips.
+"""
 
 import subprocess
 import sys
