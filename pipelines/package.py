@@ -7,20 +7,23 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from actreel.base.console import exit_cleanly
 from actreel.base.faults import reading
-from actreel.base.places import BENTO, CHAMPION, INDEX, MODEL_TAG, NOT_PACKAGED, VERDICT, VIDEOS
+from actreel.base.places import BENTO, INDEX, MODEL, MODEL_TAG, NOT_PACKAGED, REPORTS, VERDICT, VIDEOS
 from actreel.config import Params, load_params
 from actreel.dataset.demo.motions import ORDERED_PAIRS
 from actreel.dataset.layout import TEST
 from actreel.dataset.records import clips_of, read_index
+from actreel.errors import ModelError
 from actreel.inference.classifier import ActionClassifier, ClassifierCard
-from actreel.inference.model_folder import ModelFolder
+from actreel.inference.model_folder import MODEL_CARD_FILE, ModelFolder
 from actreel.inference.samples import make_samples, pick_samples
 from actreel.tracking import registry
+from pipelines.champion import read_champion
 from pipelines.summary import closing_line
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
@@ -56,13 +59,6 @@ def main(arguments: list[str] | None = None) -> None:
         log.info(closing_line())
 
 
-def read_champion() -> registry.ModelVersion | None:
-    """What the stage champion found."""
-    with reading(CHAMPION, "Make it again with: dvc repro champion"):
-        labels = json.loads(CHAMPION.read_text(encoding="utf-8"))
-    return None if labels is None else registry.ModelVersion.from_labels(labels)
-
-
 def say_why_not(dataset: str) -> None:
     """Puts the reason why no model is champion in place of the Bento, and how to serve another model."""
     with reading(VERDICT, "Make it again with: dvc repro evaluate"):
@@ -79,7 +75,7 @@ def package(version: registry.ModelVersion, params: Params, target: Path) -> Non
 
     Its samples are test clips of the present dataset, so a model of another dataset gets none.
     """
-    with version.folder() as folder, tempfile.TemporaryDirectory(prefix="actreel-samples-") as made:
+    with model_folder(version) as folder, tempfile.TemporaryDirectory(prefix="actreel-samples-") as made:
         classifier = ActionClassifier.load(folder)
         card = classifier.card
         samples: dict[str, Path] = {}
@@ -91,6 +87,29 @@ def package(version: registry.ModelVersion, params: Params, target: Path) -> Non
             _tell([picked[action] for action in samples])
         tag = build_bento(folder, params.package.name, version.labels, samples, target)
     log.info(f"packaged {tag}: {version.registered_model} version {version.version}, {len(card.labels)} actions")
+
+
+@contextmanager
+def model_folder(version: registry.ModelVersion) -> Iterator[Path]:
+    """A copy of a registered version's model folder, from the registry, or from what `dvc pull` has brought.
+
+    Raises:
+        ModelError: Neither holds it.
+    """
+    if registry.holds(version):
+        with version.folder() as folder:
+            yield folder
+        return
+    pulled = ModelFolder(MODEL)
+    if not pulled.manifest.exists() or ActionClassifier.load(MODEL).card.provenance.run_id != version.run_id:
+        raise ModelError(
+            f"MLflow's registry here does not hold '{version.registered_model}' version {version.version}, and "
+            f"{MODEL} is another model. Ask the registry that holds it: MLFLOW_TRACKING_URI=ADDRESS dvc repro"
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = ModelFolder(Path(shutil.copytree(MODEL, Path(scratch) / MODEL.name, copy_function=shutil.copyfile)))
+        shutil.copyfile(REPORTS / MODEL_CARD_FILE, copy.model_card)
+        yield copy.path
 
 
 def held_out(folder: Path, card: ClassifierCard) -> dict[str, Path]:

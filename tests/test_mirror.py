@@ -27,7 +27,6 @@ WITHOUT_MIRROR = {
     "src/actreel/training/fitting.py": "tests/training/test_train.py and test_resume.py fit real networks with it",
     "src/actreel/youtube/errors.py": "tests/youtube/test_fetch.py and test_links.py cause each failure",
     "src/actreel/youtube/download.py": "the child process that tests/youtube/test_fetch.py runs with the real yt-dlp",
-    "pipelines/champion.py": THE_STAGES_RUN,
     "pipelines/encode.py": THE_STAGES_RUN,
     "pipelines/evaluate.py": THE_STAGES_RUN,
     "pipelines/extract.py": THE_STAGES_RUN,

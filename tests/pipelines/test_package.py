@@ -23,9 +23,11 @@ import mlflow
 import psutil
 import pytest
 
-from actreel.base.places import CHAMPION, NOT_PACKAGED, VERDICT
+from actreel.base.places import CHAMPION, MODEL, NOT_PACKAGED, REPORTS, VERDICT
 from actreel.config import ClipSpec
+from actreel.errors import ModelError
 from actreel.inference.classifier import ActionClassifier, ClassifierCard
+from actreel.inference.model_folder import MODEL_CARD_FILE
 from actreel.tracking import registry
 from pipelines import package
 from pipelines.package import SERVED
@@ -118,6 +120,29 @@ def test_without_a_champion_the_note_says_why_and_what_else_can_be_served(
         "No model of the dataset 'demo' is champion (make serve MODEL=actreel-mine serves another one): it may be "
         "guessing.\n"
     )
+
+
+def test_a_champion_of_another_registry_is_packaged_from_the_model_that_dvc_has_brought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
+    version = registry.ModelVersion.from_labels(LABELS)
+    with pytest.raises(ModelError, match="does not hold 'actreel-grey' version 3.*MLFLOW_TRACKING_URI"):
+        package.model_folder(version).__enter__()
+    write_model_folder(MODEL, ClipSpec(num_frames=8, height=32, width=32), ("dark", "bright"))
+    (MODEL / "model.onnx").chmod(0o444)  # as DVC protects what it links
+    REPORTS.mkdir()
+    (REPORTS / MODEL_CARD_FILE).write_text("<h1>About it</h1>", encoding="utf-8")
+    with package.model_folder(version) as folder:
+        assert ActionClassifier.load(folder).card.labels == ("dark", "bright")
+        assert (folder / MODEL_CARD_FILE).read_text(encoding="utf-8") == "<h1>About it</h1>"
+        (folder / "model.onnx").write_bytes(b"")
+    assert (MODEL / "model.onnx").stat().st_size, "the folder is a copy"
+    other = registry.ModelVersion.from_labels(LABELS | {"run_id": "another"})
+    with pytest.raises(ModelError, match="artifacts/model is another model"):
+        package.model_folder(other).__enter__()
 
 
 @dataclass

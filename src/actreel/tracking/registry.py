@@ -142,6 +142,13 @@ def find_champion(name: str) -> ModelVersion | None:
     return _version(name, model.aliases[CHAMPION]) if model and CHAMPION in model.aliases else None
 
 
+def holds(version: ModelVersion) -> bool:
+    """Whether the registry holds this version, and not another run's with the same number."""
+    connect()
+    held = _version(version.registered_model, version.version)
+    return held is not None and held.run_id == version.run_id
+
+
 def find_version(asked: str) -> ModelVersion:
     """The version that `asked` names: `NAME` its champion, `NAME@3` its version 3, `NAME@ALIAS` the one with an alias.
 
