@@ -22,7 +22,7 @@ override URL := $(value URL)
 export FROM GROUP_PATTERN RECIPE URL
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup git repro learn ucf50 test chaos check docs serve reload image ui bench lock youtube locked-youtube clean
+.PHONY: help setup git repro learn ucf50 test chaos check docs serve reload image ui runs bench lock youtube locked-youtube clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-8s %s\n' "$$target" "$$text"; done
@@ -91,6 +91,11 @@ ui: PORT := $(if $(filter file,$(origin PORT)),5000,$(PORT))
 ui: setup  ## The MLflow UI on port 5000; PORT= another port
 	@python -c 'from actreel.tracking.store import runs_page; print("The runs:", runs_page("http://localhost:$(PORT)"))'
 	$(NO_JOBS) mlflow ui --backend-store-uri sqlite:///mlflow.db --port "$(PORT)"
+
+# Of DVC's columns (every setting, metric and hash): accuracies, and the settings in which the rows differ.
+runs: setup  ## DVC's experiments: accuracies, and the settings that differ; LAST= the number of commits to show
+	@dvc exp show --no-pager --only-changed --keep '(mean_pool_)?accuracy(_low|_high)?$$' \
+	  --drop '.*/|(?!Experiment|Created|State)[^.]*$$' $(if $(LAST),--num "$(LAST)")
 
 bench: setup  ## The benchmarks, each against the usual way of doing the same
 	python -m benchmarks

@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Mapping
 
+from actreel.base.atomic import written_aside
 from actreel.base.console import exit_cleanly
 from actreel.base.faults import reading
 from actreel.base.kept_warnings import kept_warnings
@@ -36,7 +37,8 @@ def main() -> None:
             log.info(f"{came}; it stays the champion. {SHARE}")
         else:
             log.warning(f"{came}; version {champion.version} takes its place and was not compared with it. {SHARE}")
-    CHAMPION.write_text(json.dumps(labels, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    with written_aside(CHAMPION) as aside:  # it may be a link into DVC's cache
+        aside.write_text(json.dumps(labels, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     for warning in kept_warnings(DATA_WARNINGS):
         log.warning(f"(from the stage {warning.stage}) {warning.text}")
 

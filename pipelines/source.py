@@ -1,18 +1,21 @@
 """source: dataset.path ▸ artifacts/source.json, so that DVC sees what lies behind links change.
 
-DVC runs this stage every time, and first: a path that does not exist is said here, before DVC looks for it.
+DVC runs this stage every time, and first: a path that does not exist is said here, before DVC looks for it, and what is
+damaged in its cache is removed before DVC brings it back.
 """
 
 import json
 
 from actreel.base.console import exit_cleanly
+from actreel.base.linked_cache import drop_damaged
 from actreel.base.places import SOURCE
 from actreel.config import load_params
 from actreel.dataset.watch import files_behind_links
 
 
 def main() -> None:
-    """Checks the source of videos, and lists its files that DVC does not watch."""
+    """Checks DVC's cache and the source of videos, and lists its files that DVC does not watch."""
+    drop_damaged()
     params = load_params()
     files = files_behind_links(params.dataset)
     SOURCE.parent.mkdir(parents=True, exist_ok=True)

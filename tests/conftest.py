@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[1]
 
 
 # These share a trained project, which takes a minute to make.
-TRAINED = ("tests/pipelines/test_pipeline.py", "tests/pipelines/test_skew.py")
+TRAINED = ("tests/pipelines/test_pipeline.py", "tests/pipelines/test_skew.py", "tests/pipelines/test_team.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,9 @@ from actreel.errors import ConfigError
 
 PIPELINE = Path("dvc.yaml")
 PARAMS = Path("params.yaml")
+DVC_CACHE = Path(".dvc", "cache", "files", "md5")
+DVC_CACHE_CHECKED = Path(".dvc", "tmp", "checked")
+"""When DVC's cache was last checked; see `actreel.base.linked_cache`."""
 
 DATA = Path("data")
 UNPACKED = DATA / "unpacked"

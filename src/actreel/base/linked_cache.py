@@ -1,0 +1,40 @@
+"""Outputs share their disk space with DVC's cache: a file that is damaged in one place is damaged in both.
+
+`.dvc/config` asks for links instead of copies. Linked files are read-only, and no stage writes to a file of its own
+that is complete, but a disk may fail, and the super-user may write to read-only files. DVC takes a read-only file in
+its cache for whole, so it would bring the damaged one back for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+from actreel.base.places import DVC_CACHE, DVC_CACHE_CHECKED
+
+log = logging.getLogger(__name__)
+
+
+def drop_damaged(cache: Path = DVC_CACHE, checked: Path = DVC_CACHE_CHECKED) -> None:
+    """Removes files of DVC's cache that have changed since DVC named them by their content, so that they are made again.
+
+    Only files that were changed since the last call are read.
+
+    Args:
+        cache: The folder that holds each file as the first two, then the other digits of its MD5.
+        checked: Its modification time is that of the last call.
+    """
+    if not cache.is_dir():
+        return
+    since = checked.stat().st_mtime if checked.exists() else 0.0
+    checked.parent.mkdir(parents=True, exist_ok=True)
+    checked.touch()
+    for file in cache.glob("[0-9a-f][0-9a-f]/*"):
+        if file.stat().st_mtime < since:
+            continue
+        with file.open("rb") as content:
+            digest = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        if digest != file.parent.name + file.name.removesuffix(".dir"):
+            log.warning(f"'{file}' in DVC's cache is damaged; what it was is made again")
+            file.unlink()
