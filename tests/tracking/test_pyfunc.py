@@ -1,5 +1,6 @@
 """The registered classifier in a virtual environment that holds its declared requirements and nothing else."""
 
+import base64
 import json
 import os
 import subprocess
@@ -7,11 +8,13 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from actreel.config import ClipSpec, Params
+from actreel.errors import VideoError
 from actreel.inference.model_folder import ModelFolder
 from actreel.tracking import registry, runs
-from actreel.tracking.pyfunc import PathClassifier
+from actreel.tracking.pyfunc import PathClassifier, video_file
 from tests.conftest import grey_frames, write_model_folder, write_video_file
 
 UV = Path(sys.executable).with_name("uv")
@@ -20,8 +23,9 @@ import importlib.util, json, sys
 import mlflow
 
 assert importlib.util.find_spec("actreel") is None, "the package must come from the logged model"
-(answer,) = mlflow.pyfunc.load_model(sys.argv[1]).predict([sys.argv[2]])
-print(json.dumps([answer.label, answer.known]))
+model = mlflow.pyfunc.load_model(sys.argv[1])
+answers = model.predict([sys.argv[2]]) + model.predict(model.input_example)
+print(json.dumps([[answer.label, answer.known] for answer in answers]))
 """
 
 
@@ -46,7 +50,22 @@ def test_a_clean_environment_with_the_declared_requirements_predicts(
         cwd=venv, env=env, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
-    assert json.loads(answer.stdout) == ["bright", True]
+    assert json.loads(answer.stdout) == [["bright", True], ["dark", True]]
+
+
+def test_a_video_is_read_from_a_path_and_from_a_data_uri(tmp_path: Path) -> None:
+    with video_file(str(tmp_path / "any.avi")) as path:
+        assert path == tmp_path / "any.avi"
+    content = write_video_file(tmp_path / "video.avi", grey_frames([250] * 4)).read_bytes()
+    with video_file(f"data:video/avi;base64,{base64.b64encode(content).decode()}") as path:
+        assert path.read_bytes() == content
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("source", ["data:video/mp4;base64,no base64!", "data:video/mp4,abc", "data:"])
+def test_a_data_uri_without_base64_is_refused(source: str) -> None:
+    with pytest.raises(VideoError, match="as 'data:video/mp4;base64,...'. Received: 'data:"), video_file(source):
+        pass
 
 
 def test_importing_the_logged_class_imports_nothing_that_trains() -> None:

@@ -41,6 +41,9 @@ def test_a_champion_is_registered_crowned_found_and_loaded(
     assert [column.type.name for column in signature.inputs] == ["string"]
     (answer,) = signature.outputs.to_dict()
     assert answer["properties"].keys() == {"label", "confidence", "known"}
+    model = mlflow.pyfunc.load_model("models:/actreel-grey/1")
+    (answer,) = model.predict(model.input_example)
+    assert answer.label == "dark"
     with champion.folder() as folder:
         files = {path.name for path in folder.iterdir()}
         assert files == {"model.onnx", "classifier.json", SEEN_FILE, "model_card.html"}

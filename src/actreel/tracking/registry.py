@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from actreel.errors import ModelError
 from actreel.inference.model_folder import MODEL_CARD_FILE, SEEN_FILE
-from actreel.tracking.pyfunc import MODEL_FOLDER, REQUIREMENTS, PathClassifier
+from actreel.tracking.pyfunc import MODEL_FOLDER, REQUIREMENTS, PathClassifier, example_video
 from actreel.tracking.store import connect, is_missing, requirements, suppress_missing
 
 CHAMPION = "champion"
@@ -109,6 +109,7 @@ def register(name: str, folder: Path, tags: Mapping[str, str], model_card: Path 
         name="classifier",
         python_model=PathClassifier(),
         artifacts={MODEL_FOLDER: str(folder)} | ({MODEL_CARD_FILE: str(model_card)} if model_card else {}),
+        input_example=[example_video()],
         code_paths=[str(PACKAGE)],
         pip_requirements=requirements(*REQUIREMENTS),
     )
@@ -121,7 +122,6 @@ def register(name: str, folder: Path, tags: Mapping[str, str], model_card: Path 
 
 def _description(card: str, uri: str) -> str:
     """How to use a version, then its model card up to the results by action: actions, accuracy and protocol."""
-    # Not as MLflow's input example: MLflow predicts on that while it logs a model, and no video file is at hand.
     usage = f"""## Use
 
 ```python
@@ -130,7 +130,8 @@ import mlflow
 mlflow.pyfunc.load_model("{uri}").predict(["wave.mp4", "clips/jump.avi"])
 ```
 
-It takes paths of video files, and gives `label`, `confidence` and `known` for each.
+It takes paths of video files, and gives `label`, `confidence` and `known` for each. In place of a path, a video itself
+may be sent, as in the input example: `data:video/mp4;base64,...`.
 
 """
     return (usage + card.partition("\n## Results by action")[0])[:MAX_DESCRIPTION]
