@@ -129,7 +129,7 @@ def test_a_champion_of_another_registry_is_packaged_from_the_model_that_dvc_has_
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dvc.yaml").touch()
     version = registry.ModelVersion.from_labels(LABELS)
-    with pytest.raises(ModelError, match="does not hold 'actreel-grey' version 3.*MLFLOW_TRACKING_URI"):
+    with pytest.raises(ModelError, match=r"does not hold 'actreel-grey' version 3.*MLFLOW_TRACKING_URI"):
         package.model_folder(version).__enter__()
     write_model_folder(MODEL, ClipSpec(num_frames=8, height=32, width=32), ("dark", "bright"))
     (MODEL / "model.onnx").chmod(0o444)  # as DVC protects what it links

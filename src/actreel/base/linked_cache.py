@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def drop_damaged(cache: Path = DVC_CACHE, checked: Path = DVC_CACHE_CHECKED) -> None:
-    """Removes files of DVC's cache that have changed since DVC named them by their content, so that they are made again.
+    """Removes files of DVC's cache that no longer are what DVC named them for, so that they are made again.
 
     Only files that were changed since the last call are read.
 
