@@ -19,6 +19,7 @@ from actreel.base.places import (
     CLIPS,
     DATA_WARNINGS,
     FEATURES,
+    GROUP_CURVE,
     INDEX,
     METRICS,
     MODEL,
@@ -73,7 +74,7 @@ def main() -> None:
     card = evaluation.classifier.card
     facts = Facts(
         card, network, params.dataset.name, metrics, tables["per_class"], tables["slices"], confusions,
-        models_judged(evaluation), pd.read_csv(CANDIDATES),
+        models_judged(evaluation), pd.read_csv(CANDIDATES), pd.read_csv(GROUP_CURVE),
     )  # fmt: skip
     write_model_card(facts, REPORTS, [warning.text for warning in kept_warnings(DATA_WARNINGS)])
     log_results(metrics, tables)

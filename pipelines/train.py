@@ -10,7 +10,18 @@ import pandas as pd
 
 from actreel.base.console import exit_cleanly
 from actreel.base.kept import kept_folder, publish, share
-from actreel.base.places import CANDIDATES, CLIPS, DATASET, FEATURES, INDEX, MODEL, RUNNER_UP, TRAINING, VALIDATION
+from actreel.base.places import (
+    CANDIDATES,
+    CLIPS,
+    DATASET,
+    FEATURES,
+    GROUP_CURVE,
+    INDEX,
+    MODEL,
+    RUNNER_UP,
+    TRAINING,
+    VALIDATION,
+)
 from actreel.config import ModelParams, load_params
 from actreel.dataset.layout import TRAIN, VAL
 from actreel.dataset.records import clips_of, data_version, labels_of, read_index
@@ -22,7 +33,7 @@ from actreel.training.choice import choose_head
 from actreel.training.data import TrainingData
 from actreel.training.export import calibrate, export_model, fit_rejection, write_manifest
 from actreel.training.features import open_inputs
-from actreel.training.held_out import hold_out
+from actreel.training.held_out import curve_over_groups, hold_out
 from actreel.training.resume import resume_folder
 from actreel.training.strategies import is_chief
 from actreel.training.train import complete, curve_folder, train
@@ -85,6 +96,9 @@ def main() -> None:
         epochs = curve_folder(kept, fitted.network) / "epochs"
         statistics, held_out = hold_out(fitted.model, fitted.curve, fitted.network, params.train, data, epochs)
         temperature = calibrate(fitted.model, held_out)
+        groups = curve_over_groups(fitted.model, fitted.curve, fitted.network, params.train, data)
+        groups.to_csv(kept / GROUP_CURVE.name, index=False)
+        runs.log_file(kept / GROUP_CURVE.name, "reports")
         rejection = fit_rejection(statistics, held_out, params.train.true_accept_rate)
         folder = ModelFolder(MODEL)
         model = export_model(fitted.model, fitted.network, rejection, data, folder)

@@ -201,3 +201,15 @@ def test_a_network_that_ignores_order_was_not_chosen_between_two(facts: Facts) -
 
 def test_the_card_counts_the_models_that_its_test_clips_have_judged(facts: Facts) -> None:
     assert "have judged 7 models by now" in as_markdown(replace(facts, models_judged=7))
+
+
+def test_the_learning_curve_over_groups_is_told_where_it_was_measured(facts: Facts) -> None:
+    assert "this network would have to be trained again for each number" in as_markdown(facts)
+    probe = replace(facts, model=facts.model.model_copy(update={"encoder": "efficientnet_lite0", "head": "mean_probe"}))
+    assert "there are too few groups of each action" in as_markdown(probe)
+    rows = [(size, size, group, 10, size) for size in (2, 4) for group in "ab"]
+    curve = pd.DataFrame(rows, columns=["size", "groups", "group", "clips", "right"])
+    text = as_markdown(replace(probe, group_curve=curve))
+    assert "| 2.0 | 20.0\N{NO-BREAK SPACE}% |" in text
+    assert "| 4.0 | 40.0\N{NO-BREAK SPACE}% |" in text
+    assert "What more groups would bring cannot be told" in text

@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
 from actreel.config import IMAGENET, ModelParams
+from actreel.evaluation import more_groups
 from actreel.evaluation.intervals import FEW_GROUPS
 from actreel.evaluation.paired import order_sentence
 from actreel.evaluation.slices import Confusion
@@ -75,6 +76,7 @@ class Facts:
         confusions: The most confused actions.
         models_judged: How many models these test clips have judged, this one included.
         candidates: As returned by `choose_head`; None or empty if there was no choice.
+        group_curve: As returned by `group_curve`; None or empty if it was not measured.
     """
 
     classifier: ClassifierCard
@@ -86,6 +88,7 @@ class Facts:
     confusions: Sequence[Confusion]
     models_judged: int = 1
     candidates: pd.DataFrame | None = None
+    group_curve: pd.DataFrame | None = None
 
 
 class Markdown(str):
@@ -119,6 +122,8 @@ def as_markdown(facts: Facts, warnings: Sequence[str] = ()) -> str:
         order=order_sentence(metrics),
         models_judged=facts.models_judged,
         candidates=[] if facts.candidates is None else facts.candidates.to_dict("records"),
+        more_groups=_more_groups(facts),
+        solved=facts.model.is_probe,
         description=_description(facts),
         protocol=PROTOCOLS[metrics["protocol"]],
         evaluation=_titled(metrics, METRICS),
@@ -152,6 +157,16 @@ def _description(facts: Facts) -> list[tuple[str, str]]:
         ("Trained", f"{origin.trained_at}, code {short_commit(origin.git_commit)}, MLflow run {origin.run_id}"),
         ("Data", f"{origin.dataset}, version {origin.data_version}"),
     ]
+
+
+def _more_groups(facts: Facts) -> Mapping[str, Any]:
+    """Empty if the learning curve over groups was not measured."""
+    if facts.group_curve is None or facts.group_curve.empty:
+        return {}
+    return {
+        "points": more_groups.points_of(facts.group_curve).to_dict("records"),
+        "forecast": more_groups.in_words(facts.group_curve),
+    }
 
 
 def _rejection(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from actreel.quiet_keras import keras
 from actreel.training.batches import targets_of
 from actreel.training.data import TrainingData
 from actreel.training.fitting import Fitting
+from actreel.training.group_curve import COLUMNS, group_curve
 from actreel.training.probes import PATH, pool
 from actreel.training.rejection import EmbeddingStatistics, fit_statistics
 from actreel.training.train import epoch_models, predict
@@ -75,6 +76,17 @@ def hold_out(
         targets_of(rows[VAL], data.labels),
     )
     return (_statistics(fitted, every, params, data) if params.refit else statistics), held_out
+
+
+def curve_over_groups(
+    fitted: keras.Model, curve: pd.DataFrame, network: ModelParams, params: TrainParams, data: TrainingData
+) -> pd.DataFrame:
+    """How the accuracy grows with the number of groups; see `group_curve`. Empty unless the model is a solved probe."""
+    if not network.is_probe or params.fine_tune:
+        return pd.DataFrame(columns=COLUMNS)
+    rows = pd.concat([data.rows[TRAIN], data.rows[VAL]], ignore_index=True)
+    clips = pool(fitted, params, Fitting(data.store, rows, None, data.labels))
+    return group_curve(clips, PATH[int(curve["val_loss"].argmin())], params.seed)
 
 
 def _statistics(model: keras.Model, rows: pd.DataFrame, params: TrainParams, data: TrainingData) -> EmbeddingStatistics:

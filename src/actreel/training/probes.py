@@ -46,6 +46,7 @@ class Pooled:
         features: float32 (V, D), before standardisation.
         targets: int64 (V,), the views' actions.
         fold: int64 (V,); views of one group share a fold.
+        group: str (V,), the views' groups.
         num_clips: N, the number of views as recorded.
         weights: float32 (K,), the weight of each action's loss.
     """
@@ -53,6 +54,7 @@ class Pooled:
     features: NDArray[np.float32]
     targets: NDArray[np.int64]
     fold: NDArray[np.int64]
+    group: NDArray[np.str_]
     num_clips: int
     weights: NDArray[np.float32]
 
@@ -140,6 +142,7 @@ def pool(model: keras.Model, params: TrainParams, data: Fitting) -> Pooled:
             f"Received: {', '.join(actions)} in {groups} groups."
         )
     names, targets = rows["clip"].to_numpy(), targets_of(rows, labels)
+    group = rows["group"].to_numpy(dtype=str)
     fold = assign_folds(rows, min(FOLDS, groups), params.seed).to_numpy()
     images = mirror_targets(params, labels)[targets]
     both = images >= 0
@@ -150,6 +153,7 @@ def pool(model: keras.Model, params: TrainParams, data: Fitting) -> Pooled:
         features=np.concatenate([np.asarray(pooling(batch, training=False)) for batch in batches]),
         targets=np.r_[targets, images[both]],
         fold=np.r_[fold, fold[both]],
+        group=np.r_[group, group[both]],
         num_clips=len(names),
         weights=class_weights(targets, len(labels)) if params.balance else np.ones(len(labels), dtype=np.float32),
     )
