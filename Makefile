@@ -1,7 +1,10 @@
 # Every target works on a fresh clone, given Python 3.11 to 3.13, make and git.
 PYTHON ?= python3
 BIN := .venv/bin
-STAMP := .venv/.installed
+# Once set up with GPU=1, an environment stays so, until: make setup GPU=
+GPU ?= $(wildcard .venv/.installed-gpu)
+LOCK := requirements$(if $(GPU),-gpu).lock
+STAMP := .venv/.installed$(if $(GPU),-gpu)
 PORT ?= 3000
 # A registered model that is asked for by name gets a Bento in a folder of its own.
 ASKED := .bentoml/asked
@@ -14,6 +17,7 @@ NO_JOBS := MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 define RESOLVE
 uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras $(1) pyproject.toml -o requirements.lock
 uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra serve $(1) -c requirements.lock pyproject.toml -o serving/requirements.lock
+uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras $(1) -c requirements.lock --override requirements-gpu-overrides.in pyproject.toml requirements-gpu.in -o requirements-gpu.lock
 endef
 # As they were typed: make would read a `$` in a path, and the shell a quote.
 override FROM := $(value FROM)
@@ -27,7 +31,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-8s %s\n' "$$target" "$$text"; done
 
-setup: $(STAMP) git  ## Creates .venv from the lock, byte-compiled
+setup: $(STAMP) git  ## Creates .venv from the lock, byte-compiled; GPU=1 with CUDA, for NVIDIA's GPUs on Linux
 
 # A project that was unpacked from a ZIP: DVC must be told that there is no git repository, and again when there is one.
 git: $(STAMP)
@@ -41,13 +45,14 @@ git: $(STAMP)
 	@! git rev-parse 2>/dev/null || ! grep -qs no_scm .dvc/config.local || dvc config --local --unset core.no_scm
 
 # pip installs uv, hash-checked from the same lock; uv installs the rest.
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): $(LOCK) pyproject.toml
 	$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit(f"Python must be 3.11 to 3.13. Received: {sys.version.split()[0]}. Try: make PYTHON=python3.12 setup")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.lock
+	sed -n '/^uv==/,/# via/p' $(LOCK) > .venv/uv.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r .venv/uv.lock
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $(LOCK)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	rm -f .venv/.installed .venv/.installed-gpu
 	touch $@
 
 repro: setup  ## Runs the pipeline, from raw video to a packaged model

@@ -179,9 +179,9 @@ def pins(lock: Path) -> dict[str, str]:
 def test_make_youtube_updates_what_youtube_needs_and_nothing_else(tmp_path: Path) -> None:
     # Others' newer versions must stay away too: idna 3.6 is far from the newest.
     old = {"idna": "3.6", "yt-dlp": "2026.8.1", "yt-dlp-ejs": "0.0.1", "deno": "2.0.0"}
-    locks = [tmp_path / "requirements.lock", tmp_path / "serving" / "requirements.lock"]
+    locks = [tmp_path / name for name in ("requirements.lock", "serving/requirements.lock", "requirements-gpu.lock")]
     (tmp_path / "serving").mkdir()
-    for name in ("Makefile", "pyproject.toml"):
+    for name in ("Makefile", "pyproject.toml", "requirements-gpu.in", "requirements-gpu-overrides.in"):
         shutil.copy(ROOT / name, tmp_path)
     for lock in locks:
         text = (ROOT / lock.relative_to(tmp_path)).read_text(encoding="utf-8")
@@ -202,3 +202,23 @@ def test_make_youtube_updates_what_youtube_needs_and_nothing_else(tmp_path: Path
         assert changed == {"yt-dlp", "yt-dlp-ejs", "deno"}
         assert now["idna"] == "3.6"
         assert "://" not in lock.read_text(encoding="utf-8"), "no package host"
+
+
+def installed_on(lock: Path, platform: str, machine: str) -> set[str]:
+    """The names of the packages that a lock installs there."""
+    there = {"sys_platform": platform, "platform_machine": machine, "python_version": "3.11"}
+    lines = re.findall(r"^([a-z0-9-]+==[^\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    requirements = [Requirement(line.strip()) for line in lines]
+    return {each.name for each in requirements if each.marker is None or each.marker.evaluate(there)}
+
+
+def test_the_gpus_lock_has_cuda_in_place_of_the_cpus_packages_and_no_other_lock_has_it() -> None:
+    cpu, gpu = (installed_on(ROOT / name, "linux", "x86_64") for name in ("requirements.lock", "requirements-gpu.lock"))
+    cuda = {name for name in gpu if name.startswith("nvidia-")}
+    assert cuda >= {"nvidia-cudnn-cu12", "nvidia-cuda-runtime-cu12"}
+    assert not {name for name in cuda if name.endswith("-cu13")}, "two versions of CUDA overwrite each other's files"
+    assert cpu - gpu == {"tensorflow-cpu", "onnxruntime"}
+    assert gpu - cpu == {"tensorflow", "onnxruntime-gpu"} | (cuda - cpu)
+    assert cuda & cpu <= {"nvidia-ml-py"}
+    mac = [installed_on(ROOT / name, "darwin", "arm64") for name in ("requirements.lock", "requirements-gpu.lock")]
+    assert mac[0] == mac[1]

@@ -31,4 +31,8 @@ with _stderr_closed():
     import keras
     import tensorflow as tf
 
+    # TensorFlow would take all of a GPU's memory, and ONNX Runtime encodes beside it.
+    for _gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(_gpu, True)
+
 __all__ = ["keras", "tf"]

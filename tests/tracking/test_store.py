@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,17 @@ def test_the_environment_names_another_store(project: Path, monkeypatch: pytest.
     assert not (project / "mlflow.db").exists()
 
 
-def test_requirements_are_the_installed_versions() -> None:
+def test_requirements_are_the_installed_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     assert store.requirements("mlflow") == [f"mlflow=={mlflow.__version__}"]
+    installed = {"onnxruntime-gpu": "1.26.0"}
+
+    def version_of(package: str) -> str:
+        if package not in installed:
+            raise PackageNotFoundError
+        return installed[package]
+
+    monkeypatch.setattr(store, "version_of", version_of)
+    assert store.requirements("onnxruntime") == ["onnxruntime==1.26.0"]
 
 
 def overwrite(database: Path) -> None:

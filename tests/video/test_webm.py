@@ -9,9 +9,11 @@ import av
 import numpy as np
 import pytest
 
+from actreel.config import ClipSpec
 from actreel.errors import VideoError
+from actreel.video.clips import load_clip
 from actreel.video.decode import probe, sample_frames
-from actreel.video.webm import LONGEST_SIDE, write_webm
+from actreel.video.webm import LONGEST_SIDE, moving_light, write_webm
 from tests.conftest import grey_frames
 from tests.films import FILMS, NUM_FRAMES, encode, pictures
 
@@ -69,3 +71,12 @@ def test_what_is_no_video_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "broken.avi").write_bytes(b"nothing")
     with pytest.raises(VideoError, match=r"broken\.avi"):
         write_webm(tmp_path / "broken.avi", tmp_path / "copy.webm")
+
+
+def test_the_moving_light_is_a_video_of_a_second(tmp_path: Path) -> None:
+    (tmp_path / "light.webm").write_bytes(moving_light())
+    info = probe(tmp_path / "light.webm")
+    assert (info.num_frames, info.width, info.height) == (25, 64, 48)
+    first, last = load_clip(tmp_path / "light.webm", ClipSpec(num_frames=2, height=48, width=64))
+    assert first[:, :32].mean() > 10 > first[:, 32:].mean()
+    assert last[:, 32:].mean() > 10 > last[:, :32].mean()

@@ -126,7 +126,8 @@ class TrainParams(Section):
             off. The result is kept only if the validation loss falls.
         fine_tune_epochs: Most epochs of fine-tuning.
         fine_tune_rate: Learning rate of fine-tuning.
-        precision: Precision of the arithmetic in training; the weights and the saved model are always float32.
+        precision: Precision of the arithmetic in training: `auto` is mixed where there is a GPU that computes in it,
+            and float32 elsewhere. The weights and the saved model are always float32.
         strategy: `one` device, `mirrored` over the GPUs of this machine, or `multi_worker` over machines in TF_CONFIG.
         seed: Seed of weights, order of clips, augmentation and dropout.
     """
@@ -151,7 +152,7 @@ class TrainParams(Section):
     fine_tune: int = Field(default=0, ge=0)
     fine_tune_epochs: int = Field(default=5, ge=1)
     fine_tune_rate: float = Field(default=1e-5, gt=0)
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     strategy: Literal["one", "mirrored", "multi_worker"] = "one"
     seed: int = Field(ge=0)
 

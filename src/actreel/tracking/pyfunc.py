@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from pydantic import BaseModel
 
 from actreel.errors import VideoError
 from actreel.inference.classifier import ActionClassifier
+from actreel.video.webm import moving_light
 
 MODEL_FOLDER = "model"
 """The artifact that holds the model folder."""
@@ -98,14 +96,5 @@ def video_file(source: str) -> Iterator[Path]:
 
 
 def example_video() -> str:
-    """A second of a light that moves to the right, as a data URI: an example that is at hand wherever the model is."""
-    content = io.BytesIO()
-    with av.open(content, "w", format="webm") as video:
-        stream: Any = video.add_stream("libvpx-vp9", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for column in range(25):
-            picture = np.zeros((48, 64, 3), np.uint8)
-            picture[16:32, 2 * column : 2 * column + 16] = 255
-            video.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        video.mux(stream.encode(None))
-    return f"data:video/webm;base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
+    """A video as a data URI: an example that is at hand wherever the model is."""
+    return f"data:video/webm;base64,{base64.b64encode(moving_light()).decode('ascii')}"

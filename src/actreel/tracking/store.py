@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
 
@@ -144,4 +145,11 @@ def requirements(*packages: str) -> list[str]:
 
     Without such a list MLflow loads each logged model once more to infer one, which takes 8 s.
     """
-    return [f"{package}=={version_of(package)}" for package in packages]
+    return [f"{package}=={_version_of(package)}" for package in packages]
+
+
+def _version_of(package: str) -> str:
+    try:
+        return version_of(package)
+    except PackageNotFoundError:  # set up with GPU=1; what is logged needs no GPU
+        return version_of(f"{package}-gpu")

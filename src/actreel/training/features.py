@@ -134,15 +134,16 @@ def open_inputs(clips: Path, features: Path, videos: Path = VIDEOS) -> Store:
 
 
 def _session(encoder: str, weights: str, spec: ClipSpec) -> onnxruntime.InferenceSession:
-    # Imported here because it loads TensorFlow, which a complete or empty store does not need.
+    # Imported here because they load TensorFlow, which a complete or empty store does not need.
     from actreel.models import build_frozen_encoder, export_onnx
+    from actreel.training.gpu import open_encoder
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "encoder.onnx"
         export_onnx(build_frozen_encoder(encoder, weights, spec), file)
-        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        return open_encoder(str(file), options)
 
 
 def _encode_on_cores(

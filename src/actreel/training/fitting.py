@@ -15,6 +15,7 @@ from actreel.errors import ConfigError, ModelError
 from actreel.models.layout import quick_to_fit
 from actreel.quiet_keras import keras
 from actreel.training.batches import clip_batches, soft_targets, steps_an_epoch, training_batches
+from actreel.training.gpu import capabilities, precision_of
 from actreel.training.resume import Progress
 from actreel.training.strategies import MULTI_WORKER, evaluate, fit, open_strategy, precision
 
@@ -167,14 +168,15 @@ def _compiled(
     steps = steps_an_epoch(params, num_clips, drop_remainder=replicas > 1)
     loss = "categorical_crossentropy" if soft_targets(params) else "sparse_categorical_crossentropy"
     keras.utils.set_random_seed(params.seed)
-    with precision(params.precision), strategy.scope():
+    policy = precision_of(params.precision, capabilities())
+    with precision(policy), strategy.scope():
         plain = build()
         model = quick_to_fit(plain)
         # Without clipping, an LSTM's first steps at a rate of 0.002 can end in a network that always answers the same.
         optimizer = keras.optimizers.Adam(learning_rate(params, steps), clipnorm=1.0)
         at_once = 1 if one_by_one or replicas > 1 else steps_at_once(steps)
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"], steps_per_execution=at_once)
-    if params.strategy != "one" or params.precision != "float32":
+    if params.strategy != "one" or policy != "float32":
         plain = build()
     return model, plain
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 
 from actreel.base.atomic import written_aside
 from actreel.video.container import opened
@@ -49,3 +51,17 @@ def write_webm(source: Path, target: Path) -> None:
             picture.time_base = MILLISECONDS
             copy.mux(stream.encode(picture))
         copy.mux(stream.encode(None))
+
+
+def moving_light() -> bytes:
+    """A video of its own, as WebM: for a second, a light moves to the right; 64x48 px, 25 frames."""
+    content = io.BytesIO()
+    with av.open(content, "w", format="webm") as video:
+        stream: Any = video.add_stream("libvpx-vp9", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for place in range(25):
+            picture = np.zeros((48, 64, 3), np.uint8)
+            picture[16:32, 2 * place : 2 * place + 16] = 255
+            video.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        video.mux(stream.encode(None))
+    return content.getvalue()
