@@ -12,6 +12,7 @@ BENCHMARKS = {
     "encoding": "a frozen encoder: the bare runtime against the stage; and training a head on stored features",
     "heads": "every head on the demo: accuracy, on all clips and on the ordered pairs; needs make repro",
     "intervals": "how often 95 % intervals hold the truth, with few groups and correlated clips",
+    "forecasts": "how often the forecast for more groups holds the truth, on simulated learning curves",
     "index": "indexing as many clips as UCF50 has",
     "interruptions": "download, unpack, index and extract, killed ten times on the way",
     "serving": "the service: start-up, latency, throughput, load",

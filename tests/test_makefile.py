@@ -52,6 +52,22 @@ def test_a_project_from_a_zip_runs_and_is_told_what_needs_git(unpacked: Path) ->
     run(unpacked, "dvc", "exp", "run")
 
 
+def test_a_gpu_is_asked_for_once(unpacked: Path) -> None:
+    def lock_of(*arguments: str) -> str | None:
+        told = run(unpacked, "make", "--dry-run", "setup", *arguments)
+        return next((line.split()[-1] for line in told.splitlines() if "pip sync" in line), None)
+
+    for name in ("requirements.lock", "requirements-gpu.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, unpacked)
+        os.utime(unpacked / name, (0, 0))
+    assert lock_of() is None
+    assert lock_of("GPU=1") == "requirements-gpu.lock"
+    (unpacked / ".venv" / ".installed").rename(unpacked / ".venv" / ".installed-gpu")
+    assert lock_of() is None
+    assert lock_of("GPU=1") is None
+    assert lock_of("GPU=") == "requirements.lock"
+
+
 def test_every_stage_has_help() -> None:
     for file in (ROOT / "pipelines").glob("[!_]*.py"):
         text = file.read_text(encoding="utf-8")
