@@ -108,7 +108,7 @@ def reopened_run(run_id: str) -> Iterator[None]:
             raise
         raise ModelError(
             f"The model's MLflow run {run_id} is not in the store {mlflow.get_tracking_uri()}. "
-            "Train again: dvc repro --force train"
+            "Train again: dvc repro --force train. If another machine trained it, share its store: see docs/team.md"
         ) from error
     with mlflow.start_run(run_id=run_id, log_system_metrics=False):
         yield
