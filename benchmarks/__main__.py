@@ -10,6 +10,7 @@ BENCHMARKS = {
     "training": "the paper's LRCN: TimeDistributed around every layer, against ours",
     "decoding": "clips a second against OpenCV, and frames against ffmpeg",
     "encoding": "a frozen encoder: the bare runtime against the stage; and training a head on stored features",
+    "choice": "the choice among six probes, for 100 clips and for as many as UCF50 has",
     "heads": "every head on the demo: accuracy, on all clips and on the ordered pairs; needs make repro",
     "intervals": "how often 95 % intervals hold the truth, with few groups and correlated clips",
     "forecasts": "how often the forecast for more groups holds the truth, on simulated learning curves",

@@ -34,6 +34,7 @@ from actreel.training.data import TrainingData
 from actreel.training.export import calibrate, export_model, fit_rejection, write_manifest
 from actreel.training.features import open_inputs
 from actreel.training.held_out import curve_over_groups, hold_out
+from actreel.training.probes import Scored
 from actreel.training.resume import resume_folder
 from actreel.training.strategies import is_chief
 from actreel.training.train import complete, curve_folder, train
@@ -60,7 +61,8 @@ def main() -> None:
     """Trains the network and its order-blind baseline; the better one on the validation clips becomes the model."""
     params = load_params()
     data = load_data()
-    network, candidates = choose_head(params.model, params.train, data.store, data.rows, data.labels)
+    scored: Scored = {}
+    network, candidates = choose_head(params.model, params.train, data.store, data.rows, data.labels, scored)
     baseline = network.order_blind if network.sees_order else None
     if not is_chief(params.train.strategy):  # only the first of several workers writes files
         for each in filter(None, (network, baseline)):
@@ -77,7 +79,7 @@ def main() -> None:
         model, curve = train(
             each, params.train, data.store, data.rows, data.labels,
             epoch_weights=records / "epochs", resume=state / (prefix or "model"),
-            on_epoch=partial(runs.log_epoch, prefix=prefix),
+            on_epoch=partial(runs.log_epoch, prefix=prefix), scored=scored,
         )  # fmt: skip
         curve.to_csv(records / "curve.csv", index=False)
         return Fitted(each, model, curve)
@@ -94,7 +96,7 @@ def main() -> None:
             fitted, runner_up = better(fitted, fit(baseline, prefix="baseline_"))
 
         epochs = curve_folder(kept, fitted.network) / "epochs"
-        statistics, held_out = hold_out(fitted.model, fitted.curve, fitted.network, params.train, data, epochs)
+        statistics, held_out = hold_out(fitted.model, fitted.curve, fitted.network, params.train, data, epochs, scored)
         temperature = calibrate(fitted.model, held_out)
         groups = curve_over_groups(fitted.model, fitted.curve, fitted.network, params.train, data)
         groups.to_csv(kept / GROUP_CURVE.name, index=False)

@@ -61,6 +61,10 @@ def test_ucf50_needs_its_archive(values: dict[str, Any]) -> None:
     assert check_params(values, "params.yaml").dataset.label == "ucf50"
 
 
+def test_a_model_saved_before_there_were_colours_takes_rgb() -> None:
+    assert ClipSpec.model_validate({"num_frames": 8, "height": 64, "width": 64}).colour == "rgb"
+
+
 def test_a_sampling_from_older_versions_is_dropped_if_it_is_the_only_one_there_was(values: dict[str, Any]) -> None:
     spec = check_params(values, "params.yaml").clip
     assert ClipSpec.model_validate({**spec.model_dump(), "sampling": "uniform"}) == spec

@@ -69,6 +69,14 @@ def test_a_video_not_much_longer_than_a_clip_is_that_clip(video: Path, clip_dura
     np.testing.assert_array_equal(frames, load_clip(video, spec))
 
 
+@pytest.mark.parametrize("colour", ["grey", "equalised"])
+def test_the_service_changes_colours_as_training_does(video: Path, colour: str) -> None:
+    spec = ClipSpec.model_validate({**spec_of(7).model_dump(), "colour": colour})
+    (_, frames) = read(video, spec, None)
+    np.testing.assert_array_equal(frames, load_clip(video, spec))
+    assert (frames != load_clip(video, spec_of(7))).any()
+
+
 def test_a_wrong_frame_count_in_the_header_makes_a_second_pass(tmp_path: Path) -> None:
     path = write_video_file(tmp_path / "video.avi", grey_frames(range(0, 240, 2)))
     halve_frame_count(path)

@@ -1,5 +1,6 @@
 """Batches: what they hold, in which order, and that chance comes from the seed and the place alone."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,14 @@ from numpy.typing import NDArray
 from actreel.config import ClipSpec, TrainParams
 from actreel.dataset.store import Store, StoredClips, write_store
 from actreel.errors import ConfigError
-from actreel.training.batches import class_weights, clip_batches, steps_an_epoch, training_batches
+from actreel.training.batches import (
+    _say_sides,
+    class_weights,
+    clip_batches,
+    mirror_targets,
+    steps_an_epoch,
+    training_batches,
+)
 from actreel.training.features import StoredFeatures
 from tests.conftest import train_params
 
@@ -133,6 +141,32 @@ def test_half_of_the_clips_are_mirrored_and_take_the_action_that_is_seen(
     assert [swaps[action] if side else action for action, side in zip(was, mirrored, strict=True)] == now.tolist()
     mirrored, rows = is_mirror(store, seen_in(training_batches(params_of(mirror=True), store, ROWS, LABELS))[0])
     assert mirrored[ROWS["action"].to_numpy()[rows] == "Jump"].any()
+
+
+def test_left_and_right_are_swapped_by_name_with_one_line_that_says_so(
+    store: StoredClips, caplog: pytest.LogCaptureFixture
+) -> None:
+    _say_sides.cache_clear()
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            _, targets = seen_in(training_batches(params_of(mirror=True), store, ROWS, LABELS))
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "a mirrored clip of 'Left' as 'Right', 'Right' as 'Left' counts as the other side" in line
+    clips, targets = seen_in(training_batches(params_of(mirror=True), store, ROWS, LABELS))
+    mirrored, rows = is_mirror(store, clips)
+    was, now = ROWS["action"].to_numpy()[rows], np.array(LABELS)[targets]
+    swap = {"Left": "Right", "Right": "Left", "Jump": "Jump"}
+    assert [swap[action] if side else action for action, side in zip(was, mirrored, strict=True)] == now.tolist()
+    assert mirror_targets(params_of(mirror=False), LABELS).tolist() == [-1, -1, -1]
+
+
+def test_a_side_without_a_partner_is_not_mirrored_unless_the_user_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    _say_sides.cache_clear()
+    with caplog.at_level(logging.INFO):
+        assert mirror_targets(params_of(mirror=True), ["Jump", "WaveLeft"]).tolist() == [0, -1]
+    assert "clips of 'WaveLeft' are not mirrored" in caplog.text
+    said = params_of(mirror=True, mirror_as={"WaveLeft": "WaveLeft"})
+    assert mirror_targets(said, ["Jump", "WaveLeft"]).tolist() == [0, 1]
 
 
 def test_an_unknown_action_in_the_mirror_is_a_message(store: StoredClips) -> None:

@@ -46,7 +46,7 @@ def network() -> keras.Model:
 
 def held_out(network: keras.Model, data: TrainingData) -> tuple[EmbeddingStatistics, HeldOut]:
     curve = pd.DataFrame({"val_loss": [1.0]})
-    return hold_out(network, curve, LSTM, train_params(batch_size=8), data, Path("none"))
+    return hold_out(network, curve, LSTM, train_params(batch_size=8), data, Path("none"), {})
 
 
 def test_the_temperature_is_divided_into_the_weights(network: keras.Model, data: TrainingData) -> None:

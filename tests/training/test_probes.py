@@ -147,6 +147,16 @@ def test_a_clip_is_learned_in_a_mirror_too_as_what_it_shows_there(store: StoredF
     np.testing.assert_allclose(np.asarray(model(np.concatenate(views))), expected, atol=0.01)
 
 
+def test_a_probe_learns_mirrored_clips_of_a_side_as_the_other_one(store: StoredFeatures) -> None:
+    names = {"Up": "WaveLeft", "Down": "WaveRight", "Still": "Still"}
+    rows = {split: part.assign(action=part["action"].map(names)) for split, part in ROWS.items()}
+    labels = [names[label] for label in LABELS]
+    by_name, _ = train(MODEL, train_params(mirror=True), store, rows, labels)
+    by_hand, _ = train(MODEL, train_params(mirror=True, mirror_as={"Up": "Down", "Down": "Up"}), store, ROWS, LABELS)
+    for ours, theirs in zip(by_name.get_weights(), by_hand.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_balance_gives_every_action_the_same_weight(store: StoredFeatures) -> None:
     rows = {"train": ROWS["train"].drop(index=[0, 3, 6, 9, 12, 15]).reset_index(drop=True), "val": ROWS["val"]}
     model, curve = train(MODEL, train_params(balance=True), store, rows, LABELS)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from actreel.config import ClipSpec
 from actreel.video.clips import fit_frame, load_clip, load_clip_and_info, load_views, sample_indices, view_indices
@@ -111,6 +112,50 @@ def test_frames_of_any_proportions_are_cut(height: int, width: int, rows: int, c
 def test_there_is_nothing_to_cut_from_frames_of_the_clip_s_proportions() -> None:
     frame = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
     np.testing.assert_array_equal(fit_frame(frame, square("center_crop")), fit_frame(frame, square("stretch")))
+
+
+def coloured(frame: NDArray[np.uint8], colour: str) -> NDArray[np.uint8]:
+    return fit_frame(frame, ClipSpec.model_validate({"num_frames": 1, "height": 96, "width": 96, "colour": colour}))
+
+
+@pytest.fixture
+def picture() -> NDArray[np.uint8]:
+    """uint8 (96, 96, 3): a faint pattern, coloured on the left, under a light that grows from left to right."""
+    rows, columns = np.mgrid[:96, :96]
+    frame = 40 + columns[..., None] + 12.0 * (rows // 6 % 2)[..., None] + np.zeros(3)
+    frame[:, :48, 0] += 30
+    return frame.astype(np.uint8)
+
+
+def test_grey_frames_have_the_lightness_alone(picture: NDArray[np.uint8]) -> None:
+    grey = coloured(picture, "grey")
+    assert grey.shape == (96, 96, 3)
+    assert (grey == grey[..., :1]).all()
+    expected = picture @ [0.299, 0.587, 0.114]  # ITU-R BT.601
+    np.testing.assert_allclose(grey[..., 0], expected, atol=1)
+    np.testing.assert_array_equal(coloured(picture, "rgb"), picture)
+
+
+def test_equalised_frames_have_more_contrast_in_the_dark_too_and_keep_colours(picture: NDArray[np.uint8]) -> None:
+    dark = (picture * 0.5).astype(np.uint8)
+    bright, dim = coloured(picture, "equalised"), coloured(dark, "equalised")
+
+    def contrast(frame: NDArray[np.uint8]) -> float:
+        return float(np.abs(np.diff(frame.mean(axis=2), axis=0)).mean())
+
+    assert contrast(bright) > 1.5 * contrast(picture)
+    assert contrast(dim) > 1.5 * contrast(dark)
+    assert contrast(dim) > contrast(picture)
+    redness = bright[..., 0].astype(int) - bright[..., 1]
+    assert redness[:, :40].mean() > 15
+    assert abs(redness[:, 56:]).mean() < 5
+
+
+@given(st.integers(8, 300), st.integers(8, 300), st.sampled_from(["grey", "equalised"]))
+def test_frames_of_any_size_are_coloured(height: int, width: int, colour: str) -> None:
+    spec = ClipSpec.model_validate({"num_frames": 1, "height": height, "width": width, "colour": colour})
+    fitted = fit_frame(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8), spec)
+    assert (fitted.shape, fitted.dtype) == ((height, width, 3), np.uint8)
 
 
 def test_info_comes_from_the_same_pass(video: Path) -> None:

@@ -100,12 +100,16 @@ class ClipSpec(Section):
         width: Width in pixels after resizing.
         fit: `stretch` resizes the whole frame and ignores its aspect ratio, as the LRCN project does; `center_crop`
             keeps the aspect ratio and crops two sides.
+        colour: `rgb` as it is; `grey`: greyscale, three times; `equalised`: the contrast of the lightness is equalised
+            in parts of the frame, up to a limit, against changes in lighting (CLAHE: Zuiderveld, "Contrast limited
+            adaptive histogram equalization", Graphics Gems IV, 1994).
     """
 
     num_frames: int = Field(ge=1, le=1024)
     height: int = Field(ge=8, le=1024)
     width: int = Field(ge=8, le=1024)
     fit: Literal["stretch", "center_crop"] = "stretch"  # the default is for models saved before there was a choice
+    colour: Literal["rgb", "grey", "equalised"] = "rgb"  # as for fit
 
     @model_validator(mode="before")
     @classmethod

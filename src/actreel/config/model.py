@@ -107,10 +107,10 @@ class TrainParams(Section):
         schedule: `constant`, or `cosine`: the learning rate decays to 0 over `epochs` along half a cosine.
         warmup: Epochs in which the learning rate first rises to `learning_rate`.
         patience: Epochs without a better validation loss before training stops.
-        mirror: Mirrors a random half of the clips in each epoch; see `mirror_as` for actions that depend on left and
-            right.
-        mirror_as: The action that a mirrored clip shows, for actions where it is another one; null: never mirror clips
-            of this action. As in `{TurnLeft: TurnRight, TurnRight: TurnLeft, Write: null}`.
+        mirror: Mirrors a random half of the clips in each epoch. Actions that differ in left and right by name, such as
+            `TurnLeft` and `TurnRight`, are swapped; one with a side and no partner is not mirrored.
+        mirror_as: The action that a mirrored clip shows, where names do not tell; null: never mirror clips of this
+            action. As in `{Hook: Jab, Jab: Hook, Write: null}`. It overrules what names tell.
         crop: Crops up to this share of height and width and resizes the rest. Needs an encoder in training.
         colour: Changes brightness, contrast and saturation by up to this share. Needs an encoder in training.
         speed: Slows a random part of the clip down by up to this share: 0.5 shows at least two thirds of the clip.

@@ -144,6 +144,9 @@ def as_markdown(facts: Facts, warnings: Sequence[str] = ()) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
+_COLOURS = {"rgb": "RGB", "grey": "greyscale", "equalised": "RGB with equalised lightness (CLAHE)"}
+
+
 def _description(facts: Facts) -> list[tuple[str, str]]:
     card = facts.classifier
     origin, spec = card.provenance, card.clip
@@ -152,7 +155,7 @@ def _description(facts: Facts) -> list[tuple[str, str]]:
     network = f"{facts.model.title}{motion}, {facts.metrics['parameters']:,} parameters"
     return [
         ("Network", network),
-        ("Input", f"{spec.num_frames} frames spread evenly over the clip, {size}, RGB"),
+        ("Input", f"{spec.num_frames} frames spread evenly over the clip, {size}, {_COLOURS[spec.colour]}"),
         ("Clip", f"about {card.clip_duration_s:.1f} s" if card.clip_duration_s else "the whole video"),
         ("Trained", f"{origin.trained_at}, code {short_commit(origin.git_commit)}, MLflow run {origin.run_id}"),
         ("Data", f"{origin.dataset}, version {origin.data_version}"),

@@ -30,6 +30,7 @@ from actreel.evaluation import metrics
 from actreel.tracking import runs
 from actreel.training.choice import choose_head
 from actreel.training.features import encode_clips, open_inputs
+from actreel.training.probes import Scored
 from actreel.training.strategies import MULTI_WORKER
 from actreel.training.train import predict, targets_of, train
 
@@ -154,8 +155,9 @@ def fit_and_score(
     """
     rows = {split: clips_of(index, split) for split in SPLITS}
     labels = labels_of(index)
-    network, _ = choose_head(params.model, params.train, inputs, rows, labels)
-    fitted, curve = train(network, params.train, inputs, rows, labels, on_epoch=on_epoch)
+    scored: Scored = {}
+    network, _ = choose_head(params.model, params.train, inputs, rows, labels, scored)
+    fitted, curve = train(network, params.train, inputs, rows, labels, on_epoch=on_epoch, scored=scored)
     probabilities = predict(fitted, inputs, rows[TEST], params.evaluate.batch_size)
     predicted = [labels[action] for action in probabilities.argmax(axis=1)]
     actions = rows[TEST]["action"].tolist()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,9 @@ from actreel.dataset.store import Store
 from actreel.errors import ConfigError
 from actreel.quiet_keras import tf
 from actreel.training import augment
+from actreel.training.sides import mirrored_labels
+
+log = logging.getLogger(__name__)
 
 
 def clip_batches(
@@ -171,14 +176,37 @@ def class_weights(targets: NDArray[np.int64], num_classes: int) -> NDArray[np.fl
 
 
 def mirror_targets(params: TrainParams, labels: list[str]) -> NDArray[np.int64]:
-    """int64 (K,): the action that a mirrored clip of each action shows, or -1 if it must not be mirrored."""
+    """int64 (K,): the action that a mirrored clip of each action shows, or -1 if it must not be mirrored.
+
+    `train.mirror_as` comes first, then left and right in the names; any other action is its own mirror image.
+    """
     if unknown := sorted(({*params.mirror_as} | {*params.mirror_as.values()}) - {*labels, None}, key=str):
         raise ConfigError(
             f"train.mirror_as must name actions of the dataset. Received: {', '.join(map(repr, unknown))}. "
             f"Known here: {', '.join(labels)}."
         )
-    images = [params.mirror_as.get(label, label) if params.mirror else None for label in labels]
+    if not params.mirror:
+        return np.full(len(labels), -1, dtype=np.int64)
+    sides = {label: image for label, image in mirrored_labels(labels).items() if label not in params.mirror_as}
+    if sides:
+        _say_sides(tuple(sides.items()))
+    images = [(sides | params.mirror_as).get(label, label) for label in labels]
     return np.array([-1 if image is None else labels.index(image) for image in images], dtype=np.int64)
+
+
+@cache  # each fold and each head asks again
+def _say_sides(sides: tuple[tuple[str, str | None], ...]) -> None:
+    swapped = [f"'{label}' as '{image}'" for label, image in sides if image is not None]
+    kept = [f"'{label}'" for label, image in sides if image is None]
+    parts = [
+        f"a mirrored clip of {', '.join(swapped)} counts as the other side" if swapped else "",
+        f"clips of {', '.join(kept)} are not mirrored, as no action has the same name with the other side"
+        if kept
+        else "",
+    ]
+    log.info(
+        f"left and right, found in the actions' names: {'; '.join(filter(None, parts))} (train.mirror_as overrules)"
+    )
 
 
 def _as_stored(clips: tf.Tensor, dtype: np.dtype[Any]) -> tf.Tensor:

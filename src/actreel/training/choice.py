@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from itertools import product
 
 import pandas as pd
 
+from actreel.base.progress import tracked
 from actreel.config import AUTO, PROBES, ModelParams, TrainParams
+from actreel.dataset.layout import TRAIN, VAL
 from actreel.dataset.store import Store
-from actreel.training.train import train
+from actreel.training.probes import Scored
+from actreel.training.train import score_probe
+
+FEW_CLIPS = 500
+"""Clips up to which every penalty is tried, and the winner's scores serve its training too."""
+
+MOST_CLIPS = 2000
+"""Clips that the choice is made on: more cost minutes and tell heads apart that differ by less than a point."""
 
 log = logging.getLogger(__name__)
 
 
 def choose_head(
-    network: ModelParams, params: TrainParams, store: Store, rows: Mapping[str, pd.DataFrame], labels: list[str]
+    network: ModelParams,
+    params: TrainParams,
+    store: Store,
+    rows: Mapping[str, pd.DataFrame],
+    labels: list[str],
+    scored: Scored | None = None,
 ) -> tuple[ModelParams, pd.DataFrame]:
-    """Solves each probe, without and with motion, and takes the one that is right on most held-out clips.
+    """Solves each probe, without and with motion, for the folds, and takes the one right on most held-out clips.
 
-    Each is solved for the folds of the training and validation groups, as `fit_probe` does it; test clips take no part.
-    Among equals the lower loss decides. As the best of several, the winner's own figures are too high.
+    The folds are those of the training and validation groups that `fit_probe` makes; test clips take no part. Among
+    equals the lower loss decides. As the best of several, the winner's own figures are too high.
 
     Args:
         network: With the head `auto`; any other is returned as it is.
@@ -28,22 +43,52 @@ def choose_head(
         store: As for `train`.
         rows: As for `train`.
         labels: As for `train`.
+        scored: The candidates' scores are put here, for `train`, if the choice is made among few clips.
 
     Returns:
         The network with the chosen head and motion, and a table with one row a candidate, the best first: `head`,
         `motion`, `accuracy` and `loss` on held-out clips; empty if there was no choice.
+
+    Raises:
+        ConfigError: As for `score_probe`.
+        ModelError: As for `score_probe`.
     """
+    columns = ["head", "motion", "accuracy", "loss"]
     if network.head != AUTO:
-        return network, pd.DataFrame(columns=["head", "motion", "accuracy", "loss"])
-    params = params.model_copy(update={"fine_tune": 0})  # a head is chosen on the features of the frozen encoder
-    candidates = []
-    for head in PROBES:
-        for motion in ("none", "difference"):
-            _, curve = train(network.model_copy(update={"head": head, "motion": motion}), params, store, rows, labels)
-            best = int(curve["val_loss"].argmin())
-            accuracy, loss = (float(curve[name].to_numpy()[best]) for name in ("val_accuracy", "val_loss"))
-            candidates.append((head, motion, accuracy, loss))
-    table = pd.DataFrame(candidates, columns=["head", "motion", "accuracy", "loss"])
+        return network, pd.DataFrame(columns=columns)
+    every = pd.concat([rows[TRAIN], rows[VAL]], ignore_index=True)
+    clips = spread(every, MOST_CLIPS, params.seed)
+    candidates = list(product(PROBES, ("none", "difference")))
+    results = []
+    for head, motion in tracked(candidates, "choose", len(candidates), unit="head"):
+        candidate = network.model_copy(update={"head": head, "motion": motion})
+        by_folds = score_probe(candidate, params, store, clips, labels, coarse=len(clips) > FEW_CLIPS)
+        scores = by_folds.by_penalty[by_folds.best]
+        results.append((head, motion, scores["accuracy"], scores["loss"]))
+        if scored is not None and len(every) <= FEW_CLIPS:
+            scored[candidate] = by_folds
+    table = pd.DataFrame(results, columns=columns)
     table = table.sort_values(["accuracy", "loss"], ascending=[False, True], kind="stable", ignore_index=True)
-    log.info(f"heads by their accuracy on held-out groups, the best of which is taken\n{table.round(3).to_string()}")
+    log.info(
+        f"heads by their accuracy on {len(clips)} clips of held-out groups, the best of which is taken\n"
+        f"{table.round(3).to_string()}"
+    )
     return network.model_copy(update={"head": table["head"][0], "motion": table["motion"][0]}), table
+
+
+def spread(rows: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
+    """At most so many of the clips: of each action and group one, then of each a second one, and so on.
+
+    Args:
+        rows: Index rows.
+        most: How many to keep.
+        seed: Which clips of a group come first.
+
+    Returns:
+        The rows kept, in their order.
+    """
+    if len(rows) <= most:
+        return rows
+    shuffled = rows.sample(frac=1, random_state=seed)
+    turn = shuffled.groupby(["action", "group"]).cumcount()
+    return rows.loc[turn.sort_values(kind="stable").index[:most]].sort_index().reset_index(drop=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from actreel.config import ModelParams, TrainParams
 from actreel.dataset.layout import TRAIN, VAL
@@ -18,7 +17,7 @@ from actreel.training.batches import targets_of
 from actreel.training.data import TrainingData
 from actreel.training.fitting import Fitting
 from actreel.training.group_curve import COLUMNS, group_curve
-from actreel.training.probes import PATH, pool
+from actreel.training.probes import PATH, FoldScores, Scored, pool
 from actreel.training.rejection import EmbeddingStatistics, fit_statistics
 from actreel.training.train import epoch_models, predict
 
@@ -45,6 +44,7 @@ def hold_out(
     params: TrainParams,
     data: TrainingData,
     epochs: Path,
+    scored: Scored,
 ) -> tuple[EmbeddingStatistics, HeldOut]:
     """Scores the clips that the model was not fitted to.
 
@@ -58,16 +58,17 @@ def hold_out(
         params: The run.
         data: The clips.
         epochs: The weights after each epoch, as `train` wrote them.
+        scored: As `train` filled it.
 
     Returns:
         The distribution of the clips that the model was fitted to, and the outputs for the others.
     """
-    best = int(curve["val_loss"].argmin())
     if network.is_probe and not params.fine_tune:
-        return _by_folds(fitted, PATH[best], params, data)
+        return _by_folds(fitted, scored[network], params, data)
     rows, every = data.rows, pd.concat([data.rows[TRAIN], data.rows[VAL]], ignore_index=True)
     before = fitted
     if params.refit:
+        best = int(curve["val_loss"].argmin())
         before = next(model for epoch, model in enumerate(epoch_models(fitted, epochs)) if epoch == best)
     statistics = _statistics(before, rows[TRAIN], params, data)
     held_out = HeldOut(
@@ -95,26 +96,15 @@ def _statistics(model: keras.Model, rows: pd.DataFrame, params: TrainParams, dat
 
 
 def _by_folds(
-    fitted: keras.Model, penalty: float, params: TrainParams, data: TrainingData
+    fitted: keras.Model, scores: FoldScores, params: TrainParams, data: TrainingData
 ) -> tuple[EmbeddingStatistics, HeldOut]:
     rows = pd.concat([data.rows[TRAIN], data.rows[VAL]], ignore_index=True)
-    clips = pool(fitted, params, Fitting(data.store, rows, None, data.labels))
     # A probe's embedding is its pooled features, whatever it was solved for.
     embeddings = predict(embedding_of(fitted), data.store, rows, params.batch_size)
-    targets = clips.targets[: clips.num_clips]
-    parts = []
-    for others, held_out in clips.folds():
-        if not len(held_out):
-            continue
-        solutions = clips.solutions(others)
-        kernel, bias = next(solutions.solve([penalty]))
-        recorded = others[: clips.num_clips]
-        parts.append(
-            HeldOut(
-                softmax(solutions.standardised(clips.features[held_out]) @ kernel + bias, axis=1),
-                fit_statistics(embeddings[recorded], targets[recorded]).distances(embeddings[held_out]),
-                targets[held_out],
-            )
-        )
-    scored = HeldOut(*(np.concatenate([getattr(part, name) for part in parts]) for name in HeldOut.__match_args__))
-    return fit_statistics(embeddings, targets), scored
+    targets = targets_of(rows, data.labels)
+    distances = [
+        fit_statistics(embeddings[others], targets[others]).distances(embeddings[held_out])
+        for others, held_out in scores.folds
+    ]
+    every = np.concatenate([held_out for _, held_out in scores.folds])
+    return fit_statistics(embeddings, targets), HeldOut(scores.probabilities, np.concatenate(distances), targets[every])

@@ -9,14 +9,14 @@ no clip is lost to validation, and the answers to the held-out clips are left fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from actreel.config import TrainParams
+from actreel.config import ModelParams, TrainParams
 from actreel.dataset.splits import assign_folds
 from actreel.errors import ModelError
 from actreel.models import CLIP_NORMALISE, PROBABILITIES
@@ -30,7 +30,7 @@ PATH = tuple(float(strength) for strength in np.logspace(-4, 1, 11))
 
 FOLDS = 5
 
-_PATIENCE = 3
+PATIENCE = 3
 """Penalties without a lower loss after which weaker ones are not tried."""
 
 _BATCH = 64
@@ -71,9 +71,37 @@ class Pooled:
         return Solutions(self.features[views], targets, self.weights[targets], len(self.weights))
 
 
+@dataclass(frozen=True)
+class FoldScores:
+    """What the solutions of the folds say of the clips that they hold out.
+
+    Attributes:
+        by_penalty: For each penalty tried, until weaker ones no longer help: `loss` and `accuracy` of those clips.
+        folds: For each fold: bool (N,), the recorded clips of the others, and int64 (n,), the clips held out.
+        probabilities: float32 (M, K), of the clips held out, fold by fold, with the penalty of the lowest loss.
+    """
+
+    by_penalty: list[dict[str, float]]
+    folds: list[tuple[NDArray[np.bool_], NDArray[np.int64]]]
+    probabilities: NDArray[np.float32]
+
+    @property
+    def best(self) -> int:
+        """The position of the penalty with the lowest loss."""
+        return int(np.argmin([scores["loss"] for scores in self.by_penalty]))
+
+
+Scored = dict[ModelParams, FoldScores]
+"""The scores of the probes that were solved for the folds of a run's training and validation clips."""
+
+
 def fit_probe(
-    build: Callable[[], keras.Model], params: TrainParams, data: Fitting, records: Records
-) -> tuple[keras.Model, Logs]:
+    build: Callable[[], keras.Model],
+    params: TrainParams,
+    data: Fitting,
+    records: Records,
+    by_folds: FoldScores | None = None,
+) -> tuple[keras.Model, Logs, FoldScores]:
     """Solves the last layer of what `build` makes, with the penalty that is best on held-out groups.
 
     Args:
@@ -81,11 +109,12 @@ def fit_probe(
         params: Only `mirror`, `mirror_as`, `balance` and `seed` are used.
         data: Features of a frozen encoder; `val` is not used.
         records: What is kept of each penalty, which counts as an epoch; no state is kept.
+        by_folds: As returned for the same clips before; None solves the folds.
 
     Returns:
         The fitted probe, and for each penalty the `loss` and `accuracy` of all clips, and as `val_loss` and
         `val_accuracy` the same by the solutions of the folds, each on the clips that it holds out. Losses do not
-        include the penalty.
+        include the penalty. Then what the solutions of the folds said.
 
     Raises:
         ConfigError: `train.mirror_as` does not fit the labels.
@@ -93,8 +122,7 @@ def fit_probe(
     """
     model = build()
     clips = pool(model, params, data)
-    by_folds = _score_folds(clips)
-    best = int(np.argmin([scores["loss"] for scores in by_folds]))
+    by_folds = by_folds or score_folds(clips)
     solutions = clips.solutions()
     model.get_layer(CLIP_NORMALISE).set_weights([solutions.mean, solutions.variance])
     last = model.get_layer(PROBABILITIES)
@@ -102,19 +130,19 @@ def fit_probe(
     targets = clips.targets[: clips.num_clips]
     logs: Logs = []
     kept: list[NDArray[np.float32]] = []
-    for epoch, (kernel, bias) in enumerate(solutions.solve(PATH[: len(by_folds)])):
+    for epoch, (kernel, bias) in enumerate(solutions.solve(PATH[: len(by_folds.by_penalty)])):
         last.set_weights([kernel, bias])
-        if epoch == best:
+        if epoch == by_folds.best:
             kept = [kernel, bias]
         metrics = _scores(softmax(recorded @ kernel + bias, axis=1), targets, clips.weights)
-        metrics |= {f"val_{name}": value for name, value in by_folds[epoch].items()}
+        metrics |= {f"val_{name}": value for name, value in by_folds.by_penalty[epoch].items()}
         if records.epoch_weights is not None:
             records.epoch_weights.mkdir(parents=True, exist_ok=True)
             model.save_weights(records.epoch_weights / f"{epoch + 1:03d}.weights.h5")
         logs.append(metrics)
         records.on_epoch(epoch + 1, metrics)
     last.set_weights(kept)
-    return model, logs
+    return model, logs, by_folds
 
 
 def pool(model: keras.Model, params: TrainParams, data: Fitting) -> Pooled:
@@ -159,27 +187,42 @@ def pool(model: keras.Model, params: TrainParams, data: Fitting) -> Pooled:
     )
 
 
-def _score_folds(clips: Pooled) -> list[dict[str, float]]:
-    """Loss and accuracy of held-out clips for each penalty, until weaker ones no longer help."""
-    parts = [(clips.solutions(others), held_out) for others, held_out in clips.folds() if len(held_out)]
-    if not parts:
+def score_folds(clips: Pooled, path: Sequence[float] = PATH, patience: int = PATIENCE) -> FoldScores:
+    """Solves the probe for each fold's other views, and scores the clips that the fold holds out.
+
+    Args:
+        clips: The clips.
+        path: Penalties, from the strongest to the weakest.
+        patience: Penalties without a lower loss after which weaker ones are not tried.
+
+    Raises:
+        ModelError: No action is shown by clips of two groups.
+    """
+    folds = [(others, held_out) for others, held_out in clips.folds() if len(held_out)]
+    if not folds:
         raise ModelError(
             "To choose a probe's penalty, some action must be shown by clips of 2 groups. Received: each by one group "
             "only. Add clips of other people or scenes."
         )
-    paths = [solutions.solve(PATH) for solutions, _ in parts]
-    targets = clips.targets[np.concatenate([held_out for _, held_out in parts])]
+    parts = [(clips.solutions(others), held_out) for others, held_out in folds]
+    paths = [solutions.solve(path) for solutions, _ in parts]
+    targets = clips.targets[np.concatenate([held_out for _, held_out in folds])]
     scores: list[dict[str, float]] = []
-    for _ in PATH:
+    kept = np.empty(0, np.float32)
+    for _ in path:
         answers = []
-        for (solutions, held_out), path in zip(parts, paths, strict=True):
-            kernel, bias = next(path)
+        for (solutions, held_out), each in zip(parts, paths, strict=True):
+            kernel, bias = next(each)
             answers.append(softmax(solutions.standardised(clips.features[held_out]) @ kernel + bias, axis=1))
-        scores.append(_scores(np.concatenate(answers), targets, clips.weights))
+        probabilities = np.concatenate(answers)
+        scores.append(_scores(probabilities, targets, clips.weights))
         losses = [each["loss"] for each in scores]
-        if len(losses) - 1 - int(np.argmin(losses)) >= _PATIENCE:
+        since_best = len(losses) - 1 - int(np.argmin(losses))
+        if since_best == 0:
+            kept = probabilities
+        if since_best >= patience:
             break
-    return scores
+    return FoldScores(scores, [(others[: clips.num_clips], held_out) for others, held_out in folds], kept)
 
 
 def _scores(

@@ -28,7 +28,7 @@ from actreel.models import (
 from actreel.quiet_keras import keras
 from actreel.training.batches import targets_of as targets_of  # re-exported for callers of train and predict
 from actreel.training.fitting import Fitting, Logs, OnEpoch, Records, fit_network, no_op
-from actreel.training.probes import fit_probe
+from actreel.training.probes import PATH, FoldScores, Scored, fit_probe, pool, score_folds
 
 _FINE_TUNED = "fine_tuned"
 
@@ -43,6 +43,7 @@ def train(
     epoch_weights: Path | None = None,
     resume: Path | None = None,
     on_epoch: OnEpoch = no_op,
+    scored: Scored | None = None,
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Fits a new model, keeping the weights of the epoch with the lowest validation loss.
 
@@ -57,6 +58,7 @@ def train(
         epoch_weights: Folder for the weights after each epoch, `001.weights.h5` and so on.
         resume: Folder for the training's state, see `resume_folder`; training continues from what it holds.
         on_epoch: Called after each epoch with its number, from 1, and its metrics.
+        scored: The scores of a probe by its folds are taken from here, and put here if they are missing.
 
     Returns:
         The fitted `keras.Model` and a table with one row an epoch: `epoch`, `loss`, `accuracy`, `val_loss`,
@@ -67,6 +69,7 @@ def train(
         ConfigError: `train.mirror_as` or `train.batch_size` does not fit the clips or devices.
         ModelError: Training diverged, or fine-tuning has no frames.
     """
+    scored = {} if scored is None or params.fine_tune else scored  # fine-tuning keeps the validation clips out
 
     def fit(
         name: str, rows: pd.DataFrame, val: pd.DataFrame | None, records: Records, epochs: int | None = None
@@ -74,7 +77,8 @@ def train(
         build = _builder(model_params, store, rows, labels)
         data = Fitting(store, rows, val, labels)
         if model_params.is_probe:  # solved faster than its state could be written
-            return fit_probe(build, params, data, records)
+            fitted, logs, scored[model_params] = fit_probe(build, params, data, records, scored.get(model_params))
+            return fitted, logs
         state = resume / f"{name}.npz" if resume else None
         return fit_network(build, params, data, replace(records, state=state), epochs=epochs)
 
@@ -101,6 +105,34 @@ def train(
     curve = pd.DataFrame(logs)
     curve.insert(0, "epoch", np.arange(1, len(curve) + 1))
     return fitted, curve
+
+
+def score_probe(
+    model_params: ModelParams,
+    params: TrainParams,
+    store: Store,
+    rows: pd.DataFrame,
+    labels: list[str],
+    *,
+    coarse: bool = False,
+) -> FoldScores:
+    """What the solutions of a probe's folds say of held-out groups, as `train` would find it.
+
+    Args:
+        model_params: A network whose head is a probe.
+        params: As for `train`.
+        store: The features of the clips.
+        rows: Index rows of the clips.
+        labels: As for `train`.
+        coarse: Tries every other penalty, and none after the loss has risen: in a third of the time.
+
+    Raises:
+        ConfigError: `train.mirror_as` does not fit the labels.
+        ModelError: There are no features, or too few groups or actions to hold out a part.
+    """
+    model = _builder(model_params, store, rows, labels)()
+    clips = pool(model, params, Fitting(store, rows, None, labels))
+    return score_folds(clips, PATH[::2], patience=1) if coarse else score_folds(clips)
 
 
 def _builder(

@@ -13,6 +13,15 @@ from actreel.video.decode import sample_frames
 from actreel.video.info import VideoInfo
 from actreel.video.opencv import cv2
 
+_CONTRAST_LIMIT = 2.0
+"""How many times the mean of a tile's histogram a grey level may take: more would amplify noise."""
+
+_MOST_TILES = 8
+"""Tiles in a row, as Zuiderveld proposes for whole pictures."""
+
+_LEAST_TILE = 16
+"""Pixels of a tile's side, in which a histogram still says something."""
+
 
 def sample_indices(num_frames: int, spec: ClipSpec) -> NDArray[np.int64]:
     """The indices of the frames that make a video's clip.
@@ -95,9 +104,10 @@ def view_indices(num_frames: int, spec: ClipSpec, num_views: int) -> NDArray[np.
 
 
 def fit_frame(frame: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:
-    """Resizes a decoded frame, uint8 (h, w, 3), to the spec's uint8 (H, W, 3).
+    """Resizes a decoded frame, uint8 (h, w, 3), to the spec's uint8 (H, W, 3), and then changes its colours.
 
-    Area interpolation if both sides shrink, otherwise bilinear; `spec.fit` decides between stretching and cropping.
+    Area interpolation if both sides shrink, otherwise bilinear; `spec.fit` decides between stretching and cropping, and
+    `spec.colour` between colours, greyscale and equalised lightness.
     """
     if spec.fit == "center_crop":
         height, width = frame.shape[:2]
@@ -107,4 +117,15 @@ def fit_frame(frame: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:
         frame = frame[top : top + rows, left : left + columns]
     shrinks = frame.shape[0] >= spec.height and frame.shape[1] >= spec.width
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(frame, (spec.width, spec.height), interpolation=how), dtype=np.uint8)
+    return _coloured(cv2.resize(frame, (spec.width, spec.height), interpolation=how), spec)
+
+
+def _coloured(frame: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:
+    if spec.colour == "grey":
+        frame = cv2.cvtColor(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    elif spec.colour == "equalised":
+        parts = cv2.cvtColor(frame, cv2.COLOR_RGB2LAB)
+        tiles = [min(_MOST_TILES, max(1, side // _LEAST_TILE)) for side in (spec.width, spec.height)]
+        parts[..., 0] = cv2.createCLAHE(_CONTRAST_LIMIT, tiles).apply(np.ascontiguousarray(parts[..., 0]))
+        frame = cv2.cvtColor(parts, cv2.COLOR_LAB2RGB)
+    return np.asarray(frame, dtype=np.uint8)
