@@ -78,7 +78,7 @@ def test_choosing_keeps_the_comments_of_params_yaml_and_what_it_does_not_touch(
     expected: dict[str, Any] = yaml.safe_load(TEXT)
     expected["dataset"] |= {"name": "folder", "path": str(tmp_path / "my clips, é #1")}
     assert yaml.safe_load(changed) == expected
-    assert re.findall("#.*", changed.replace(" é #1", "")) == re.findall("#.*", TEXT)
+    assert re.findall("# .*", changed) == re.findall("# .*", TEXT)
     # The same command again, after it was killed, changes nothing.
     program.main(["--recipe", "lrcn", "--", "my clips, é #1"])
     assert Path("params.yaml").read_text(encoding="utf-8") == changed
