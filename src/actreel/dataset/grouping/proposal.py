@@ -25,6 +25,9 @@ from actreel.dataset.grouping.joins import Join, Parts, Sureness
 from actreel.dataset.grouping.looks import Look, background_distances
 from actreel.dataset.grouping.names import Named, counters_meet, ids_in_names
 from actreel.dataset.grouping.recordings import neighbours
+from actreel.dataset.layout import action_of, find_split, has_action
+from actreel.dataset.watch import checked_folder
+from actreel.errors import DatasetError
 
 SURE_BELOW, LIKELY_BELOW, DOUBTFUL_BELOW = 0.15, 0.3, 0.5
 """Average distances between backgrounds, in terms of the usual one; docs/own-clips.md says what they gave."""
@@ -83,6 +86,29 @@ class Proposal:
             taken[name] += 1
             names[rows[0]] = name if taken[name] == 1 else f"{name} ({taken[name]})"
         return names
+
+
+def clips_in(folder: Path) -> tuple[Path, list[Path], list[str]]:
+    """The clips of a folder that can be grouped.
+
+    Args:
+        folder: A folder of class folders, which may be split or wrapped as `actreel.dataset.layout` describes.
+
+    Returns:
+        The folder that `groups.csv` belongs in, the clips' paths below it, and their actions.
+
+    Raises:
+        DatasetError: The folder cannot be used, or holds a single clip.
+    """
+    found = checked_folder(folder, "the folder of clips").clips
+    wrapper, folders = find_split(found)
+    clips = [clip for clip in (path.relative_to(wrapper) for path in found) if has_action(clip, folders)]
+    if len(clips) < 2:
+        raise DatasetError(
+            f"groups need at least 2 videos in folders of actions. Received: {len(clips)} in '{folder}'. Add videos, "
+            "one folder for each action: <action>/<clip>"
+        )
+    return folder / wrapper, clips, [action_of(clip, folders) for clip in clips]
 
 
 def propose(clips: Sequence[Path], actions: Sequence[str], looks: Sequence[Look | str]) -> Proposal:
