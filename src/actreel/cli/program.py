@@ -6,6 +6,7 @@ import argparse
 
 import actreel
 from actreel.base.console import clean_exit, configure_logging
+from actreel.cli.audit import add_audit
 from actreel.cli.experiments import add_compare, add_crossval, add_leakage, add_tune
 from actreel.cli.feedback import add_feedback
 from actreel.cli.groups import add_groups
@@ -46,4 +47,5 @@ def _build_parser() -> argparse.ArgumentParser:
     add_compare(commands)
     add_feedback(commands)
     add_groups(commands)
+    add_audit(commands)
     return parser
