@@ -148,8 +148,8 @@ def look(dataset: DatasetParams) -> pd.DataFrame:
     alone = index["group"] == index["clip"]
     if alone.any():
         log.warning(
-            f"the groups of {alone.sum()} clips are guessed: one for each file, so clips of one person or scene may be on "
-            "both sides of the test, and flatter it. To have groups proposed from names, files and backgrounds, and "
+            f"the groups of {alone.sum()} clips are guessed: one for each file, so clips of one person or scene may be "
+            "on both sides of the test, and flatter it. To have groups proposed from names, files and backgrounds, and "
             f"written to groups.csv: {command_for(dataset.path)}. If the names say who or what they show first, as in "
             f"'anna_1.mp4', this takes the groups from them: {learn('folder', dataset.path)} "
             "GROUP_PATTERN='/(?P<group>[^/_]+)_'"

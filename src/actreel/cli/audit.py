@@ -24,7 +24,9 @@ def add_audit(commands: Commands) -> None:
     )
     command.add_argument("folder", type=Path, metavar="FOLDER", help="the folder with one sub-folder per action")
     command.add_argument("--train-list", type=Path, metavar="FILE", help="the training clips, as in UCF101's lists")
-    command.add_argument("--test-list", type=Path, metavar="FILE", help="the test clips (default: audit a random split)")
+    command.add_argument(
+        "--test-list", type=Path, metavar="FILE", help="the test clips (default: audit a random split)"
+    )
     add_set(command)
     add_json(command)
 
@@ -66,10 +68,13 @@ def as_text(result: dict[str, Any], folder: Path) -> str:
     }[result["split"]]
     lines = [
         f"split             {kind}: {tested} test clips, {result['num_groups']} groups in all",
-        f"shared groups     {len(shared)}; {leaking} of {tested} test clips ({leaking / tested:.0%}) have clips of their "
-        "group in the training",
+        f"shared groups     {len(shared)}; {leaking} of {tested} test clips ({leaking / tested:.0%}) have clips of "
+        "their group in the training",
         f"twins             {len(twins)} pairs of a test clip and a training clip are the same video or recording",
-        *[f"                  {twin['test_clip']} = {twin['training_clip']} ({twin['kind']})" for twin in twins[:MOST_NAMED]],
+        *[
+            f"                  {twin['test_clip']} = {twin['training_clip']} ({twin['kind']})"
+            for twin in twins[:MOST_NAMED]
+        ],
     ]
     if len(twins) > MOST_NAMED:
         lines.append(f"                  and {len(twins) - MOST_NAMED} more, which --json lists")

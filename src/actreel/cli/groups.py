@@ -94,7 +94,7 @@ def _asked(pairs: Sequence[Join], command: str) -> dict[frozenset[str], bool]:
         )
     log.info(f"{len(pairs)} pairs are doubtful. With pictures: {command} --page doubtful.html")
     log.info("In doubt, join: a group too large costs data, a join too few makes the test too easy.")
-    answers = {}
+    answers: dict[frozenset[str], bool] = {}
     for number, join in enumerate(pairs, 1):
         print(f"\n{number} of {len(pairs)}  {join.clip}\n{' ' * len(f'{number} of {len(pairs)}')}  {join.other}",
               f"   {'; '.join(join.evidence)}", sep="\n", file=sys.stderr)  # fmt: skip

@@ -29,8 +29,8 @@ def join_copies(index: pd.DataFrame, *, drop: bool = True) -> pd.DataFrame:
         drop: Whether the other copies are left out.
 
     Returns:
-        The index without the other copies, or with all rows, in the same order. Of several copies, one whose group is known
-        stays. The same content in two actions stays in both: the validation names it and fails.
+        The index without the other copies, or with all rows, in the same order. Of several copies, one whose group is
+        known stays. The same content in two actions stays in both: the validation names it and fails.
     """
     readable = index["error"] == ""
     copied = readable & index[readable].duplicated("sha256", keep=False).reindex(index.index, fill_value=False)

@@ -7,7 +7,6 @@ Without a split of its own, a folder is audited as most projects split it: each 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from actreel.evaluation.intervals import interval_over_groups
 from actreel.evaluation.paired import compare_pair
 from actreel.experiments.heldout import fit_and_score, prepare
 from actreel.experiments.leaks import find_leaks, with_guessed_groups, with_joined_twins
+from actreel.training.fitting import no_op
 
 FOLDS = 4
 """Folds without a given split: a quarter of the clips is tested at a time, as is usual."""
@@ -159,13 +159,9 @@ def _right(params: Params, clips: pd.DataFrame, splits: list[Split], store: Stor
     """For each clip that is tested, whether the probe of its fold is right."""
     right: dict[str, bool] = {}
     for split in splits:
-        score = fit_and_score(params, clips.assign(split=split), store, on_epoch=_ignore)
+        score = fit_and_score(params, clips.assign(split=split), store, on_epoch=no_op)
         right |= {clip: action == answer for clip, action, answer, _ in score.answers}
     return right
-
-
-def _ignore(epoch: int, values: Mapping[str, float]) -> None:
-    pass
 
 
 def _with_interval(name: str, right: np.ndarray, groups: list[str]) -> dict[str, float]:

@@ -75,8 +75,9 @@ def background_distances(looks: Sequence[Look]) -> NDArray[np.float32]:
         float32 (N, N), symmetric, 0 from a clip to itself.
     """
     colours = np.stack([look.colours for look in looks])
-    nearness = np.clip(1 - colours @ colours.T, 0, 1)
-    return np.sqrt(_in_terms_of_usual(np.sqrt(nearness)) * _in_terms_of_usual(_places(looks)))
+    apart = np.clip(1 - colours @ colours.T, 0, 1)
+    distances = np.sqrt(_in_terms_of_usual(np.sqrt(apart)) * _in_terms_of_usual(_places(looks)))
+    return np.asarray(distances, dtype=np.float32)
 
 
 def _places(looks: Sequence[Look]) -> NDArray[np.float32]:
@@ -130,7 +131,7 @@ def _look(folder: Path, clip: Path) -> Look | str:
 
 def _frames(num_frames: int) -> NDArray[np.int64]:
     """The first frame, those of the fingerprint, and the last: consecutive pieces of one video meet at their ends."""
-    return np.r_[0, middle_frames(num_frames, FRAMES), num_frames - 1]
+    return np.concatenate([[0], middle_frames(num_frames, FRAMES), [num_frames - 1]]).astype(np.int64)
 
 
 def _small_frame(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -142,7 +143,7 @@ def _small_frame(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _colours(lab: NDArray[np.float32]) -> NDArray[np.float32]:
     inside = np.clip(lab, [low for low, _ in _LAB], [high for _, high in _LAB])
     counts, _ = np.histogramdd(inside, bins=_BINS, range=_LAB)
-    return np.sqrt(counts.ravel() / counts.sum()).astype(np.float32)
+    return np.asarray(np.sqrt(counts.ravel() / counts.sum()), dtype=np.float32)
 
 
 def _crashed(folder: Path, clip: Path) -> str:

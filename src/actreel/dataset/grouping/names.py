@@ -16,11 +16,15 @@ from actreel.dataset.grouping.joins import Sureness
 from actreel.dataset.groups import group_in_ucf_name
 
 GENERIC = frozenset(
-    "video vid clip clips movie mov film img image dsc dscn dscf mvi mv pxl vlc gopr gh gx gp dji wp rec record "
-    "recording capture screen file untitled new copy kopie export edit edited final output out trim trimmed cut part "
-    "scene take shot test train val sample the one two left right front back side top cam camera fps hd uhd rgb depth "
-    "color colour avi mp4 whatsapp video screenrecorder".split()
-)
+    (
+        "avi", "back", "cam", "camera", "capture", "clip", "clips", "color", "colour", "copy", "cut", "depth", "dji",
+        "dsc", "dscf", "dscn", "edit", "edited", "export", "file", "film", "final", "fps", "front", "gh", "gopr",
+        "gp", "gx", "hd", "image", "img", "kopie", "left", "mov", "movie", "mp4", "mv", "mvi", "new", "one", "out",
+        "output", "part", "pxl", "rec", "record", "recording", "rgb", "right", "sample", "scene", "screen", "shot",
+        "side", "take", "test", "the", "top", "train", "trim", "trimmed", "two", "uhd", "untitled", "val", "vid",
+        "video", "vlc", "whatsapp", "wp",
+    )
+)  # fmt: skip
 """Words in names that say nothing of the person or the place, in lower case."""
 
 LARGEST_SHARE = 0.8

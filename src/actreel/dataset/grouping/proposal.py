@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -170,7 +171,12 @@ def _by_files(rows: Sequence[int], looks: Sequence[Look]) -> Iterator[tuple[int,
     if counts and max(counts.values()) <= max(2, MOST_AT_ONCE * len(looks)):
         for first, second in _equal(begun):
             created = looks[first].recording.created
-            yield rows[first], rows[second], Sureness.LIKELY, f"recorded in the same second, {created:%Y-%m-%d %H:%M:%S}"
+            yield (
+                rows[first],
+                rows[second],
+                Sureness.LIKELY,
+                f"recorded in the same second, {created:%Y-%m-%d %H:%M:%S}",
+            )
 
 
 def _equal(values: Sequence[Hashable]) -> Iterator[tuple[int, int]]:
@@ -230,7 +236,7 @@ class _Compared:
         """Pairs that were recorded one after the other, and how that is known."""
         near = {}
         by_name = sorted(range(len(clips)), key=lambda row: clips[row].stem.lower())
-        for one, other in zip(by_name, by_name[1:], strict=False):
+        for one, other in pairwise(by_name):
             if counters_meet(clips[one], clips[other]):
                 near[one, other] = f"the camera counted '{clips[one].stem}' and '{clips[other].stem}' in turn"
         timed = [row for row, look in enumerate(looks) if look.recording.created is not None]
@@ -242,7 +248,8 @@ class _Compared:
 
     @staticmethod
     def _differ(values: Sequence[Hashable]) -> NDArray[np.bool_]:
-        """bool (N, N): where two values differ; None differs from nothing."""
+        """Where two values differ, bool (N, N); None differs from nothing."""
         codes = {value: code for code, value in enumerate(dict.fromkeys(value for value in values if value))}
         code_of = np.array([codes.get(value, -1) for value in values])
-        return (code_of[:, None] != code_of[None]) & (code_of[:, None] >= 0) & (code_of[None] >= 0)
+        known = code_of >= 0
+        return np.asarray((code_of[:, None] != code_of[None]) & known[:, None] & known[None], dtype=np.bool_)
