@@ -62,7 +62,7 @@ def test_scripts_ask_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert not (folder / "groups.csv").exists()
     main(["groups", str(folder), "--yes"])
     assert len(set(table(folder))) == 4
-    with pytest.raises(SystemExit, match="is not replaced.*--force"):
+    with pytest.raises(SystemExit, match=r"is not replaced.*--force"):
         main(["groups", str(folder), "--yes"])
     answers = folder.parent / "answers.csv"
     lines = [f'"{pair["clip"]}","{pair["other"]}",no' for pair in proposed["doubtful"]]
@@ -81,7 +81,7 @@ def test_broken_videos_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     (tmp_path / "A").mkdir()
     for name in ("a.mp4", "b.mp4"):
         (tmp_path / "A" / name).write_bytes(b"no video")
-    with pytest.raises(SystemExit, match="groups need videos that can be read.*Replace or remove"):
+    with pytest.raises(SystemExit, match=r"groups need videos that can be read.*Replace or remove"):
         main(["groups", str(tmp_path)])
     write_rooms(tmp_path, rooms=3)
     main(["groups", str(tmp_path), "--yes"])

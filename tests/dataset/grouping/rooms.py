@@ -10,7 +10,7 @@ from tests.conftest import write_video_file
 
 def write_rooms(folder: Path, rooms: int = 5, clips: int = 2) -> dict[str, int]:
     """Writes films of two actions, and returns the room of each."""
-    random, room_of = Random(1), {}
+    random, room_of = Random(1), {}  # noqa: S311
     for room in range(rooms):
         rng = np.random.default_rng(room)
         tint = rng.integers(30, 226, 3)
