@@ -36,6 +36,7 @@ SETTINGS = (
     "clip.height=112",
     "clip.width=112",
     "clip.fit=center_crop",
+    "clip.colour=rgb",
     "model.encoder=efficientnet_lite0",
     "model.weights=imagenet",
     "model.head=moments_probe",
