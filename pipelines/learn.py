@@ -22,6 +22,7 @@ from actreel.base.places import PARAMS
 from actreel.config import DatasetParams, Params, SplitParams, check_params, load_params
 from actreel.config.commands import learn
 from actreel.dataset.fetch.dvc_internals import edit_params
+from actreel.dataset.grouping.writing import command_for
 from actreel.dataset.groups import groups_of
 from actreel.dataset.layout import TEST, action_of, find_split, has_action
 from actreel.dataset.splits import assign_splits, learnable_clips
@@ -147,10 +148,12 @@ def look(dataset: DatasetParams) -> pd.DataFrame:
     alone = index["group"] == index["clip"]
     if alone.any():
         log.warning(
-            f"the groups of {alone.sum()} clips are guessed: one for each file. If their names say who or what they "
-            "show first, as in 'anna_1.mp4', this takes the groups from them: "
-            + learn("folder", dataset.path) + " GROUP_PATTERN='/(?P<group>[^/_]+)_'"
-        )  # fmt: skip
+            f"the groups of {alone.sum()} clips are guessed: one for each file, so clips of one person or scene may be "
+            "on both sides of the test, and flatter it. To have groups proposed from names, files and backgrounds, and "
+            f"written to groups.csv: {command_for(dataset.path)}. If the names say who or what they show first, as in "
+            f"'anna_1.mp4', this takes the groups from them: {learn('folder', dataset.path)} "
+            "GROUP_PATTERN='/(?P<group>[^/_]+)_'"
+        )
     return index
 
 

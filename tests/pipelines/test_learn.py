@@ -115,7 +115,8 @@ def test_guessed_groups_are_a_warning_with_the_command(
     dataset = params.dataset.model_copy(update={"name": "folder", "path": str(folder)})
     assert look(dataset)["group"].nunique() == 36
     (warning,) = [text for text in caplog.messages if "are guessed" in text]
-    command = warning.partition(": this takes")[2] or warning.rpartition(": ")[2]
+    assert f"written to groups.csv: actreel groups '{folder}'." in warning
+    command = warning.rpartition(": ")[2]
     assert f"make learn FROM='{folder}' GROUP_PATTERN=" in command
     pattern = re.findall("GROUP_PATTERN='(.*)'", command)[0]
     caplog.clear()

@@ -6,8 +6,10 @@ import argparse
 
 import actreel
 from actreel.base.console import clean_exit, configure_logging
+from actreel.cli.audit import add_audit
 from actreel.cli.experiments import add_compare, add_crossval, add_leakage, add_tune
 from actreel.cli.feedback import add_feedback
+from actreel.cli.groups import add_groups
 from actreel.cli.predict import add_predict
 from actreel.cli.saliency import add_saliency
 from actreel.errors import ActreelError
@@ -44,4 +46,6 @@ def _build_parser() -> argparse.ArgumentParser:
     add_tune(commands)
     add_compare(commands)
     add_feedback(commands)
+    add_groups(commands)
+    add_audit(commands)
     return parser

@@ -20,16 +20,17 @@ from actreel.errors import listed_names
 log = logging.getLogger(__name__)
 
 
-def join_copies(index: pd.DataFrame) -> pd.DataFrame:
+def join_copies(index: pd.DataFrame, *, drop: bool = True) -> pd.DataFrame:
     """Joins the groups that contain the same video, and keeps one clip of each content and action.
 
     Args:
         index: Rows with `clip`, `action`, `group`, `sha256` and `error`; the group of a clip whose group is unknown is
             the clip's path.
+        drop: Whether the other copies are left out.
 
     Returns:
-        The index without the other copies, its rows in the same order. Of several copies, one whose group is known
-        stays. The same content in two actions stays in both: the validation names it and fails.
+        The index without the other copies, or with all rows, in the same order. Of several copies, one whose group is
+        known stays. The same content in two actions stays in both: the validation names it and fails.
     """
     readable = index["error"] == ""
     copied = readable & index[readable].duplicated("sha256", keep=False).reindex(index.index, fill_value=False)
@@ -38,6 +39,8 @@ def join_copies(index: pd.DataFrame) -> pd.DataFrame:
     known = index["group"] != index["clip"]
     contents = np.unique(index.loc[copied, "sha256"].to_numpy(str), return_inverse=True)[1]
     joined = index.assign(group=_joined(index, np.flatnonzero(copied), contents))
+    if not drop:
+        return joined
     # The first of each content and action stays, clips with a known group before the others.
     order = joined.assign(unknown=~known)[copied].sort_values(["unknown", "clip"])
     dropped = order.index[order.duplicated(["action", "sha256"])]

@@ -39,7 +39,9 @@ def groups_of(videos: Path, clips: list[Path], pattern: str | None = None, sourc
     """
     named = (source or videos) / GROUPS_FILE
     listed = _read_groups(videos / GROUPS_FILE, clips, named) if (videos / GROUPS_FILE).is_file() else {}
-    names = [listed.get(_key(clip.as_posix())) or _from_path(clip, pattern) or _from_ucf_name(clip) for clip in clips]
+    names = [
+        listed.get(_key(clip.as_posix())) or _from_path(clip, pattern) or group_in_ucf_name(clip) for clip in clips
+    ]
     alone = [clip for clip, name in zip(clips, names, strict=True) if name is None]
     if alone:
         log.warning(
@@ -55,7 +57,8 @@ def _from_path(clip: Path, pattern: str | None) -> str | None:
     return match["group"] or None if match else None
 
 
-def _from_ucf_name(clip: Path) -> str | None:
+def group_in_ucf_name(clip: Path) -> str | None:
+    """The group in a file name like UCF's, `v_<Action>_g01_c02`; None in any other."""
     match = _UCF_NAME.fullmatch(clip.stem)
     return f"g{int(match['group']):02d}" if match else None
 

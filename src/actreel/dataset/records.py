@@ -42,7 +42,9 @@ def find_clips(videos: Path) -> list[Path]:
     return read_folder(videos).clips
 
 
-def index_videos(videos: Path, group_pattern: str | None = None, source: Path | None = None) -> pd.DataFrame:
+def index_videos(
+    videos: Path, group_pattern: str | None = None, source: Path | None = None, *, join: bool = True
+) -> pd.DataFrame:
     """Reads the properties of every clip in a folder of class folders, on all cores.
 
     A clip that cannot be read gets a row with `error` set; the validate stage names it and stops. If several clips of
@@ -53,6 +55,7 @@ def index_videos(videos: Path, group_pattern: str | None = None, source: Path | 
         videos: The folder.
         group_pattern: Regular expression that finds the group in a clip's path; see `actreel.dataset.groups`.
         source: The user's folder that `videos` was filled from, for messages; None: `videos` itself.
+        join: Whether to join the groups of copies and to leave copies out.
 
     Returns:
         The index without the column `split`, sorted by clip.
@@ -76,7 +79,7 @@ def index_videos(videos: Path, group_pattern: str | None = None, source: Path | 
     index.insert(1, "action", action_of_clip)
     index.insert(2, "group", groups)
     index.insert(3, "folder_split", [folders.get(clip.parts[0], "") for clip in clips])
-    return join_recordings(join_copies(index))
+    return join_recordings(join_copies(index)) if join else index
 
 
 def write_index(index: pd.DataFrame, path: Path) -> None:

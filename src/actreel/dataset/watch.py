@@ -48,43 +48,47 @@ def _state(file: Path) -> tuple[str, int, int]:
     return str(file.resolve()), status.st_size, status.st_mtime_ns
 
 
-def checked_folder(folder: Path) -> Contents:
+def checked_folder(folder: Path, setting: str = "dataset.path") -> Contents:
     """Reads a folder of class folders.
+
+    Args:
+        folder: The folder.
+        setting: What it was given as, for messages.
 
     Raises:
         DatasetError: It is missing, contains no clips, or has links to what does not exist; says what it has instead.
     """
     if not folder.exists():
-        raise DatasetError(_missing(folder))
+        raise DatasetError(_missing(folder, setting))
     if not folder.is_dir():
         raise DatasetError(
-            f"dataset.path must be a folder with one sub-folder per action. Received: '{folder}', which is a file."
+            f"{setting} must be a folder with one sub-folder per action. Received: '{folder}', which is a file."
         )
     contents = read_folder(folder)
-    _refuse_broken_links(folder, contents)
+    _refuse_broken_links(folder, contents, setting)
     if not contents.clips:
         raise DatasetError(
-            f"dataset.path must contain clips as <action>/<clip>. Received: '{folder}'. {_instead(contents)}"
+            f"{setting} must contain clips as <action>/<clip>. Received: '{folder}'. {_instead(contents)}"
         )
     return contents
 
 
-def _refuse_broken_links(folder: Path, contents: Contents) -> None:
+def _refuse_broken_links(folder: Path, contents: Contents, setting: str = "dataset.path") -> None:
     if contents.broken:
         # DVC ends with "No such file" for them.
         targets = [f"'{path}' leads to '{(folder / path).readlink()}'" for path in contents.broken]
         raise DatasetError(
-            f"links in dataset.path must lead to what exists. Received in '{folder}': "
+            f"links in {setting} must lead to what exists. Received in '{folder}': "
             f"{listed_names(targets, quote='')}. Remove the links, or bring back what they lead to."
         )
 
 
-def _missing(path: Path) -> str:
+def _missing(path: Path, setting: str = "dataset.path") -> str:
     parent = path.absolute().parent
     beside = sorted(entry.name for entry in parent.iterdir()) if parent.is_dir() else []
     near = difflib.get_close_matches(path.name, beside, n=1)
     hint = f"Did you mean '{path.parent / near[0]}'?" if near else "Check the path."
-    return f"dataset.path must exist. Received: '{path}', which does not. {hint}"
+    return f"{setting} must exist. Received: '{path}', which does not. {hint}"
 
 
 def _instead(contents: Contents) -> str:

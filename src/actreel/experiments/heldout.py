@@ -83,7 +83,7 @@ def results_folder(parent: Path, *key: object, fresh: bool) -> Path:
     return folder
 
 
-def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.DataFrame, Inputs]:
+def prepare(params: Params, work: Path, *, mirror: bool = False, join: bool = True) -> tuple[pd.DataFrame, Inputs]:
     """Ingests, indexes and extracts clips, and encodes them if the encoder is frozen.
 
     Steps that are already done are skipped.
@@ -92,6 +92,7 @@ def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.Dat
         params: Dataset, clip settings and encoder.
         work: Folder for all of it.
         mirror: Whether mirrored features are needed even if `train.mirror` is off.
+        join: As for `index_videos`.
 
     Returns:
         The index without splits, and the inputs of a network: ready for the parameters' own clip settings, and made at
@@ -113,7 +114,7 @@ def prepare(params: Params, work: Path, *, mirror: bool = False) -> tuple[pd.Dat
     if params.dataset.name == "folder":
         shutil.rmtree(videos, ignore_errors=True)  # links: made again, so that a deleted clip is deleted here too
     ingest(params.dataset, videos, UNPACKED)
-    index = index_videos(videos, params.dataset.group_pattern, params.dataset.own_folder)
+    index = index_videos(videos, params.dataset.group_pattern, params.dataset.own_folder, join=join)
     readable = index[index["error"] == ""]
     for row in index[index["error"] != ""].itertuples():
         log.warning(f"left out: {row.error}")

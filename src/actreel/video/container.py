@@ -79,6 +79,12 @@ class Video:
         self._rgb_graph: tuple[tuple[int, int, str], av.filter.Graph] | None = None
 
     @property
+    def tags(self) -> dict[str, str]:
+        """What the file says of its recording, such as `creation_time` or `make`: keys in lower case."""
+        found = self._container.metadata | self._stream.metadata
+        return {name.lower(): value.strip() for name, value in found.items() if value.strip()}
+
+    @property
     def header_frames(self) -> int:
         """Frames that the container claims; where it states none, its duration times the frame rate."""
         duration_s = (self._container.duration or 0) / av.time_base
