@@ -71,9 +71,9 @@ def _holders() -> list[int] | None:
     """
     pids: set[int] = set()
     with suppress(OSError, ValueError, AttributeError):
-        for entry in json.loads(RUNNING.read_text(encoding="utf-8")).values():
-            holders = [entry.get("write"), *(entry.get("read") or [])]
-            pids |= {int(holder["pid"]) for holder in holders if holder}
+        paths = json.loads(RUNNING.read_text(encoding="utf-8"))
+        written, read = paths.get("write", {}).values(), paths.get("read", {}).values()
+        pids |= {int(holder["pid"]) for holder in (*written, *(each for holders in read for each in holders))}
     held = False
     with suppress(OSError), HELD.open("rb") as lock:
         try:

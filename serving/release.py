@@ -30,7 +30,7 @@ import yaml
 from actreel.base.console import exit_cleanly
 from actreel.base.places import BENTO, NOT_PACKAGED
 from actreel.base.ports import check_free, port_number
-from actreel.errors import ConfigError, ModelError
+from actreel.errors import ModelError
 from serving.bentoml_internals import is_worker
 
 HOME = Path(".bentoml/served")

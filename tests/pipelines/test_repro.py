@@ -52,8 +52,8 @@ def test_a_failed_stage_ends_in_the_command_that_goes_on(repository: Path) -> No
 
 def test_a_second_run_names_the_process_that_runs_the_stage(repository: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()", "dvc"], stdin=subprocess.PIPE) as other:
-        entry = {"write": {"pid": other.pid, "cmd": "dvc repro"}}
-        (repository / ".dvc/tmp/rwlock").write_text(json.dumps({"one": entry}), encoding="utf-8")
+        entry = {"one": {"pid": other.pid, "cmd": "dvc repro"}}
+        (repository / ".dvc/tmp/rwlock").write_text(json.dumps({"write": entry}), encoding="utf-8")
         with pytest.raises(ActreelError, match=rf"Another run works.*process {other.pid} .*kill {other.pid}.*make x"):
             run_pipeline("make x")
         assert not (repository / "one").exists()
