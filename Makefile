@@ -94,6 +94,7 @@ image: setup  ## Builds a container image of the Bento; needs a Docker engine
 
 ui: PORT := $(if $(filter file,$(origin PORT)),5000,$(PORT))
 ui: setup  ## The MLflow UI on port 5000; PORT= another port
+	@python -m actreel.base.ports "$(PORT)" "make ui"
 	@python -c 'from actreel.tracking.store import runs_page; print("The runs:", runs_page("http://localhost:$(PORT)"))'
 	$(NO_JOBS) mlflow ui --backend-store-uri sqlite:///mlflow.db --port "$(PORT)"
 

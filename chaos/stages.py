@@ -21,9 +21,10 @@ from tests.conftest import patience, write_fading_dataset
 from tests.pipelines.conftest import SMALL, Project, make_project
 
 LONGEST_S = 120
-STAGES = ("ingest", "index", "validate", "extract", "encode", "train", "evaluate", "package")
+STAGES = ("source", "ingest", "index", "validate", "extract", "encode", "train", "evaluate", "champion", "package")
 STATE = ("artifacts", "reports", "mlflow.db", "mlartifacts", "bentoml", "params.yaml", "data", "data.dvc")
 WRITES = {
+    "source": ("artifacts",),
     "ingest": ("artifacts/videos",),
     "index": ("artifacts", "reports/dataset"),
     "validate": ("reports/validation",),
@@ -31,15 +32,18 @@ WRITES = {
     "encode": ("artifacts/kept/features",),
     "train": ("artifacts/model", "artifacts/runner_up", "artifacts/kept"),
     "evaluate": ("reports",),
+    "champion": ("reports",),
     "package": ("bentoml", "artifacts/bento"),
 }
 """The folders that each stage writes."""
 SAME = ("artifacts/videos/**/*.avi", "artifacts/index.parquet", "artifacts/clips/*.npy")
 """Files that are the same to the byte after each run."""
 MADE = {
+    "source": ("artifacts/source.json",),
     "fetch": ("data/UCF50.rar",),
     "train": ("artifacts/model/model.onnx", "artifacts/model/classifier.json", "artifacts/training/curve.csv"),
     "evaluate": ("reports/metrics.json", "reports/verdict.json"),
+    "champion": ("reports/champion.json",),
     "package": ("artifacts/bento/bento.yaml",),
 }
 DAMAGES = {
@@ -54,7 +58,8 @@ DAMAGES = {
         "artifacts/runner_up/model.keras", "artifacts/training/curve.csv", "artifacts/training/epochs/*.h5",
         "mlflow.db", "mlartifacts/**/seen_clips.txt",
     ),
-    "package": ("artifacts/index.parquet", "mlflow.db", "mlartifacts/**/classifier.json"),
+    "champion": ("reports/dataset/warnings.json", "mlflow.db"),
+    "package": ("artifacts/index.parquet", "reports/champion.json", "mlflow.db", "mlartifacts/**/classifier.json"),
 }  # fmt: skip
 """Files that each stage reads."""
 
@@ -126,7 +131,7 @@ def cases(*, mounts: bool) -> Iterator[tuple[str, Fault]]:
             yield from ((stage, inject.damaged(pattern, damage)) for damage in (inject.cut_off, inject.overwritten))
     yield "fetch", inject.network_gone(1000)
     yield "fetch", inject.network_gone(0, 100_000, 50_000, 0)
-    for stage in ("train", "evaluate", "package"):
+    for stage in ("train", "evaluate", "champion", "package"):
         yield stage, inject.locked("mlflow.db")
         yield stage, inject.locked("mlflow.db", 4)
         yield stage, inject.damaged("mlflow.db", inject.emptied)

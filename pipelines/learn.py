@@ -29,7 +29,7 @@ from actreel.dataset.splits import assign_splits, learnable_clips
 from actreel.dataset.watch import checked_folder
 from actreel.errors import ConfigError
 from actreel.evaluation.intervals import balanced_interval
-from pipelines.repro import run_pipeline
+from pipelines.repro import refuse_second, run_pipeline
 
 RECIPES = Path(__file__).parent / "recipes"
 PICKED = "auto"
@@ -68,8 +68,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     before = load_params()
     params, changes = settings_for(before, options.source, options.recipe, options.group)
-    edit_params(PARAMS, changes)
     again = learn(params.dataset.name, params.dataset.path, options.recipe or None)
+    refuse_second(again)  # it reads params.yaml
+    edit_params(PARAMS, changes)
     run_pipeline(again)
 
 

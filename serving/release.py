@@ -9,7 +9,6 @@ requests and jobs and end, so no request is refused or lost.
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import logging
 import os
@@ -30,7 +29,8 @@ import yaml
 
 from actreel.base.console import exit_cleanly
 from actreel.base.places import BENTO, NOT_PACKAGED
-from actreel.errors import ConfigError, ModelError
+from actreel.base.ports import check_free, port_number
+from actreel.errors import ModelError
 from serving.bentoml_internals import is_worker
 
 HOME = Path(".bentoml/served")
@@ -54,18 +54,12 @@ def main() -> None:
     parser.add_argument("--bento", type=Path, default=BENTO)
     parser.add_argument("--home", type=Path, default=HOME, help="the folder of the copies")
     parser.add_argument("--host", default="0.0.0.0", help="default: %(default)s")  # noqa: S104 (BentoML's default)
-    parser.add_argument("--port", type=_port, default=3000, help="default: %(default)s")
+    parser.add_argument("--port", type=port_number, default=3000, help="default: %(default)s")
     options, arguments = parser.parse_known_args()
     if options.what == "serve":
         serve(options.bento, options.home, options.host, options.port, arguments)
     else:
         reload(options.bento, options.home)
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 2**16:
-        raise argparse.ArgumentTypeError(f"must be a number from 1 to 65535. Received: '{text}'")
-    return int(text)
 
 
 def serve(bento: Path, home: Path, host: str, port: int, arguments: list[str]) -> None:
@@ -86,7 +80,7 @@ def serve(bento: Path, home: Path, host: str, port: int, arguments: list[str]) -
     """
     if _server(home) is not None:
         raise ModelError(f"A server already runs from '{home}'. Replace its Bento with: make reload")
-    _check_free(host, port)
+    check_free(host, port, "make serve")
     if bento == BENTO and NOT_PACKAGED.is_file() and _is_bento(home / CURRENT):
         log.warning(f"{NOT_PACKAGED.read_text(encoding='utf-8').strip()} The Bento that was served last is served.")
     else:
@@ -97,19 +91,6 @@ def serve(bento: Path, home: Path, host: str, port: int, arguments: list[str]) -
     (home / PID_FILE).write_text(str(os.getpid()), encoding="utf-8")
     command = [*_command(home / CURRENT), "--host", host, "--port", str(port), *arguments]
     os.execv(sys.executable, command)  # noqa: S606
-
-
-def _check_free(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
-            probe.bind((host, port))
-    except OSError as error:
-        reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
-        raise ConfigError(
-            f"The service cannot listen at {host}, port {port}: {reason}. Try another port: make serve PORT={port + 1}"
-        ) from error
 
 
 def reload(bento: Path, home: Path) -> None:

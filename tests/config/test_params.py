@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import yaml
 
-from actreel.config import check_params, load_params
+from actreel.config import check_params, load_params, override
 from actreel.errors import ConfigError
 from tests.conftest import ROOT
 
@@ -101,3 +101,12 @@ def test_a_mistake_in_the_file_can_be_undone(values: dict[str, Any], tmp_path: P
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"Did you mean 'learning_rate'\? To undo .*: git checkout params\.yaml$"):
         load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("setting", "hint"),
+    [("trian.learning_rate=0.1", r"Did you mean 'train'\?"), ("nothing.key=1", "Known here: dataset, clip, split")],
+)
+def test_a_misspelt_section_of_a_setting_is_named_with_the_right_one(setting: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=rf"every section must be known. Received: '{setting}'. {hint}"):
+        override(load_params(ROOT / "params.yaml"), [setting])

@@ -21,6 +21,11 @@ def test_index_describes_every_clip(tmp_path: Path) -> None:
     assert row["sha256"] == digest
 
 
+def test_a_missing_folder_is_named_with_the_stage_that_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"videos' is missing.*dvc repro ingest"):
+        index_videos(tmp_path / "videos")
+
+
 def test_a_broken_clip_is_a_row_with_its_reason(tmp_path: Path) -> None:
     videos = write_fading_dataset(tmp_path, groups=1, clips=1)
     (videos / "Darken" / "v_Darken_g09_c01.avi").write_bytes(b"nothing")

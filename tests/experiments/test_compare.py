@@ -117,7 +117,7 @@ def test_the_champion_is_found_by_that_name(ids: Mapping[str, str], spec: ClipSp
     folder = write_model_folder(tmp_path / "model", spec, ("dark", "bright"))
     ModelFolder(folder).seen_clips.write_text("0\n", encoding="utf-8")
     with runs.reopened_run(ids["second"]):
-        registry.set_champion("actreel-grey", registry.register("actreel-grey", folder, {}))
+        registry.set_champion("actreel-grey", registry.register("actreel-grey", folder, {}), None)
     assert compare(["first", "champion"])["pairs"][0]["second"] == ids["second"]
     with pytest.raises(ModelError, match="'second' and 'champion' are the same run"):
         compare(["second", "champion"])

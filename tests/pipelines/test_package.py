@@ -114,7 +114,7 @@ def test_without_a_champion_the_note_says_why_and_what_else_can_be_served(
     client = mlflow.MlflowClient()
     client.create_registered_model("actreel-mine")
     client.create_model_version("actreel-mine", source=str(tmp_path))
-    registry.set_champion("actreel-mine", "1")
+    registry.set_champion("actreel-mine", "1", None)
     package.main([])
     assert NOT_PACKAGED.read_text(encoding="utf-8") == (
         "No model of the dataset 'demo' is champion (make serve MODEL=actreel-mine serves another one): it may be "

@@ -1,5 +1,6 @@
 """Real DVC repositories that a killed run has left."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -47,3 +48,26 @@ def test_a_failed_stage_ends_in_the_command_that_goes_on(repository: Path) -> No
     (repository / "source").unlink()
     with pytest.raises(ActreelError, match=r"Go on with: make learn FROM='/my clips'"):
         run_pipeline(learn("folder", "/my clips"))
+
+
+def test_a_second_run_names_the_process_that_runs_the_stage(repository: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()", "dvc"], stdin=subprocess.PIPE) as other:
+        entry = {"one": {"pid": other.pid, "cmd": "dvc repro"}}
+        (repository / ".dvc/tmp/rwlock").write_text(json.dumps({"write": entry}), encoding="utf-8")
+        with pytest.raises(ActreelError, match=rf"Another run works.*process {other.pid} .*kill {other.pid}.*make x"):
+            run_pipeline("make x")
+        assert not (repository / "one").exists()
+        other.communicate(b"\n")
+    run_pipeline("make repro")  # its holder has died
+    assert (repository / "two").exists()
+
+
+def test_a_second_run_names_the_process_that_holds_dvc_s_lock(repository: Path) -> None:
+    code = "from dvc.repo import Repo\nwith Repo() as repo, repo.lock:\n    print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(ActreelError, match=rf"Another run works in this project: process {other.pid} "):
+            run_pipeline("make repro")
+        other.communicate(b"\n")
+    run_pipeline("make repro")

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mlflow
@@ -30,7 +31,7 @@ def test_a_champion_is_registered_crowned_found_and_loaded(
         folder = model_folder(project / "model", spec)
         version = registry.register("actreel-grey", folder, {"accuracy": "0.9"}, model_card=page)
     assert registry.find_champion("actreel-grey") is None  # registered, but not made champion
-    registry.set_champion("actreel-grey", version)
+    registry.set_champion("actreel-grey", version, None)
     champion = registry.find_champion("actreel-grey")
     assert champion == registry.ModelVersion("actreel-grey", version, run_id)
     stored = mlflow.MlflowClient().get_model_version("actreel-grey", version)
@@ -84,3 +85,42 @@ def test_a_version_that_was_deleted_is_a_sentence(project: Path) -> None:
     assert version.labels == labels
     with pytest.raises(ModelError, match=r"does not hold 'actreel-grey' version 7.*dvc repro"), version.folder():
         pass
+
+
+@pytest.mark.parametrize(("believed", "words"), [(None, "no champion"), ("1", "version 1")])
+def test_a_champion_that_another_process_made_meanwhile_is_not_overwritten(
+    project: Path, believed: str | None, words: str
+) -> None:
+    registry.find_champion("actreel-grey")
+    client = mlflow.MlflowClient()
+    client.create_registered_model("actreel-grey")
+    for _ in range(3):
+        client.create_model_version("actreel-grey", source=str(project))
+    registry.set_champion("actreel-grey", "2", None)
+    with pytest.raises(ModelError, match=rf"version 3 was compared with {words}: it is version 2 now.*dvc repro"):
+        registry.set_champion("actreel-grey", "3", believed)
+    assert registry.find_version("actreel-grey").version == "2"
+    registry.set_champion("actreel-grey", "3", "2")
+    client.delete_registered_model_alias("actreel-grey", "champion")
+    with pytest.raises(ModelError, match="it is no version now"):
+        registry.set_champion("actreel-grey", "1", "3")
+
+
+def test_of_two_processes_that_crown_at_once_one_is_told(project: Path) -> None:
+    registry.find_champion("actreel-grey")
+    client = mlflow.MlflowClient()
+    client.create_registered_model("actreel-grey")
+    for _ in range(2):
+        client.create_model_version("actreel-grey", source=str(project))
+
+    def crown(version: str) -> str:
+        try:
+            registry.set_champion("actreel-grey", version, None)
+        except ModelError:
+            return "told"
+        return version
+
+    with ThreadPoolExecutor(2) as pool:
+        winner, loser = sorted(pool.map(crown, ("1", "2")))
+    assert loser == "told"
+    assert registry.find_version("actreel-grey").version == winner

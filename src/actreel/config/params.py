@@ -137,11 +137,13 @@ def override(params: Params, settings: list[str]) -> Params:
     for setting in settings:
         name, equals, text = setting.partition("=")
         section, dot, key = name.partition(".")
-        if not (equals and dot and key) or section not in values:
+        if not (equals and dot and key):
             raise ConfigError(
                 f"a setting must be SECTION.KEY=VALUE, with a section of params.yaml. Received: '{setting}'. "
                 "Try: --set train.epochs=10"
             )
+        if section not in values:
+            raise ConfigError(f"every section must be known. Received: '{setting}'. {_nearest(section, list(values))}")
         try:
             values[section][key] = yaml.safe_load(text)
         except yaml.YAMLError as error:
@@ -172,15 +174,18 @@ def _explain(problem: Any) -> str:
         return f"'{key}' is not needed any more: {_RETIRED[key]} Remove it from params.yaml."
     if problem["type"] == "extra_forbidden":
         known = _known_keys(problem["loc"][:-1])
-        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-        hint = f"Did you mean '{near[0]}'?" if near else f"Known here: {', '.join(known)}."
-        return f"every key must be known. Received: '{key}'. {hint}"
+        return f"every key must be known. Received: '{key}'. {_nearest(str(problem['loc'][-1]), known)}"
     if problem["type"] == "missing":
         return f"'{key}' must be set"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return str(message)
     return f"'{key}': {message[0].lower()}{message[1:]}. Received: {problem['input']!r}"
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean '{near[0]}'?" if near else f"Known here: {', '.join(known)}."
 
 
 def _known_keys(parents: tuple[str | int, ...]) -> list[str]:

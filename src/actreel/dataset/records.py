@@ -26,7 +26,7 @@ from actreel.dataset.folder import read_folder
 from actreel.dataset.groups import groups_of
 from actreel.dataset.layout import SPLITS, action_of, split_folders
 from actreel.dataset.parallel import map_on_cores
-from actreel.errors import DatasetError, VideoError
+from actreel.errors import DatasetError, FileError, VideoError
 from actreel.video.info import VideoInfo
 
 LEFT_OUT = "left_out"
@@ -62,7 +62,10 @@ def index_videos(
 
     Raises:
         DatasetError: There are fewer than 2 actions, or `groups.csv` is wrong.
+        FileError: The folder is missing.
     """
+    if not videos.is_dir():
+        raise FileError(f"'{videos}' is missing. Make it again with: dvc repro ingest")
     clips = find_clips(videos)
     folders = split_folders(clips)
     action_of_clip = [action_of(clip, folders) for clip in clips]

@@ -161,7 +161,7 @@ def contest(
     version = registry.register(name, evaluation.folder, tags, model_card=model_card)
     decision = decide(scores, rival, name=name, version=version, leaky=params.split.leaky, advice=advice)
     if decision.promoted:
-        registry.set_champion(name, version)
+        registry.set_champion(name, version, champion.version if champion else None)
     holder = version if decision.promoted else champion and champion.version
     return {"promoted": decision.promoted, "reason": decision.reason, "version": version, "champion": holder}
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import mlflow
 from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
+from sqlalchemy import make_url
 
+from actreel.dataset.lock import exclusive_lock
 from actreel.errors import ModelError
 from actreel.inference.model_folder import MODEL_CARD_FILE, SEEN_FILE
 from actreel.tracking.pyfunc import MODEL_FOLDER, REQUIREMENTS, PathClassifier, example_video
@@ -204,6 +206,39 @@ def _version(name: str, number: str) -> ModelVersion | None:
     return None
 
 
-def set_champion(name: str, version: str) -> None:
-    """Moves the alias `champion` to a version."""
-    mlflow.MlflowClient().set_registered_model_alias(name, CHAMPION, version)
+def set_champion(name: str, version: str, instead_of: str | None) -> None:
+    """Moves the alias `champion` to a version, if it is where the caller believes it to be.
+
+    Args:
+        name: Of the registered model.
+        version: The new champion.
+        instead_of: The version that was champion when the caller decided; None: there was none.
+
+    Raises:
+        ModelError: Another process has moved the alias since; it stays as it is.
+    """
+    with _alias_lock():
+        now = find_champion(name)
+        if (now.version if now else None) != instead_of:
+            raise ModelError(
+                f"Another process has moved the alias '{CHAMPION}' of '{name}' while version {version} was compared "
+                f"with {f'version {instead_of}' if instead_of else 'no champion'}: it is "
+                f"{f'version {now.version}' if now else 'no version'} now, and stays so. Compare again: dvc repro"
+            )
+        mlflow.MlflowClient().set_registered_model_alias(name, CHAMPION, version)
+
+
+@contextmanager
+def _alias_lock() -> Iterator[None]:
+    """Keeps other processes of ours from moving an alias; MLflow's API can only read and write one.
+
+    A server's store cannot be locked from here: the moment between reading and writing is left there.
+    """
+    uri = mlflow.get_tracking_uri()
+    database = make_url(uri).database if uri.startswith("sqlite:") else None
+    if database is None:
+        yield
+        return
+    file = Path(database)
+    with exclusive_lock(file.with_name(f".{file.name}.lock")):
+        yield

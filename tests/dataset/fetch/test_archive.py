@@ -1,9 +1,14 @@
+import io
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
+import tarfile
 import time
+import warnings
+import zipfile
 from collections import namedtuple
 from pathlib import Path
 
@@ -165,3 +170,74 @@ def test_a_7zz_that_outlives_its_parent_is_waited_for(tmp_path: Path, caplog: py
             return
         shutil.rmtree(target)
     pytest.fail("7zz was never outlived")
+
+
+def write_zip(path: Path, members: dict[str, bytes], mode: int = 0o100644) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that come twice
+        for name, content in members.items():
+            entry = zipfile.ZipInfo(name.rstrip("+"))
+            entry.create_system, entry.external_attr = 3, mode << 16
+            archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
+    return path
+
+
+def refused(archive: Path, words: str) -> None:
+    target = archive.parent / "out"
+    with pytest.raises(DatasetError, match=words) as caught:
+        unpack(archive, target)
+    assert archive.name in str(caught.value)
+    assert not target.exists()
+
+
+def test_a_bomb_is_refused_by_what_it_would_unpack_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = write_zip(tmp_path / "bomb.zip", {"Wave/zeros.avi": bytes(2_000_000)})
+    unpack(archive, tmp_path / "small")  # less than a gigabyte is harmless
+    monkeypatch.setattr("actreel.dataset.fetch.archive.HARMLESS_BYTES", 1_000_000)
+    refused(archive, r"at most 100 times its own 2,\d+ bytes. Received: 2,000,000 bytes unpacked")
+
+
+def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = write_zip(tmp_path / "many.zip", {f"Wave/{number}.avi": b"x" for number in range(4)})
+    monkeypatch.setattr("actreel.dataset.fetch.archive.MOST_FILES", 3)
+    refused(archive, "at most 3 files. Received: 4")
+
+
+def test_a_file_larger_than_the_list_says_is_not_written(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "lies.zip", {"Wave/zeros.avi": bytes(5_000_000)})
+    archive.write_bytes(archive.read_bytes().replace((5_000_000).to_bytes(4, "little"), (1000).to_bytes(4, "little")))
+    with pytest.raises(DatasetError, match=r"lies\.zip"):
+        unpack(archive, tmp_path / "out")
+    assert sum(file.stat().st_size for file in (tmp_path / "out").rglob("*") if file.is_file()) <= 1000
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    refused(write_zip(tmp_path / "twice.zip", {"Wave/a.avi": b"1", "Wave/a.avi+": b"2"}), "several of one name")
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [(stat.S_IFCHR, "a device"), (stat.S_IFBLK, "a device"), (stat.S_IFIFO, "a device, pipe"),
+     (stat.S_IFSOCK, "a device, pipe or socket"), (stat.S_IFLNK, "a link")],
+)  # fmt: skip
+def test_what_is_no_plain_file_is_refused(tmp_path: Path, mode: int, words: str) -> None:
+    refused(write_zip(tmp_path / "evil.zip", {"Wave/a.avi": b"/dev/zero"}, mode | 0o644), words)
+
+
+@pytest.mark.parametrize("name", [b"Wave/caf\xe9.avi", b"Wave/\x1b[2J.avi"])
+def test_a_name_that_cannot_be_shown_is_refused(tmp_path: Path, name: bytes) -> None:
+    archive = tmp_path / "names.tar"
+    with tarfile.open(archive, "w", format=tarfile.GNU_FORMAT) as tar:
+        entry = tarfile.TarInfo(name.decode("utf-8", "surrogateescape"))
+        entry.size = 1
+        tar.addfile(entry, io.BytesIO(b"x"))
+    refused(archive, "a name that is not UTF-8")
+
+
+def test_an_encrypted_file_is_refused(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "secret.zip", {"Wave/a.avi": b"x" * 100})
+    content = bytearray(archive.read_bytes())
+    for head, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        content[content.index(head) + flags] |= 1
+    archive.write_bytes(content)
+    refused(archive, "an encrypted file")

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import tempfile
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -25,6 +27,12 @@ from actreel.errors import DatasetError
 
 PIECE = 1 << 20
 SPARE_BYTES = 64 << 20
+MOST_FILES = 200_000
+"""UCF50 has 6,681, the largest public sets of short clips about as many as this."""
+MOST_GROWTH = 100
+"""Unpacked bytes for each byte of the archive. Video is compressed already; a file of zeros grows a thousandfold."""
+HARMLESS_BYTES = 1 << 30
+"""Archives that unpack to less may grow as they like."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,25 @@ def list_members(archive: Path) -> list[Member]:
             )
     if not members:
         raise DatasetError(f"an archive must contain files. Received: none in '{archive}'")
+    _check_amount(archive, members)
     return members
+
+
+def _check_amount(archive: Path, members: list[Member]) -> None:
+    """Refuses archives that would fill the disk with what they do not hold."""
+    total, packed = sum(member.size for member in members), archive.stat().st_size
+    fault = None
+    if len(members) > MOST_FILES:
+        fault = f"at most {MOST_FILES:,} files. Received: {len(members):,}"
+    elif total > max(HARMLESS_BYTES, MOST_GROWTH * packed):
+        fault = f"at most {MOST_GROWTH} times its own {packed:,} bytes. Received: {total:,} bytes unpacked,"
+    elif len({member.path for member in members}) < len(members):
+        fault = "each file once. Received: several of one name"
+    if fault:
+        raise DatasetError(
+            f"an archive of clips must contain {fault} in '{archive}'. Do not use this archive; if you trust it, "
+            "unpack it yourself and give the folder: make ucf50 FROM=FOLDER"
+        )
 
 
 def _is_harmless_file(archive: Path, fields: dict[str, str]) -> bool:
@@ -117,6 +143,10 @@ def _is_harmless_file(archive: Path, fields: dict[str, str]) -> bool:
         fault = "a path outside the target"
     elif is_link:
         fault = "a link"
+    elif any(len(word) == 10 and word[0] in "bcps" for word in attributes):
+        fault = "a device, pipe or socket"
+    elif "\N{REPLACEMENT CHARACTER}" in fields["Path"] or not fields["Path"].isprintable():
+        fault = "a name that is not UTF-8 or has control characters"
     elif fields.get("Encrypted") == "+":
         fault = "an encrypted file"
     if fault:
@@ -155,6 +185,7 @@ def _extract(archive: Path, target: Path, members: list[Member], lock: int) -> N
             ) as process,
         ):
             try:
+                _limit_files(process.pid, max(member.size for member in members))
                 while process.stdout and (output := os.read(process.stdout.fileno(), PIECE)):
                     for percent in re.findall(rb"(\d+)%", output):
                         bar.update(total * int(percent) // 100 - bar.done)
@@ -166,6 +197,13 @@ def _extract(archive: Path, target: Path, members: list[Member], lock: int) -> N
         if process.returncode:
             complaints.seek(0)
             raise _unreadable(archive, complaints.read())
+
+
+def _limit_files(pid: int, most_bytes: int) -> None:
+    """Lets 7-Zip write no file that is larger than the archive's list says of any."""
+    if hasattr(resource, "prlimit"):  # Linux
+        with suppress(ProcessLookupError):  # it has ended
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
 
 
 def _remove_other_files(target: Path, members: Iterable[Member]) -> None:
