@@ -63,6 +63,13 @@ DAMAGES = {
 }  # fmt: skip
 """Files that each stage reads."""
 
+CROWN = """
+from actreel.tracking import registry, store
+store.connect()
+if registry.find_champion("actreel-fading") is None:
+    registry.set_champion("actreel-fading", "1", instead_of=None)
+"""
+
 
 @dataclass
 class Bench:
@@ -79,6 +86,8 @@ class Bench:
         bench.project.set(dataset={"name": "folder", "path": str(clips)}, **SMALL | {"train": SMALL["train"]})
         bench.project.set(train={"epochs": 10})
         for stage in stages:
+            if stage == "champion":  # its test clips are too few to tell a model from chance
+                bench.project.run(sys.executable, "-c", CROWN)
             bench.project.run(sys.executable, "-m", f"pipelines.{stage}")
         for name in STATE:
             copy(bench.project.root / name, bench.pristine / name)

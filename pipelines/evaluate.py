@@ -74,7 +74,7 @@ def main() -> None:
     card = evaluation.classifier.card
     facts = Facts(
         card, network, params.dataset.name, metrics, tables["per_class"], tables["slices"], confusions,
-        models_judged(evaluation), pd.read_csv(CANDIDATES), pd.read_csv(GROUP_CURVE),
+        models_judged(evaluation), table_of(CANDIDATES), table_of(GROUP_CURVE),
     )  # fmt: skip
     write_model_card(facts, REPORTS, [warning.text for warning in kept_warnings(DATA_WARNINGS)])
     log_results(metrics, tables)
@@ -138,6 +138,16 @@ def load_keras(file: Path) -> keras.Model:
     """
     with reading(file, TRAIN_AGAIN):
         return keras.models.load_model(file)
+
+
+def table_of(file: Path) -> pd.DataFrame:
+    """Reads a table that the stage train wrote.
+
+    Raises:
+        FileError: The file is missing or damaged.
+    """
+    with reading(file, TRAIN_AGAIN):
+        return pd.read_csv(file)
 
 
 def write_reports(metrics: dict[str, Any], tables: dict[str, pd.DataFrame], plots: dict[str, Figure]) -> None:

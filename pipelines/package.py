@@ -63,7 +63,8 @@ def say_why_not(dataset: str) -> None:
     """Puts the reason why no model is champion in place of the Bento, and how to serve another model."""
     with reading(VERDICT, "Make it again with: dvc repro evaluate"):
         reason = json.loads(VERDICT.read_text(encoding="utf-8"))["reason"]
-    shutil.rmtree(BENTO, ignore_errors=True)
+    if BENTO.exists():
+        shutil.rmtree(BENTO)
     BENTO.mkdir(parents=True)
     others = "".join(f" (make serve MODEL={name} serves another one)" for name in registry.champions()[:1])
     text = f"No model of the dataset '{dataset}' is champion{others}: {reason}"

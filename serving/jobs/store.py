@@ -23,6 +23,8 @@ from serving.workers.scratch import Scratch
 LIVE = ("queued", "running")
 VIDEO_FILE = "video"
 
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
 _SEGMENTS = TypeAdapter(list[Segment])
 
 
@@ -220,11 +222,22 @@ class JobStore:
     def _run(self, statement: str, values: tuple[Any, ...]) -> int:
         """Runs a statement, and returns how many rows it changed."""
         with self._lock, naming(self._path):
-            return self._database.execute(statement, values).rowcount
+            return self._execute(statement, values).rowcount
 
     def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._lock, naming(self._path):
-            return self._database.execute(statement, values).fetchall()
+            return self._execute(statement, values).fetchall()
+
+    def _execute(self, statement: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
+        try:
+            return self._database.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _NO_ROOM:
+                raise
+            # Where SQLite's log of changes cannot grow, a job could never end. The log is moved into the file, whose
+            # rows are mostly written over, and begins again.
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            return self._database.execute(statement, values)
 
     def _expiry(self) -> float:
         return time.time() + self._settings.result_ttl_s

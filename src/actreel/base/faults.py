@@ -44,6 +44,7 @@ _BY_TEXT = {
     "failed to map segment": errno.ENOMEM,
     "std::bad_alloc": errno.ENOMEM,
     "OOM when allocating": errno.ENOMEM,
+    "error return without exception set": errno.ENOMEM,  # Python itself, while it imports
     "requested and ": errno.ENOSPC,  # numpy's `tofile` gives no error number: "4096 requested and 512 written"
 }
 

@@ -254,8 +254,10 @@ def learning_curve(evaluation: Evaluation, training: Path) -> tuple[pd.DataFrame
     """
     with reading(training / "curve.csv", TRAIN_AGAIN):
         curve = pd.read_csv(training / "curve.csv")
-    curve["test_accuracy"] = [
+    accuracies = [
         metrics.accuracy(evaluation.predict(model, evaluation.test), evaluation.targets)
         for model in epoch_models(evaluation.model, training / "epochs")
     ]
+    with reading(training / "curve.csv", TRAIN_AGAIN):  # a part of a table can be read, but has fewer epochs
+        curve["test_accuracy"] = accuracies
     return curve, plots.learning_curves(curve, int(curve["epoch"].to_numpy()[curve["val_loss"].argmin()]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -70,3 +71,21 @@ def test_every_change_of_a_job_is_reported(tmp_path: Path) -> None:
         store.finish(job, "cancelled")
         store.sweep(set())
     assert changed == [job, job, job, orphan]
+
+
+def test_a_job_ends_also_where_the_log_of_changes_cannot_grow(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with (
+        closing(Scratch(state)) as scratch,
+        closing(JobStore(scratch, Settings(state_dir=state), lambda name: None)) as store,
+    ):
+        job = store.create("decode")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+        try:
+            for step in range(100):
+                store.progress(job, "decode", step / 100, [])
+            store.finish(job, "cancelled")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert store.get(job).state == "cancelled"
