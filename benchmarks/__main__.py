@@ -1,6 +1,6 @@
 """`python -m benchmarks` runs each benchmark in a process of its own, one after the other.
 
-`benchmarks.full_size` is not among them: it takes an hour and a folder of real clips.
+`benchmarks.full_size` and `benchmarks.against_sklearn` are not among them: they need folders of real clips.
 """
 
 import subprocess
@@ -11,7 +11,6 @@ BENCHMARKS = {
     "decoding": "clips a second against OpenCV, and frames against ffmpeg",
     "encoding": "a frozen encoder: the bare runtime against the stage; and training a head on stored features",
     "choice": "the choice among six probes, for 100 clips and for as many as UCF50 has",
-    "against_sklearn": "model.head auto against twenty lines of scikit-learn; needs real clips",
     "heads": "every head on the demo: accuracy, on all clips and on the ordered pairs; needs make repro",
     "intervals": "how often 95 % intervals hold the truth, with few groups and correlated clips",
     "forecasts": "how often the forecast for more groups holds the truth, on simulated learning curves",

@@ -74,7 +74,7 @@ def test_a_champion_that_came_with_dvc_stays_where_the_registry_does_not_know_it
 def test_a_champion_of_this_registry_takes_its_place_and_that_is_said(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry.set_champion(name, register(name, "here"))
+    registry.set_champion(name, register(name, "here"), None)
     after = champion_after()
     assert after is not None
     assert (after["version"], after["run_id"]) == ("1", "here")

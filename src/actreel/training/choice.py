@@ -18,7 +18,7 @@ from actreel.training.train import score_probe
 FEW_CLIPS = 500
 """Clips up to which every penalty is tried, and the winner's scores serve its training too."""
 
-MOST_CLIPS = 2000
+MOST_CLIPS = 1500
 """Clips that the choice is made on: more cost minutes and tell heads apart that differ by less than a point."""
 
 log = logging.getLogger(__name__)

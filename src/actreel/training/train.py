@@ -124,7 +124,7 @@ def score_probe(
         store: The features of the clips.
         rows: Index rows of the clips.
         labels: As for `train`.
-        coarse: Tries every other penalty, and none after the loss has risen: in a third of the time.
+        coarse: Tries every other penalty, and none after the loss has risen.
 
     Raises:
         ConfigError: `train.mirror_as` does not fit the labels.
