@@ -112,8 +112,23 @@ def test_what_a_library_says_of_a_fault_in_its_own_exception_is_understood() -> 
     wrapped = RuntimeError("the library failed")
     wrapped.__cause__ = cause
     assert (explain(wrapped) or "").startswith("'artifacts/clips/shard.npy' could not be written completely")
-    assert "not enough memory" in (explain(RuntimeError("std::bad_alloc")) or "")
     assert explain(KeyError("a bug")) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("std::bad_alloc"),
+        SystemError("error return without exception set"),
+        BlockingIOError(
+            errno.EAGAIN,
+            "Resource temporarily unavailable; last error log: [swscaler] "
+            "Failed initializing scaling graph (Resource temporarily unavailable): fmt:rgb24",
+        ),
+    ],
+)
+def test_libraries_say_in_their_own_words_that_memory_is_short(error: Exception) -> None:
+    assert "not enough memory" in (explain(error) or "")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe"])

@@ -45,6 +45,7 @@ _BY_TEXT = {
     "std::bad_alloc": errno.ENOMEM,
     "OOM when allocating": errno.ENOMEM,
     "error return without exception set": errno.ENOMEM,  # Python itself, while it imports
+    "Failed initializing scaling graph (Resource temporarily unavailable)": errno.ENOMEM,  # FFmpeg: no thread
     "requested and ": errno.ENOSPC,  # numpy's `tofile` gives no error number: "4096 requested and 512 written"
 }
 
