@@ -75,3 +75,17 @@ def test_only_what_changed_since_the_last_check_is_read_and_what_is_whole_stays(
     os.utime(DVC_CACHE_CHECKED, (before + 30, before + 30))
     drop_damaged()
     assert {name for name, file in files.items() if file.exists()} == {"whole", "folder.dir", "old"}
+
+
+def test_a_check_that_was_interrupted_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    damaged = DVC_CACHE / "00" / ("1" * 30)
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"other")
+    with monkeypatch.context() as broken:
+        broken.setattr(hashlib, "file_digest", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            drop_damaged()
+    assert not DVC_CACHE_CHECKED.exists()
+    drop_damaged()
+    assert not damaged.exists()

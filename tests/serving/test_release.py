@@ -176,7 +176,7 @@ def test_a_port_that_cannot_be_had_is_a_sentence(started: list[str], monkeypatch
         port = other.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"port {port}: it is in use. .* make serve PORT={port + 1}"):
             release.serve(bento("one"), Path("served"), "127.0.0.1", port, [])
-    with pytest.raises(ConfigError, match=r"cannot listen at 192.0.2.1, port \d+: Cannot assign requested address"):
+    with pytest.raises(ConfigError, match=r"can listen at 192.0.2.1, port \d+: Cannot assign requested address"):
         release.serve(Path("one"), Path("served"), "192.0.2.1", port, [])
     assert not started
     assert not Path("served").exists(), "nothing was copied"

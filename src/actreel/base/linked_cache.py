@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
+import time
 from pathlib import Path
 
 from actreel.base.places import DVC_CACHE, DVC_CACHE_CHECKED
@@ -19,17 +21,17 @@ log = logging.getLogger(__name__)
 def drop_damaged(cache: Path = DVC_CACHE, checked: Path = DVC_CACHE_CHECKED) -> None:
     """Removes files of DVC's cache that no longer are what DVC named them for, so that they are made again.
 
-    Only files that were changed since the last call are read.
+    Only files that were changed since the last complete call began are read. A disk that alters a file without a change
+    of its modification time is not noticed.
 
     Args:
         cache: The folder that holds each file as the first two, then the other digits of its MD5.
-        checked: Its modification time is that of the last call.
+        checked: Its modification time is when the last complete call began.
     """
     if not cache.is_dir():
         return
     since = checked.stat().st_mtime if checked.exists() else 0.0
-    checked.parent.mkdir(parents=True, exist_ok=True)
-    checked.touch()
+    begun = time.time()
     for file in cache.glob("[0-9a-f][0-9a-f]/*"):
         if file.stat().st_mtime < since:
             continue
@@ -38,3 +40,6 @@ def drop_damaged(cache: Path = DVC_CACHE, checked: Path = DVC_CACHE_CHECKED) -> 
         if digest != file.parent.name + file.name.removesuffix(".dir"):
             log.warning(f"'{file}' in DVC's cache is damaged; what it was is made again")
             file.unlink()
+    checked.parent.mkdir(parents=True, exist_ok=True)
+    checked.touch()
+    os.utime(checked, (begun, begun))  # last: a call that is killed has checked nothing

@@ -47,7 +47,7 @@ def check_free(host: str, port: int, command: str) -> None:
         reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
         other = port + 1 if port < 2**16 - 1 else port - 1
         raise ConfigError(
-            f"The service cannot listen at {host}, port {port}: {reason}. Try another port: {command} PORT={other}"
+            f"No program can listen at {host}, port {port}: {reason}. Try another port: {command} PORT={other}"
         ) from error
 
 
