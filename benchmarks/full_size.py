@@ -104,7 +104,9 @@ def run(project: Path, *arguments: str) -> tuple[dict[str, float], int]:
         Seconds by stage, and the peak resident bytes of the command and its children together: pages that processes
         share are counted once per process, so the true peak is lower.
     """
-    env = {**os.environ, "PYTHONPATH": str(project / "src"), "BENTOML_HOME": str(project / "bentoml")}
+    commands = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # the stages run `python`
+    mine = {"PATH": commands, "PYTHONPATH": str(project / "src"), "BENTOML_HOME": str(project / "bentoml")}
+    env = {**os.environ, **mine}
     most = 0
     with subprocess.Popen(
         [sys.executable, *arguments], cwd=project, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
