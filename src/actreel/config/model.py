@@ -11,7 +11,10 @@ from actreel.config.section import Section
 IMAGENET = "imagenet"
 NO_WEIGHTS = "none"
 AUTO = "auto"
-PretrainedEncoder = Literal["efficientnet_lite0", "mobilenet_v2", "efficientnet_v2_b0", "resnet50", "vgg16"]
+PretrainedEncoder = Literal[
+    "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "mobilenet_v2", "efficientnet_v2_b0", "resnet50",
+    "vgg16",
+]  # fmt: skip
 FrameHead = Literal["mean", "statistics", "lstm", "bilstm", "gru", "attention_lstm", "temporal_conv", "transformer"]
 ClipHead = Literal["convlstm", "cnn3d_attention_lstm"]
 Probe = Literal["mean_probe", "moments_probe", "statistics_probe"]

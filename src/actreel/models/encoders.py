@@ -46,13 +46,17 @@ def small_cnn(frames: keras.KerasTensor, dropout: float) -> keras.KerasTensor:
 
 def efficientnet_lite0(frames: keras.KerasTensor, weights: str) -> keras.KerasTensor:
     """EfficientNet-Lite0: float32 (N, 1280), from frames stretched to 224 pixels."""
-    network = efficientnet_lite.build(channels=frames.shape[-1])
-    if weights == IMAGENET:
-        efficientnet_lite.load_imagenet_weights(network)
-    else:
-        _load_local_weights(network, weights)
-    x = _resize(frames, efficientnet_lite.IMAGE_SIDE)
-    return network(keras.layers.Rescaling(1 / 128, offset=-127 / 128)(x))
+    return _efficientnet_lite(efficientnet_lite.LITE0, frames, weights)
+
+
+def efficientnet_lite1(frames: keras.KerasTensor, weights: str) -> keras.KerasTensor:
+    """EfficientNet-Lite1: float32 (N, 1280), from frames stretched to 240 pixels."""
+    return _efficientnet_lite(efficientnet_lite.LITE1, frames, weights)
+
+
+def efficientnet_lite2(frames: keras.KerasTensor, weights: str) -> keras.KerasTensor:
+    """EfficientNet-Lite2: float32 (N, 1280), from frames stretched to 260 pixels."""
+    return _efficientnet_lite(efficientnet_lite.LITE2, frames, weights)
 
 
 def mobilenet_v2(frames: keras.KerasTensor, weights: str) -> keras.KerasTensor:
@@ -85,8 +89,22 @@ TRAINED: dict[str, Callable[[keras.KerasTensor, float], keras.KerasTensor]] = {
     encoder.__name__: encoder for encoder in (pixels, small_cnn)
 }
 PRETRAINED: dict[str, Callable[[keras.KerasTensor, str], keras.KerasTensor]] = {
-    encoder.__name__: encoder for encoder in (efficientnet_lite0, mobilenet_v2, efficientnet_v2_b0, resnet50, vgg16)
-}
+    encoder.__name__: encoder
+    for encoder in (
+        efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, mobilenet_v2, efficientnet_v2_b0, resnet50, vgg16
+    )
+}  # fmt: skip
+
+
+def _efficientnet_lite(
+    variant: efficientnet_lite.Variant, frames: keras.KerasTensor, weights: str
+) -> keras.KerasTensor:
+    network = efficientnet_lite.build(variant, channels=frames.shape[-1])
+    if weights == IMAGENET:
+        efficientnet_lite.load_imagenet_weights(network)
+    else:
+        _load_local_weights(network, weights)
+    return network(keras.layers.Rescaling(1 / 128, offset=-127 / 128)(_resize(frames, variant.side)))
 
 
 def _as_float(frames: keras.KerasTensor) -> keras.KerasTensor:
