@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-
 from actreel.errors import ModelError
 from actreel.models import build_encoder, build_frozen_encoder, unfreeze_last_blocks
 from actreel.quiet_keras import keras
