@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
@@ -25,8 +25,10 @@ from actreel.config import ClipSpec, TrainParams, load_params
 from actreel.inference.classifier import ClassifierCard, Provenance
 from actreel.video.opencv import cv2
 
-# A busy machine is no reason to fail.
-settings.register_profile("actreel", deadline=None)
+# A busy machine is no reason to fail, and a run is repeated with the same examples.
+# New examples each time: pytest --hypothesis-profile search
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("actreel", settings.get_profile("search"), derandomize=True)
 settings.load_profile("actreel")
 
 ROOT = Path(__file__).parents[1]
