@@ -12,6 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+# Under xdist each core has a worker of its own: more threads only take turns. TensorFlow and NumPy read this when they
+# are imported, in the processes too that tests start.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(threads, "1")
+
 import numpy as np
 import psutil
 import pytest
@@ -41,6 +47,12 @@ TRAINED = ("tests/pipelines/test_pipeline.py", "tests/pipelines/test_skew.py", "
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest go first."""
     items.sort(key=lambda item: (not item.nodeid.startswith(TRAINED), "pipelines" not in item.path.parts))
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what the imports have made out of every later garbage collection, each of which takes seconds otherwise."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
