@@ -70,6 +70,21 @@ def test_the_limit_accepts_held_out_clips_and_says_what_they_promise(
     assert "For 95.0% there are too few." in caplog.text
 
 
+def test_a_network_whose_units_have_died_rejects_nothing_and_says_so(
+    network: keras.Model, data: TrainingData, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for weights in network.trainable_variables:  # as ReLUs that are never active again
+        weights.assign(0 * weights - 1 if weights.name == "bias" else 0 * weights)
+    rejection = fit_rejection(*held_out(network, data), 0.95)
+    assert rejection.max_distance is None
+    assert "has learned nothing, and no clip is rejected" in caplog.text
+    folder = ModelFolder(tmp_path / "model")
+    export_model(network, LSTM, rejection, data, folder)
+    write_manifest(data, rejection, 1.0, LSTM, PROVENANCE, folder)
+    scores = ActionClassifier.load(folder.path).score(data.store.take(data.rows[VAL]["clip"].tolist()))
+    assert np.isfinite(scores.distances).all()
+
+
 def test_the_folder_answers_as_the_network_does(network: keras.Model, data: TrainingData, tmp_path: Path) -> None:
     folder = ModelFolder(tmp_path / "model")
     rejection = fit_rejection(*held_out(network, data), 0.95)

@@ -48,12 +48,20 @@ def calibrate(fitted: keras.Model, held_out: HeldOut) -> float:
 def fit_rejection(statistics: EmbeddingStatistics, held_out: HeldOut, true_accept_rate: float) -> Rejection:
     """Sets the rejection limit such that it accepts a given share of known clips.
 
+    There is no limit, and a warning, if the network gives all clips one embedding, as one does whose units have died.
+
     Args:
         statistics: The distribution of the clips that the model was fitted to.
         held_out: Clips of known actions that it was not fitted to.
         true_accept_rate: The share.
     """
     limit, promised = distance_limit(held_out.distances, true_accept_rate)
+    if limit == 0:
+        log.warning(
+            "The network gives every clip the same embedding: it has learned nothing, and no clip is rejected. Try a "
+            "lower train.learning_rate, or a frozen encoder: make learn RECIPE=auto"
+        )
+        return Rejection(statistics, None)
     count = len(held_out.distances)
     log.info(
         f"The rejection limit is set on {count} held-out clips, to accept about {promised:.1%} of known clips."
