@@ -17,10 +17,14 @@ from tests.conftest import ROOT, write_fading_dataset
 from tests.pipelines.conftest import SMALL, Project, make_project, stages_run
 
 
+EPOCHS = 6
+SHORT = {**SMALL, "train": {**SMALL["train"], "epochs": EPOCHS}}
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, fading_dataset: Path) -> Project:
     project = make_project(tmp_path_factory.mktemp("killed"))
-    project.set(dataset={"name": "folder", "path": str(fading_dataset)}, **SMALL)
+    project.set(dataset={"name": "folder", "path": str(fading_dataset)}, **SHORT)
     return project
 
 
@@ -48,15 +52,15 @@ def test_a_killed_extract_and_a_killed_train_are_made_good(project: Project) -> 
     assert not (project.root / "artifacts/model/classifier.json").exists()
     output = project.repro("train")
     assert stages_run(output) == ["source", "train"]
-    epochs = [int(number) for number in re.findall(r"Epoch (\d+)/24", output)]
+    epochs = [int(number) for number in re.findall(rf"Epoch (\d+)/{EPOCHS}", output)]
     # An epoch is logged just before its state is written, so the kill may have come before or after that.
     assert epochs[0] in (3, 4)
     # The model's training continues, also in MLflow's run; the baseline's comes after it.
-    assert epochs == [*range(epochs[0], 25), *range(1, 25)]
+    assert epochs == [*range(epochs[0], EPOCHS + 1), *range(1, EPOCHS + 1)]
     with closing(sqlite3.connect(project.root / "mlflow.db")) as mlflow_store:
         assert mlflow_store.execute("select status from runs").fetchall() == [("FINISHED",)]
         assert mlflow_store.execute("select count(*) from inputs where source_type = 'DATASET'").fetchall() == [(3,)]
-    assert len(list((project.root / "artifacts/training/epochs").iterdir())) == 24
+    assert len(list((project.root / "artifacts/training/epochs").iterdir())) == EPOCHS
     for shard in (project.root / "artifacts/clips").glob("*.npy"):
         assert shard.samefile(project.root / "artifacts/kept/clips" / shard.name), "a third copy, beside DVC's"
     ActionClassifier.load(project.root / "artifacts/model")
@@ -99,12 +103,12 @@ def test_back_at_an_earlier_dataset_only_its_videos_are_linked_again(
 ) -> None:
     project.set(dataset={"path": str(folder)}, train={"epochs": 1})
     assert stages_run(project.repro("train"))[-4:] == ["validate", "extract", "encode", "train"]
-    project.set(dataset={"path": str(fading_dataset)}, train=SMALL["train"])
+    project.set(dataset={"path": str(fading_dataset)}, train=SHORT["train"])
     output = project.repro("train")
     assert stages_run(output) == ["source", "ingest"]
     assert "Stage 'train' is cached" in output
     assert len(StoredClips(project.root / "artifacts/clips")) == 32
-    assert len(list((project.root / "artifacts/training/epochs").iterdir())) == 24
+    assert len(list((project.root / "artifacts/training/epochs").iterdir())) == EPOCHS
 
 
 def test_an_unknown_parameter_is_a_message(project: Project, fading_dataset: Path) -> None:
