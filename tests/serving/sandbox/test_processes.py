@@ -66,7 +66,7 @@ def test_small_frames_are_batched_and_large_ones_are_sent_hop_by_hop(tmp_path: P
 
     async def watch() -> list[Plan | Frames | Thumbnail | Done]:
         decoder = await Decoder.start(card, Settings())
-        async with aclosing(decoder.decode(film, 20, 0)) as said:
+        async with aclosing(decoder.decode(film, 120, 0)) as said:
             heard = [message async for message in said]
         await decoder.kill()
         return heard
