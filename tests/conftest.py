@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leaves what the imports have made out of every later garbage collection, each of which takes seconds otherwise."""
+    """Leaves what the imports have made out of later garbage collections, each of which takes seconds otherwise."""
     gc.collect()
     gc.freeze()
 
