@@ -5,10 +5,15 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import secrets
 import shutil
+import socket
+import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, suppress
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +33,7 @@ from onnx import TensorProto, helper
 from actreel.base import code_digest
 from actreel.base.console import OURS
 from actreel.config import ClipSpec, TrainParams, load_params
+from actreel.dataset import parallel
 from actreel.inference.classifier import ClassifierCard, Provenance
 from actreel.video.opencv import cv2
 
@@ -50,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leaves what the imports have made out of every later garbage collection, each of which takes seconds otherwise."""
+    """Leaves what the imports have made out of later garbage collections, each of which takes seconds otherwise."""
     gc.collect()
     gc.freeze()
 
@@ -68,13 +74,62 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def patience(seconds: float) -> float:
-    """A limit for an idle machine, in wall-clock seconds here and now: longer where others want the processor too."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    """How long to wait for what takes at most so many seconds on an idle machine: longer on a slow and on a busy one.
+
+    It only ends a wait that would fail anyway, so it may be generous; no test may hold how long something took to it.
+    """
+    return 4 * seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def free_port() -> int:
+    """A port for a server that binds it later: below those that Linux gives to outgoing connections meanwhile."""
+    for _ in range(100):
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", secrets.randbelow(12_000) + 20_000))
+            return int(free.getsockname()[1])
+    raise RuntimeError("no port is free")
 
 
 def train_params(**changes: Any) -> TrainParams:
     """The training of params.yaml, with some of it changed."""
     return TrainParams.model_validate(load_params(ROOT / "params.yaml").train.model_dump() | changes)
+
+
+@pytest.fixture(autouse=True)
+def _quick_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worker processes are forked from one process that has imported what they need, and has no threads.
+
+    Elsewhere each imports it again, since it is spawned: see `actreel.dataset.parallel`.
+    """
+    context = get_context("forkserver")
+    context.set_forkserver_preload(
+        ["pytest", "actreel.dataset.records", "actreel.dataset.store", "actreel.dataset.grouping.proposal"]
+    )
+    monkeypatch.setattr(parallel, "_pool", lambda workers: ProcessPoolExecutor(workers, mp_context=context))
+
+
+@pytest.fixture(scope="session")
+def quick_stores() -> Iterator[None]:
+    """From now on, MLflow's second new database in this process and each later one are copies of the first.
+
+    To make one, MLflow goes through all migrations since its first release, which takes a second of processor time.
+    """
+    from mlflow.store.db import utils
+
+    migrate = utils._initialize_tables
+
+    def initialize(engine: Any) -> None:
+        first = not made.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if first:
+            migrate(engine)
+        with engine.connect() as connection:
+            new = connection.connection.driver_connection
+            source, copy = (new, made) if first else (made, new)
+            source.backup(copy)
+
+    with closing(sqlite3.connect(":memory:", check_same_thread=False)) as made, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utils, "_initialize_tables", initialize)
+        yield
 
 
 WriteVideo = Callable[..., Path]

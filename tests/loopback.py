@@ -26,7 +26,7 @@ class Loopback(ThreadingHTTPServer):
         knows_ranges: Whether `Range` is heeded.
         validates: Whether ETag and Last-Modified are sent, and `If-Range` is heeded.
         claimed: The length that is claimed, in place of the true one; 0 for none at all.
-        pause_s: Between two slices of 4,096 bytes.
+        stops_at: The byte of the content at which answers stand still, for as long as this is so; None for nowhere.
         redirect: Where every request is sent to.
         sent: Bytes of content that went out, over all answers.
         requests: Headers of all requests.
@@ -42,7 +42,7 @@ class Loopback(ThreadingHTTPServer):
         self.knows_ranges = True
         self.validates = True
         self.claimed: int | None = None
-        self.pause_s = 0.0
+        self.stops_at: int | None = None
         self.redirect: str | None = None
         self.sent = 0
         self.requests: list[dict[str, str]] = []
@@ -97,6 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
         left = server.breaks.popleft() if server.breaks else total
         content = server.content
         while body and start < total and left > 0:
+            while server.stops_at is not None and start >= server.stops_at:
+                time.sleep(0.01)
             piece = content[start : start + min(SLICE, left)]
             server.sent += len(piece)  # before the client can have it all and look
             try:
@@ -105,8 +107,6 @@ class _Handler(BaseHTTPRequestHandler):
                 return None
             start += len(piece)
             left -= len(piece)
-            if server.pause_s:
-                time.sleep(server.pause_s)
         return None
 
     def _head(self, status: int, headers: dict[str, str]) -> None:

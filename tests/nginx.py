@@ -34,12 +34,6 @@ http {{
 """
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @contextmanager
 def nginx(folder: Path, servers: str, port: int) -> Iterator[None]:
     """Runs nginx with these `server` blocks, one of which listens on `port`."""

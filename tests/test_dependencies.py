@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
@@ -62,6 +63,10 @@ NOT_IMPORTED = {
 }
 
 
+providers_of_modules = cache(packages_distributions)
+"""It reads the files of every package that is installed, which takes a second."""
+
+
 def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -89,7 +94,7 @@ def imports(path: Path) -> Iterator[str]:
 
 def imported(*paths: str) -> set[str]:
     """Names of the distributions that files import."""
-    providers = packages_distributions()
+    providers = providers_of_modules()
     modules = {module for path in paths for module in imports(ROOT / path)}
     foreign = modules - OURS - set(sys.stdlib_module_names)
     # mlflow's modules come from several distributions: the one of that name counts.
@@ -134,7 +139,7 @@ main({list(arguments)!r})
 def beyond_core() -> set[str]:
     """Modules that `pip install actreel` alone does not install."""
     missing = declared("pipeline", "serve", "youtube") - declared()
-    return {module for module, providers in packages_distributions().items() if {*map(normal, providers)} & missing} - {
+    return {module for module, providers in providers_of_modules().items() if {*map(normal, providers)} & missing} - {
         "google"
     }
 

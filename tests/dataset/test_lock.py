@@ -2,11 +2,13 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from actreel.dataset.lock import exclusive_lock
+from tests.conftest import patience
 
 HOLDER = """
 import sys
@@ -35,7 +37,10 @@ def test_a_second_process_waits_until_the_first_is_killed(tmp_path: Path, caplog
     with caplog.at_level(logging.WARNING):
         waiting = threading.Thread(target=enter)
         waiting.start()
-        assert not entered.wait(0.3)
+        deadline = time.monotonic() + patience(10)
+        while "waiting: another process" not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not entered.is_set()
         holder.kill()
         waiting.join(timeout=30)
     assert entered.is_set()

@@ -11,6 +11,11 @@ from actreel.dataset.parallel import IN_FLIGHT, map_on_cores
 from actreel.errors import DatasetError
 
 
+@pytest.fixture(autouse=True)
+def _quick_workers() -> None:
+    """Here the worker processes are those of the product."""
+
+
 def double(number: int) -> int:
     return 2 * number
 

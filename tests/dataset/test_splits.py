@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actreel.config import SplitParams
@@ -106,6 +106,7 @@ def test_unreadable_clips_are_in_no_split_and_do_not_count_towards_groups() -> N
     assert set(split[(index["action"] == "c") & (index["error"] == "")]) == {"_unknown"}
 
 
+@settings(max_examples=30)
 @given(folds=st.integers(2, 9), seed=st.integers(0, 9))
 def test_folds_test_every_clip_once_and_groups_stay_whole(folds: int, seed: int) -> None:
     index = make_index({"a": names(9), "b": names(7)}, clips=2)

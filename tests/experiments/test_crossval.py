@@ -1,4 +1,4 @@
-"""Folds and leakage: probes of a tiny encoder, and a small network where its epochs are looked at."""
+"""Folds and leakage: probes of a tiny encoder, and a head that is trained where its epochs are looked at."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ from tests.models.networks import tiny_encoder
 
 SMALL = ["clip.num_frames=4", "clip.height=16", "clip.width=16", "dataset.name=folder"]
 PROBE = ["model.encoder=efficientnet_lite0", "model.weights=imagenet", "model.head=mean_probe"]
-NETWORK = ["model.head=mean", "model.units=4", "train.epochs=2", "train.learning_rate=0.01"]
+NETWORK = [*PROBE[:2], "model.head=mean", "model.units=4", "train.epochs=2", "train.learning_rate=0.01"]
 
 
 @pytest.fixture

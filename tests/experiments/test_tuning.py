@@ -1,12 +1,12 @@
 """Sweeps on real training, killed and continued."""
 
 import json
+import os
 import shlex
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -25,10 +25,14 @@ from actreel.experiments import nested
 from actreel.experiments.heldout import Score, prepare
 from actreel.experiments.space import default_space, read_space
 from actreel.experiments.tuning import tune
+from actreel.models import PRETRAINED
 from tests.conftest import ROOT, write_fading_dataset
+from tests.models.networks import tiny_encoder
 
+# A head that is trained on features of a tiny encoder.
 SMALL = [
     "clip.num_frames=4", "clip.height=16", "clip.width=16", "train.epochs=2", "dataset.name=folder", "model.head=mean",
+    "model.encoder=efficientnet_lite0", "model.weights=imagenet",
 ]  # fmt: skip
 SPACE = """
 model.units: {choices: [2, 4, 8]}
@@ -44,6 +48,7 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.chdir(folder)
+        patch.setitem(PRETRAINED, "efficientnet_lite0", tiny_encoder)
         (folder / "dvc.yaml").touch()
         clips = write_fading_dataset(folder / "clips", groups=6, clips=1)
         (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
@@ -56,32 +61,46 @@ def params(arguments: list[str]) -> Params:
     return override(load_params(), [each.removeprefix("--set=") for each in arguments if each.startswith("--set=")])
 
 
+KILLED_IN_ITS_SECOND_TRIAL = """
+import os, signal
+from actreel.cli import main
+from actreel.experiments import nested
+from actreel.models import PRETRAINED
+from tests.models.networks import tiny_encoder
+
+PRETRAINED["efficientnet_lite0"] = tiny_encoder
+fit_and_score, trials = nested.fit_and_score, []
+
+def killed_in_the_second(*arguments, **named):
+    trials.append(arguments)
+    if len(trials) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return fit_and_score(*arguments, **named)
+
+nested.fit_and_score = killed_in_the_second
+main()
+"""
+
+
 def states() -> list[str]:
     """The states of the trials of the only sweep."""
-    try:
-        (file,) = SWEEPS.glob("*/study.db")
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as study:
-            return [state for (state,) in study.execute("select state from trials order by number")]
-    except (ValueError, sqlite3.Error):  # not there yet
-        return []
+    (file,) = SWEEPS.glob("*/study.db")
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as study:
+        return [state for (state,) in study.execute("select state from trials order by number")]
 
 
 def test_a_killed_sweep_continues_with_the_same_trials(
     arguments: list[str], params: Params, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     space = read_space(Path("space.yaml"), params)
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from actreel.cli import main; main()", *arguments, "--trials", "100"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_IN_ITS_SECOND_TRIAL, *arguments, "--trials", "100"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))},
+        capture_output=True,
+        text=True,
     )
-    try:
-        while states()[1:] != ["RUNNING"] and process.poll() is None:
-            time.sleep(0.05)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert process.returncode == -signal.SIGKILL
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert states() == ["COMPLETE", "RUNNING"]
 
     main([*arguments, "--trials", "3", "--json"])
     result = json.loads(capsys.readouterr().out)
@@ -107,7 +126,7 @@ def test_a_killed_sweep_continues_with_the_same_trials(
 
 
 def test_missing_weights_are_an_error_before_the_first_trial(params: Params, tmp_path: Path) -> None:
-    missing = override(params, ["model.encoder=efficientnet_lite0", "model.weights=nowhere.weights.h5"])
+    missing = override(params, ["model.encoder=efficientnet_v2_b0", "model.weights=nowhere.weights.h5"])
     space = {"model.units": default_space(params)["model.units"]}
     with pytest.raises(ModelError, match=r"model\.weights must be .* Received: 'nowhere\.weights\.h5'"):
         tune(missing, 1, space, sweeps=tmp_path)

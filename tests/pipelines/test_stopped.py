@@ -16,7 +16,6 @@ from actreel.inference.classifier import ActionClassifier
 from tests.conftest import ROOT, write_fading_dataset
 from tests.pipelines.conftest import SMALL, Project, make_project, stages_run
 
-
 EPOCHS = 6
 SHORT = {**SMALL, "train": {**SMALL["train"], "epochs": EPOCHS}}
 

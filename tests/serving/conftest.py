@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -23,7 +22,15 @@ import pytest
 from actreel.config import ClipSpec
 from actreel.inference.classifier import ClassifierCard
 from actreel.video.opencv import cv2
-from tests.conftest import ROOT, children_running, grey_frames, patience, write_model_folder, write_video_file
+from tests.conftest import (
+    ROOT,
+    children_running,
+    free_port,
+    grey_frames,
+    patience,
+    write_model_folder,
+    write_video_file,
+)
 
 LABELS = ("dark", "middle", "bright")
 CLIP_DURATION_S = 2.0
@@ -129,7 +136,7 @@ def launch(
         "max_duration_s": MAX_DURATION_S,
         "max_pixels": 1920 * 1080,
         "max_frames": MAX_FRAMES,
-        "slow_sender_s": 1,
+        "slow_sender_s": 2,
     }
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("ACTREEL_")},
@@ -137,9 +144,7 @@ def launch(
         "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
         **(extra or {}),
     }
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log_file = home / "log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(
@@ -179,8 +184,8 @@ def server(serve: Serve) -> Server:
 
 @pytest.fixture(scope="session")
 def narrow(serve: Serve) -> Server:
-    """A server that is soon full: 2 videos, 3 jobs, 1 event stream, and 2 s for decoding."""
-    return serve(max_requests=2, max_jobs=3, max_streams=1, decode_timeout_s=2)
+    """A server that is soon full: 2 videos, 3 jobs and 1 event stream."""
+    return serve(max_requests=2, max_jobs=3, max_streams=1)
 
 
 @pytest.fixture
@@ -197,8 +202,8 @@ def halted(narrow: Server, films: Path) -> Iterator[psutil.Process]:
 
 @pytest.fixture(scope="session")
 def locked(serve: Serve) -> Server:
-    """A server that requires the key "open sesame"."""
-    return serve(api_key="open sesame")
+    """A server that requires the key "open sesame", and lets a video be decoded for 2 s."""
+    return serve(api_key="open sesame", decode_timeout_s=2)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from actreel.inference.classifier import ActionClassifier
 from serving.uploads import LONGEST_TITLE, title_of
-from tests.serving.conftest import LABELS, Server
+from tests.serving.conftest import LABELS, Server, wait_for
 
 CONTRACT = {
     "label": str,
@@ -212,6 +212,7 @@ def test_the_log_has_one_line_per_request_without_titles_or_addresses(
 ) -> None:
     answer = send(client, films / "grey.avi", name="my private holiday.avi")
     client.post("/predict_url", json={"url": "https://example.com/my-private-link"})
-    (line,) = [line for line in server.log.splitlines() if answer.headers["x-request-id"] in line]
+    # A request is logged when its answer has been sent.
+    (line,) = wait_for(lambda: [one for one in server.log.splitlines() if answer.headers["x-request-id"] in one])
     assert '"route": "/predict_file"' in line
     assert "private" not in server.log

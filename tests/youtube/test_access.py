@@ -8,6 +8,7 @@ import textwrap
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -19,6 +20,7 @@ from actreel.errors import ConfigError
 from actreel.youtube.access import YouTubeAccess
 from actreel.youtube.fetch import YouTubeError
 from tests import youtube_double
+from tests.conftest import children_running
 from tests.youtube.test_fetch import ID, content, double, playability, try_fetch
 from tests.youtube_double import Uploaded, YouTubeDouble
 
@@ -166,9 +168,10 @@ def test_the_downloader_alone_is_told_and_gets_none_of_the_services_variables(
     seen: list[tuple[list[str], dict[str, str]]] = []
 
     def look() -> bool:
-        for child in psutil.Process(os.getpid()).children(recursive=True):
-            if youtube_double.__file__ in child.cmdline():
-                seen.append((child.cmdline(), child.environ()))
+        with suppress(psutil.Error):  # a process may not be ready to be looked at yet
+            seen.extend(
+                (one.cmdline(), one.environ()) for one in children_running(os.getpid(), youtube_double.__file__)
+            )
         return bool(seen)
 
     with pytest.raises(YouTubeError, match="cancelled"):

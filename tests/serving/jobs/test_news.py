@@ -17,9 +17,9 @@ from tests.conftest import patience
 JOB, OTHER = "j" * 22, "k" * 22
 
 
-async def hears(listener: Listener, seconds: float = 5) -> bool:
+async def hears(listener: Listener, seconds: float | None = None) -> bool:
     try:
-        async with asyncio.timeout(patience(seconds)):
+        async with asyncio.timeout(seconds or patience(5)):
             await listener.wait()
     except TimeoutError:
         return False

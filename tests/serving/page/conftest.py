@@ -116,7 +116,7 @@ def browser() -> Iterator[Browser]:
             pytest.fail("chromium is not installed. Install it: apt-get install chromium")
         pytest.skip("chromium is not installed; apt-get install chromium")
     with sync_playwright() as playwright:
-        expect.set_options(timeout=patience(5_000))
+        expect.set_options(timeout=patience(10_000))
         launched = playwright.chromium.launch(executable_path=chromium, args=[*ARGUMENTS])
         yield launched
         launched.close()

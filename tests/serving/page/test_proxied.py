@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.conftest import patience
-from tests.nginx import free_port, nginx
+from tests.conftest import free_port, patience
+from tests.nginx import nginx
 from tests.serving.page.conftest import Site, answer, upload
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -163,13 +163,12 @@ def test_streams_that_begin_at_once_are_refused_before_their_answer_begins(
     narrow: Server, held: httpx.Client, films: Path
 ) -> None:
     job = submit(held, films / "grey.avi")
-    begun = threading.Barrier(4)
+    begun, answered = threading.Barrier(4), threading.Barrier(4)
 
     def open_stream(_: int) -> int:
-        begun.wait()
+        begun.wait(patience(10))
         with narrow.client() as client, client.stream("GET", f"/jobs/{job}/events") as stream:
-            if stream.status_code == 200:
-                time.sleep(1)
+            answered.wait(patience(10))
             return stream.status_code
 
     with ThreadPoolExecutor(4) as pool:
@@ -179,13 +178,18 @@ def test_streams_that_begin_at_once_are_refused_before_their_answer_begins(
     ended(held, job)
 
 
-def test_decoding_stops_at_its_deadline(narrow: Server, held: httpx.Client, films: Path) -> None:
-    started = time.monotonic()
-    answer = held.post("/predict_file", files={"video": (films / "grey.avi").read_bytes()})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "too_slow")
-    assert time.monotonic() - started < patience(4)
-    assert held.post("/predict_file", files={"video": (films / "grey.avi").read_bytes()}).status_code == 200
-    assert narrow.leftovers() == []
+def test_decoding_stops_at_its_deadline(locked: Server, films: Path) -> None:
+    video = {"video": (films / "grey.avi").read_bytes()}
+    with locked.client(headers={"X-API-Key": "open sesame"}) as client:
+        client.post("/predict_file", files=video).raise_for_status()
+        decoder = locked.only_decoder()
+        decoder.suspend()  # so that nothing but the deadline ends its work
+        answer = client.post("/predict_file", files=video)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "too_slow")
+        assert "longer than 2 s" in answer.json()["error"]["message"]
+        assert not decoder.is_running()
+        assert client.post("/predict_file", files=video).status_code == 200
+    wait_for(lambda: locked.leftovers() == [])
 
 
 def test_ten_minutes_take_no_more_memory_than_seconds(serve: Serve, films: Path, tmp_path: Path) -> None:
@@ -198,7 +202,9 @@ def test_ten_minutes_take_no_more_memory_than_seconds(serve: Serve, films: Path,
     def memory(job: str) -> int:
         most = 0
         while client.get(f"/jobs/{job}").json()["state"] in ("queued", "running"):
-            most = max(most, *(one.memory_full_info().uss for one in (process, *server.decoders)))
+            for one in (process, *server.decoders):
+                with suppress(psutil.NoSuchProcess):  # a decoder may have ended since it was listed
+                    most = max(most, one.memory_full_info().uss)
         return most
 
     with server.client() as client:
@@ -230,7 +236,7 @@ def test_after_a_crash_files_are_removed_and_jobs_fail(serve: Serve, films: Path
         first.process.wait()
     assert first.leftovers()
     decoder.resume()
-    decoder.wait(patience(3))  # it ends when its pipe does
+    decoder.wait(patience(5))  # it ends when its pipe does
     second = serve(state_dir=first.state)
     assert second.leftovers() == []
     assert len(list((first.state / "workers").iterdir())) == 1
