@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -32,7 +31,15 @@ from actreel.tracking import registry
 from pipelines import package
 from pipelines.package import SERVED
 from serving.bentoml_internals import WORKER_MODULE
-from tests.conftest import ROOT, children_running, grey_frames, patience, write_model_folder, write_video_file
+from tests.conftest import (
+    ROOT,
+    children_running,
+    free_port,
+    grey_frames,
+    patience,
+    write_model_folder,
+    write_video_file,
+)
 from tests.serving.conftest import wait_for
 
 LABELS = {"registered_model": "actreel-grey", "version": "3", "run_id": "none", "accuracy": "0.8750"}
@@ -161,9 +168,7 @@ class Served:
 @contextmanager
 def served(command: list[str], folder: Path, environment: dict[str, str], log: Path) -> Iterator[Served]:
     """Starts a server from a module and its arguments."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", *command, "--host", "127.0.0.1", "--port", str(port)],
@@ -171,17 +176,13 @@ def served(command: list[str], folder: Path, environment: dict[str, str], log: P
         )  # fmt: skip
     try:
         address = f"http://127.0.0.1:{port}"
-        for _ in range(300):
-            try:
+        deadline = time.monotonic() + patience(30)
+        while process.poll() is None:
+            with suppress(httpx.TransportError):
                 if httpx.get(f"{address}/readyz").status_code == 200:
                     break
-            except httpx.TransportError:
-                pass
-            if process.poll() is not None:
-                break
+            assert time.monotonic() < deadline, log.read_text(encoding="utf-8")
             time.sleep(0.1)
-        else:
-            raise TimeoutError(log.read_text(encoding="utf-8"))
         assert process.poll() is None, log.read_text(encoding="utf-8")
         yield Served(address, process.pid)
     finally:
