@@ -21,7 +21,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 from actreel.base.faults import name_file
-from actreel.base.places import check_project
+from actreel.base.places import MLFLOW_DATABASE, check_project
 from actreel.tracking.mlflow_internals import VIEW, VIEW_TAG, move_artifacts, runs_view
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,6 @@ logging.getLogger("alembic").setLevel(logging.ERROR)
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 EXPERIMENT = "actreel"
-DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 """The folder of the artifacts; the database names it with its whole path."""
 
@@ -127,7 +126,7 @@ def suppress_missing() -> Iterator[None]:
 
 
 def _database(root: Path) -> str:
-    whole = str(root / DATABASE)
+    whole = str(root / MLFLOW_DATABASE)
     # SQLAlchemy takes what follows a `?` for options, and decodes `%20`; encoded, MLflow makes a second folder.
     return os.path.relpath(whole) if {"?", "%"} & set(whole) else whole
 
@@ -137,7 +136,7 @@ def _follow_the_folder(root: Path, location: str) -> None:
     # A location that does not end so was chosen by the user.
     if location != here and location.startswith("file:") and location.endswith(f"/{ARTIFACTS}"):
         log.info(f"the project's folder was moved or copied; MLflow's artifacts are now in {root / ARTIFACTS}")
-        move_artifacts(root / DATABASE, location, here)
+        move_artifacts(root / MLFLOW_DATABASE, location, here)
 
 
 def requirements(*packages: str) -> list[str]:
