@@ -84,7 +84,7 @@ def stored_versions(database: Path, model: str) -> list[StoredVersion]:
     """
     with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
         known = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if not TABLES <= known:
+        if not known >= TABLES:
             raise NewSchemaError
         try:
             versions = connection.execute(

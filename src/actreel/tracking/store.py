@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -96,6 +97,33 @@ def connect() -> None:
             if experiment.tags.get(name) != value:
                 mlflow.MlflowClient().set_experiment_tag(experiment.experiment_id, name, value)
     mlflow.set_experiment(EXPERIMENT)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a store is like.
+
+    Attributes:
+        address: Its address.
+        models: Registered models in it.
+        out_of_date: What MLflow says of a database that another version of it wrote; None if it can be used.
+    """
+
+    address: str
+    models: int
+    out_of_date: str | None
+
+
+def look_into() -> Look:
+    """Opens the project's store as it is: neither is anything added, nor a database of an older MLflow changed."""
+    address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{_database(project_root())}"
+    client = mlflow.MlflowClient(address, address)
+    try:
+        return Look(address, len(client.search_registered_models()), None)
+    except MlflowException as error:
+        if "database schema" not in str(error):
+            raise
+        return Look(address, 0, str(error).strip().partition(".")[0])
 
 
 def runs_page(server: str) -> str:

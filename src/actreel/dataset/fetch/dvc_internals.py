@@ -53,6 +53,19 @@ def lock_is_whole(path: Path) -> bool:
     return True
 
 
+def cache_folder() -> Path:
+    """The folder of DVC's cache.
+
+    Raises:
+        ActreelError: DVC does not work in this folder.
+    """
+    try:
+        with Repo() as repo:
+            return Path(repo.cache.local.path)
+    except DvcException as error:
+        raise ActreelError(f"DVC does not work in this folder: {error}. See: dvc doctor") from error
+
+
 def edit_params(path: Path, changes: Mapping[str, Mapping[str, Any]]) -> None:
     """Changes values in sections of a YAML file, all of them or none, and keeps its comments.
 
