@@ -14,7 +14,6 @@ from pathlib import Path
 
 from actreel.base.places import ARTIFACTS, CLIPS, FEATURES, PARAMS, PIPELINE, REPORTS, SERVED
 from actreel.base.ports import check_free
-from actreel.base.served import find_server
 from actreel.errors import ConfigError
 from actreel.feedback import default_folder
 from actreel.project.findings import REINSTALL, Finding, fault, fine, note
@@ -169,6 +168,8 @@ def folders() -> Finding:
 
 def ports() -> Finding:
     """The ports that service and MLflow's page listen at."""
+    from actreel.base.served import find_server
+
     taken, said = [], []
     ours = find_server(SERVED)
     for port, command in PORTS.items():

@@ -14,6 +14,7 @@ from actreel.dataset.fetch.dvc_internals import Changes, lock_is_whole, pipeline
 from actreel.errors import ActreelError, listed_names
 from actreel.feedback import Waiting, count_waiting, default_folder
 from actreel.project import facts
+from actreel.tracking.names import registered_model
 from actreel.tracking.peek import champion_labels
 from actreel.tracking.promotions import BY_HAND
 
@@ -88,7 +89,7 @@ def read_status() -> Status:
     check_project(Path())
     params = load_params()
     dataset = params.dataset
-    name = f"actreel-{dataset.label}"
+    name = registered_model(dataset.label)
     known: dict[str, Any] = {
         "dataset": dataset.label,
         "registered_model": name,

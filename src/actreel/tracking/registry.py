@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 from actreel.dataset.lock import exclusive_lock
 from actreel.errors import ModelError
 from actreel.inference.model_folder import MODEL_CARD_FILE, SEEN_FILE
+from actreel.tracking.names import registered_model as registered_model
 from actreel.tracking.promotions import How, Promotion, labels_for
 from actreel.tracking.pyfunc import MODEL_FOLDER, REQUIREMENTS, PathClassifier, example_video
 from actreel.tracking.store import connect, is_missing, requirements, suppress_missing
@@ -88,11 +89,6 @@ class ModelVersion:
             for page in local.glob(f"artifacts/{MODEL_CARD_FILE}"):
                 page.rename(folder / MODEL_CARD_FILE)
             yield folder
-
-
-def registered_model(dataset: str) -> str:
-    """The registry's name for a dataset's models: each dataset has its own champion."""
-    return f"actreel-{dataset}"
 
 
 def register(name: str, folder: Path, tags: Mapping[str, str], model_card: Path | None = None) -> str:
