@@ -27,6 +27,7 @@ WITHOUT_MIRROR = {
     "src/actreel/training/fitting.py": "tests/training/test_train.py and test_resume.py fit real networks with it",
     "src/actreel/base/served.py": "tests/serving/test_release.py serves from its folder and replaces what is served",
     "src/actreel/project/facts.py": "tests/project/test_status.py reads each fact",
+    "src/actreel/project/findings.py": "one class of fields, and three ways to make it",
     "src/actreel/project/running.py": "tests/pipelines/test_repro.py holds DVC's locks",
     "src/actreel/youtube/errors.py": "tests/youtube/test_fetch.py and test_links.py cause each failure",
     "src/actreel/youtube/download.py": "the child process that tests/youtube/test_fetch.py runs with the real yt-dlp",

@@ -1,20 +1,27 @@
 """What is read without MLflow is what MLflow says; an upgrade that changes its tables fails here."""
 
+import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
 import mlflow
 import pytest
 
-from actreel.tracking import mlflow_internals, registry
-from actreel.tracking.peek import champion_labels
+from actreel.tracking import mlflow_internals, peek, registry
 from actreel.tracking.promotions import BY_HAND
 
 NAME = "actreel-grey"
 PULLED = {"registered_model": NAME, "version": "7", "run_id": "elsewhere"}
+
+
+def champion_labels(name: str, pulled: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """What a new process reads; in this one, MLflow has set the address of its store for child processes."""
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    return peek.champion_labels(name, pulled)
 
 
 @pytest.fixture
@@ -44,6 +51,9 @@ def test_the_champion_is_the_one_that_mlflow_names(
     assert (champion.labels["accuracy"], champion.labels["run_id"]) == ("0.1", "run1")
     # One that came with DVC counts only while the registry has no champion.
     assert champion_labels(NAME, PULLED) == champion.labels
+    with monkeypatch.context() as known:  # MLflow is not asked
+        known.setattr(registry, "find_champion", None)
+        assert champion_labels(NAME, None) == champion.labels
     with monkeypatch.context() as newer:  # tables that are not known are left to MLflow
         newer.setattr(mlflow_internals, "TABLES", frozenset({"versions_of_models"}))
         assert champion_labels(NAME, PULLED) == champion.labels

@@ -117,8 +117,8 @@ class Look:
 def look_into() -> Look:
     """Opens the project's store as it is: neither is anything added, nor a database of an older MLflow changed."""
     address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{_database(project_root())}"
-    client = mlflow.MlflowClient(address, address)
     try:
+        client = mlflow.MlflowClient(address, address)
         return Look(address, len(client.search_registered_models()), None)
     except MlflowException as error:
         if "database schema" not in str(error):
