@@ -27,6 +27,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_users_mistakes_are_sentences(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command, said, code in (
+        ([], "There is no model registry here yet", 1),
         (["list"], "There is no model registry here yet", 1),
         (["rollback"], "There is no model registry here yet", 1),
         (["promote", "1", "--reason", "x"], "There is no model registry here yet", 1),

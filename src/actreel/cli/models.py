@@ -19,7 +19,8 @@ THEN = "It is packaged and served by: make repro && make serve (or, while a serv
 def add_models(commands: Commands) -> None:
     """Adds `actreel models list`, `promote` and `rollback`."""
     models = commands.add_parser("models", help="list the registered models, and choose the champion by hand")
-    verbs = models.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    models.set_defaults(run=_list, extra="pipeline", level=None, name=None, json=False)
+    verbs = models.add_subparsers(dest="verb", metavar="COMMAND", description="Without a command, it lists.")
     listing = add_command(verbs, "list", _list, summary="list the versions of a registered model", extra="pipeline")
     _add_name(listing)
     add_json(listing)
