@@ -1,6 +1,7 @@
 """package: the champion that reports/champion.json names ▸ BentoML's store and artifacts/bento."""
 
 import argparse
+import html
 import json
 import logging
 import os
@@ -23,6 +24,7 @@ from actreel.inference.classifier import ActionClassifier, ClassifierCard
 from actreel.inference.model_folder import MODEL_CARD_FILE, ModelFolder
 from actreel.inference.samples import make_samples, pick_samples
 from actreel.tracking import registry
+from actreel.tracking.promotions import BY_HAND
 from pipelines.champion import read_champion
 from pipelines.summary import closing_line
 
@@ -86,6 +88,7 @@ def package(version: registry.ModelVersion, params: Params, target: Path) -> Non
             picked = pick_samples(held_out(folder, card), first=[name for pair in ORDERED_PAIRS for name in pair])
             samples = make_samples(classifier, picked, Path(made))
             _tell([picked[action] for action in samples])
+        say_who_promoted(version, ModelFolder(folder).model_card)
         tag = build_bento(folder, params.package.name, version.labels, samples, target)
     log.info(f"packaged {tag}: {version.registered_model} version {version.version}, {len(card.labels)} actions")
 
@@ -137,6 +140,14 @@ def without_frames(model_card: Path) -> None:
     if model_card.exists():
         text = model_card.read_text(encoding="utf-8")
         model_card.write_text(FRAMES.sub("<em>Frames of clips are not shown.</em>", text), encoding="utf-8")
+
+
+def say_who_promoted(version: registry.ModelVersion, model_card: Path) -> None:
+    """Adds to a model card, HTML, that and why a person made the model champion; nothing if the rules did."""
+    if (said := version.labels.get(BY_HAND)) and model_card.exists():
+        text = model_card.read_text(encoding="utf-8")
+        told = f"<p><strong>This model was made champion {html.escape(said)}</strong></p>"
+        model_card.write_text(text.replace("</h1>", f"</h1>\n{told}", 1), encoding="utf-8")
 
 
 def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Mapping[str, Path], target: Path) -> str:

@@ -9,6 +9,7 @@ import yaml
 
 from actreel.base.faults import reading
 from actreel.base.places import BENTO, NOT_PACKAGED, VERDICT
+from actreel.tracking.promotions import BY_HAND
 
 NEXT = "Next: make serve (or, while a server runs: make reload)"
 
@@ -36,10 +37,14 @@ def served_line(verdict: dict[str, Any], labels: dict[str, str]) -> str:
         labels: The Bento's; they name the registered model in it and its version.
     """
     packaged = f"{labels['registered_model']} version {labels['version']}"
+    if BY_HAND in labels:
+        return f"Ready to serve: {packaged}, made champion {labels[BY_HAND].rstrip('.')}. {NEXT}"
     evaluated = str(verdict.get("version") or verdict["champion"])
     if evaluated == labels["version"]:
         reason = verdict["reason"] if verdict["promoted"] else "it was given the alias 'champion' by hand."
         return f"Ready to serve: {packaged}; {reason} {NEXT}"
+    if verdict["promoted"]:
+        return f"Ready to serve: {packaged}; it was given the alias 'champion' by hand. {NEXT}"
     return (
         f"Ready to serve: {packaged}, the champion from before. Version {evaluated} is not: {verdict['reason']} {NEXT}"
     )

@@ -25,17 +25,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-import yaml
 
 from actreel.base.console import exit_cleanly
-from actreel.base.places import BENTO, NOT_PACKAGED
+from actreel.base.places import BENTO, NOT_PACKAGED, SERVED
 from actreel.base.ports import check_free, port_number
+from actreel.base.served import CURRENT, PID_FILE, address_of, find_server, is_bento, labels_in, read_manifest, tag_in
 from actreel.errors import ModelError
 from serving.bentoml_internals import is_worker
 
-HOME = Path(".bentoml/served")
-CURRENT = "current"
-PID_FILE = "pid"
 START_S = 60.0
 END_S = 600.0
 """An old worker ends when its jobs have ended, which may take ten minutes."""
@@ -52,7 +49,7 @@ def main() -> None:
     )
     parser.add_argument("what", choices=("serve", "reload"))
     parser.add_argument("--bento", type=Path, default=BENTO)
-    parser.add_argument("--home", type=Path, default=HOME, help="the folder of the copies")
+    parser.add_argument("--home", type=Path, default=SERVED, help="the folder of the copies")
     parser.add_argument("--host", default="0.0.0.0", help="default: %(default)s")  # noqa: S104 (BentoML's default)
     parser.add_argument("--port", type=port_number, default=3000, help="default: %(default)s")
     options, arguments = parser.parse_known_args()
@@ -78,10 +75,10 @@ def serve(bento: Path, home: Path, host: str, port: int, arguments: list[str]) -
         ModelError: There is no Bento, or a server already runs from this `home`.
         ConfigError: The server cannot listen at this address.
     """
-    if _server(home) is not None:
+    if find_server(home) is not None:
         raise ModelError(f"A server already runs from '{home}'. Replace its Bento with: make reload")
     check_free(host, port, "make serve")
-    if bento == BENTO and NOT_PACKAGED.is_file() and _is_bento(home / CURRENT):
+    if bento == BENTO and NOT_PACKAGED.is_file() and is_bento(home / CURRENT):
         log.warning(f"{NOT_PACKAGED.read_text(encoding='utf-8').strip()} The Bento that was served last is served.")
     else:
         copy = _copy(bento, home)
@@ -103,7 +100,7 @@ def reload(bento: Path, home: Path) -> None:
     Raises:
         ModelError: No server runs, there is no Bento, or it does not work; the old one is still served then.
     """
-    server = _server(home)
+    server = find_server(home)
     if server is None:
         raise ModelError(f"No server runs from '{home}'. Start one with: make serve")
     copy = _copy(bento, home)
@@ -120,7 +117,7 @@ def reload(bento: Path, home: Path) -> None:
     if alive:
         raise ModelError(f"{len(alive)} of the old workers did not end within {END_S:g} s. See the server's log.")
     _remove_other_copies(home, copy)
-    if fault := _fault(_address(server), copy):
+    if fault := _fault(address_of(server), copy):
         raise ModelError(f"The new workers do not answer: {fault}. See the server's log.")
     print(f"Now serving {_describe(copy)}.")
 
@@ -132,23 +129,15 @@ def _remove_other_copies(home: Path, copy: Path) -> None:
             shutil.rmtree(other)
 
 
-def _is_bento(folder: Path) -> bool:
-    return (folder / "bento.yaml").is_file()
-
-
-def _tag(bento: Path) -> str:
-    manifest = yaml.safe_load((bento / "bento.yaml").read_text(encoding="utf-8"))
-    return f"{manifest['name']}:{manifest['version']}"
-
-
 def _describe(bento: Path) -> str:
-    labels = yaml.safe_load((bento / "bento.yaml").read_text(encoding="utf-8")).get("labels") or {}
+    manifest = read_manifest(bento)
+    labels = labels_in(manifest)
     model = f", which is {labels['registered_model']} version {labels['version']}" if "version" in labels else ""
-    return f"the Bento {_tag(bento)}{model}"
+    return f"the Bento {tag_in(manifest)}{model}"
 
 
 def _copy(bento: Path, home: Path) -> Path:
-    if not _is_bento(bento):
+    if not is_bento(bento):
         if bento == BENTO and NOT_PACKAGED.is_file():
             raise ModelError(f"There is no Bento in '{bento}'. {NOT_PACKAGED.read_text(encoding='utf-8').strip()}")
         raise ModelError(f"There is no Bento in '{bento}'. Build it with: make repro")
@@ -164,26 +153,9 @@ def _point(home: Path, copy: Path) -> None:
     aside.rename(home / CURRENT)
 
 
-def _server(home: Path) -> psutil.Process | None:
-    """The server that runs from `home`, or None."""
-    with suppress(FileNotFoundError, ValueError, psutil.Error):
-        server = psutil.Process(int((home / PID_FILE).read_text(encoding="utf-8")))
-        if _command(home / CURRENT)[-1] in server.cmdline():
-            return server
-    return None
-
-
 def _command(bento: Path) -> list[str]:
     # BentoML takes a relative path for a module. Not resolved, as each new worker must follow the link again.
     return [sys.executable, "-m", "bentoml", "serve", str(bento.absolute())]
-
-
-def _address(server: psutil.Process) -> str:
-    """Where a server of ours can be asked, on this machine."""
-    command = server.cmdline()
-    host, port = (command[command.index(option) + 1] for option in ("--host", "--port"))
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"{'https' if '--ssl-certfile' in command else 'http'}://{host}:{port}"
 
 
 def _fault(address: str, bento: Path) -> str | None:
@@ -197,7 +169,7 @@ def _fault(address: str, bento: Path) -> str | None:
         except OSError as error:
             return f"{path} gives {error}"
     served = json.loads(body)["bento"]
-    return None if served == _tag(bento) else f"/model names {served}"
+    return None if served == tag_in(read_manifest(bento)) else f"/model names {served}"
 
 
 def _try_out(bento: Path) -> None:

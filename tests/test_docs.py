@@ -220,7 +220,7 @@ def test_commands_and_their_flags_exist(capsys: pytest.CaptureFixture[str]) -> N
     assert len(lines) > 8
     for line in lines:
         words = line.split()
-        command = words[1 : 3 if words[1] == "feedback" else 2]
+        command = words[1 : 3 if words[1] in ("feedback", "models") else 2]
         with pytest.raises(SystemExit) as end:
             main([*command, "--help"])
         assert end.value.code == 0, line

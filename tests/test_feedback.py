@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from actreel.cli import main
-from actreel.feedback import Feedback, FeedbackStore, export_dataset, is_label
+from actreel.feedback import Feedback, FeedbackStore, Waiting, count_waiting, export_dataset, is_label
 from tests.conftest import grey_frames, write_video_file
 
 
@@ -38,6 +38,20 @@ def test_an_export_is_a_dataset_folder(folder: Path, video: Path, tmp_path: Path
     assert export_dataset(folder, target) == 3
     files[1] = "Diablo/feedback_right.avi"
     assert exported(target) == sorted(files), "an earlier export of the same video is not left in another class"
+
+
+def test_videos_wait_until_the_dataset_contains_them(folder: Path, video: Path, tmp_path: Path) -> None:
+    assert count_waiting(folder, None) == Waiting(0, 0, 0)
+    assert not folder.exists()
+    store = FeedbackStore(folder)
+    store.add(said("right", correct=True), video)
+    store.add(said("wrong", correct=False, label="Juggling"), video)
+    store.add(said("unseen", correct=False))
+    dataset = tmp_path / "dataset"
+    assert count_waiting(folder, None) == count_waiting(folder, dataset) == Waiting(3, 2, 2)
+    export_dataset(folder, dataset)
+    store.add(said("later", correct=True), video)
+    assert count_waiting(folder, dataset) == Waiting(4, 2, 1)
 
 
 def test_the_pipeline_finds_exported_clips(folder: Path, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from actreel.errors import DatasetError
 
 DATABASE = "feedback.sqlite"
 VIDEOS = "videos"
+CLIP_PREFIX = "feedback_"
+"""How the names of exported clips begin."""
 
 # Containers by their first bytes; the pipeline finds clips by their suffix.
 _SIGNATURES = ((0, b"RIFF", ".avi"), (4, b"ftyp", ".mp4"), (0, b"\x1a\x45\xdf\xa3", ".mkv"))
@@ -141,6 +143,41 @@ class FeedbackStore:
             yield database
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """Feedback that the model has not learned from.
+
+    Attributes:
+        given: All feedback.
+        wrong: Of it, where the visitor says that the prediction is wrong.
+        videos: Shared videos that the dataset does not contain.
+    """
+
+    given: int
+    wrong: int
+    videos: int
+
+
+def count_waiting(folder: Path, dataset: Path | None) -> Waiting:
+    """Counts feedback, and the shared videos that are not in a dataset.
+
+    Args:
+        folder: The feedback folder; it need not exist.
+        dataset: A folder of clips, to which `export_dataset` may have added; None if the model learns from another
+            source.
+    """
+    if not (folder / DATABASE).is_file():
+        return Waiting(0, 0, 0)
+    feedback = FeedbackStore(folder).all()
+    videos = [video for _, video in feedback if video is not None and video.is_file()]
+    exported = {clip.name for clip in dataset.glob(f"*/{CLIP_PREFIX}*")} if dataset is not None else set()
+    return Waiting(
+        len(feedback),
+        sum(not each.correct for each, _ in feedback),
+        sum(f"{CLIP_PREFIX}{video.name}" not in exported for video in videos),
+    )
+
+
 def export_dataset(folder: Path, target: Path) -> int:
     """Copies the videos that visitors shared to `<target>/<action>/feedback_<id>.<suffix>`.
 
@@ -165,7 +202,7 @@ def export_dataset(folder: Path, target: Path) -> int:
     for feedback, video in FeedbackStore(folder).all():
         if video is None or not video.is_file():
             continue
-        clip = target / folder_of(feedback.truth) / f"feedback_{video.name}"
+        clip = target / folder_of(feedback.truth) / f"{CLIP_PREFIX}{video.name}"
         for earlier in target.glob(f"*/{clip.name}"):  # the visitor has changed their mind since the last export
             earlier.unlink()
         with written_aside(clip) as aside:

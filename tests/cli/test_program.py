@@ -26,5 +26,18 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert not exit_.value.code
     out = capsys.readouterr().out
-    for command in ("predict", "saliency", "crossval", "leakage", "tune", "compare", "feedback", "groups", "audit"):
+    for command in (
+        "predict",
+        "saliency",
+        "crossval",
+        "leakage",
+        "tune",
+        "compare",
+        "feedback",
+        "groups",
+        "audit",
+        "status",
+        "models",
+        "doctor",
+    ):
         assert f"\n    {command} " in out

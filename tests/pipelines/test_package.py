@@ -28,6 +28,7 @@ from actreel.errors import ModelError
 from actreel.inference.classifier import ActionClassifier, ClassifierCard
 from actreel.inference.model_folder import MODEL_CARD_FILE
 from actreel.tracking import registry
+from actreel.tracking.promotions import Promotion
 from pipelines import package
 from pipelines.package import SERVED
 from serving.bentoml_internals import WORKER_MODULE
@@ -127,6 +128,22 @@ def test_without_a_champion_the_note_says_why_and_what_else_can_be_served(
         "No model of the dataset 'demo' is champion (make serve MODEL=actreel-mine serves another one): it may be "
         "guessing.\n"
     )
+
+
+def test_the_model_card_says_that_a_person_made_it_champion_and_why(tmp_path: Path) -> None:
+    card = tmp_path / "model_card.html"
+    card.write_text("<h1>Grey</h1><p>Good.</p>", encoding="utf-8")
+    version = registry.ModelVersion.from_labels(LABELS)
+    package.say_who_promoted(version, card)
+    assert card.read_text(encoding="utf-8") == "<h1>Grey</h1><p>Good.</p>", "the rules did"
+    promoted = Promotion("3", "2026-11-26T10:00:00.5+00:00", "hand", "<b>&", None)
+    by_hand = registry.ModelVersion.from_labels(LABELS | dict([promoted.tag]))
+    for version in (by_hand, registry.ModelVersion.from_labels(by_hand.labels)):  # from the registry, and as DVC has it
+        card.write_text("<h1>Grey</h1><p>Good.</p>", encoding="utf-8")
+        package.say_who_promoted(version, card)
+        told = "<p><strong>This model was made champion by hand on 2026-11-26: &lt;b&gt;&amp;</strong></p>"
+        assert card.read_text(encoding="utf-8") == f"<h1>Grey</h1>\n{told}<p>Good.</p>"
+    package.say_who_promoted(version, tmp_path / "none.html")
 
 
 def test_a_champion_of_another_registry_is_packaged_from_the_model_that_dvc_has_brought(

@@ -167,16 +167,27 @@ def packaged_version(project: Project) -> str:
     return str(bento["labels"]["version"])
 
 
-def test_the_alias_moved_by_hand_is_packaged_by_the_next_run(trained: tuple[Project, str]) -> None:
+def test_a_champion_by_hand_is_packaged_by_the_next_run_and_its_reason_is_told(trained: tuple[Project, str]) -> None:
     project, _ = trained
     champion = json.loads((project.root / "reports/champion.json").read_text(encoding="utf-8"))
     assert champion["version"] == "1"
-    moved = "mlflow.MlflowClient('sqlite:///mlflow.db').set_registered_model_alias(*sys.argv[1:])"
-    project.run(sys.executable, "-c", f"import mlflow, sys; {moved}", champion["registered_model"], "champion", "2")
-    output = project.repro()
+    stale = json.loads(project.run("actreel", "status", "--json", fails=True))  # the last test set no file back
+    assert (stale["state"], stale["exit_code"]) == ("stale", 3) or stale["state"] == "not_served"
+    said = project.run("actreel", "models", "promote", "2", "--reason", "it sees <more> at night")
+    assert "Version 2 of actreel-fading is champion now, in place of version 1.\nIt is packaged and served by" in said
+    status = json.loads(project.run("actreel", "status", "--json", fails=True))
+    assert (status["state"], status["next"], status["exit_code"]) == ("champion_moved", "make repro", 3)
+    assert status["champion"]["version"] == "2"
+    assert status["bento"]["version"] == "1"
+    output = project.run(sys.executable, "-m", "pipelines.repro")
     assert stages_run(output) == ["source", "champion", "package"]
-    assert "version 2," in output
+    assert "actreel-fading version 2, made champion by hand on 20" in output.splitlines()[-1]
+    assert ": it sees <more> at night. Next: make serve" in output.splitlines()[-1]
     assert packaged_version(project) == "2"
+    (card,) = (project.root / "artifacts/bento/models").rglob("model_card.html")
+    assert ": it sees &lt;more&gt; at night</strong>" in card.read_text(encoding="utf-8")
+    status = json.loads(project.run("actreel", "status", "--json"))
+    assert (status["state"], status["next"]) == ("not_served", "make serve")
 
 
 def test_another_experiment_applied_brings_its_bento_back(trained: tuple[Project, str]) -> None:

@@ -17,7 +17,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The closing line of a project with this verdict and this version in its Bento."""
     monkeypatch.chdir(tmp_path)
 
-    def line(packaged: str | None, **verdict: Any) -> str:
+    def line(packaged: str | None, by_hand: str | None = None, **verdict: Any) -> str:
         BENTO.mkdir(parents=True, exist_ok=True)
         VERDICT.parent.mkdir(exist_ok=True)
         VERDICT.write_text(json.dumps(verdict), encoding="utf-8")
@@ -25,6 +25,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             NOT_PACKAGED.write_text("No model is champion: it may be guessing. Try: make learn\n", encoding="utf-8")
         else:
             labels = {"registered_model": "actreel-mine", "version": packaged}
+            labels |= {"promoted_by_hand": by_hand} if by_hand else {}
             (BENTO / "bento.yaml").write_text(yaml.safe_dump({"labels": labels}), encoding="utf-8")
         return closing_line()
 
@@ -48,6 +49,13 @@ def test_a_model_that_does_not_take_over(said: Any) -> None:
 def test_a_champion_by_hand(said: Any) -> None:
     line = said("3", promoted=False, reason="undecided.", version="3", champion="2")
     assert line == f"Ready to serve: actreel-mine version 3; it was given the alias 'champion' by hand. {NEXT}"
+    hand = "by hand on 2026-11-26: it sees more at night."
+    line = said("3", hand, promoted=False, reason="undecided.", version="3", champion="2")
+    assert line == f"Ready to serve: actreel-mine version 3, made champion {hand} {NEXT}"
+    line = said("2", hand, promoted=True, reason="it is better.", version="3", champion="3")
+    assert line == f"Ready to serve: actreel-mine version 2, made champion {hand} {NEXT}"
+    line = said("2", promoted=True, reason="it is better.", version="3", champion="3")
+    assert line == f"Ready to serve: actreel-mine version 2; it was given the alias 'champion' by hand. {NEXT}"
 
 
 def test_no_champion(said: Any) -> None:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from actreel.base.places import BENTO, NOT_PACKAGED
+from actreel.base.served import CURRENT, PID_FILE, find_server, read_manifest, tag_in
 from actreel.errors import ConfigError, ModelError
 from serving import release
 from tests.conftest import free_port
@@ -45,12 +46,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     home = Path("served")
     bento("old")
     release._point(home, release._copy(Path("old"), home))
-    current = str((home / release.CURRENT).absolute())
+    current = str((home / CURRENT).absolute())
     command = [sys.executable, "-c", SERVER, current, "--host", "127.0.0.1", "--port", str(free_port())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
         assert server.stdout is not None
         server.stdout.readline()  # it is ready for signals
-        (home / release.PID_FILE).write_text(str(server.pid), encoding="utf-8")
+        (home / PID_FILE).write_text(str(server.pid), encoding="utf-8")
         yield home
         server.kill()
 
@@ -74,7 +75,7 @@ def test_the_live_copy_stays_and_the_old_one_goes(
 
     monkeypatch.setattr(tempfile, "mkdtemp", mkdtemp)
     release.reload(bento("new"), home)
-    assert release._tag(home / release.CURRENT) == "new:one"
+    assert tag_in(read_manifest(home / CURRENT)) == "new:one"
     assert len(list(home.glob("bento-*"))) == 1
     printed = capsys.readouterr()
     assert "the old workers are draining" in printed.err
@@ -103,7 +104,7 @@ def test_a_bento_that_does_not_become_ready_changes_nothing(home: Path, monkeypa
     monkeypatch.setattr(release, "_try_out", fails)
     with pytest.raises(ModelError, match="not ready"):
         release.reload(bento("new"), home)
-    assert release._tag(home / release.CURRENT) == "old:one"
+    assert tag_in(read_manifest(home / CURRENT)) == "old:one"
     assert len(list(home.glob("bento-*"))) == 1
 
 
@@ -117,8 +118,8 @@ def test_messages_say_which_command_helps(home: Path) -> None:
 
 
 def test_another_process_with_the_servers_id_is_not_taken_for_it(home: Path) -> None:
-    (home / release.PID_FILE).write_text(str(psutil.Process().pid), encoding="utf-8")
-    assert release._server(home) is None
+    (home / PID_FILE).write_text(str(psutil.Process().pid), encoding="utf-8")
+    assert find_server(home) is None
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_a_refused_run_leaves_the_last_served_bento_to_serve(
     release.serve(BENTO, Path("served"), "127.0.0.1", free_port(), [])
     (warned,) = caplog.messages
     assert warned == "No model of the dataset 'mine' is champion: it ties. The Bento that was served last is served."
-    assert release._tag(Path("served/current")) == "before:one"
+    assert tag_in(read_manifest(Path("served/current"))) == "before:one"
 
 
 def test_a_port_that_cannot_be_had_is_a_sentence(started: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

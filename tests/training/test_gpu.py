@@ -3,6 +3,7 @@ from collections.abc import Sequence
 import onnxruntime
 import pytest
 
+from actreel.project import libraries
 from actreel.training import gpu
 from actreel.training.gpu import CPU, CUDA, capabilities, encoder_providers, gpus, precision_of
 
@@ -72,3 +73,10 @@ def test_a_gpu_that_onnx_runtime_cannot_open_is_told(
     gpu.open_encoder("encoder.onnx", onnxruntime.SessionOptions())
     assert loaded
     assert "frames are encoded on the CPU" in caplog.text
+
+
+def test_the_doctor_finds_no_fault_in_having_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert libraries.gpu().ok
+    monkeypatch.setattr(gpu, "gpus", lambda: ["GPU:0"])
+    found = libraries.gpu()  # this ONNX Runtime is the one for the CPU
+    assert (found.ok, found.needed, found.fix) == (False, False, "make setup GPU=1")

@@ -6,6 +6,11 @@ from actreel.errors import ConfigError
 
 PIPELINE = Path("dvc.yaml")
 PARAMS = Path("params.yaml")
+DVC_LOCK = Path("dvc.lock")
+DVC_RUNNING = Path(".dvc", "tmp", "rwlock")
+"""Which process runs which stage now; DVC keeps it."""
+DVC_HELD = Path(".dvc", "tmp", "lock")
+"""Held by the DVC process that is not in a stage."""
 DVC_CACHE = Path(".dvc", "cache", "files", "md5")
 DVC_CACHE_CHECKED = Path(".dvc", "tmp", "checked")
 """When DVC's cache was last checked; see `actreel.base.linked_cache`."""
@@ -32,6 +37,12 @@ NOT_PACKAGED = BENTO / "NOT_PACKAGED.txt"
 """Why there is no Bento."""
 MODEL_TAG = Path("serving", "model_tag.txt")
 """In a Bento's sources: the model's exact tag in BentoML's store."""
+
+SERVED = Path(".bentoml", "served")
+"""The copies of Bentos that `make serve` serves from."""
+
+MLFLOW_DATABASE = Path("mlflow.db")
+"""Runs and model registry, unless a server has them; see `actreel.tracking.store`."""
 
 REPORTS = Path("reports")
 DATASET = REPORTS / "dataset"

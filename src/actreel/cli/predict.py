@@ -9,18 +9,18 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from actreel.base.console import can_print
 from actreel.base.places import MODEL
 from actreel.cli.options import Commands, add_command
 from actreel.errors import FetchError, VideoError
-from actreel.inference.classifier import ActionClassifier, Answer
-from actreel.inference.model_folder import default_model
-from actreel.inference.recognition import Recognition
-from actreel.video.info import VideoInfo
-from actreel.youtube.access import YouTubeAccess
-from actreel.youtube.fetch import FetchLimits, fetch
 from actreel.youtube.links import is_link
+
+if TYPE_CHECKING:
+    from actreel.inference.classifier import ActionClassifier, Answer
+    from actreel.inference.recognition import Recognition
+    from actreel.video.info import VideoInfo
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,10 @@ def add_predict(commands: Commands) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
+    # Here, or a broken library would keep every command from starting, `actreel doctor` too.
+    from actreel.inference.classifier import ActionClassifier
+    from actreel.inference.model_folder import default_model
+
     folder = options.model or default_model()
     classifier = ActionClassifier.load(folder)
     if options.model is None:
@@ -61,6 +65,9 @@ def _predict(options: argparse.Namespace) -> None:
 def _recognise(source: str, classifier: ActionClassifier) -> Recognition:
     if not is_link(source):
         return classifier.recognise(Path(source))
+    from actreel.youtube.access import YouTubeAccess
+    from actreel.youtube.fetch import FetchLimits, fetch
+
     clip = classifier.card.clip
     with tempfile.TemporaryDirectory(prefix="actreel-") as folder:
         side = max(clip.height, clip.width)

@@ -10,7 +10,9 @@ from actreel.cli.audit import add_audit
 from actreel.cli.experiments import add_compare, add_crossval, add_leakage, add_tune
 from actreel.cli.feedback import add_feedback
 from actreel.cli.groups import add_groups
+from actreel.cli.models import add_models
 from actreel.cli.predict import add_predict
+from actreel.cli.project import add_doctor, add_status
 from actreel.cli.saliency import add_saliency
 from actreel.errors import ActreelError
 
@@ -48,4 +50,7 @@ def _build_parser() -> argparse.ArgumentParser:
     add_feedback(commands)
     add_groups(commands)
     add_audit(commands)
+    add_status(commands)
+    add_models(commands)
+    add_doctor(commands)
     return parser

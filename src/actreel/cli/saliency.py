@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from actreel.cli.options import Commands, add_command, add_model
-from actreel.inference.classifier import ActionClassifier
 
 
 def add_saliency(commands: Commands) -> None:
@@ -33,6 +32,7 @@ def _picture(text: str) -> Path:
 def _saliency(options: argparse.Namespace) -> None:
     from actreel.evaluation import plots
     from actreel.evaluation.saliency import load_network, saliency_of
+    from actreel.inference.classifier import ActionClassifier
     from actreel.video.clips import load_clip
 
     card = ActionClassifier.load(options.model).card

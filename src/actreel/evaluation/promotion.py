@@ -104,7 +104,9 @@ def decide(
     told = f"{own}; {rival.comparison}"
     if rival.pair is None or rival.pair.low > 0:
         return Decision(True, f"{told}.")
-    by_hand += ", and with the alias 'champion' on MLflow's page (make ui) it takes over at the next make repro."
+    by_hand += (
+        f", and this makes it champion for the next make repro: actreel models promote {name}@{version} --reason '...'"
+    )
     if rival.pair.high < 0:
         return Decision(False, f"{told}, so version {rival.version} is better and stays; {by_hand}")
     if advantage := _advantage(rival):
@@ -157,11 +159,12 @@ def contest(
         return {"promoted": True, "reason": reason, "champion": champion.version}
     rival = None if champion is None else meet(evaluation, champion)
     tags = {key: f"{scores[key]:.6g}" for key in PUBLISHED_METRICS if key in scores}
+    tags |= {"trained_at": provenance.trained_at}
     tags |= {"protocol": str(scores["protocol"]), TEST_CLIPS_TAG: clips_digest(evaluation.test)}
     version = registry.register(name, evaluation.folder, tags, model_card=model_card)
     decision = decide(scores, rival, name=name, version=version, leaky=params.split.leaky, advice=advice)
     if decision.promoted:
-        registry.set_champion(name, version, champion.version if champion else None)
+        registry.set_champion(name, version, champion.version if champion else None, reason=decision.reason)
     holder = version if decision.promoted else champion and champion.version
     return {"promoted": decision.promoted, "reason": decision.reason, "version": version, "champion": holder}
 

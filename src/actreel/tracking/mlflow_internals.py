@@ -9,8 +9,9 @@ import base64
 import json
 import sqlite3
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,73 @@ def move_artifacts(database: Path, old: str, new: str) -> None:
                 f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
                 (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
             )
+
+
+@dataclass(frozen=True)
+class StoredVersion:
+    """A registered version, as the database has it.
+
+    Attributes:
+        version: Its number.
+        run_id: The run that trained it.
+        aliases: Its aliases.
+        tags: Its tags.
+    """
+
+    version: str
+    run_id: str
+    aliases: frozenset[str]
+    tags: Mapping[str, str]
+
+
+TABLES = frozenset({"model_versions", "model_version_tags", "registered_model_aliases"})
+"""The tables of the registry."""
+
+
+class NewSchemaError(Exception):
+    """The tables of the registry are not those that are known here."""
+
+
+def stored_versions(database: Path, model: str) -> list[StoredVersion]:
+    """The versions of a registered model in an MLflow database, which is only read.
+
+    MLflow has calls for this, but takes 2 s to import, and then upgrades what it reads.
+
+    Args:
+        database: The SQLite file.
+        model: The registered model's name.
+
+    Raises:
+        NewSchemaError: MLflow has other tables now, or has not made them yet.
+    """
+    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
+        known = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not known >= TABLES:
+            raise NewSchemaError
+        try:
+            versions = connection.execute(
+                "SELECT version, run_id FROM model_versions WHERE name = ? AND current_stage != 'Deleted_Internal'",
+                (model,),
+            ).fetchall()
+            aliases = connection.execute(
+                "SELECT version, alias FROM registered_model_aliases WHERE name = ?", (model,)
+            ).fetchall()
+            tags = connection.execute(
+                "SELECT version, key, value FROM model_version_tags WHERE name = ?", (model,)
+            ).fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such column" in str(error):
+                raise NewSchemaError from error
+            raise
+    return [
+        StoredVersion(
+            str(version),
+            str(run_id),
+            frozenset(alias for of, alias in aliases if of == version),
+            {key: value for of, key, value in tags if of == version},
+        )
+        for version, run_id in versions
+    ]
 
 
 VIEW = "actreel"

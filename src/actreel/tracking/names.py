@@ -1,4 +1,4 @@
-"""Names of runs that say what differs between them."""
+"""Names of registered models, and of runs, which say what differs between them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ _SAID = ("model.encoder", "model.head", "dataset.name")
 """Settings that the plain name has already."""
 _SECTIONS = ("dataset", "clip", "split", "model", "train")
 """Sections that make a difference to a model."""
+
+
+def registered_model(dataset: str) -> str:
+    """The registry's name for a dataset's models: each dataset has its own champion."""
+    return f"actreel-{dataset}"
 
 
 def telling_name(plain: str, params: Mapping[str, Any], first: Mapping[str, str] | None, taken: Iterable[str]) -> str:

@@ -16,6 +16,8 @@ from sqlalchemy import make_url
 from actreel.dataset.lock import exclusive_lock
 from actreel.errors import ModelError
 from actreel.inference.model_folder import MODEL_CARD_FILE, SEEN_FILE
+from actreel.tracking.names import registered_model as registered_model
+from actreel.tracking.promotions import How, Promotion, labels_for
 from actreel.tracking.pyfunc import MODEL_FOLDER, REQUIREMENTS, PathClassifier, example_video
 from actreel.tracking.store import connect, is_missing, requirements, suppress_missing
 
@@ -45,7 +47,7 @@ class ModelVersion:
     def labels(self) -> dict[str, str]:
         """Which model this is, as labels for what is built from it."""
         return {
-            **self.tags,
+            **labels_for(self.version, self.tags),
             "registered_model": self.registered_model,
             "version": self.version,
             "run_id": self.run_id,
@@ -87,11 +89,6 @@ class ModelVersion:
             for page in local.glob(f"artifacts/{MODEL_CARD_FILE}"):
                 page.rename(folder / MODEL_CARD_FILE)
             yield folder
-
-
-def registered_model(dataset: str) -> str:
-    """The registry's name for a dataset's models: each dataset has its own champion."""
-    return f"actreel-{dataset}"
 
 
 def register(name: str, folder: Path, tags: Mapping[str, str], model_card: Path | None = None) -> str:
@@ -152,13 +149,12 @@ def holds(version: ModelVersion) -> bool:
     return held is not None and held.run_id == version.run_id
 
 
-def find_version(asked: str) -> ModelVersion:
-    """The version that `asked` names: `NAME` its champion, `NAME@3` its version 3, `NAME@ALIAS` the one with an alias.
+def find_model(name: str) -> RegisteredModel:
+    """The registered model of a name.
 
     Raises:
-        ModelError: The registry holds no such version.
+        ModelError: The registry holds no such model.
     """
-    name, _, which = asked.partition("@")
     model = _registered(name)
     if model is None:
         known = ", ".join(sorted(model.name for model in mlflow.MlflowClient().search_registered_models()))
@@ -166,6 +162,17 @@ def find_version(asked: str) -> ModelVersion:
             f"The registry {mlflow.get_tracking_uri()} holds no model '{name}'. "
             + (f"It holds: {known}" if known else "It is empty. Train a model: make repro")
         )
+    return model
+
+
+def find_version(asked: str) -> ModelVersion:
+    """The version that `asked` names: `NAME` its champion, `NAME@3` its version 3, `NAME@ALIAS` the one with an alias.
+
+    Raises:
+        ModelError: The registry holds no such version.
+    """
+    name, _, which = asked.partition("@")
+    model = find_model(name)
     number = str(model.aliases.get(which or CHAMPION, which))
     found = _version(name, number) if number.isdecimal() else None
     if found is None:
@@ -206,13 +213,18 @@ def _version(name: str, number: str) -> ModelVersion | None:
     return None
 
 
-def set_champion(name: str, version: str, instead_of: str | None) -> None:
-    """Moves the alias `champion` to a version, if it is where the caller believes it to be.
+def set_champion(name: str, version: str, instead_of: str | None, how: How = "rules", reason: str = "") -> Promotion:
+    """Moves the alias `champion` to a version, if it is where the caller believes it to be, and records why.
 
     Args:
         name: Of the registered model.
         version: The new champion.
         instead_of: The version that was champion when the caller decided; None: there was none.
+        how: What made it champion.
+        reason: Why.
+
+    Returns:
+        What was recorded.
 
     Raises:
         ModelError: Another process has moved the alias since; it stays as it is.
@@ -225,7 +237,11 @@ def set_champion(name: str, version: str, instead_of: str | None) -> None:
                 f"with {f'version {instead_of}' if instead_of else 'no champion'}: it is "
                 f"{f'version {now.version}' if now else 'no version'} now, and stays so. Compare again: dvc repro"
             )
-        mlflow.MlflowClient().set_registered_model_alias(name, CHAMPION, version)
+        client = mlflow.MlflowClient()
+        client.set_registered_model_alias(name, CHAMPION, version)
+        promotion = Promotion.now(version, how, reason, instead_of)
+        client.set_model_version_tag(name, version, *promotion.tag)
+        return promotion
 
 
 @contextmanager

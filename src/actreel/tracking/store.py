@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -21,7 +22,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 from actreel.base.faults import name_file
-from actreel.base.places import check_project
+from actreel.base.places import MLFLOW_DATABASE, check_project
 from actreel.tracking.mlflow_internals import VIEW, VIEW_TAG, move_artifacts, runs_view
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,6 @@ logging.getLogger("alembic").setLevel(logging.ERROR)
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 EXPERIMENT = "actreel"
-DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 """The folder of the artifacts; the database names it with its whole path."""
 
@@ -99,6 +99,33 @@ def connect() -> None:
     mlflow.set_experiment(EXPERIMENT)
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a store is like.
+
+    Attributes:
+        address: Its address.
+        models: Registered models in it.
+        out_of_date: What MLflow says of a database that another version of it wrote; None if it can be used.
+    """
+
+    address: str
+    models: int
+    out_of_date: str | None
+
+
+def look_into() -> Look:
+    """Opens the project's store as it is: neither is anything added, nor a database of an older MLflow changed."""
+    address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{_database(project_root())}"
+    try:
+        client = mlflow.MlflowClient(address, address)
+        return Look(address, len(client.search_registered_models()), None)
+    except MlflowException as error:
+        if "database schema" not in str(error):
+            raise
+        return Look(address, 0, str(error).strip().partition(".")[0])
+
+
 def runs_page(server: str) -> str:
     """The address of the runs on MLflow's page: the list with accuracies first, and the charts with the losses.
 
@@ -127,7 +154,7 @@ def suppress_missing() -> Iterator[None]:
 
 
 def _database(root: Path) -> str:
-    whole = str(root / DATABASE)
+    whole = str(root / MLFLOW_DATABASE)
     # SQLAlchemy takes what follows a `?` for options, and decodes `%20`; encoded, MLflow makes a second folder.
     return os.path.relpath(whole) if {"?", "%"} & set(whole) else whole
 
@@ -137,7 +164,7 @@ def _follow_the_folder(root: Path, location: str) -> None:
     # A location that does not end so was chosen by the user.
     if location != here and location.startswith("file:") and location.endswith(f"/{ARTIFACTS}"):
         log.info(f"the project's folder was moved or copied; MLflow's artifacts are now in {root / ARTIFACTS}")
-        move_artifacts(root / DATABASE, location, here)
+        move_artifacts(root / MLFLOW_DATABASE, location, here)
 
 
 def requirements(*packages: str) -> list[str]:

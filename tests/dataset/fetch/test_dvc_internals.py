@@ -12,7 +12,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from actreel.dataset.fetch.dvc_internals import edit_params, lock_is_whole, record_import
+from actreel.dataset.fetch.dvc_internals import Changes, edit_params, lock_is_whole, pipeline_changes, record_import
+from actreel.errors import ActreelError
 from tests.conftest import ROOT
 from tests.loopback import Loopback, serving
 
@@ -104,3 +105,31 @@ def test_an_experiment_leaves_data_dvc_as_it_is_in_git(repository: Path) -> None
     changed = subprocess.run(["git", "status", "--porcelain"], check=True, capture_output=True, text=True).stdout
     assert "params.yaml" in changed
     assert "data.dvc" not in changed
+
+
+def test_what_has_changed_is_said_as_dvc_status_says_it(repository: Path) -> None:
+    """If this fails: what `Repo.status` returns, or `Repo.config`, changed."""
+    stages = {
+        "one": {"cmd": "cp source one", "deps": ["source"], "params": ["a"], "outs": ["one"]},
+        "two": {"cmd": "cp one two", "deps": ["one"], "outs": ["two"]},
+        "last": {"cmd": "true", "deps": ["two"], "always_changed": True},
+    }
+    (repository / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False), encoding="utf-8")
+    (repository / "params.yaml").write_text("a: 1\n", encoding="utf-8")
+    (repository / "source").write_text("x", encoding="utf-8")
+    (repository / "unused.dvc").write_text("outs: [{path: unused, cache: false}]\n", encoding="utf-8")
+    assert list(pipeline_changes().stages) == ["one", "two", "last"]
+    assert not pipeline_changes().only_missing
+    dvc("repro")
+    assert pipeline_changes() == Changes({}, False, False), "neither an import nor a stage that DVC always runs counts"
+    (repository / "two").unlink()
+    dvc("remote", "add", "--default", "team", str(repository / "remote"))
+    assert pipeline_changes() == Changes({"two": ("two is missing",), "last": ("two is missing",)}, True, True)
+    (repository / "params.yaml").write_text("a: 2\n", encoding="utf-8")
+    (repository / "source").write_text("y", encoding="utf-8")
+    changes = pipeline_changes()
+    assert changes.stages["one"] == ("source", "a in params.yaml")
+    assert not changes.only_missing
+    (repository / "dvc.yaml").write_text("stages: [", encoding="utf-8")
+    with pytest.raises(ActreelError, match=r"DVC cannot tell what has changed.*See: dvc status"):
+        pipeline_changes()

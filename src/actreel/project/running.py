@@ -1,0 +1,40 @@
+"""Which DVC process works in this project now, from the locks that it holds."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from contextlib import suppress
+
+import psutil
+
+from actreel.base.places import DVC_HELD, DVC_RUNNING
+
+
+def holders() -> list[int] | None:
+    """The processes that hold DVC's locks here, as far as they are known; None if nobody holds one.
+
+    While a stage runs, its paths stand in `rwlock` with the process that runs them. Otherwise DVC holds `lock`.
+    """
+    pids: set[int] = set()
+    with suppress(OSError, ValueError, AttributeError):
+        paths = json.loads(DVC_RUNNING.read_text(encoding="utf-8"))
+        written, read = paths.get("write", {}).values(), paths.get("read", {}).values()
+        pids |= {int(holder["pid"]) for holder in (*written, *(each for holders in read for each in holders))}
+    held = False
+    with suppress(OSError), DVC_HELD.open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held = True
+            with suppress(ValueError):
+                pids.add(int(lock.read()))
+    alive = sorted(pid for pid in pids if psutil.pid_exists(pid))
+    return alive if alive or held else None
+
+
+def command_of(pid: int) -> str:
+    """What a process runs, in a few words; empty if it has ended meanwhile."""
+    with suppress(psutil.Error):
+        return " ".join(psutil.Process(pid).cmdline()[1:4])
+    return ""
