@@ -19,7 +19,7 @@ from serving.jobs.runner import JobRunner
 from serving.jobs.store import JobStore
 from serving.recognition import Recogniser
 from serving.refusals import handle_refusals
-from serving.routes import feedback, jobs, model, pages, predictions
+from serving.routes import feedback, jobs, model, pages, predictions, schema
 from serving.running import Admission, Running
 from serving.settings import Settings
 from serving.workers.leaving import Leaving
@@ -71,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.ready = False
     app.add_middleware(Guard, settings=settings)
-    for routes in (predictions, jobs, feedback, model, pages):
+    for routes in (predictions, jobs, feedback, model, pages, schema):
         app.include_router(routes.router)
     app.mount("/static/swagger-ui", StaticFiles(directory=pages.SWAGGER_UI), name="swagger-ui")
     app.mount("/static", StaticFiles(directory=pages.WEB, check_dir=False), name="static")
@@ -84,11 +84,14 @@ def create_app(settings: Settings) -> FastAPI:
 def _document_the_key(app: FastAPI) -> None:
     """Adds the key to the OpenAPI document. Each call's check is in `serving.guard`, where no route can miss it."""
     document = app.openapi()
-    document["components"]["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+    document["components"]["securitySchemes"] = {
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "token": {"type": "http", "scheme": "bearer"},
+    }
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             if method.upper() not in SAFE_METHODS or path == "/key":
-                operation["security"] = [{"key": []}]
+                operation["security"] = [{"key": []}, {"token": []}]
 
 
 @asynccontextmanager

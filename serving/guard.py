@@ -260,15 +260,17 @@ def _check_origin(headers: Headers) -> None:
 
 
 def check_key(settings: Settings, headers: Headers) -> None:
-    """Checks the key, if the operator has set one.
+    """Checks the key, if the operator has set one: in `X-API-Key`, or as the token that BentoML's client sends.
 
     Raises:
         RefusalError: 401, as the key is missing or wrong.
     """
     if settings.api_key is None:
         return
-    given = headers.get("x-api-key", "").encode()
-    if not secrets.compare_digest(given, settings.api_key.get_secret_value().encode()):
+    key = settings.api_key.get_secret_value().encode()
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    given = [headers.get("x-api-key", ""), token if scheme.lower() == "bearer" else ""]
+    if not any(secrets.compare_digest(one.encode(), key) for one in given):
         raise RefusalError(
             401,
             "no_key",

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import bentoml
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from actreel.base.places import BENTO, MODEL_TAG
 from actreel.errors import ActreelError, ModelError
@@ -18,6 +19,7 @@ from actreel.inference.classifier import ActionClassifier
 from serving.answers import Served
 from serving.api import create_app
 from serving.bentoml_internals import turn_off_request_timer
+from serving.routes.schema import SCHEMA_PATH
 from serving.settings import Settings
 
 
@@ -82,6 +84,21 @@ class Actreel:
     def __is_ready__(self) -> bool:
         """For /readyz: whether the warm-up prediction is done."""
         return bool(app.state.ready)
+
+
+class OurSchema:
+    """Hands `/schema.json` to the application. BentoML has a route of that path, before whatever is mounted."""
+
+    def __init__(self, others: ASGIApp) -> None:
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request: our application that one path, BentoML every other."""
+        ours = scope["type"] == "http" and scope["path"] == SCHEMA_PATH
+        await (app if ours else self._others)(scope, receive, send)
+
+
+Actreel.add_asgi_middleware(OurSchema)  # type: ignore[attr-defined]  # the decorator makes it a Service
 
 
 def log_requests() -> None:

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import bentoml
 import grimp
 import httpx
 import mlflow
@@ -256,6 +257,9 @@ def test_the_exported_bento_serves_without_its_store(
             assert got["confidence"] == pytest.approx(segment.confidence, abs=1e-5)
         for got, scored in zip(answer["top"], classifier.ranked(seen.probabilities), strict=True):
             assert (got["label"], got["confidence"]) == (scored.label, pytest.approx(scored.confidence, abs=1e-5))
+        with bentoml.SyncHTTPClient(server.address) as ours:
+            again = ours.predict_file(video=film)
+        assert (again["top"], again["segments"]) == (answer["top"], answer["segments"])
         card = client.get("/model").json()
         assert client.get(card["card"]).text == "<h1>About it</h1>"
         assert (card["metrics"], card["labels"]) == ({"accuracy": 0.875}, ["dark", "middle", "bright"])
