@@ -36,7 +36,7 @@ def test_the_status_in_words_and_as_json(
 ) -> None:
     found = Status(
         state, "It is so.", command, "demo", "actreel-demo", champion=None if state == "running" else CHAMPION,
-        bento=BENTO, serving=Serving(7, "http://127.0.0.1:3000", BENTO),
+        bento=BENTO, verdict={"promoted": False, "version": "3", "reason": "undecided."}, serving=Serving(7, "http://127.0.0.1:3000", BENTO),
     )  # fmt: skip
     monkeypatch.setattr(status, "read_status", lambda: found)
     assert run("status") == code
@@ -44,6 +44,7 @@ def test_the_status_in_words_and_as_json(
     assert lines[-2:] == ["It is so.", f"Next: {command}" if command else "Nothing is to be run now."]
     if state != "running":  # who is champion is not asked meanwhile
         assert "champion  actreel-demo version 2, 90.0% of 120 test clips (95 %: 80.0% to 95.0%)" in lines
+        assert "evaluated version 3, not champion by the rules: undecided." in lines
         assert "served    actreel-demo version 2, the champion, at http://127.0.0.1:3000" in lines
     assert run("status", "--json") == code
     fields = json.loads(capsys.readouterr().out)

@@ -171,6 +171,20 @@ def test_a_run_in_progress_with_its_stage_and_epoch(project: Path) -> None:
     assert said()[0] == "not_served", "its holder has ended"
 
 
+def test_a_stage_that_works_on_after_its_dvc_was_killed_is_a_run_in_progress(project: Path, tmp_path: Path) -> None:
+    (project / "pipelines").mkdir()
+    (project / "pipelines" / "train.py").write_text("print(flush=True); input()", encoding="utf-8")
+    command = [sys.executable, "-m", "pipelines.train"]
+    for folder, state in ((project, "running"), (tmp_path / "elsewhere", "not_served")):
+        if folder != project:
+            shutil.copytree(project, folder)
+        with subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stage:
+            assert stage.stdout is not None
+            stage.stdout.readline()
+            assert said()[0] == state
+            stage.communicate(b"\n")
+
+
 def test_a_lock_file_that_a_killed_run_left_half_written(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> Changes:
         raise ActreelError("DVC cannot tell.")

@@ -54,6 +54,9 @@ def _lines(status: Status) -> list[str]:
     if status.feedback.given:
         told = status.feedback
         lines.append(f"feedback  {told.given} answers, {told.wrong} of them wrong; {told.videos} videos to learn from")
+    verdict = status.verdict
+    if verdict and not verdict["promoted"] and "version" in verdict and status.champion:
+        lines.append(f"evaluated version {verdict['version']}, not champion by the rules: {verdict['reason']}")
     return [*lines, "", status.said, f"Next: {status.next}" if status.next else "Nothing is to be run now."]
 
 

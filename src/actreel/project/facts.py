@@ -19,7 +19,7 @@ from actreel.base.served import CURRENT, MANIFEST, address_of, find_server, is_b
 from actreel.config import DatasetParams
 from actreel.dataset.watch import files_behind_links
 from actreel.errors import DatasetError
-from actreel.project.running import command_of, holders
+from actreel.project.running import command_of, holders, orphaned_stage
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ def run_in_progress() -> Run | None:
     """The run that works in this project now, or None."""
     pids = holders()
     if pids is None:
-        return None
+        orphan = orphaned_stage()
+        return orphan and Run((orphan[0],), command_of(orphan[0]), orphan[1])
     stage = None
     try:
         written = json.loads(DVC_RUNNING.read_text(encoding="utf-8")).get("write", {})

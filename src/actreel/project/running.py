@@ -5,10 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
 
 import psutil
+import yaml
 
-from actreel.base.places import DVC_HELD, DVC_RUNNING
+from actreel.base.places import DVC_HELD, DVC_RUNNING, PIPELINE
 
 
 def holders() -> list[int] | None:
@@ -31,6 +34,23 @@ def holders() -> list[int] | None:
                 pids.add(int(lock.read()))
     alive = sorted(pid for pid in pids if psutil.pid_exists(pid))
     return alive if alive or held else None
+
+
+def orphaned_stage() -> tuple[int, str] | None:
+    """The process and the name of a stage that runs in this folder though DVC holds no lock; None if there is none.
+
+    If a `dvc repro` is killed, the stage that it has started works on.
+    """
+    here = Path.cwd()
+    stages = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["stages"]
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            command = process.cmdline()
+            modules = [word for option, word in pairwise(command) if option == "-m"]
+            stage = modules[0].removeprefix("pipelines.") if modules else ""
+            if modules == [f"pipelines.{stage}"] and stage in stages and Path(process.cwd()) == here:
+                return process.pid, stage
+    return None
 
 
 def command_of(pid: int) -> str:
