@@ -25,6 +25,7 @@ from actreel.inference.model_folder import MODEL_CARD_FILE, ModelFolder
 from actreel.inference.samples import make_samples, pick_samples
 from actreel.tracking import registry
 from actreel.tracking.promotions import BY_HAND
+from pipelines.bento_store import MODEL_NAME, delete_old, project_label
 from pipelines.champion import read_champion
 from pipelines.summary import closing_line
 
@@ -36,9 +37,6 @@ log = logging.getLogger(__name__)
 
 SERVED = ("__init__.py", "base", "config", "errors.py", "feedback.py", "inference", "video", "youtube")
 """The parts of `actreel` that the service imports, without the training code; a test checks it."""
-
-MODEL_NAME = "actreel"
-"""The model's name in BentoML's store. All projects of a user share it, so the service asks for an exact tag."""
 
 FRAMES = re.compile(r'<img [^>]*alt="Frames of [^>]*>')
 """The model card's pictures of clips."""
@@ -153,6 +151,8 @@ def say_who_promoted(version: registry.ModelVersion, model_card: Path) -> None:
 def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Mapping[str, Path], target: Path) -> str:
     """Puts a model into BentoML's store, builds a Bento with it there, and exports both to a folder.
 
+    Older Bentos and models of this project are deleted from the store; see `pipelines.bento_store`.
+
     Args:
         folder: A model folder, with `model_card.html` if it is from the registry.
         name: The Bento's name.
@@ -163,7 +163,8 @@ def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Map
     Returns:
         The Bento's tag.
     """
-    with bentoml.models.create(MODEL_NAME, labels=dict(labels)) as model:
+    labels = {**labels, **project_label()}
+    with bentoml.models.create(MODEL_NAME, labels=labels) as model:
         files = ModelFolder(folder)
         page = [files.model_card] if files.model_card.exists() else []  # models registered by early versions have none
         for file in (files.manifest, *files.network_files(), *page):
@@ -180,7 +181,7 @@ def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Map
         bento = bentoml.bentos.build(
             "serving.service:Actreel",
             name=name,
-            labels=dict(labels),
+            labels=labels,
             models=[str(model.tag)],
             include=["serving/**", *(f"src/actreel/{part}" for part in SERVED)],
             # With is_src_layout the packages in src/ are importable in the Bento.
@@ -190,6 +191,7 @@ def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Map
     shutil.rmtree(target, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     bento.export(str(target.absolute()), output_format="folder")
+    delete_old()
     return str(bento.tag)
 
 

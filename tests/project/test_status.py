@@ -116,6 +116,10 @@ def test_never_run_stale_and_not_pulled(project: Path, changed: Callable[[Change
     )
     changed(Changes({"train": ("artifacts/model is missing",)}, True, True))
     assert said() == ("not_pulled", "dvc pull", 3)
+    changed(
+        Changes({"ingest": ("artifacts/videos is missing",), "index": ("artifacts/videos is missing",)}, True, True)
+    )
+    assert read_status().state not in ("not_pulled", "stale"), "the videos are in no remote"
     changed(Changes({"train": ("artifacts/model is missing",)}, True, False))
     assert said() == ("stale", "make repro", 3)
     DVC_LOCK.unlink()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from actreel.base.places import DVC_LOCK, check_project
+from actreel.base.places import DVC_LOCK, VIDEOS, check_project
 from actreel.config import Params, load_params
 from actreel.config.commands import learn
 from actreel.dataset.fetch.dvc_internals import Changes, lock_is_whole, pipeline_changes
@@ -114,9 +114,16 @@ def read_status() -> Status:
         if not DVC_LOCK.exists() or lock_is_whole(DVC_LOCK):
             raise
         return Status("damaged", f"{DVC_LOCK} was left half-written by a run that was killed.", REPRO, **known)
-    if changes.stages or facts.links_have_changed(dataset):
+    if (changes.stages and not _only_videos_are_missing(changes)) or facts.links_have_changed(dataset):
         return _to_run(changes, training, known)
     return _ready(params, known)
+
+
+def _only_videos_are_missing(changes: Changes) -> bool:
+    """Whether this is a clone that has pulled: the videos are in no remote, and nothing after training needs them."""
+    return changes.only_missing and {name for names in changes.stages.values() for name in names} == {
+        f"{VIDEOS} is missing"
+    }
 
 
 def _running(run: facts.Run, training: facts.Training | None) -> str:
