@@ -36,7 +36,8 @@ def test_the_status_in_words_and_as_json(
 ) -> None:
     found = Status(
         state, "It is so.", command, "demo", "actreel-demo", champion=None if state == "running" else CHAMPION,
-        bento=BENTO, verdict={"promoted": False, "version": "3", "reason": "undecided."}, serving=Serving(7, "http://127.0.0.1:3000", BENTO),
+        bento=BENTO, verdict={"promoted": False, "version": "3", "reason": "undecided."},
+        serving=Serving(7, "http://127.0.0.1:3000", BENTO),
     )  # fmt: skip
     monkeypatch.setattr(status, "read_status", lambda: found)
     assert run("status") == code
