@@ -2,12 +2,12 @@ import json
 import shutil
 from pathlib import Path
 
-import pandas as pd
+import mlflow
 import pytest
 
 from actreel.cli import main
-from actreel.config import ClipSpec, load_params
-from actreel.tracking import registry, runs
+from actreel.config import ClipSpec
+from actreel.tracking import registry
 from tests.conftest import ROOT
 from tests.tracking.test_registry import model_folder
 
@@ -44,13 +44,13 @@ def test_users_mistakes_are_sentences(project: Path, capsys: pytest.CaptureFixtu
 def test_a_version_is_promoted_listed_and_rolled_back(
     project: Path, spec: ClipSpec, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    params = load_params()
-    columns = {"clip": "c", "action": "a", "group": "g", "sha256": "0"}
-    index = pd.DataFrame([columns | {"split": split} for split in ("train", "val", "test")])
-    with runs.training_run(params, params.split, index, "abc") as run_id:
-        folder = model_folder(project / "model", spec)
-        registry.register(NAME, folder, TAGS)
-        registry.register(NAME, folder, {"accuracy": "0.5"})  # as early versions registered
+    model_folder(project / "stored" / "artifacts" / "model", spec)
+    registry.connect()
+    client = mlflow.MlflowClient()
+    client.create_registered_model(NAME)
+    run_id = "0123456789abcdef"
+    for tags in (TAGS, {"accuracy": "0.5"}):  # the second as early versions registered
+        client.create_model_version(NAME, (project / "stored").as_uri(), run_id, tags=tags)
     registry.set_champion(NAME, "1", None, reason="88 % of 40 test clips are right.")
     main(["models", "promote", "2", "--reason", "it sees more at night"])
     out = capsys.readouterr().out

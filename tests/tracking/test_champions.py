@@ -2,12 +2,11 @@ import shutil
 from pathlib import Path
 
 import mlflow
-import pandas as pd
 import pytest
 
-from actreel.config import ClipSpec, Params
+from actreel.config import ClipSpec
 from actreel.errors import ConfigError, ModelError
-from actreel.tracking import registry, runs
+from actreel.tracking import registry
 from actreel.tracking.champions import check_registry, list_versions, promote, roll_back
 from tests.tracking.test_registry import model_folder
 
@@ -29,13 +28,13 @@ def test_without_a_registry_none_is_made(project: Path) -> None:
         check_registry()
 
 
-def test_versions_are_promoted_and_rolled_back_with_their_history(
-    project: Path, params: Params, index: pd.DataFrame, spec: ClipSpec
-) -> None:
-    with runs.training_run(params, params.split, index, "abc") as run_id:
-        folder = model_folder(project / "model", spec)
-        for accuracy in ("0.7", "0.8", "0.9"):
-            registry.register(NAME, folder, {"accuracy": accuracy})
+def test_versions_are_promoted_and_rolled_back_with_their_history(project: Path, spec: ClipSpec) -> None:
+    registry.connect()
+    client = mlflow.MlflowClient()
+    client.create_registered_model(NAME)
+    for version in ("1", "2", "3"):
+        model_folder(project / version / "artifacts" / "model", spec)
+        client.create_model_version(NAME, (project / version).as_uri(), f"run{version}")
     with pytest.raises(ModelError, match=rf"has no champion to go back from.*actreel models list {NAME}"):
         roll_back(NAME)
     registry.set_champion(NAME, "1", None, reason="it is the first")
@@ -54,12 +53,11 @@ def test_versions_are_promoted_and_rolled_back_with_their_history(
     assert (newest.champion, oldest.champion) == (True, False)
     assert [(each.how, each.reason) for each in newest.promotions] == [("hand", "nights")]
     assert [(each.how, each.reason) for each in oldest.promotions] == [("rules", "it is the first")]
-    assert newest.version.run_id == run_id
+    assert newest.version.run_id == "run3"
     assert newest.registered_at[:2] == "20"
 
     # A version whose files are gone or damaged is refused, and the champion stays.
-    model = mlflow.MlflowClient().get_model_version(NAME, "2").source.rpartition("/")[2]
-    (file,) = (file for file in (project / "mlartifacts").rglob("classifier.json") if model in file.parts)
+    file = project / "2" / "artifacts" / "model" / "classifier.json"
     for damage in (lambda file: file.write_text("{", encoding="utf-8"), lambda file: shutil.rmtree(file.parents[1])):
         damage(file)
         with pytest.raises(ModelError):

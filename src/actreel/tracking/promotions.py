@@ -58,7 +58,7 @@ class Promotion:
     @property
     def in_words(self) -> str:
         """How, when and why, as in `by hand on 2026-11-26: the camera was changed`."""
-        how = {"rules": "by the rules", "hand": "by hand", "rollback": "by hand, rolled back,"}[self.how]
+        how = {"rules": "by the rules", "hand": "by hand", "rollback": "by a rollback"}[self.how]
         return f"{how} on {self.at[:10]}: {self.reason}"
 
 
