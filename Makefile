@@ -89,8 +89,8 @@ reload: setup  ## Replaces the Bento that is being served with the newest one, w
 	$(PACKAGE_ASKED)
 	python -m serving.release reload $(BENTO)
 
-image: setup  ## Builds a container image of the Bento; needs a Docker engine
-	bentoml containerize "$$(python -c 'import yaml; b = yaml.safe_load(open("artifacts/bento/bento.yaml")); print(b["name"], b["version"], sep=":")')"
+image: setup  ## Builds a container image of the Bento; BUILDER= docker, podman or buildah, BUILD="from=IMAGE ..." its options
+	bentoml containerize $(if $(BUILDER),--backend "$(BUILDER)") $(addprefix --opt ,$(BUILD)) "$$(python -c 'import yaml; b = yaml.safe_load(open("artifacts/bento/bento.yaml")); print(b["name"], b["version"], sep=":")')"
 
 ui: PORT := $(if $(filter file,$(origin PORT)),5000,$(PORT))
 ui: setup  ## The MLflow UI on port 5000; PORT= another port

@@ -31,7 +31,10 @@ def packaged_model() -> str:
     Raises:
         ModelError: From source: nothing is packaged, or the model is no longer in BentoML's store.
     """
-    own = Path(__file__).parents[1] / MODEL_TAG
+    top = Path(__file__).parents[1]
+    own = top / MODEL_TAG
+    if not own.is_file() and (top.parent / "bento.yaml").is_file():
+        own = top / BENTO / "src" / MODEL_TAG  # this is a Bento that plain `bentoml build` made
     if own.is_file():
         return own.read_text(encoding="utf-8").strip()
     packaged = BENTO / "src" / MODEL_TAG

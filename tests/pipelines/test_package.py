@@ -295,7 +295,7 @@ def newest(home: Path, bento: Path) -> str:
     return "actreel:newest"
 
 
-@pytest.mark.parametrize("served_from", ["the source", "the store"])
+@pytest.mark.parametrize("served_from", ["the source", "the store", "a plain build"])
 def test_another_project_s_newer_model_in_the_store_is_not_served(
     home: Path, bento: Path, environment: dict[str, str], video: Path, newest: str, served_from: str
 ) -> None:
@@ -305,6 +305,17 @@ def test_another_project_s_newer_model_in_the_store_is_not_served(
         if served_from == "the source"
         else ([f"grey-bento:{name.name}"], home / "store")
     )
+    if served_from == "a plain build":
+        for part in ("serving", "src", "pyproject.toml"):
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+            copy(ROOT / part, home / part)
+        built = subprocess.run(
+            [sys.executable, "-m", "bentoml", "build", "--output", "tag"],
+            cwd=home, env=environment, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        what = re.findall(r"__tag__:(\S+)", built.stdout)
+        # Only the Bento's own packages may be imported.
+        environment = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
     with served(["bentoml", "serve", *what], folder, environment, home / "stored.log") as server:
         answer = httpx.post(f"{server.address}/predict_file", files={"video": video.read_bytes()}, timeout=30).json()
     assert answer["label"] == "middle"
