@@ -162,7 +162,7 @@ def test_what_can_be_printed(encoding: str, can: bool, monkeypatch: pytest.Monke
     assert not can_print("caf\udce9.mp4"), "a file name that is no text"
 
 
-@pytest.mark.parametrize("module", ["pipelines.train", "actreel.cli"])
+@pytest.mark.parametrize("module", ["pipelines.train", "actreel.cli, actreel.inference.classifier"])
 def test_too_little_memory_to_import_is_a_message(module: str) -> None:
     """32 MB are too few for libavcodec and ONNX Runtime.
 
