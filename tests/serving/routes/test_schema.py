@@ -13,8 +13,8 @@ import pytest
 from bentoml.exceptions import BentoMLException, UnprocessableEntity
 
 from serving.guard import DRAIN_BYTES
-from tests.conftest import patience
-from tests.nginx import free_port, nginx
+from tests.conftest import free_port, patience
+from tests.nginx import nginx
 from tests.serving.conftest import MAX_UPLOAD_BYTES, Server, wait_for
 
 KEY = "open sesame"
