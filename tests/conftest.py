@@ -108,6 +108,16 @@ def _quick_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "_pool", lambda workers: ProcessPoolExecutor(workers, mp_context=context))
 
 
+@pytest.fixture
+def settings_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's folder, now the current one, with the settings as they come; no server holds its registry."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, name)
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def quick_stores() -> Iterator[None]:
     """From now on, MLflow's second new database in this process and each later one are copies of the first.

@@ -1,5 +1,4 @@
 import json
-import shutil
 from pathlib import Path
 
 import mlflow
@@ -8,7 +7,6 @@ import pytest
 from actreel.cli import main
 from actreel.config import ClipSpec
 from actreel.tracking import registry
-from tests.conftest import ROOT
 from tests.tracking.test_registry import model_folder
 
 NAME = "actreel-demo"
@@ -16,16 +14,7 @@ TAGS = {"accuracy": "0.875", "accuracy_low": "0.7", "accuracy_high": "0.95", "nu
         "num_test_groups": "8", "trained_at": "2026-11-26T10:00:00+00:00"}  # fmt: skip
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(tmp_path)
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy(ROOT / name, name)
-    return tmp_path
-
-
-def test_users_mistakes_are_sentences(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_users_mistakes_are_sentences(settings_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command, said, code in (
         ([], "There is no model registry here yet", 1),
         (["list"], "There is no model registry here yet", 1),
@@ -38,19 +27,19 @@ def test_users_mistakes_are_sentences(project: Path, capsys: pytest.CaptureFixtu
         said_now = f"{end.value.code} {capsys.readouterr().err}"
         assert said in said_now
         assert end.value.code == code or (code == 1 and isinstance(end.value.code, str))
-    assert not (project / "mlflow.db").exists()
+    assert not (settings_folder / "mlflow.db").exists()
 
 
 def test_a_version_is_promoted_listed_and_rolled_back(
-    project: Path, spec: ClipSpec, capsys: pytest.CaptureFixture[str]
+    settings_folder: Path, spec: ClipSpec, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model_folder(project / "stored" / "artifacts" / "model", spec)
+    model_folder(settings_folder / "stored" / "artifacts" / "model", spec)
     registry.connect()
     client = mlflow.MlflowClient()
     client.create_registered_model(NAME)
     run_id = "0123456789abcdef"
     for tags in (TAGS, {"accuracy": "0.5"}):  # the second as early versions registered
-        client.create_model_version(NAME, (project / "stored").as_uri(), run_id, tags=tags)
+        client.create_model_version(NAME, (settings_folder / "stored").as_uri(), run_id, tags=tags)
     registry.set_champion(NAME, "1", None, reason="88 % of 40 test clips are right.")
     main(["models", "promote", "2", "--reason", "it sees more at night"])
     out = capsys.readouterr().out
