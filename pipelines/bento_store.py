@@ -11,6 +11,7 @@ import bentoml
 import psutil
 
 from actreel.base.places import BENTO, MODEL_TAG
+from actreel.base.processes import command_line
 
 log = logging.getLogger(__name__)
 
@@ -66,5 +67,5 @@ def _running() -> str:
     lines = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):  # another user's, or just ended
-            lines += [*process.cmdline(), process.cwd()]
+            lines += [*command_line(process), process.cwd()]
     return "\n".join(lines)

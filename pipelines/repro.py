@@ -11,7 +11,7 @@ from actreel.base.console import exit_cleanly
 from actreel.base.places import DVC_LOCK, DVC_RUNNING
 from actreel.dataset.fetch.dvc_internals import lock_is_whole
 from actreel.errors import ActreelError
-from actreel.project.running import command_of, holders
+from actreel.project.running import command_of, holders, orphaned_stage
 from pipelines.summary import closing_line
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,9 @@ def run_pipeline(again: str) -> None:
 
 
 def refuse_second(again: str) -> None:
-    """Stops if another DVC process works in this project; DVC itself says that in three lines about its lock files.
+    """Stops if another run works in this project. DVC says that in three lines about its lock files.
+
+    DVC does not see the stage of a killed run that works on; two stages would write the same files.
 
     Args:
         again: The command to run later, for the message.
@@ -51,6 +53,12 @@ def refuse_second(again: str) -> None:
     """
     pids = holders()
     if pids is None:
+        if orphan := orphaned_stage():
+            pid, stage = orphan
+            raise ActreelError(
+                f"The stage {stage} of a run that was killed still works in this project: process {pid}. "
+                f"Wait until it has ended, or stop it: kill {pid}. Then: {again}"
+            )
         return
     who = " and ".join(f"process {pid} ({command_of(pid)})" for pid in pids)
     wait = f"Wait until it has ended, or stop it: kill {' '.join(map(str, pids))}" if pids else "Wait for its end"

@@ -5,10 +5,10 @@ Checked against BentoML 1.4.39 and 1.4.40; tests/serving/test_bentoml_internals.
 
 from __future__ import annotations
 
-import time
-
 import psutil
 from starlette.types import Receive, Scope, Send
+
+from actreel.base.processes import command_line
 
 WORKER_MODULE = "_bentoml_impl.worker.service"
 """The module that BentoML's supervisor runs as a worker, with `python -m`."""
@@ -17,15 +17,10 @@ WORKER_MODULE = "_bentoml_impl.worker.service"
 def is_worker(process: psutil.Process) -> bool:
     """Whether a process is a BentoML worker. BentoML has no list of its workers; they are the supervisor's children.
 
-    A process that has just been started has no command line for a moment. It is waited for, a second at most.
-
     Raises:
         psutil.Error: The process has ended.
     """
-    deadline = time.monotonic() + 1
-    while not (command := process.cmdline()) and time.monotonic() < deadline:
-        time.sleep(0.001)
-    return WORKER_MODULE in command
+    return WORKER_MODULE in command_line(process)
 
 
 def turn_off_request_timer() -> None:

@@ -71,3 +71,20 @@ def test_a_second_run_names_the_process_that_holds_dvc_s_lock(repository: Path) 
             run_pipeline("make repro")
         other.communicate(b"\n")
     run_pipeline("make repro")
+
+
+def test_a_second_run_names_a_stage_that_works_on_after_its_dvc_was_killed(repository: Path) -> None:
+    (repository / "pipelines").mkdir()
+    (repository / "pipelines" / "one.py").write_text("print(flush=True); input()", encoding="utf-8")
+    command = [sys.executable, "-m", "pipelines.one"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stage:
+        assert stage.stdout is not None
+        stage.stdout.readline()
+        with pytest.raises(
+            ActreelError, match=rf"stage one of a run that was killed .*kill {stage.pid}\. Then: make x"
+        ):
+            run_pipeline("make x")
+        assert not (repository / "one").exists()
+        stage.communicate(b"\n")
+    run_pipeline("make x")
+    assert (repository / "two").exists()

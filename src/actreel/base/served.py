@@ -13,6 +13,8 @@ from typing import Any
 import psutil
 import yaml
 
+from actreel.base.processes import command_line
+
 CURRENT = "current"
 """The link to the copy that is served."""
 PID_FILE = "pid"
@@ -54,14 +56,14 @@ def find_server(home: Path) -> psutil.Process | None:
     """The server that runs from the copies in `home`, or None."""
     with suppress(FileNotFoundError, ValueError, psutil.Error):
         server = psutil.Process(int((home / PID_FILE).read_text(encoding="utf-8")))
-        if str((home / CURRENT).absolute()) in server.cmdline():  # another process may have got its number since
+        if str((home / CURRENT).absolute()) in command_line(server):  # another process may have got its number since
             return server
     return None
 
 
 def address_of(server: psutil.Process) -> str:
     """Where a server of ours can be asked, on this machine."""
-    command = server.cmdline()
+    command = command_line(server)
     host, port = (command[command.index(option) + 1] for option in ("--host", "--port"))
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"{'https' if '--ssl-certfile' in command else 'http'}://{host}:{port}"

@@ -12,6 +12,7 @@ import psutil
 import yaml
 
 from actreel.base.places import DVC_HELD, DVC_RUNNING, PIPELINE
+from actreel.base.processes import command_line
 
 
 def holders() -> list[int] | None:
@@ -45,7 +46,7 @@ def orphaned_stage() -> tuple[int, str] | None:
     stages = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["stages"]
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            command = process.cmdline()
+            command = command_line(process)
             modules = [word for option, word in pairwise(command) if option == "-m"]
             stage = modules[0].removeprefix("pipelines.") if modules else ""
             if modules == [f"pipelines.{stage}"] and stage in stages and Path(process.cwd()) == here:
@@ -56,5 +57,5 @@ def orphaned_stage() -> tuple[int, str] | None:
 def command_of(pid: int) -> str:
     """What a process runs, in a few words; empty if it has ended meanwhile."""
     with suppress(psutil.Error):
-        return " ".join(psutil.Process(pid).cmdline()[1:4])
+        return " ".join(command_line(psutil.Process(pid))[1:4])
     return ""
