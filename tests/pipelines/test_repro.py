@@ -81,7 +81,7 @@ def test_a_second_run_names_a_stage_that_works_on_after_its_dvc_was_killed(repos
         assert stage.stdout is not None
         stage.stdout.readline()
         with pytest.raises(
-            ActreelError, match=rf"stage one of a run that was killed .*kill {stage.pid}\. Then: make x"
+            ActreelError, match=rf"stage one of a run that .*kill {stage.pid}\. Then: make x"
         ):
             run_pipeline("make x")
         assert not (repository / "one").exists()

@@ -18,6 +18,6 @@ def command_line(process: psutil.Process) -> list[str]:
     Raises:
         psutil.Error: The process has ended, or is another user's.
     """
-    while not (command := process.cmdline()) and time.time() - process.create_time() < STARTING:
+    while not (command := list(process.cmdline())) and time.time() - process.create_time() < STARTING:
         time.sleep(0.001)
     return command
