@@ -80,9 +80,7 @@ def test_a_second_run_names_a_stage_that_works_on_after_its_dvc_was_killed(repos
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stage:
         assert stage.stdout is not None
         stage.stdout.readline()
-        with pytest.raises(
-            ActreelError, match=rf"stage one of a run that .*kill {stage.pid}\. Then: make x"
-        ):
+        with pytest.raises(ActreelError, match=rf"stage one of a run that .*kill {stage.pid}\. Then: make x"):
             run_pipeline("make x")
         assert not (repository / "one").exists()
         stage.communicate(b"\n")
