@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -72,6 +73,7 @@ def test_choosing_keeps_the_comments_of_params_yaml_and_what_it_does_not_touch(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(TEXT, encoding="utf-8")
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
     monkeypatch.setattr(program, "run_pipeline", lambda again: None)
     program.main(["--recipe", "lrcn", "--", str(clips(tmp_path / "my clips, é #1", 9))])
     changed = Path("params.yaml").read_text(encoding="utf-8")

@@ -82,9 +82,10 @@ def test_the_command_line_predicts_with_the_trained_model(trained: tuple[Project
     project, _ = trained
     clip = "artifacts/videos/Darken/v_Darken_g01_c01.avi"
     answer = json.loads(project.answer("actreel", "predict", clip, "--json"))
-    assert answer["label"] == "Darken"
+    # Not its confidence: that is 0 where this small model does not know a clip.
+    assert answer["top"][0]["label"] == answer["label"] == "Darken"
     direct = ActionClassifier.load(project.root / "artifacts/model").predict(project.root / clip)
-    assert answer["confidence"] == pytest.approx(direct[0].confidence, abs=1e-6)
+    assert answer["top"][0]["confidence"] == pytest.approx(direct[0].confidence, abs=1e-6)
 
 
 def test_warnings_of_skipped_stages_are_repeated_and_on_the_card(trained: tuple[Project, str]) -> None:
