@@ -2,57 +2,55 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from actreel.cli.options import Commands, add_command, add_json, add_set
+from actreel.cli.options import NO_SETTINGS, AsJson, Settings, file_argument, file_option
 from actreel.errors import MOST_NAMED, ConfigError
 
 
-def add_audit(commands: Commands) -> None:
-    """Adds `actreel audit`."""
-    command = add_command(
-        commands,
-        "audit",
-        _audit,
-        summary="tell what a split leaks: shared groups, twins, and accuracy that is gone without them",
-        extra="pipeline",
-    )
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="the folder with one sub-folder per action")
-    command.add_argument("--train-list", type=Path, metavar="FILE", help="the training clips, as in UCF101's lists")
-    command.add_argument(
-        "--test-list", type=Path, metavar="FILE", help="the test clips (default: audit a random split)"
-    )
-    add_set(command)
-    add_json(command)
+def audit(
+    folder: Annotated[Path, file_argument("FOLDER", "the folder with one sub-folder per action")],
+    train_list: Annotated[Path | None, file_option("--train-list", "the training clips, as in UCF101's lists")] = None,
+    test_list: Annotated[
+        Path | None, file_option("--test-list", "the test clips (without both lists: audit a random split)")
+    ] = None,
+    settings: Settings = NO_SETTINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what a split leaks: shared groups, twins, and accuracy that is gone without them.
 
+    The same probe is trained on the split and with groups held out; the difference is leakage.
 
-def _audit(options: argparse.Namespace) -> None:
-    if (options.train_list is None) != (options.test_list is None):
+    Examples:
+        actreel audit /path/to/clips
+        actreel audit /path/to/clips --train-list train.txt --test-list test.txt --json
+    """
+    if (train_list is None) != (test_list is None):
         raise ConfigError(
             "--train-list and --test-list belong together. Received: one of them. Without both, a random split is "
             "audited."
         )
     from actreel.config import check_params, load_params, override
-    from actreel.experiments.audit import SETTINGS, audit
+    from actreel.experiments.audit import SETTINGS
+    from actreel.experiments.audit import audit as audited
 
     with contextlib.redirect_stdout(sys.stderr):
         params = load_params()
-        folder = str(options.folder.expanduser().absolute())
-        same = params.dataset.name == "folder" and params.dataset.path == folder
+        path = str(folder.expanduser().absolute())
+        same = params.dataset.name == "folder" and params.dataset.path == path
         pattern = params.dataset.group_pattern if same else None
         values = override(params, list(SETTINGS)).model_dump(by_alias=True)
-        values["dataset"] |= {"name": "folder", "path": folder, "group_pattern": pattern}
+        values["dataset"] |= {"name": "folder", "path": path, "group_pattern": pattern}
         values["split"] |= {"protocol": "random"}
-        if options.train_list is not None:
-            lists = {"train_list": str(options.train_list), "test_list": str(options.test_list)}
+        if train_list is not None:
+            lists = {"train_list": str(train_list), "test_list": str(test_list)}
             values["split"] |= {"protocol": "lists", **lists}
-        result = audit(override(check_params(values, "params.yaml"), options.set))
-    print(json.dumps(result) if options.json else as_text(result, options.folder))
+        result = audited(override(check_params(values, "params.yaml"), settings))
+    print(json.dumps(result) if as_json else as_text(result, folder))
 
 
 def as_text(result: dict[str, Any], folder: Path) -> str:

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-import argparse
+import json
 from pathlib import Path
+from typing import Annotated
 
-from actreel.cli.options import Commands, add_command
-from actreel.config.commands import exp_run
-from actreel.feedback import default_folder, export_dataset
-
-
-def add_feedback(commands: Commands) -> None:
-    """Adds `actreel feedback export`."""
-    feedback = commands.add_parser("feedback", help="use the feedback of the service's visitors")
-    verbs = feedback.add_subparsers(dest="verb", required=True, metavar="COMMAND")
-    export = add_command(verbs, "export", _export, summary="make a dataset folder of the videos that visitors gave")
-    export.add_argument("target", type=Path, metavar="DIR", help="the folder to create or extend")
+from actreel.cli.options import AsJson, file_argument
 
 
-def _export(options: argparse.Namespace) -> None:
-    count = export_dataset(default_folder(), options.target)
-    print(f"{count} clips in '{options.target}'. Train on them with:")
-    print(exp_run({"dataset.name": "folder", "dataset.path": str(options.target.absolute())}))
+def feedback() -> None:
+    """Use the feedback of the service's visitors.
+
+    Examples:
+        actreel feedback export clips
+    """
+
+
+def export(
+    target: Annotated[Path, file_argument("DIR", "the folder to create or extend")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a dataset folder of the videos that visitors gave.
+
+    Prints the command that trains on it.
+
+    Examples:
+        actreel feedback export clips
+        ACTREEL_FEEDBACK_DIR=/srv/feedback actreel feedback export clips --json
+    """
+    from actreel.config.commands import exp_run
+    from actreel.feedback import default_folder, export_dataset
+
+    count = export_dataset(default_folder(), target)
+    command = exp_run({"dataset.name": "folder", "dataset.path": str(target.absolute())})
+    if as_json:
+        print(json.dumps({"clips": count, "folder": str(target), "next": command}))
+        return
+    print(f"{count} clips in '{target}'. Train on them with:")
+    print(command)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import sys
@@ -10,9 +9,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from actreel.cli.options import Commands, add_command
+import typer
+
+from actreel.cli.options import file_argument, file_option
 from actreel.errors import MOST_NAMED, ActreelError, DatasetError, listed_names
 
 if TYPE_CHECKING:
@@ -24,55 +25,59 @@ log = logging.getLogger(__name__)
 _KEYS = "y: one group, n: apart, a: join this and all that follow, q: stop, write nothing"
 
 
-def add_groups(commands: Commands) -> None:
-    """Adds `actreel groups`."""
-    command = add_command(
-        commands, "groups", _groups, summary="propose groups.csv: which clips belong together", extra="pipeline"
-    )
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="the folder with one sub-folder per action")
-    command.add_argument(
-        "--page", type=Path, metavar="FILE", help="write an HTML page with pictures of the doubtful pairs, and no table"
-    )
-    command.add_argument("--answers", type=Path, metavar="FILE", help="what was saved from that page")
-    command.add_argument("--yes", action="store_true", help="ask nothing: join the doubtful pairs too")
-    command.add_argument("--force", action="store_true", help="replace a groups.csv that exists")
-    command.add_argument(
-        "--json", action="store_true", help="print the proposal as JSON; writes only with --yes or --answers"
-    )
+def groups(
+    folder: Annotated[Path, file_argument("FOLDER", "the folder with one sub-folder per action")],
+    page: Annotated[
+        Path | None, file_option("--page", "write an HTML page with pictures of the doubtful pairs, and no table")
+    ] = None,
+    answers_file: Annotated[Path | None, file_option("--answers", "what was saved from that page")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="ask nothing: join the doubtful pairs too")] = False,
+    force: Annotated[bool, typer.Option("--force", help="replace a groups.csv that exists")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print the proposal as JSON; writes only with --yes or --answers")
+    ] = False,
+) -> None:
+    """Propose groups.csv: which clips belong together.
 
+    Clips of one person, scene or recording must not be in both training and test. Names, files and backgrounds tell
+    most of them; about the doubtful pairs you are asked at the terminal, or on a page.
 
-def _groups(options: argparse.Namespace) -> None:
+    Examples:
+        actreel groups /path/to/clips
+        actreel groups /path/to/clips --page doubtful.html
+        actreel groups /path/to/clips --answers answers.csv
+    """
     from actreel.dataset.grouping.contact_sheet import read_answers, write_sheet
     from actreel.dataset.grouping.looks import look_at
     from actreel.dataset.grouping.proposal import clips_in, propose
     from actreel.dataset.grouping.writing import check_no_groups, command_for, write_groups
 
-    folder, clips, actions = clips_in(options.folder.expanduser())
-    command = command_for(options.folder.expanduser()) + (" --force" if options.force else "")
-    writes = not options.page and (options.yes or options.answers or not options.json)
-    if writes and not options.force:
-        check_no_groups(folder, command)
-    answers = dict(read_answers(options.answers)) if options.answers else {}
-    proposal = propose(clips, actions, look_at(folder, clips))
+    base, clips, actions = clips_in(folder.expanduser())
+    command = command_for(folder.expanduser()) + (" --force" if force else "")
+    writes = not page and (yes or answers_file or not as_json)
+    if writes and not force:
+        check_no_groups(base, command)
+    answers = dict(read_answers(answers_file)) if answers_file else {}
+    proposal = propose(clips, actions, look_at(base, clips))
     _warn_of_unreadable(proposal)
     open_pairs = [join for join in proposal.doubtful if _pair(join) not in answers]
-    if options.page:
-        shown = write_sheet(options.page, folder, open_pairs, command)
-        log.info(f"{shown} doubtful pairs in '{options.page}'. Open it in a browser, and save the answers there")
+    if page:
+        shown = write_sheet(page, base, open_pairs, command)
+        log.info(f"{shown} doubtful pairs in '{page}'. Open it in a browser, and save the answers there")
     elif writes:
-        answers |= dict.fromkeys(map(_pair, open_pairs), True) if options.yes else _asked(open_pairs, command)
-    groups = proposal.groups(answers)
-    file = write_groups(folder, proposal.clips, groups) if writes else None
-    if options.json:
-        print(json.dumps(_as_dict(proposal, groups, answers, file)))
+        answers |= dict.fromkeys(map(_pair, open_pairs), True) if yes else _asked(open_pairs, command)
+    grouped = proposal.groups(answers)
+    file = write_groups(base, proposal.clips, grouped) if writes else None
+    if as_json:
+        print(json.dumps(_as_dict(proposal, grouped, answers, file)))
     else:
-        _print(proposal, groups, answers)
-    _warn_of_few(groups, actions)
+        _print(proposal, grouped, answers)
+    _warn_of_few(grouped, actions)
     if file is not None:
         from actreel.config.commands import learn
 
-        source = str(options.folder.expanduser().absolute())
-        log.info(f"'{file}' lists {len(clips)} clips in {len(set(groups))} groups. Next: {learn('folder', source)}")
+        source = str(folder.expanduser().absolute())
+        log.info(f"'{file}' lists {len(clips)} clips in {len(set(grouped))} groups. Next: {learn('folder', source)}")
 
 
 def _pair(join: Join) -> frozenset[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from actreel.cli.options import Commands, add_command, add_json
+import typer
+
+from actreel.cli.options import AsJson
 
 if TYPE_CHECKING:
     from actreel.tracking.champions import Listed
@@ -16,26 +17,23 @@ if TYPE_CHECKING:
 THEN = "It is packaged and served by: make repro && make serve (or, while a server runs: make repro && make reload)"
 
 
-def add_models(commands: Commands) -> None:
-    """Adds `actreel models list`, `promote` and `rollback`."""
-    models = commands.add_parser("models", help="list the registered models, and choose the champion by hand")
-    models.set_defaults(run=_list, extra="pipeline", level=None, name=None, json=False)
-    verbs = models.add_subparsers(dest="verb", metavar="COMMAND", description="Without a command, it lists.")
-    listing = add_command(verbs, "list", _list, summary="list the versions of a registered model", extra="pipeline")
-    _add_name(listing)
-    add_json(listing)
-    promote = add_command(verbs, "promote", _promote, summary="make a version champion by hand", extra="pipeline")
-    promote.add_argument("version", metavar="VERSION", help="its number, or NAME@VERSION of another dataset's model")
-    promote.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept with the version")
-    add_json(promote)
-    back = add_command(verbs, "rollback", _rollback, summary="go back to the champion before", extra="pipeline")
-    _add_name(back)
-    back.add_argument("--reason", metavar="TEXT", help="why; it is kept with the version")
-    add_json(back)
+Name = Annotated[
+    str | None, typer.Argument(metavar="NAME", help="a registered model (without it: that of the dataset)", parser=str)
+]
+_WHY = "why; it is kept with the version"
 
 
-def _add_name(command: argparse.ArgumentParser) -> None:
-    command.add_argument("name", nargs="?", metavar="NAME", help="a registered model (default: the dataset's)")
+def models(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the registered models, and choose the champion by hand.
+
+    Without a command, it lists.
+
+    Examples:
+        actreel models
+        actreel models promote 3 --reason "better at night, in the field"
+    """
+    if context.invoked_subcommand is None:
+        list_models(None, as_json)
 
 
 def _name_of(asked: str | None) -> str:
@@ -48,12 +46,20 @@ def _name_of(asked: str | None) -> str:
     return registered_model(load_params().dataset.label)
 
 
-def _list(options: argparse.Namespace) -> None:
+def list_models(name: Name = None, as_json: AsJson = False) -> None:
+    """List the versions of a registered model.
+
+    Each with its accuracy, its interval, when it was trained, and why it is or was champion.
+
+    Examples:
+        actreel models list
+        actreel models list actreel-demo --json
+    """
     from actreel.tracking.champions import list_versions
 
-    name = _name_of(options.name)
+    name = _name_of(name)
     listed = list_versions(name)
-    if options.json:
+    if as_json:
         print(json.dumps([_fields(each) for each in listed]))
         return
     rows = [("version", "accuracy (95 %)", "test clips", "trained", "run", "why champion"), *map(_row, listed)]
@@ -92,18 +98,43 @@ def _row(listed: Listed) -> tuple[str, ...]:
     return f"{listed.version.version}{mark}", accuracy, clips, when[:16], listed.version.run_id[:8], why
 
 
-def _promote(options: argparse.Namespace) -> None:
-    from actreel.tracking.champions import promote
+def promote(
+    version: Annotated[
+        str,
+        typer.Argument(metavar="VERSION", help="its number, or NAME@VERSION of another dataset's model", parser=str),
+    ],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help=_WHY, parser=str)],
+    as_json: AsJson = False,
+) -> None:
+    """Make a version champion by hand.
 
-    asked = options.version if "@" in options.version else f"{_name_of(None)}@{options.version}"
-    _say(promote(asked, options.reason), asked.partition("@")[0], options.json)
+    The next `make repro` packages it.
+
+    Examples:
+        actreel models promote 3 --reason "better at night, in the field"
+        actreel models promote actreel-demo@3 --reason "the others were trained on old films" --json
+    """
+    from actreel.tracking import champions
+
+    asked = version if "@" in version else f"{_name_of(None)}@{version}"
+    _say(champions.promote(asked, reason), asked.partition("@")[0], as_json)
 
 
-def _rollback(options: argparse.Namespace) -> None:
+def rollback(
+    name: Name = None,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help=_WHY, parser=str)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go back to the champion before.
+
+    Examples:
+        actreel models rollback
+        actreel models rollback --reason "false alarms since Monday" --json
+    """
     from actreel.tracking.champions import roll_back
 
-    name = _name_of(options.name)
-    _say(roll_back(name, options.reason), name, options.json)
+    name = _name_of(name)
+    _say(roll_back(name, reason), name, as_json)
 
 
 def _say(promotion: Promotion, name: str, as_json: bool) -> None:

@@ -1,84 +1,136 @@
-"""Options that commands share."""
+"""Options that commands share, and how a command is added to the program."""
 
 from __future__ import annotations
 
-import argparse
+import functools
+import inspect
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Annotated, Any
 
-from actreel.base.places import MODEL
+import typer
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-"""The commands of the program; argparse has no public name for this type."""
+from actreel.base.console import configure_logging
+from actreel.cli.completion import model_folders, settings
+from actreel.cli.manual import EVERYWHERE, Command, Group
+from actreel.errors import ActreelError
 
-Run = Callable[[argparse.Namespace], None]
+
+def file_option(name: str, summary: str, metavar: str = "FILE", **more: Any) -> Any:
+    """An option that names a file or a folder.
+
+    Args:
+        name: Its flag.
+        summary: What it is for.
+        metavar: What stands for the value.
+        more: As for `typer.Option`.
+    """
+    # Not Typer's own type: it refuses names that are not UTF-8, and checks what each command explains better.
+    return typer.Option(name, metavar=metavar, help=summary, parser=Path, **more)
+
+
+def file_argument(metavar: str, summary: str) -> Any:
+    """An argument that names a file or a folder."""
+    return typer.Argument(metavar=metavar, help=summary, parser=Path)
+
+
+Model = Annotated[Path, file_option("--model", "model folder", "DIR", show_default=True, autocompletion=model_folders)]
+AsJson = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
+Settings = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="replace a value of params.yaml; may be repeated",
+        parser=str,
+        show_default=False,
+        autocompletion=settings,
+    ),
+]
+NO_SETTINGS: list[str] = []
+Fresh = Annotated[bool, typer.Option("--fresh", help="start over instead of continuing where an earlier run stopped")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="show details on stderr", rich_help_panel=EVERYWHERE)]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="show only warnings and errors on stderr", rich_help_panel=EVERYWHERE)
+]
 
 
 def add_command(
-    commands: Commands, name: str, run: Run, *, summary: str, extra: str | None = None
-) -> argparse.ArgumentParser:
-    """Adds a command.
+    program: typer.Typer,
+    function: Callable[..., None],
+    *,
+    name: str | None = None,
+    extra: str | None = None,
+    panel: str | None = None,
+) -> None:
+    """Adds a command, with `--verbose` and `--quiet`.
 
     Args:
-        commands: The commands so far.
-        name: Its name.
-        run: What it does.
-        summary: One line for `actreel --help`.
+        program: The program, or a group of its commands.
+        function: The command: its parameters are the options, and its docstring is the help; see `actreel.cli.manual`.
+        name: Its name; None takes that of the function.
         extra: The extra of the package that it needs, if any.
+        panel: The heading that it stands below in the program's help.
     """
-    command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-    command.set_defaults(run=run, extra=extra)
-    detail = command.add_mutually_exclusive_group()
-    detail.add_argument(
-        "-v", "--verbose", dest="level", action="store_const", const=logging.DEBUG, help="show details on stderr"
-    )
-    detail.add_argument(
-        "-q",
-        "--quiet",
-        dest="level",
-        action="store_const",
-        const=logging.WARNING,
-        help="show only warnings and errors on stderr",
-    )
+    command = _with_extra(function, extra, levels=True)
+    program.command(name or function.__name__, cls=Command, rich_help_panel=panel)(command)
+
+
+def add_group(
+    program: typer.Typer,
+    function: Callable[..., None],
+    *,
+    extra: str | None = None,
+    panel: str | None = None,
+    alone: bool = False,
+) -> typer.Typer:
+    """Adds a group of commands, which bears the name of the function.
+
+    Args:
+        program: The program.
+        function: As for a command; it is called before the command of the group.
+        extra: The extra of the package that it needs, if any.
+        panel: The heading that it stands below in the program's help.
+        alone: Whether the group does something without one of its commands.
+    """
+    group = typer.Typer(cls=Group, callback=_with_extra(function, extra), invoke_without_command=alone)
+    program.add_typer(group, name=function.__name__, rich_help_panel=panel)
+    return group
+
+
+def _with_extra(function: Callable[..., None], extra: str | None, *, levels: bool = False) -> Callable[..., None]:
+    """The function with logging on, which explains that an extra is missing.
+
+    Args:
+        function: What a command does.
+        extra: The extra of the package that it needs, if any.
+        levels: Whether it takes `--verbose` and `--quiet`.
+    """
+    signature = inspect.signature(function, eval_str=True)
+    parameters = dict(signature.parameters)
+    asks_for_context = "context" in parameters
+
+    @functools.wraps(function)
+    def command(context: typer.Context, verbose: bool = False, quiet: bool = False, **options: Any) -> None:
+        if verbose and quiet:
+            raise typer.BadParameter("it is not allowed with --verbose", param_hint="--quiet")
+        configure_logging(logging.DEBUG if verbose else logging.WARNING if quiet else None)
+        try:
+            function(**options, **({"context": context} if asks_for_context else {}))
+        except ModuleNotFoundError as error:
+            if extra is None or error.name is None or error.name.partition(".")[0] == "actreel":
+                raise
+            raise ActreelError(
+                f"'{context.command_path}' needs the extra '{extra}': {error.name} is not installed. "
+                f"Run: pip install 'actreel[{extra}]'"
+            ) from error
+
+    more = {"context": typer.Context} | ({"verbose": Verbose, "quiet": Quiet} if levels else {})
+    for name, annotation in more.items():
+        default = inspect.Parameter.empty if name == "context" else False
+        kind = inspect.Parameter.KEYWORD_ONLY
+        parameters[name] = inspect.Parameter(name, kind, annotation=annotation, default=default)
+    shown = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters.values()]
+    command.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
     return command
-
-
-def add_model(command: argparse.ArgumentParser) -> None:
-    """Adds `--model DIR`."""
-    command.add_argument("--model", type=Path, default=MODEL, metavar="DIR", help="model folder (default: %(default)s)")
-
-
-def add_json(command: argparse.ArgumentParser) -> None:
-    """Adds `--json`."""
-    command.add_argument("--json", action="store_true", help="print the result as JSON")
-
-
-def add_set(command: argparse.ArgumentParser) -> None:
-    """Adds `--set SECTION.KEY=VALUE`."""
-    command.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        help="replace a value of params.yaml; may be repeated",
-    )
-
-
-def add_fresh(command: argparse.ArgumentParser) -> None:
-    """Adds `--fresh`."""
-    command.add_argument(
-        "--fresh", action="store_true", help="start over instead of continuing where an earlier run stopped"
-    )
-
-
-def number_from(least: int) -> Callable[[str], int]:
-    """An argument type: whole numbers of at least `least`."""
-
-    def number(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"must be a number of at least {least}. Received: '{text}'")
-        return int(text)
-
-    return number

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from actreel.base.console import can_print
 from actreel.base.places import MODEL
-from actreel.cli.options import Commands, add_command
+from actreel.cli.completion import model_folders
+from actreel.cli.options import file_option
 from actreel.errors import FetchError, VideoError
 from actreel.youtube.links import is_link
 
@@ -27,29 +29,43 @@ log = logging.getLogger(__name__)
 BAR_WIDTH = 24
 
 
-def add_predict(commands: Commands) -> None:
-    """Adds `actreel predict`."""
-    command = add_command(commands, "predict", _predict, summary="recognise the action in videos")
-    command.add_argument("sources", nargs="+", metavar="SOURCE", help="a video file or a YouTube link")
-    command.add_argument("--json", action="store_true", help="print one JSON object per line, one for each SOURCE")
-    command.add_argument(
-        "--model", type=Path, metavar="DIR", help=f"model folder (default: the packaged one, else {MODEL})"
-    )
+def predict(
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="a video file or a YouTube link", parser=str)],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print one JSON object per line, one for each SOURCE")
+    ] = False,
+    model: Annotated[
+        Path | None,
+        file_option(
+            "--model", f"model folder (without it: the packaged one, else {MODEL})", "DIR", autocompletion=model_folders
+        ),
+    ] = None,
+) -> None:
+    """Recognise the action in videos.
 
+    A video that cannot be read is named on stderr, and the others are answered all the same.
 
-def _predict(options: argparse.Namespace) -> None:
+    Examples:
+        actreel predict clip.avi
+        actreel predict clip.avi https://youtu.be/dQw4w9WgXcQ --json
+        actreel predict *.mp4 --model artifacts/model
+
+    Exit codes:
+        0  every video is answered, also with "unknown"
+        1  a video cannot be read, or there is no model
+    """
     # Here, or a broken library would keep every command from starting, `actreel doctor` too.
     from actreel.inference.classifier import ActionClassifier
     from actreel.inference.model_folder import default_model
 
-    folder = options.model or default_model()
+    folder = model or default_model()
     classifier = ActionClassifier.load(folder)
-    if options.model is None:
+    if model is None:
         came = classifier.card.provenance
         kind = "not packaged, trained last" if folder == MODEL else "packaged"
         log.info(f"model: {kind}, of the dataset '{came.dataset}', trained {came.trained_at[:10]}, run {came.run_id}")
     failures = 0
-    for source in options.sources:
+    for source in sources:
         try:
             seen = _recognise(source, classifier)
         except (VideoError, FetchError) as error:
@@ -57,7 +73,7 @@ def _predict(options: argparse.Namespace) -> None:
             failures += 1
             continue
         answer = classifier.answer(seen)
-        print(_as_json(source, answer, seen, classifier) if options.json else _as_text(source, answer, seen.info))
+        print(_as_json(source, answer, seen, classifier) if as_json else _as_text(source, answer, seen.info))
     if failures:
         sys.exit(1)
 

@@ -2,55 +2,123 @@
 
 from __future__ import annotations
 
-import argparse
+import os
+import sys
+from typing import Annotated
+
+import typer
+import typer.main
 
 import actreel
-from actreel.base.console import clean_exit, configure_logging
-from actreel.cli.audit import add_audit
-from actreel.cli.experiments import add_compare, add_crossval, add_leakage, add_tune
-from actreel.cli.feedback import add_feedback
-from actreel.cli.groups import add_groups
-from actreel.cli.models import add_models
-from actreel.cli.predict import add_predict
-from actreel.cli.project import add_doctor, add_status
-from actreel.cli.saliency import add_saliency
-from actreel.errors import ActreelError
+from actreel.base.console import clean_exit
+from actreel.cli.audit import audit
+from actreel.cli.experiments import compare, crossval, leakage, tune
+from actreel.cli.feedback import export, feedback
+from actreel.cli.groups import groups
+from actreel.cli.manual import Group
+from actreel.cli.models import list_models, models, promote, rollback
+from actreel.cli.options import add_command, add_group
+from actreel.cli.predict import predict
+from actreel.cli.project import doctor, status
+from actreel.cli.saliency import saliency
+
+NAME = "actreel"
+ASKED_BY_THE_SHELL = f"_{NAME.upper()}_COMPLETE"
+"""Set by the shell's completion: what it wants to know."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command in `arguments`, by default those of the program."""
     with clean_exit():
-        options = _build_parser().parse_args(arguments)
-        configure_logging(options.level)
-        _run(options)
+        command = typer.main.get_command(build_program())
+        if ASKED_BY_THE_SHELL in os.environ:
+            command.main(prog_name=NAME)
+        # Not `main` of the command: it would end the program in ways that `clean_exit` has better ones for.
+        try:
+            with command.make_context(NAME, list(sys.argv[1:] if arguments is None else arguments)) as context:
+                command.invoke(context)
+        except typer.Exit as end:
+            sys.exit(end.exit_code)
+        except typer.TyperException as error:
+            print(f"error: {_sentence(error)}", file=sys.stderr)
+            sys.exit(error.exit_code)
 
 
-def _run(options: argparse.Namespace) -> None:
-    try:
-        options.run(options)
-    except ModuleNotFoundError as error:
-        if options.extra is None or error.name is None or error.name.partition(".")[0] == "actreel":
-            raise
-        raise ActreelError(
-            f"'actreel {options.command}' needs the extra '{options.extra}': {error.name} is not installed. "
-            f"Run: pip install 'actreel[{options.extra}]'"
-        ) from error
+def _sentence(error: typer.TyperException) -> str:
+    """What was wrong with the words of the command, what was received, and where the help is."""
+    said = error.format_message().replace("Value error, ", "").rstrip(".")
+    said += _received(error, said)
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else NAME
+    return f"{said}{'' if said.endswith('?') else '.'} See: {path} --help"
 
 
-def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="actreel", description="Human action recognition.")
-    parser.add_argument("--version", action="version", version=f"actreel {actreel.__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    add_predict(commands)
-    add_saliency(commands)
-    add_crossval(commands)
-    add_leakage(commands)
-    add_tune(commands)
-    add_compare(commands)
-    add_feedback(commands)
-    add_groups(commands)
-    add_audit(commands)
-    add_status(commands)
-    add_models(commands)
-    add_doctor(commands)
-    return parser
+def _received(error: typer.TyperException, said: str) -> str:
+    """The value that Pydantic, which checks values for Typer, did not take, unless that is said already."""
+    if error.__cause__ is None:
+        return ""
+    from pydantic import ValidationError
+
+    if not isinstance(error.__cause__, ValidationError):
+        return ""
+    received = f"'{error.__cause__.errors()[0]['input']}'"
+    return "" if received in said else f". Received: {received}"
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"{NAME} {actreel.__version__}")
+        raise typer.Exit
+
+
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    """Human action recognition: from raw video to a served model.
+
+    Results go to stdout, everything else to stderr; `--json` makes results readable for programs.
+
+    Examples:
+        actreel status
+        actreel predict clip.avi
+        actreel predict --help
+
+    Exit codes:
+        0    done
+        1    an error, which one sentence on stderr explains
+        2    a wrong option or argument
+        3    of status alone: the command that it names is to be run
+        4    of status alone: a run is in progress
+        130  interrupted with Ctrl+C
+        141  the reader of the output has gone, as in: actreel models | head -1
+    """
+
+
+def build_program() -> typer.Typer:
+    """The program with all of its commands."""
+    program = typer.Typer(
+        cls=Group,
+        callback=_about,
+        context_settings={"max_content_width": 100},
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    use, data, train, project = "Use a model", "Look at data", "Experiment", "The project and its models"
+    add_command(program, predict, panel=use)
+    add_command(program, saliency, extra="pipeline", panel=use)
+    add_command(program, groups, extra="pipeline", panel=data)
+    add_command(program, audit, extra="pipeline", panel=data)
+    add_command(add_group(program, feedback, panel=data), export)
+    add_command(program, crossval, extra="pipeline", panel=train)
+    add_command(program, leakage, extra="pipeline", panel=train)
+    add_command(program, tune, extra="pipeline", panel=train)
+    add_command(program, compare, extra="pipeline", panel=train)
+    add_command(program, status, extra="pipeline", panel=project)
+    add_command(program, doctor, panel=project)
+    verbs = add_group(program, models, extra="pipeline", panel=project, alone=True)
+    add_command(verbs, list_models, name="list", extra="pipeline")
+    add_command(verbs, promote, extra="pipeline")
+    add_command(verbs, rollback, extra="pipeline")
+    return program

@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from actreel.cli.options import Commands, add_command, add_json
+from actreel.cli.options import AsJson
 
 if TYPE_CHECKING:
     from actreel.project.status import Status
 
-STATUS_CODES = "exit codes: 0 nothing is left to do, 3 the command named last is, 4 a run is in progress, 1 an error"
-DOCTOR_CODES = "exit codes: 0 all that is needed works, 1 something that is needed is broken"
 
+def status(as_json: AsJson = False) -> None:
+    """Say where this project stands, and what to run next.
 
-def add_status(commands: Commands) -> None:
-    """Adds `actreel status`."""
-    command = add_command(
-        commands, "status", _status, summary="say where this project stands, and what to run next", extra="pipeline"
-    )
-    command.epilog = STATUS_CODES
-    add_json(command)
+    Examples:
+        actreel status
+        actreel status --json
 
-
-def _status(options: argparse.Namespace) -> None:
+    Exit codes:
+        0  nothing is left to do
+        1  an error
+        3  the command named last is to be run
+        4  a run is in progress
+    """
     from actreel.project.status import read_status
 
-    status = read_status()
-    if options.json:
-        fields = asdict(status) | {"serves_champion": status.serves_champion, "exit_code": status.exit_code}
+    found = read_status()
+    if as_json:
+        fields = asdict(found) | {"serves_champion": found.serves_champion, "exit_code": found.exit_code}
         print(json.dumps(fields))
     else:
-        print("\n".join(_lines(status)))
-    sys.exit(status.exit_code)
+        print("\n".join(_lines(found)))
+    sys.exit(found.exit_code)
 
 
 def _lines(status: Status) -> list[str]:
@@ -69,14 +68,20 @@ def _champion(labels: object) -> str:
     return f"{tags['registered_model']} version {tags['version']}{accuracy}"
 
 
-def add_doctor(commands: Commands) -> None:
-    """Adds `actreel doctor`."""
-    command = add_command(commands, "doctor", _doctor, summary="check whether this machine has what is needed")
-    command.epilog = DOCTOR_CODES
-    add_json(command)
+def doctor(as_json: AsJson = False) -> None:
+    """Check whether this machine has what is needed.
 
+    Python, packages, codecs, model, YouTube, MLflow, DVC, GPU, disk, memory, folders, ports and ffmpeg; what is broken
+    gets the command that mends it.
 
-def _doctor(options: argparse.Namespace) -> None:
+    Examples:
+        actreel doctor
+        actreel doctor --json
+
+    Exit codes:
+        0  all that is needed works
+        1  something that is needed is broken
+    """
     from actreel.project.doctor import CHECKS, examine
 
     found = []
@@ -84,7 +89,7 @@ def _doctor(options: argparse.Namespace) -> None:
     for name, finding in examine():
         found.append(finding)
         title = CHECKS[name][0]
-        if options.json:
+        if as_json:
             print(json.dumps({"check": name, **asdict(finding)}), flush=True)
             continue
         verdict = "OK" if finding.ok else "problem" if finding.needed else "note"
@@ -92,6 +97,6 @@ def _doctor(options: argparse.Namespace) -> None:
         if finding.fix:
             print(f"{'':<7}  {'':<{width}}  fix: {finding.fix}", flush=True)
     broken = sum(finding.needed for finding in found)
-    if not options.json:
+    if not as_json:
         print(f"\n{broken} of {len(found)} checks found a problem." if broken else "\nAll that is needed works.")
     sys.exit(1 if broken else 0)

@@ -2,47 +2,57 @@
 
 from __future__ import annotations
 
-import argparse
+import json
 from pathlib import Path
+from typing import Annotated
 
-from actreel.cli.options import Commands, add_command, add_model
+import typer
 
-
-def add_saliency(commands: Commands) -> None:
-    """Adds `actreel saliency`."""
-    command = add_command(
-        commands,
-        "saliency",
-        _saliency,
-        summary="draw which frames and regions of a clip drive the prediction",
-        extra="pipeline",
-    )
-    command.add_argument("clips", nargs="+", type=Path, metavar="CLIP", help="a video file")
-    command.add_argument("--out", required=True, type=_picture, metavar="FILE.png", help="the picture to write")
-    add_model(command)
+from actreel.base.places import MODEL
+from actreel.cli.options import AsJson, Model, file_argument, file_option
 
 
-def _picture(text: str) -> Path:
-    path = Path(text)
+def _check_picture(path: Path) -> Path:
     if path.suffix != ".png" or path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"must be a .png file in a folder that exists. Received: '{text}'")
+        raise typer.BadParameter(f"must be a .png file in a folder that exists. Received: '{path}'")
     return path
 
 
-def _saliency(options: argparse.Namespace) -> None:
+def saliency(
+    clips: Annotated[list[Path], file_argument("CLIP", "a video file")],
+    out: Annotated[Path, file_option("--out", "the picture to write", "FILE.png", callback=_check_picture)],
+    model: Model = MODEL,
+    as_json: AsJson = False,
+) -> None:
+    """Draw which frames and regions of a clip drive the prediction.
+
+    Examples:
+        actreel saliency clip.avi --out why.png
+        actreel saliency clip.avi other.avi --out why.png --model artifacts/model --json
+    """
     from actreel.evaluation import plots
     from actreel.evaluation.saliency import load_network, saliency_of
     from actreel.inference.classifier import ActionClassifier
     from actreel.video.clips import load_clip
 
-    card = ActionClassifier.load(options.model).card
-    network = load_network(options.model)
-    clips = {}
-    for path in options.clips:
+    card = ActionClassifier.load(model).card
+    network = load_network(model)
+    drawn, answers = {}, []
+    for path in clips:
         frames = load_clip(path, card.clip)
         found = saliency_of(network, frames)
         heading = found.heading(str(path), card.labels)
-        clips[heading] = (frames, found.over_time, found.maps)
-        print(heading.replace("\n", ", "))
-    plots.saliency(clips).savefig(options.out)
-    print(f"drawn in {options.out}")
+        drawn[heading] = (frames, found.over_time, found.maps)
+        answers.append(
+            {
+                "source": str(path),
+                "label": card.labels[found.action],
+                "confidence": float(found.probability),
+                "over_time": [float(share) for share in found.over_time],
+                "method": found.method,
+            }
+        )
+        if not as_json:
+            print(heading.replace("\n", ", "))
+    plots.saliency(drawn).savefig(out)
+    print(json.dumps({"picture": str(out), "clips": answers}) if as_json else f"drawn in {out}")
