@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import typer.main
 import yaml
 
 from actreel.cli import main
+from actreel.cli.program import build_program
 from actreel.config import ModelParams, load_params, override
 from serving.api import create_app
 from serving.settings import PREFIX, Settings
@@ -226,6 +228,19 @@ def test_commands_and_their_flags_exist(capsys: pytest.CaptureFixture[str]) -> N
         assert end.value.code == 0, line
         known = capsys.readouterr().out
         assert [flag for flag in re.findall(r"(?<= )--[a-z-]+", line) if flag not in known] == [], line
+
+
+def test_cli_lists_every_command_with_its_options() -> None:
+    program = typer.main.get_command(build_program())
+    everywhere = {"--verbose", "--quiet", "--help", "-v", "-q"}
+    found = {}
+    for name, command in program.commands.items():  # type: ignore[attr-defined]
+        for verb, each in getattr(command, "commands", {"": command}).items():
+            options = {flag for param in each.params for flag in param.opts if param.param_type_name == "option"}
+            found[f"actreel {name} {verb}".rstrip()] = options - everywhere
+    rows = {" ".join(re.findall(r"^actreel|(?<= )[a-z]+", name)): cells for name, cells in rows_of("cli.md").items()}
+    listed = {name: {*CODE.findall(cells[2])} for name, cells in rows.items() if name.startswith("actreel")}
+    assert listed == found
 
 
 def test_parameters_in_commands_are_valid() -> None:
