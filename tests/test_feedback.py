@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,7 @@ def test_the_command_exports(
     FeedbackStore(folder).add(said("right", correct=True), video)
     main(["feedback", "export", str(tmp_path / "export")])
     assert capsys.readouterr().out.startswith("1 clips in")
+    main(["feedback", "export", str(tmp_path / "other"), "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert (told["clips"], told["folder"]) == (1, str(tmp_path / "other"))
+    assert told["next"].startswith("dvc exp run -S dataset.name=folder ")

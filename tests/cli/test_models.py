@@ -59,6 +59,8 @@ def test_a_version_is_promoted_listed_and_rolled_back(
     assert newest["champion"] is True
     assert newest["trained_at"] is None
     assert newest["registered_at"].startswith("20")
+    main(["models", "--json"])
+    assert json.loads(capsys.readouterr().out) == [newest, oldest]
     (promotion,) = newest["promotions"]
     assert (promotion["how"], promotion["instead_of"]) == ("hand", "1")
     assert (oldest["champion"], oldest["accuracy"], oldest["dataset"]) == (False, 0.875, "demo")

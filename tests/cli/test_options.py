@@ -76,7 +76,7 @@ def test_a_number_below_the_least_is_refused(words: list[str], text: str, capsys
 def test_names_of_files_may_hold_what_no_encoding_has_and_brackets(
     video: Path, tmp_path: Path, spec: ClipSpec, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = write_model_folder(tmp_path / "[red]mod\udce9l", spec, ("dark", "middle", "bright"))
+    model = write_model_folder(tmp_path / "[red]model", spec, ("dark", "middle", "bright"))
     clip = video.rename(tmp_path / "[bold]caf\udce9.avi")
     main(["predict", str(clip), "--model", str(model)])
     assert "[bold]caf" in capsys.readouterr().out

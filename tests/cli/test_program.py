@@ -5,10 +5,12 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from actreel.cli import main
+from tests.conftest import ROOT
 
 COMMANDS = ("predict", "saliency", "crossval", "leakage", "tune", "compare", "feedback export", "groups", "audit",
             "status", "models list", "models promote", "models rollback", "doctor")  # fmt: skip
@@ -62,32 +64,25 @@ def test_every_command_s_help_has_examples_whose_options_exist(
         assert {"--json", "--quiet", "--verbose", "--help"} <= known
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["tune", "--help"], ["tune", "--trials", "0"]])
-def test_words_and_help_are_read_without_what_is_slow_to_import(words: list[str]) -> None:
+@pytest.mark.parametrize("words", [["--help"], ["tune", "--trials", "0"], ["status", "--json"]], ids=" ".join)
+def test_help_mistakes_and_status_need_nothing_that_is_slow_to_import(words: list[str]) -> None:
     code = (
         "import sys\nfrom actreel.cli import main\ntry:\n    main(sys.argv[1:])\nfinally:\n"
         f"    print([name for name in {HEAVY} if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def completed(line: str, cwd: str | None = None) -> list[str]:
-    """What bash proposes for the last word of a line, as its completion asks for it."""
-    words = line.split(" ")
-    asked = {"_ACTREEL_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-    command = [sys.executable, "-c", "from actreel.cli import main; main()"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=cwd, env={**os.environ, **asked})
-    return done.stdout.split()
+def test_bash_completes_once_that_is_installed(tmp_path: Path) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
+    def bash(script: str) -> str:
+        return subprocess.run(
+            ["bash", "--norc", "-c", script], capture_output=True, text=True, check=True, env=environment, cwd=tmp_path
+        ).stdout
 
-def test_the_shell_completes_commands_and_options() -> None:
-    assert completed("actreel gro") == ["groups"]
-    assert completed("actreel predict clip.avi --mo") == ["--model"]
-
-
-def test_the_script_for_the_shell_is_shown() -> None:
-    asked = {"_ACTREEL_COMPLETE": "source_bash"}
-    command = [sys.executable, "-c", "from actreel.cli import main; main()"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **asked})
-    assert done.stdout.rstrip().endswith("complete -o default -F _actreel_completion actreel")
+    assert "bash completion installed" in bash("actreel --install-completion; true")  # its parent stays a bash
+    asked = "source ~/.bashrc; COMP_WORDS=({}); COMP_CWORD={}; _actreel_completion actreel; echo ${{COMPREPLY[@]}}"
+    assert bash(asked.format("actreel gro", 1)) == "groups\n"
+    assert bash(asked.format("actreel predict clip.avi --mo", 3)) == "--model\n"

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,16 @@ def test_the_command_draws_clips(tmp_path: Path, capsys: pytest.CaptureFixture[s
     brightness_network().save(folder / "model.keras")
     main(["saliency", str(video), "--model", str(folder), "--out", str(picture)])
     assert "video.avi, bright (100%), Grad-CAM of only" in capsys.readouterr().out
+    main(["saliency", str(video), "--model", str(folder), "--out", str(picture), "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["picture"] == str(picture)
+    (answer,) = told["clips"]
+    assert (answer["source"], answer["label"], answer["confidence"]) == (
+        str(video),
+        "bright",
+        pytest.approx(1, abs=0.01),
+    )
+    assert len(answer["over_time"]) == SPEC.num_frames
     assert picture.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit):
         main(["saliency", str(video), "--model", str(folder), "--out", str(tmp_path / "why.txt")])
