@@ -80,6 +80,8 @@ def test_names_of_files_may_hold_what_no_encoding_has_and_brackets(
     clip = video.rename(tmp_path / "[bold]caf\udce9.avi")
     main(["predict", str(clip), "--model", str(model)])
     assert "[bold]caf" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="A model folder must hold"):
+        main(["predict", str(clip), "--model", str(tmp_path / "mod\udce9l")])
 
 
 @pytest.mark.parametrize(

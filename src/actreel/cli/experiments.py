@@ -154,7 +154,6 @@ def compare(
         typer.Argument(
             metavar="RUN",
             help="an id, the start of an id, a name, or champion; the others are compared with the first",
-            parser=str,
             autocompletion=completion.runs,
         ),
     ],

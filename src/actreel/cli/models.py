@@ -18,7 +18,7 @@ THEN = "It is packaged and served by: make repro && make serve (or, while a serv
 
 
 Name = Annotated[
-    str | None, typer.Argument(metavar="NAME", help="a registered model (without it: that of the dataset)", parser=str)
+    str | None, typer.Argument(metavar="NAME", help="a registered model (without it: that of the dataset)")
 ]
 _WHY = "why; it is kept with the version"
 
@@ -101,9 +101,9 @@ def _row(listed: Listed) -> tuple[str, ...]:
 def promote(
     version: Annotated[
         str,
-        typer.Argument(metavar="VERSION", help="its number, or NAME@VERSION of another dataset's model", parser=str),
+        typer.Argument(metavar="VERSION", help="its number, or NAME@VERSION of another dataset's model"),
     ],
-    reason: Annotated[str, typer.Option(metavar="TEXT", help=_WHY, parser=str)],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help=_WHY)],
     as_json: AsJson = False,
 ) -> None:
     """Make a version champion by hand.
@@ -122,7 +122,7 @@ def promote(
 
 def rollback(
     name: Name = None,
-    reason: Annotated[str | None, typer.Option(metavar="TEXT", help=_WHY, parser=str)] = None,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help=_WHY)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Go back to the champion before.

@@ -26,13 +26,13 @@ def file_option(name: str, summary: str, metavar: str = "FILE", **more: Any) -> 
         metavar: What stands for the value.
         more: As for `typer.Option`.
     """
-    # Not Typer's own type: it refuses names that are not UTF-8, and checks what each command explains better.
-    return typer.Option(name, metavar=metavar, help=summary, parser=Path, **more)
+    # What cannot be read is explained by the command that reads it, better than by Typer.
+    return typer.Option(name, metavar=metavar, help=summary, readable=False, **more)
 
 
 def file_argument(metavar: str, summary: str) -> Any:
     """An argument that names a file or a folder."""
-    return typer.Argument(metavar=metavar, help=summary, parser=Path)
+    return typer.Argument(metavar=metavar, help=summary, readable=False)
 
 
 Model = Annotated[Path, file_option("--model", "model folder", "DIR", show_default=True, autocompletion=model_folders)]
@@ -43,7 +43,6 @@ Settings = Annotated[
         "--set",
         metavar="SECTION.KEY=VALUE",
         help="replace a value of params.yaml; may be repeated",
-        parser=str,
         show_default=False,
         autocompletion=settings,
     ),

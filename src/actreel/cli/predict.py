@@ -30,7 +30,7 @@ BAR_WIDTH = 24
 
 
 def predict(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="a video file or a YouTube link", parser=str)],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="a video file or a YouTube link")],
     as_json: Annotated[
         bool, typer.Option("--json", help="print one JSON object per line, one for each SOURCE")
     ] = False,
