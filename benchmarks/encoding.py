@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from actreel.base.cores import num_cores
 from actreel.config import ClipSpec, ModelParams, TrainParams
-from actreel.dataset.parallel import num_cores
 from actreel.dataset.store import StoredClips, write_store
 from actreel.training import features
 from actreel.training.features import StoredFeatures, encode_clips

@@ -24,7 +24,8 @@ import psutil
 from numpy.typing import NDArray
 
 from actreel.base.atomic import written_aside
-from actreel.dataset.parallel import map_on_cores, num_cores
+from actreel.base.cores import num_cores
+from actreel.dataset.parallel import map_on_cores
 from actreel.video.opencv import cv2
 
 ROOT = Path(__file__).parents[1]

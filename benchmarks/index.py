@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from actreel.dataset.parallel import map_on_cores, num_cores
+from actreel.base.cores import num_cores
+from actreel.dataset.parallel import map_on_cores
 from actreel.video.opencv import cv2
 
 ROOT = Path(__file__).parents[1]

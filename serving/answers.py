@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from fastapi import HTTPException
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from actreel.config import ClipSpec
-from actreel.inference.classifier import ActionClassifier, Scored
+from actreel.inference.answers import LabelledSegment
+from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import ModelFolder
-from actreel.inference.segments import Segment as SeenSegment
 from actreel.video.info import VideoInfo
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -22,6 +22,8 @@ Stage = Literal["download", "decode", "model"]
 
 class Answer(BaseModel):
     """An action and its probability."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     label: str
     confidence: float
@@ -218,23 +220,9 @@ def gone() -> RefusalError:
     return RefusalError(499, "gone", "The client disconnected before the answer.", "Send the video again.")
 
 
-def as_answer(scored: Scored) -> Answer:
-    """A classifier's score as an answer."""
-    return Answer(label=scored.label, confidence=scored.confidence)
-
-
-def as_segments(segments: list[SeenSegment], labels: tuple[str, ...]) -> list[Segment]:
+def as_segments(segments: Iterable[LabelledSegment]) -> list[Segment]:
     """Segments as an answer."""
-    return [
-        Segment(
-            label=labels[seen.action],
-            confidence=seen.confidence,
-            known=seen.known,
-            start_s=seen.start_s,
-            end_s=seen.end_s,
-        )
-        for seen in segments
-    ]
+    return [Segment.model_validate(segment) for segment in segments]
 
 
 def as_video(title: str, info: VideoInfo) -> Video:

@@ -16,16 +16,7 @@ import numpy as np
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.recognition import Recognition, WindowScorer
 from actreel.video.opencv import cv2
-from serving.answers import (
-    Prediction,
-    RefusalError,
-    Segment,
-    Served,
-    Timings,
-    as_answer,
-    as_segments,
-    as_video,
-)
+from serving.answers import Answer, Prediction, RefusalError, Segment, Served, Timings, as_segments, as_video
 from serving.metrics import STAGE_SECONDS
 from serving.sandbox.processes import (
     Decoder,
@@ -131,7 +122,6 @@ class Recogniser:
                 ) from error
         seen = watched.recognition
         answer = self.classifier.answer(seen)
-        labels = self.classifier.card.labels
         total = time.perf_counter() - started
         STAGE_SECONDS.labels("decode").observe(watched.decode_s)
         STAGE_SECONDS.labels("model").observe(watched.model_s)
@@ -141,8 +131,8 @@ class Recogniser:
             confidence=answer.confidence,
             prediction_id=secrets.token_urlsafe(16),
             known=answer.known,
-            top=[as_answer(scored) for scored in answer.top],
-            segments=as_segments(seen.segments, labels),
+            top=[Answer.model_validate(scored) for scored in answer.top],
+            segments=as_segments(answer.segments),
             video=as_video(title, seen.info),
             timings_ms=Timings(
                 download=download_s * 1000,
@@ -187,7 +177,7 @@ class Recogniser:
 
     def _so_far(self, scorer: WindowScorer, duration_s: float) -> tuple[float, list[Segment]]:
         share = scorer.num_scored / scorer.plan.num_windows
-        return share, as_segments(scorer.segments(duration_s), self.classifier.card.labels)
+        return share, as_segments(self.classifier.labelled(scorer.segments(duration_s)))
 
 
 def _warm_up_video(folder: Path, classifier: ActionClassifier) -> Path:

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-import tempfile
-from dataclasses import asdict
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from actreel.base.console import can_print
 from actreel.base.places import MODEL
+from actreel.cli.answers import Answers, Name
 from actreel.cli.completion import model_folders
 from actreel.cli.options import file_option
-from actreel.errors import FetchError, VideoError
-from actreel.youtube.links import is_link
-
-if TYPE_CHECKING:
-    from actreel.inference.classifier import ActionClassifier, Answer
-    from actreel.inference.recognition import Recognition
-    from actreel.video.info import VideoInfo
+from actreel.cli.sources import videos_of
+from actreel.errors import ActreelError
 
 log = logging.getLogger(__name__)
 
-BAR_WIDTH = 24
-
 
 def predict(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="a video file or a YouTube link")],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="print one JSON object per line, one for each SOURCE")
-    ] = False,
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="SOURCE", help="a video file, a folder of videos, or a YouTube link"),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="the same as --format json")] = False,
+    form: Annotated[Name | None, typer.Option("--format", help="format of the answers (without it: text)")] = None,
+    out: Annotated[
+        Path | None,
+        file_option("--out", "file for the answers; for webvtt and elan of many videos a folder", "PATH"),
+    ] = None,
     model: Annotated[
         Path | None,
         file_option(
@@ -43,92 +40,90 @@ def predict(
 ) -> None:
     """Recognise the action in videos.
 
-    A video that cannot be read is named on stderr, and the others are answered all the same.
+    A folder is searched with all folders below it. A video that cannot be read is named on stderr, and the others are
+    answered all the same.
 
     Examples:
         actreel predict clip.avi
         actreel predict clip.avi https://youtu.be/dQw4w9WgXcQ --json
+        actreel predict recordings --format csv --out segments.csv
+        actreel predict recordings --format webvtt --out captions
         actreel predict *.mp4 --model artifacts/model
+
+    Formats:
+        text         a table for people
+        json         one object per line, one for each video
+        csv          one row per segment
+        webvtt       captions, one file per video
+        elan         ELAN's .eaf, one file per video
+        labelstudio  Label Studio's tasks, with predictions to correct
 
     Exit codes:
         0  every video is answered, also with "unknown"
         1  a video cannot be read, or there is no model
     """
+    if as_json and form not in (None, "json"):
+        raise typer.BadParameter(f"it is not allowed with --format {form}", param_hint="--json")
     # Here, or a broken library would keep every command from starting, `actreel doctor` too.
-    from actreel.inference.classifier import ActionClassifier
-    from actreel.inference.model_folder import default_model
+    from actreel.inference.recogniser import Prediction, Recogniser
 
-    folder = model or default_model()
-    classifier = ActionClassifier.load(folder)
+    failed: list[ActreelError] = []
+    videos = list(videos_of(sources, failed.append))
+    one = [video.source for video in videos] == sources and len(sources) == 1
+    answers = Answers("json" if as_json else form or "text", out, videos, one=one)
+    recogniser = Recogniser.load(model)
     if model is None:
-        came = classifier.card.provenance
-        kind = "not packaged, trained last" if folder == MODEL else "packaged"
+        came = recogniser.card.provenance
+        kind = "not packaged, trained last" if recogniser.folder == MODEL else "packaged"
         log.info(f"model: {kind}, of the dataset '{came.dataset}', trained {came.trained_at[:10]}, run {came.run_id}")
-    failures = 0
-    for source in sources:
-        try:
-            seen = _recognise(source, classifier)
-        except (VideoError, FetchError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            failures += 1
-            continue
-        answer = classifier.answer(seen)
-        print(_as_json(source, answer, seen, classifier) if as_json else _as_text(source, answer, seen.info))
-    if failures:
+    progress = _Progress(len(videos))
+    for error in failed:
+        progress.tell(f"error: {error}")
+    paths = [video.source for video in videos]
+    with (
+        answers.opened() as write,
+        closing(recogniser.predict_many(paths, on_download=progress.download)) as outcomes,
+    ):
+        for video, outcome in zip(videos, outcomes, strict=True):
+            progress.clear()
+            if isinstance(outcome, Prediction):
+                write(video, outcome)
+            else:
+                failed.append(outcome)
+                progress.tell(f"error: {outcome}")
+            progress.advance()
+    progress.clear()
+    if failed:
         sys.exit(1)
 
 
-def _recognise(source: str, classifier: ActionClassifier) -> Recognition:
-    if not is_link(source):
-        return classifier.recognise(Path(source))
-    from actreel.youtube.access import YouTubeAccess
-    from actreel.youtube.fetch import FetchLimits, fetch
+class _Progress:
+    """One line at the foot of a terminal: how many videos are done, or of a single one the share downloaded."""
 
-    clip = classifier.card.clip
-    with tempfile.TemporaryDirectory(prefix="actreel-") as folder:
-        side = max(clip.height, clip.width)
-        fetched = fetch(
-            source, Path(folder), limits=FetchLimits(), min_side=side, on_progress=_show_progress,
-            access=YouTubeAccess.from_environment(),
-        )  # fmt: skip
-        return classifier.recognise(fetched.path)
+    def __init__(self, total: int) -> None:
+        self._total, self._done = total, 0
+        self._shown = sys.stderr.isatty() and log.isEnabledFor(logging.INFO)
 
+    def download(self, share: float) -> None:
+        """Shows the share downloaded; many are downloaded at once, so not of each."""
+        if self._total == 1:
+            self._show(f"downloading {share:4.0%}")
 
-def _show_progress(share: float) -> None:
-    if sys.stderr.isatty() and logging.getLogger(__name__).isEnabledFor(logging.INFO):
-        print(f"\rdownloading {share:4.0%}", end="\n" if share == 1 else "", file=sys.stderr, flush=True)
+    def advance(self) -> None:
+        """Counts a video as done."""
+        self._done += 1
+        if self._done < self._total:
+            self._show(f"{self._done} of {self._total} videos")
 
+    def tell(self, line: str) -> None:
+        """Prints a line on stderr, above."""
+        self.clear()
+        print(line, file=sys.stderr)
 
-def _as_json(source: str, answer: Answer, seen: Recognition, classifier: ActionClassifier) -> str:
-    labels = classifier.card.labels
-    fields = {
-        "source": source,
-        **asdict(answer),
-        "segments": [
-            {
-                "start_s": segment.start_s,
-                "end_s": segment.end_s,
-                "label": labels[segment.action],
-                "confidence": segment.confidence,
-                "known": segment.known,
-            }
-            for segment in seen.segments
-        ],
-        "video": asdict(seen.info),
-        "model": classifier.card.provenance.model_dump(),
-    }
-    line = json.dumps(fields, ensure_ascii=False)
-    return line if can_print(line) else json.dumps(fields)
+    def clear(self) -> None:
+        """Makes room for an answer."""
+        self._show("")
 
-
-def _as_text(source: str, answer: Answer, info: VideoInfo) -> str:
-    video = f"{source} ({info.duration_s:.1f} s, {info.width}x{info.height})"
-    if not answer.known:
-        nearest = ", ".join(scored.label for scored in answer.top)
-        return f"{video}: unknown, none of the actions that the model knows\n  nearest: {nearest}"
-    width = max(len(scored.label) for scored in answer.top)
-    lines = [f"{video}: {answer.label}"]
-    for scored in answer.top:
-        bar = ("█" if can_print("█") else "#") * round(scored.confidence * BAR_WIDTH)
-        lines.append(f"  {scored.label:<{width}}  {scored.confidence:6.1%}  {bar}".rstrip())
-    return "\n".join(lines)
+    def _show(self, text: str) -> None:
+        if self._shown:
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)

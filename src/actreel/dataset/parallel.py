@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -10,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
 
+from actreel.base.cores import num_cores
 from actreel.base.progress import tracked
 from actreel.errors import DatasetError
 
@@ -18,11 +18,6 @@ Result = TypeVar("Result")
 
 IN_FLIGHT = 4
 """Items in flight for each worker."""
-
-
-def num_cores() -> int:
-    """Cores that this process may use; in a container, fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def map_on_cores(

@@ -28,10 +28,11 @@ from numpy.typing import NDArray
 
 from actreel.base.atomic import written_aside
 from actreel.base.code_digest import code_digest
+from actreel.base.cores import num_cores
 from actreel.base.faults import reading
 from actreel.base.places import VIDEOS
 from actreel.config import ClipSpec
-from actreel.dataset.parallel import map_on_cores, num_cores
+from actreel.dataset.parallel import map_on_cores
 from actreel.dataset.shards import finished_arrays, intact, open_shard, write_shard
 from actreel.errors import DatasetError, FileError
 from actreel.video.clips import load_clip

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from actreel.base.cores import num_cores
 from actreel.base.progress import tracked
-from actreel.dataset.parallel import num_cores
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.inference.classifier import ActionClassifier, Scores

@@ -9,6 +9,7 @@ frames that are encoded once.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from actreel.base.places import MODEL, check_project
 from actreel.config import ClipSpec, ModelParams
 from actreel.errors import ModelError
+from actreel.inference.answers import Answer, LabelledSegment, Scored
 from actreel.inference.model_folder import ENCODER_FILE, HEAD_FILE, MANIFEST_FILE, ONNX_FILE, ModelFolder
-from actreel.inference.recognition import Recognition, WindowScorer, recognise
+from actreel.inference.recognition import OnFrame, Recognition, WindowScorer, ignore_frame, recognise
+from actreel.inference.segments import Segment
 from actreel.inference.windows import WindowPlan
 
 TOP_K = 5
@@ -80,19 +83,6 @@ class ClassifierCard(BaseModel):
 
 
 @dataclass(frozen=True)
-class Scored:
-    """One action and the confidence in it.
-
-    Attributes:
-        label: The action.
-        confidence: Its probability, in [0, 1].
-    """
-
-    label: str
-    confidence: float
-
-
-@dataclass(frozen=True)
 class Scores:
     """The model's outputs for clips.
 
@@ -103,24 +93,6 @@ class Scores:
 
     probabilities: NDArray[np.float32]
     distances: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model says of a video.
-
-    Attributes:
-        label: The most likely of the model's actions.
-        confidence: Its probability in [0, 1]; 0 if `known` is false, since the probabilities compare the model's
-            actions with each other only: one of them can be near 1 for a video that shows none.
-        known: Whether the video shows any of the model's actions, as far as the model can tell.
-        top: At most 5 actions with their probabilities, the most likely first.
-    """
-
-    label: str
-    confidence: float
-    known: bool
-    top: tuple[Scored, ...]
 
 
 class ActionClassifier:
@@ -256,16 +228,29 @@ class ActionClassifier:
     def answer(self, seen: Recognition) -> Answer:
         """The answer for a video that was recognised."""
         top, known = self.ranked(seen.probabilities), self.knows(seen.distances)
-        return Answer(top[0].label, top[0].confidence if known else 0.0, known, top)
+        return Answer(top[0].label, top[0].confidence if known else 0.0, known, top, self.labelled(seen.segments))
 
-    def recognise(self, path: Path) -> Recognition:
+    def labelled(self, segments: Iterable[Segment]) -> tuple[LabelledSegment, ...]:
+        """Segments with the actions' names."""
+        return tuple(
+            LabelledSegment(seen.start_s, seen.end_s, self.card.labels[seen.action], seen.confidence, seen.known)
+            for seen in segments
+        )
+
+    def recognise(self, path: Path, on_frame: OnFrame = ignore_frame) -> Recognition:
         """Recognises the actions in a video file from start to end.
+
+        Args:
+            path: The video.
+            on_frame: As for `recognise`.
 
         Raises:
             VideoError: The file cannot be decoded.
         """
         card = self.card
-        return recognise(path, card.clip, card.clip_duration_s, self.encode, self._score_window, card.max_distance)
+        return recognise(
+            path, card.clip, card.clip_duration_s, self.encode, self._score_window, card.max_distance, on_frame
+        )
 
     def window_scorer(self, plan: WindowPlan) -> WindowScorer:
         """Scores the windows of a video whose frames are decoded elsewhere."""

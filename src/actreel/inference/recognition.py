@@ -21,6 +21,13 @@ Encode = Callable[[NDArray[np.uint8]], NDArray[Any]]
 ScoreWindow = Callable[[NDArray[Any]], tuple[NDArray[np.float32], float]]
 """The rest of the model: T encoded frames to probabilities, float32 (K,), and distance."""
 
+OnFrame = Callable[[int, NDArray[np.uint8]], None]
+"""Called with the count of sampled frames before, and each of them at full size."""
+
+
+def ignore_frame(count: int, frame: NDArray[np.uint8]) -> None:
+    """The default `OnFrame`."""
+
 
 @dataclass(frozen=True)
 class Recognition:
@@ -100,6 +107,7 @@ def recognise(
     encode: Encode,
     score: ScoreWindow,
     max_distance: float | None = None,
+    on_frame: OnFrame = ignore_frame,
 ) -> Recognition:
     """Recognises the action in a video file.
 
@@ -110,12 +118,13 @@ def recognise(
         encode: As `Encode`.
         score: As `ScoreWindow`.
         max_distance: As for `segments_of`.
+        on_frame: As `OnFrame`. What it raises ends the work.
 
     Raises:
         VideoError: The file is missing, is not a video, or no frame of it decodes.
     """
     for attempt in window_passes(path, spec, clip_duration_s):
         scorer = WindowScorer(attempt.plan, encode, score, max_distance)
-        for frames in in_batches(attempt.frames(), attempt.plan.hop):
+        for frames in in_batches(attempt.frames(on_frame), attempt.plan.hop):
             scorer.push(frames)
     return scorer.recognition(attempt.info)

@@ -20,10 +20,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from actreel.base.code_digest import code_digest
+from actreel.base.cores import num_cores
 from actreel.base.places import VIDEOS
 from actreel.base.progress import Progress
 from actreel.config import IMAGENET, NO_WEIGHTS, ClipSpec, is_frozen
-from actreel.dataset.parallel import num_cores
 from actreel.dataset.store import Store, StoredClips, write_store
 from actreel.errors import ModelError
 
