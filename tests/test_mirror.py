@@ -19,6 +19,7 @@ WITHOUT_MIRROR = {
     "src/actreel/cli/experiments.py": "tests/experiments/test_crossval.py, test_tuning.py and test_compare.py run it",
     "src/actreel/cli/feedback.py": "tests/test_feedback.py exports through it",
     "src/actreel/cli/saliency.py": "tests/evaluation/test_saliency.py draws through it",
+    "src/actreel/inference/answers.py": "classes of fields",
     "src/actreel/errors.py": "class statements only; each error is tested where it is raised",
     "src/actreel/base/places.py": "constants only",
     "src/actreel/quiet_keras.py": "tests/training/test_train.py imports it in a process of its own and reads stderr",

@@ -1,8 +1,10 @@
 import io
 import json
 import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -140,3 +142,63 @@ def test_a_youtube_link_is_as_good_as_its_file(
     assert not out
     assert "error: The video must last at most" in err
     assert "error: This is not a YouTube link." in err
+
+
+def test_a_folder_and_a_link_and_a_bad_file_at_once(
+    model: str, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "folder"
+    (folder / "day").mkdir(parents=True)
+    (folder / "empty").mkdir()
+    for name in ("b.avi", "day/a.avi"):
+        (folder / name).write_bytes(video.read_bytes())
+    (folder / "day/broken.mp4").write_bytes(b"nothing")
+    sources = [str(folder), str(folder / "empty"), "https://127.0.0.1/video.mp4", str(video)]
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as exit_:
+        main(["predict", *sources, "--model", model, "--format", "webvtt", "--out", str(out)])
+    assert exit_.value.code == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert [line.split(":")[0] for line in said.err.splitlines()] == ["error"] * 3
+    assert "empty', which holds no files" in said.err
+    assert "broken.mp4" in said.err
+    assert "not a YouTube link" in said.err
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*.vtt")) == ["b.vtt", "day/a.vtt", "video.vtt"]
+    assert (out / "day/a.vtt").read_text(encoding="utf-8").splitlines()[-1].startswith("middle (")
+
+
+def test_json_in_a_file_is_what_json_prints(
+    model: str, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["predict", str(video), "--model", model, "--json"])
+    main(["predict", str(video), "--model", model, "--format", "json", "--out", str(tmp_path / "a.jsonl")])
+    assert (tmp_path / "a.jsonl").read_text(encoding="utf-8") == capsys.readouterr().out
+
+
+def test_json_is_no_other_format(model: str, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["predict", str(video), "--model", model, "--json", "--format", "csv"])
+    assert exit_.value.code == 2
+    assert "--json: it is not allowed with --format csv" in capsys.readouterr().err
+
+
+def test_a_terminal_sees_how_far_it_is(model: str, video: Path) -> None:
+    shown = on_a_terminal("predict", str(video), str(video), "--model", model)
+    assert "1 of 2 videos" in shown
+    assert "\x1b[K" in shown.partition("1 of 2 videos")[2], "and it goes again"
+
+
+def on_a_terminal(*arguments: str) -> str:
+    """What `actreel` shows on a terminal that is its stderr."""
+    ours, its = pty.openpty()
+    command = [sys.executable, "-c", "from actreel.cli import main; main()", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=its) as running:
+        os.close(its)
+        shown = b""
+        with suppress(OSError):  # how Linux says that nobody writes any more
+            while read := os.read(ours, 4096):
+                shown += read
+    os.close(ours)
+    assert running.returncode == 0
+    return shown.decode()

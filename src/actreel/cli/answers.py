@@ -135,8 +135,9 @@ def _print_bytes(text: str) -> None:
 
 def _print_json(text: str) -> None:
     """To stdout, with JSON's escapes for letters that the terminal's encoding lacks."""
-    escaped = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
-    sys.stdout.write(text if can_print(text) else escaped)
+    if not can_print(text):
+        text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
+    sys.stdout.write(text)
 
 
 def as_text(prediction: Prediction, bar: str) -> str:
