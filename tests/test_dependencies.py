@@ -28,6 +28,8 @@ CORE = [
     "src/actreel/cli",
     "src/actreel/config",
     "src/actreel/base/console.py",
+    "src/actreel/base/cores.py",
+    "src/actreel/dataset/folder.py",
     "src/actreel/base/faults.py",
     "src/actreel/errors.py",
     "src/actreel/feedback.py",

@@ -92,7 +92,7 @@ def test_what_cannot_be_written_is_refused_before_the_first_answer(
         write("csv", Path("clips"), "a.mp4")
     with pytest.raises(ConfigError, match=r"must not replace its video"):
         write("json", Path("clips/../clips/a.mp4"), "a.mp4", one=True)
-    os.symlink("a.mp4", "clips/b.vtt")
+    Path("clips/b.vtt").symlink_to("a.mp4")
     with pytest.raises(ConfigError, match=r"must not replace its video"):
         write("webvtt", Path("clips"), "a.mp4", "b.mp4")
     assert (tmp_path / "clips/a.mp4").read_bytes() == b"a film"

@@ -60,7 +60,13 @@ def test_outside_of_a_project_it_says_where_to_go(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize(
     ("source", "error"),
-    [("missing.avi", VideoError), (Path("https://youtu.be/x"), VideoError), ("https://127.0.0.1/v.mp4", FetchError)],
+    [
+        ("missing.avi", VideoError),
+        ("x" * 5000, VideoError),
+        ("a\0b", VideoError),
+        (Path("https://youtu.be/x"), VideoError),
+        ("https://127.0.0.1/v.mp4", FetchError),
+    ],
 )
 def test_errors_are_actreels(model: Path, source: str, error: type[actreel.ActreelError]) -> None:
     with pytest.raises(error):

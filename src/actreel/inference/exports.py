@@ -86,7 +86,7 @@ def as_webvtt(prediction: Prediction) -> str:
     """The answer's segments as captions: action and confidence, or `unknown`."""
     cues = []
     for start, end, segment in _in_ms(prediction):
-        shown = f"{_one_line(segment.label)} ({segment.confidence:.0%})" if segment.known else "unknown"
+        shown = _one_line(f"{segment.label} ({segment.confidence:.0%})") if segment.known else "unknown"
         # ">" too: an arrow in a caption would be taken for a time.
         shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         cues.append(f"\n{_clock(start)} --> {_clock(end)}\n{shown}\n")

@@ -6,6 +6,7 @@ as it was, which may still hold another video's frame.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -257,7 +258,8 @@ def opened(path: Path) -> Iterator[Video]:
         VideoError: The file is missing, damaged or not a video.
         VideoCodecError: There is no decoder for it here.
     """
-    if not path.is_file():
+    # Path.is_file raises OSError for a name that is too long or behind a folder that may not be read.
+    if not os.path.isfile(path):  # noqa: PTH113
         raise VideoError(f"A video must be a file. Received: '{path}'")
     try:
         # "file:", because FFmpeg would take the name "concat:x" or "http:x" for a protocol.
