@@ -1,4 +1,5 @@
 import csv
+import io
 import json
 import os
 import re
@@ -112,6 +113,17 @@ def test_an_interrupted_file_leaves_the_old_one(tmp_path: Path) -> None:
         interrupted()
     assert out.read_text(encoding="utf-8") == "old"
     assert files(tmp_path) == ["a.csv"]
+
+
+@pytest.mark.parametrize("name", ["json", "labelstudio"])
+def test_json_is_json_whatever_the_terminals_encoding(name: Name, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="backslashreplace")
+    monkeypatch.setattr("sys.stdout", terminal)
+    video = Video("clips/a.mp4", PurePath("a.mp4"))
+    with Answers(name, None, [video], one=True).opened() as answered:
+        answered(video, prediction("開ける \U0001f938"))
+    terminal.seek(0)
+    assert "開ける \U0001f938" in str(json.loads(terminal.read()))
 
 
 def test_names_that_are_no_text_are_escaped(tmp_path: Path) -> None:
