@@ -1,0 +1,119 @@
+"""A real Dask cluster: a scheduler and two workers, each a process of its own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from actreel.batch import crews
+from actreel.batch.crews import cluster_crew, local_crew
+from actreel.batch.job import Outcome, pack_job
+from actreel.config import ClipSpec
+from actreel.errors import ActreelError
+from tests.conftest import free_port, grey_frames, write_model_folder, write_video_file
+
+
+class Cluster:
+    """A scheduler and workers without nannies, so that a killed worker stays away."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        port = free_port()
+        self.address = f"tcp://127.0.0.1:{port}"
+        self._start("scheduler", "--host", "127.0.0.1", "--port", str(port), until="Scheduler at:")
+
+    def add_worker(self) -> subprocess.Popen[str]:
+        options = ("--nthreads", "1", "--no-nanny", "--memory-limit", "0")
+        return self._start("worker", self.address, *options, until="Registered to:")
+
+    def _start(self, kind: str, *options: str, until: str) -> subprocess.Popen[str]:
+        """Starts a process; it has logged `until` when this returns."""
+        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options, "--no-dashboard"]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        self._stack.enter_context(process)
+        self._stack.callback(process.kill)
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if until in line:
+                break
+        else:
+            pytest.fail(f"The {kind} has ended: {''.join(said)}")
+        self._stack.enter_context(_drained(process))
+        return process
+
+
+def _drained(process: subprocess.Popen[str]) -> ExitStack:
+    """Reads on what a process logs, or it would wait for a full pipe."""
+    stack = ExitStack()
+    assert process.stderr is not None
+    thread = threading.Thread(target=process.stderr.read)
+    thread.start()
+    stack.callback(thread.join)
+    stack.callback(process.kill)
+    return stack
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with ExitStack() as stack:
+        yield Cluster(stack)
+
+
+@pytest.fixture
+def model(tmp_path: Path, spec: ClipSpec) -> Path:
+    return write_model_folder(tmp_path / "model", spec, ("dark", "middle", "bright"), in_parts=True)
+
+
+def by_source(outcomes: Iterator[Outcome]) -> list[Outcome]:
+    return sorted(outcomes, key=lambda outcome: outcome.source)
+
+
+def test_a_cluster_gives_the_same_answers_also_when_a_worker_is_killed(
+    cluster: Cluster, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crews, "PER_THREAD", 2)
+    items = [
+        str(write_video_file(tmp_path / f"{number:02d}.avi", grey_frames([number * 12] * 12))) for number in range(20)
+    ]
+    (tmp_path / "text.avi").write_text("no video", encoding="utf-8")
+    items.append(str(tmp_path / "text.avi"))
+    job = pack_job(model, set())
+    expected = by_source(local_crew(1)(job, items, False))
+    assert sum(outcome.row is not None for outcome in expected) == 20
+    work = cluster_crew(cluster.address)
+    with pytest.raises(ActreelError, match="has no worker yet"):
+        next(work(job, items, False))
+    first = cluster.add_worker()
+    cluster.add_worker()
+    assert by_source(work(job, items, False)) == expected
+    outcomes = work(job, items, False)
+    seen = [next(outcomes), next(outcomes)]
+    first.send_signal(signal.SIGKILL)
+    assert by_source(iter([*seen, *outcomes])) == expected
+
+
+def test_workers_of_another_version_are_named(cluster: Cluster, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster.add_worker()
+    monkeypatch.setattr(crews, "job_code", _other_code)
+    with pytest.raises(ActreelError, match=r"same version of Actreel .*Others have: tcp://127"):
+        next(cluster_crew(cluster.address)(pack_job(model, set()), ["a.avi"], False))
+
+
+def _other_code() -> str:
+    return f"process {os.getpid()}"
+
+
+def test_no_scheduler_at_the_address(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crews, "CONNECT_S", 0.3)
+    address = f"tcp://127.0.0.1:{free_port()}"
+    with pytest.raises(ActreelError, match=re.escape(address) + r".*dask scheduler"):
+        next(cluster_crew(address)(pack_job(model, set()), ["a.avi"], False))
