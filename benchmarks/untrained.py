@@ -17,21 +17,26 @@ def main() -> None:
     encoder, folder = sys.argv[1], Path(sys.argv[2])
     os.environ["BENTOML_HOME"] = str(folder / "store")  # before BentoML is imported
 
+    from pipelines.package import build_bento
+
+    write_model(encoder, folder / "model")
+    build_bento(folder / "model", "untrained", {}, {}, folder / "bento")
+
+
+def write_model(encoder: str, model: Path) -> None:
+    """Writes a model folder with an untrained network."""
     from actreel.config import ClipSpec, ModelParams
     from actreel.inference.classifier import ClassifierCard, Provenance
     from actreel.inference.model_folder import ModelFolder
     from actreel.models import build_model, export_parts
-    from pipelines.package import build_bento
 
     spec = ClipSpec(num_frames=20, height=SIDES[encoder], width=SIDES[encoder])
     params = ModelParams(encoder=encoder, weights="imagenet", head="lstm", motion="none", units=32, dropout=0.0)
     labels = tuple(f"Action{number}" for number in range(10))
-    model = folder / "model"
     model.mkdir()
     export_parts(build_model(params, spec, len(labels)), ModelFolder(model).encoder, ModelFolder(model).head)
     provenance = Provenance(dataset="none", data_version="", run_id="", git_commit="", trained_at="")
     ClassifierCard(labels=labels, clip=spec, clip_duration_s=7.0, provenance=provenance).save(model)
-    build_bento(model, "untrained", {}, {}, folder / "bento")
 
 
 if __name__ == "__main__":
