@@ -87,7 +87,7 @@ def kill_on_the_way(items: list[str], out: Path, model: Path, whole_s: float) ->
     for _ in range(KILLS):
         process = spawn.Process(target=run_alone, args=(items, str(out), model))
         process.start()
-        process.join(random.uniform(0.1, 0.4) * whole_s)
+        process.join(random.uniform(0.1, 0.4) * whole_s)  # noqa: S311
         process.kill()
         process.join()
     run_alone(items, str(out), model)

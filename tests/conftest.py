@@ -105,7 +105,11 @@ def _quick_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     context.set_forkserver_preload(
         ["pytest", "actreel.dataset.records", "actreel.dataset.store", "actreel.dataset.grouping.proposal"]
     )
-    monkeypatch.setattr(parallel, "_pool", lambda workers: ProcessPoolExecutor(workers, mp_context=context))
+
+    def pool(workers: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=parallel.end_with_parent)
+
+    monkeypatch.setattr(parallel, "_pool", pool)
 
 
 @pytest.fixture

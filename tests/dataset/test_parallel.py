@@ -1,14 +1,18 @@
 import logging
 import os
 import signal
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from actreel.dataset.parallel import IN_FLIGHT, map_on_cores
 from actreel.errors import DatasetError
+from tests.conftest import ROOT, patience
 
 
 @pytest.fixture(autouse=True)
@@ -88,3 +92,21 @@ def test_results_do_not_pile_up_before_they_are_used(tmp_path: Path) -> None:
 
 def test_nothing_to_do_starts_nothing() -> None:
     assert list(map_on_cores(double, [], label="double")) == []
+
+
+def stay(number: int) -> int:
+    print(os.getpid(), flush=True)
+    return signal.sigwait({signal.SIGUSR1})
+
+
+def test_workers_end_when_their_parent_is_killed() -> None:
+    code = (
+        "from tests.dataset.test_parallel import stay\nfrom actreel.dataset.parallel import map_on_cores\n"
+        "if __name__ == '__main__': list(map_on_cores(stay, [1, 2], label='stay', workers=2))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        workers = [psutil.Process(int(parent.stdout.readline())) for _ in range(2)]
+        parent.kill()
+        assert not psutil.wait_procs(workers, timeout=patience(20))[1]
+        assert parent.stdout.read() == "", "nobody holds the pipe any more"
