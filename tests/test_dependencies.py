@@ -44,7 +44,8 @@ INSTALLATIONS = {
     (): CORE,
     ("youtube",): ["src/actreel/youtube"],
     ("serve",): ["serving"],
-    ("pipeline", "youtube"): ["src"],
+    ("batch",): ["src/actreel/batch", "src/actreel/dataset/folder.py", "src/actreel/dataset/parallel.py"],
+    ("pipeline", "youtube", "batch"): ["src"],
     ("pipeline", "serve"): ["pipelines"],  # the stage package builds a Bento
 }
 
@@ -53,7 +54,6 @@ NOT_IMPORTED = {
     "yt-dlp-ejs": "yt-dlp loads it",
     "onnx": "Keras's ONNX export",
     "tf2onnx": "Keras's ONNX export",
-    "pyarrow": "pandas reads and writes Parquet with it",
     "uv": "builds Bentos",
     "fastapi-offline": "Swagger UI's files are served from its folder",
     "manimgx-fonts": "its fonts are read as files",
@@ -110,7 +110,7 @@ def test_everything_imported_is_declared(extras: tuple[str, ...]) -> None:
 
 def test_everything_declared_is_imported_or_has_a_reason() -> None:
     used = imported("src", "pipelines", "serving")
-    asked = declared("pipeline", "serve", "youtube")
+    asked = declared("pipeline", "serve", "youtube", "batch")
     assert asked - used - NOT_IMPORTED.keys() == set()
     assert NOT_IMPORTED.keys() - asked == set()
 
@@ -140,7 +140,7 @@ main({list(arguments)!r})
 
 def beyond_core() -> set[str]:
     """Modules that `pip install actreel` alone does not install."""
-    missing = declared("pipeline", "serve", "youtube") - declared()
+    missing = declared("pipeline", "serve", "youtube", "batch") - declared()
     return {module for module, providers in providers_of_modules().items() if {*map(normal, providers)} & missing} - {
         "google"
     }
@@ -154,6 +154,7 @@ def beyond_core() -> set[str]:
         ["tune", "--trials", "1"],
         ["compare", "champion"],
         ["saliency", "clip.avi", "--out", "out.png"],
+        ["batch", "clips", "answers"],
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -161,8 +162,9 @@ def test_a_missing_extra_is_one_sentence_with_the_command_to_install_it(argument
     done = blocked(beyond_core(), *arguments)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"error: 'actreel {arguments[0]}' needs the extra 'pipeline': ")
-    assert line.endswith("Run: pip install 'actreel[pipeline]'")
+    extra = "batch" if arguments[0] == "batch" else "pipeline"
+    assert line.startswith(f"error: 'actreel {arguments[0]}' needs the extra '{extra}': ")
+    assert line.endswith(f"Run: pip install 'actreel[{extra}]'")
 
 
 @pytest.mark.parametrize(

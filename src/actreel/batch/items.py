@@ -51,7 +51,7 @@ def read_items(source: str, column: str | None = None) -> list[str]:
         ActreelError: The source is missing, cannot be read, or names no video.
     """
     try:
-        items = _in_table(source, column) if _is_table(source) else _in_folder(source)
+        items = _in_table(source, column) if is_table(source) else _in_folder(source)
     except (OSError, ImportError, ValueError, pyarrow.ArrowException) as error:
         # ImportError: fsspec names the package that an address needs; ValueError: an unknown kind of address.
         raise ActreelError(f"The source of a batch must be readable. Received: '{source}'. {error}") from error
@@ -60,7 +60,8 @@ def read_items(source: str, column: str | None = None) -> list[str]:
     return list(dict.fromkeys(items))
 
 
-def _is_table(source: str) -> bool:
+def is_table(source: str) -> bool:
+    """Whether a source is a table, by its ending."""
     return source.lower().endswith((".csv", ".parquet"))
 
 

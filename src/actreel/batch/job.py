@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -106,29 +106,9 @@ def recognise_item(job: Path, source: str, *, again: bool = False) -> Outcome:
 
 def _row(classifier: ActionClassifier, file: Path) -> dict[str, Any]:
     seen = classifier.recognise(file)
-    answer, labels, info = classifier.answer(seen), classifier.card.labels, seen.info
-    return {
-        "label": answer.label,
-        "confidence": answer.confidence,
-        "known": answer.known,
-        "top": [{"label": scored.label, "confidence": scored.confidence} for scored in answer.top],
-        "segments": [
-            {
-                "start_s": segment.start_s,
-                "end_s": segment.end_s,
-                "label": labels[segment.action],
-                "confidence": segment.confidence,
-                "known": segment.known,
-            }
-            for segment in seen.segments
-        ],
-        "duration_s": info.duration_s,
-        "fps": info.fps,
-        "num_frames": info.num_frames,
-        "width": info.width,
-        "height": info.height,
-        "codec": info.codec,
-    }
+    video = asdict(seen.info)
+    del video["header_frames"]  # a container's claim, no fact
+    return {**asdict(classifier.answer(seen)), **video}
 
 
 @contextmanager

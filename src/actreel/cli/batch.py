@@ -51,10 +51,12 @@ def batch(
     if scheduler is not None and workers is not None:
         raise ActreelError("--workers counts processes of this machine; a cluster has its own. Leave out one of them.")
     from actreel.batch.crews import cluster_crew, local_crew
-    from actreel.batch.items import read_items
+    from actreel.batch.items import is_table, read_items
     from actreel.batch.run import run_batch
     from actreel.inference.model_folder import default_model
 
+    if column is not None and not is_table(source):
+        raise ActreelError(f"--column is a table's, and '{source}' is none. Leave it out, or give a .csv or .parquet.")
     crew = local_crew(workers) if scheduler is None else cluster_crew(scheduler)
     summary = run_batch(read_items(source, column), out, model or default_model(), crew)
     if as_json:

@@ -12,6 +12,7 @@ import typer.main
 import actreel
 from actreel.base.console import clean_exit
 from actreel.cli.audit import audit
+from actreel.cli.batch import batch
 from actreel.cli.experiments import compare, crossval, leakage, tune
 from actreel.cli.feedback import export, feedback
 from actreel.cli.groups import groups
@@ -107,6 +108,7 @@ def build_program() -> typer.Typer:
     )
     use, data, train, project = "Use a model", "Look at data", "Experiment", "The project and its models"
     add_command(program, predict, panel=use)
+    add_command(program, batch, extra="batch", panel=use)
     add_command(program, saliency, extra="pipeline", panel=use)
     add_command(program, groups, extra="pipeline", panel=data)
     add_command(program, audit, extra="pipeline", panel=data)
