@@ -29,9 +29,10 @@ def test_the_distance_is_exported_beside_the_same_probabilities(tmp_path: Path) 
 @pytest.mark.parametrize("name", [*FRAME_HEADS, *PROBES])
 def test_a_head_from_a_file_gives_logits_embedding_and_distance(name: str, tmp_path: Path) -> None:
     # As in two processes: Keras counts names from the start in each, and they must not clash with those in the file.
-    keras.utils.clear_session()
+    # Memory stays as it is: to collect garbage takes a second each time.
+    keras.utils.clear_session(free_memory=False)
     build_head(params_of("efficientnet_lite0", name, weights="imagenet"), SPEC, (24,), 4).save(tmp_path / "head.keras")
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     head = keras.models.load_model(tmp_path / "head.keras")
     logits = np.asarray(logits_of(head)(FEATURES))
     expected = np.asarray(head(FEATURES))

@@ -15,13 +15,15 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.conftest import ROOT, fading_frames, write_video_file
+from tests.conftest import ROOT, fading_frames, patience, write_video_file
 
 SMALL = {
     "clip": {"num_frames": 8, "height": 32, "width": 32},
-    "train": {"epochs": 24, "learning_rate": 0.015, "patience": 24, "batch_size": 8},
+    "train": {"epochs": 16, "learning_rate": 0.02, "patience": 16, "batch_size": 8},
     "model": {"units": 16, "dropout": 0.0},
 }
+LONGEST_S = 120
+"""More than any command takes on an idle machine."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,15 @@ class Project:
     def run(self, *command: str, fails: bool = False) -> str:
         """Runs a command to its end, and gives all that it printed."""
         process = self.start(*command)
-        output, _ = process.communicate(timeout=300)
+        output, _ = process.communicate(timeout=patience(LONGEST_S))
         assert (process.returncode != 0) == fails, output
         return output
 
     def answer(self, *command: str) -> str:
         """Runs a command to its end, and gives what it printed on stdout."""
-        done = subprocess.run(command, cwd=self.root, env=dict(self.env), text=True, capture_output=True, timeout=300)
+        done = subprocess.run(
+            command, cwd=self.root, env=dict(self.env), text=True, capture_output=True, timeout=patience(LONGEST_S)
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

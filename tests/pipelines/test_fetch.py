@@ -1,6 +1,7 @@
 """UCF50's archive by both ways, DVC's own import and the fetch that resumes, from a server on loopback."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,8 +37,16 @@ def server(archive: bytes) -> Iterator[Loopback]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `dvc init` makes."""
+    folder = tmp_path_factory.mktemp("empty")
+    run(folder, "dvc", "init", "--no-scm", "--quiet")
+    return folder
+
+
 @pytest.fixture
-def repository(tmp_path: Path, server: Loopback, archive: bytes) -> Path:
+def repository(empty: Path, tmp_path: Path, server: Loopback, archive: bytes) -> Path:
     """One with the repository's data.dvc, but for the address and the size."""
     described = yaml.safe_load((ROOT / "data.dvc").read_text(encoding="utf-8"))
     described["deps"][0]["path"] = server.url
@@ -46,7 +55,7 @@ def repository(tmp_path: Path, server: Loopback, archive: bytes) -> Path:
     (tmp_path / "dvc.yaml").write_text(STAGE, encoding="utf-8")
     (tmp_path / "demo.txt").write_text("demo", encoding="utf-8")
     select(tmp_path, "demo.txt")
-    run(tmp_path, "dvc", "init", "--no-scm", "--quiet")
+    shutil.copytree(empty, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

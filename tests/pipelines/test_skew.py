@@ -1,6 +1,7 @@
 """No training-serving skew: Keras, ONNX, MLflow, the command line and the served Bento agree on the same clip."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -11,15 +12,26 @@ import pytest
 from actreel.inference.classifier import ActionClassifier
 from actreel.quiet_keras import keras
 from actreel.video.clips import load_clip
+from tests.conftest import patience
 from tests.pipelines.conftest import Project
-from tests.pipelines.test_package import served
+from tests.pipelines.test_package import Served, served
 
 CLIPS = ("Brighten/v_Brighten_g02_c01.avi", "Darken/v_Darken_g05_c02.avi")
 
 
+@pytest.fixture(scope="module")
+def service(trained: tuple[Project, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serves the trained project's Bento."""
+    project, _ = trained
+    folder = tmp_path_factory.mktemp("state")
+    bento = ["bentoml", "serve", str(project.root / "artifacts/bento")]
+    with served(bento, project.root, {**project.env, "ACTREEL_STATE_DIR": str(folder)}, folder / "log") as service:
+        yield service
+
+
 @pytest.mark.parametrize("name", CLIPS)
 def test_every_way_to_predict_gives_the_same_probabilities(
-    trained: tuple[Project, str], fading_dataset: Path, name: str, tmp_path: Path
+    trained: tuple[Project, str], service: Served, fading_dataset: Path, name: str
 ) -> None:
     project, _ = trained
     path = fading_dataset / name
@@ -31,15 +43,8 @@ def test_every_way_to_predict_gives_the_same_probabilities(
         classifier.score(load_clip(path, classifier.card.clip)[None]).probabilities[0], expected, atol=1e-4
     )
     answers = [json.loads(project.answer("actreel", "predict", str(path), "--json"))]
-    with served(
-        ["bentoml", "serve", str(project.root / "artifacts/bento")],
-        project.root,
-        {**project.env, "ACTREEL_STATE_DIR": str(tmp_path)},
-        tmp_path / "log",
-    ) as service:
-        answers.append(
-            httpx.post(f"{service.address}/predict_file", files={"video": path.read_bytes()}, timeout=30).json()
-        )
+    with httpx.Client(timeout=patience(30)) as client:
+        answers.append(client.post(f"{service.address}/predict_file", files={"video": path.read_bytes()}).json())
     for answer in answers:
         for action in answer["top"]:
             index = classifier.card.labels.index(action["label"])

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.conftest import patience
 from tests.pipelines.conftest import Project, stages_run
 from tests.pipelines.test_package import served
 
@@ -73,7 +74,7 @@ def test_a_clone_serves_what_it_has_pulled_and_running_the_pipeline_there_keeps_
     env = dict(clone.env) | {"ACTREEL_STATE_DIR": str(tmp_path)}
     with served(["serving.release", "serve"], clone.root, env, tmp_path / "log") as service:
         video = (fading_dataset / CLIP).read_bytes()
-        answer = httpx.post(f"{service.address}/predict_file", files={"video": video}, timeout=30).json()
+        answer = httpx.post(f"{service.address}/predict_file", files={"video": video}, timeout=patience(30)).json()
     assert answer["label"] == "Darken"
     assert answer["model"]["run_id"] == champion["run_id"]
 
