@@ -58,7 +58,9 @@ class Clients:
         self.said: dict[str, str] = {}
         self._server, self._video = server, video
         self._ended = threading.Event()
-        self._threads = [threading.Thread(target=work) for work in (self._calls, self._calls, self._jobs)]
+        work = (self._calls, self._calls, self._jobs)
+        self._rounds = [0] * len(work)
+        self._threads = [threading.Thread(target=self._work, args=each) for each in enumerate(work)]
 
     def __enter__(self) -> Clients:
         for thread in self._threads:
@@ -91,32 +93,40 @@ class Clients:
             self.said["lost"] = f"{method} {path}: {error!r}"
         return None
 
-    def _calls(self) -> None:
+    def wait_for_rounds(self) -> None:
+        """Waits until each client has sent all that it sends once more, however slow the machine is."""
+        wanted = [rounds + 2 for rounds in self._rounds]  # one may be in the middle
+        deadline = time.monotonic() + patience(60)
+        while time.monotonic() < deadline and any(now < end for now, end in zip(self._rounds, wanted, strict=True)):
+            time.sleep(0.05)
+
+    def _work(self, place: int, work: Callable[[httpx.Client], None]) -> None:
         with self._server.client() as client:
             while not self._ended.is_set():
-                answer = self.ask(client, "POST", "/predict_file", files={"video": self._video})
-                if answer:
-                    given = {"prediction_id": answer["prediction_id"], "correct": True}
-                    self.ask(client, "POST", "/feedback", json=given)
+                work(client)
+                self._rounds[place] += 1
                 time.sleep(0.05)
 
-    def _jobs(self) -> None:
-        with self._server.client() as client:
-            while not self._ended.is_set():
-                created = self.ask(client, "POST", "/jobs", files={"video": self._video})
-                job = created and {"state": "queued", **created}
-                deadline = time.monotonic() + patience(30)
-                while job and job["state"] not in ("done", "failed"):
-                    time.sleep(0.05)
-                    now = self.ask(client, "GET", f"/jobs/{job['id']}")
-                    if now is None and "no_such_job" in self.said:
-                        break
-                    job = now or job
-                    if time.monotonic() > deadline:
-                        self.lost += 1
-                        self.said["lost"] = f"the job {job['id']} did not end"
-                        break
-                time.sleep(0.05)
+    def _calls(self, client: httpx.Client) -> None:
+        answer = self.ask(client, "POST", "/predict_file", files={"video": self._video})
+        if answer:
+            given = {"prediction_id": answer["prediction_id"], "correct": True}
+            self.ask(client, "POST", "/feedback", json=given)
+
+    def _jobs(self, client: httpx.Client) -> None:
+        created = self.ask(client, "POST", "/jobs", files={"video": self._video})
+        job = created and {"state": "queued", **created}
+        deadline = time.monotonic() + patience(30)
+        while job and job["state"] not in ("done", "failed"):
+            time.sleep(0.05)
+            now = self.ask(client, "GET", f"/jobs/{job['id']}")
+            if now is None and "no_such_job" in self.said:
+                break
+            job = now or job
+            if time.monotonic() > deadline:
+                self.lost += 1
+                self.said["lost"] = f"the job {job['id']} did not end"
+                break
 
 
 def kill_decoders(server: Server) -> None:
@@ -217,6 +227,7 @@ def run_trouble(home: Path, name: str, trouble: Trouble) -> Outcome:
         try:
             with Clients(server, video) as clients:
                 trouble.disturb(server)
+                clients.wait_for_rounds()
             alive = server.process.poll() is None
         finally:
             stop(server)

@@ -102,22 +102,22 @@ def test_a_killed_sweep_continues_with_the_same_trials(
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert states() == ["COMPLETE", "RUNNING"]
 
-    main([*arguments, "--trials", "3", "--json"])
+    main([*arguments, "--trials", "2", "--json"])
     result = json.loads(capsys.readouterr().out)
-    assert result["finished"] == len(result["trials"]) == 3
-    assert states() == ["COMPLETE", "FAIL", *["COMPLETE"] * 2]  # the second ran when the process died
+    assert result["finished"] == len(result["trials"]) == 2
+    assert states() == ["COMPLETE", "FAIL", "COMPLETE"]  # the second ran when the process died
     runs = mlflow.search_runs(experiment_names=["actreel"])
-    assert (runs["tags.mlflow.parentRunId"] == result["run_id"]).sum() == 3
+    assert (runs["tags.mlflow.parentRunId"] == result["run_id"]).sum() == 2
     assert set(runs["status"]) == {"FINISHED"}
 
-    undisturbed = tune(params, 3, space, sweeps=tmp_path)
+    undisturbed = tune(params, 2, space, sweeps=tmp_path)
     assert undisturbed["trials"] == result["trials"]
     best = max(result["trials"], key=lambda trial: (trial["balanced_accuracy"], -trial["log_loss"]))
     assert result["best"] == best["settings"]
 
-    main([*arguments, "--trials", "2"])  # more are finished already, so none is added
+    main([*arguments, "--trials", "1"])  # more are finished already, so none is added
     *_, command = capsys.readouterr().out.splitlines()
-    assert states().count("COMPLETE") == 3
+    assert states().count("COMPLETE") == 2
     words = shlex.split(command)
     assert words[:4] == ["dvc", "exp", "run", "-S"]
     again = override(load_params(), [word for word in words[3:] if word != "-S"])

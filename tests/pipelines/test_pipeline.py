@@ -22,6 +22,7 @@ CONTRACT = {
     "accuracy", "top5_accuracy", "macro_precision", "macro_recall", "macro_f1", "chance", "mean_pool_accuracy",
     "protocol", "num_test_clips", "num_test_groups", "num_classes",
 }  # fmt: skip
+TENSORFLOW_SAYS = r"^WARNING: All log messages before.*|^[IWEF]\d{4} .*|^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] .*"
 
 
 def test_raw_video_becomes_a_packaged_champion(trained: tuple[Project, str]) -> None:
@@ -47,6 +48,7 @@ def test_raw_video_becomes_a_packaged_champion(trained: tuple[Project, str]) -> 
     assert (project.root / "artifacts/bento/bento.yaml").is_file()
     assert "visitors of the page can watch these clips as samples: 'Brighten/v_" in output
     assert "Traceback" not in output
+    assert not re.findall(TENSORFLOW_SAYS, output, re.MULTILINE), "TensorFlow's start-up messages"
 
 
 def test_a_second_run_only_looks_behind_links_and_asks_who_is_champion_and_both_end_in_what_is_served(

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import mlflow
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from actreel.inference.classifier import ActionClassifier
 from actreel.quiet_keras import keras
 from actreel.video.clips import load_clip
-from tests.conftest import patience
 from tests.pipelines.conftest import Project
 from tests.pipelines.test_package import Served, served
 
@@ -43,8 +41,8 @@ def test_every_way_to_predict_gives_the_same_probabilities(
         classifier.score(load_clip(path, classifier.card.clip)[None]).probabilities[0], expected, atol=1e-4
     )
     answers = [json.loads(project.answer("actreel", "predict", str(path), "--json"))]
-    with httpx.Client(timeout=patience(30)) as client:
-        answers.append(client.post(f"{service.address}/predict_file", files={"video": path.read_bytes()}).json())
+    with service.client() as client:
+        answers.append(client.post("/predict_file", files={"video": path.read_bytes()}).json())
     for answer in answers:
         for action in answer["top"]:
             index = classifier.card.labels.index(action["label"])

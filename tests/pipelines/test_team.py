@@ -3,10 +3,8 @@
 import json
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.conftest import patience
 from tests.pipelines.conftest import Project, stages_run
 from tests.pipelines.test_package import served
 
@@ -72,9 +70,12 @@ def test_a_clone_serves_what_it_has_pulled_and_running_the_pipeline_there_keeps_
     assert not (clone.root / "mlflow.db").exists()
     champion = json.loads((clone.root / "reports/champion.json").read_text(encoding="utf-8"))
     env = dict(clone.env) | {"ACTREEL_STATE_DIR": str(tmp_path)}
-    with served(["serving.release", "serve"], clone.root, env, tmp_path / "log") as service:
+    with (
+        served(["serving.release", "serve"], clone.root, env, tmp_path / "log") as service,
+        service.client() as client,
+    ):
         video = (fading_dataset / CLIP).read_bytes()
-        answer = httpx.post(f"{service.address}/predict_file", files={"video": video}, timeout=patience(30)).json()
+        answer = client.post("/predict_file", files={"video": video}).json()
     assert answer["label"] == "Darken"
     assert answer["model"]["run_id"] == champion["run_id"]
 

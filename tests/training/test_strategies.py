@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ from actreel.errors import ConfigError
 from actreel.training.features import StoredFeatures
 from actreel.training.strategies import is_chief, open_strategy
 from actreel.training.train import train
-from tests.conftest import ROOT, patience, train_params
+from tests.conftest import ROOT, free_port, patience, train_params
 
 SPEC = ClipSpec(num_frames=4, height=8, width=8)
 MODEL = ModelParams(encoder="efficientnet_lite0", weights="imagenet", head="mean", motion="none", units=4, dropout=0.0)
@@ -54,10 +53,10 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_workers_and_two_devices_end_with_the_model_of_one(features: Path) -> None:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    addresses = [f"127.0.0.1:{server.getsockname()[1]}" for server in sockets]
-    for server in sockets:
-        server.close()
+    ports = {free_port()}
+    while len(ports) < 2:
+        ports.add(free_port())
+    addresses = [f"127.0.0.1:{port}" for port in ports]
 
     def start(name: str, strategy: str, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
