@@ -50,9 +50,18 @@ ROOT = Path(__file__).parents[1]
 TRAINED = ("tests/pipelines/test_pipeline.py", "tests/pipelines/test_skew.py", "tests/pipelines/test_team.py")
 
 
+LONGEST = ("pipelines", "page", "training", "models", "experiments", "chaos")
+"""The folders whose files take longest."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take longest go first."""
-    items.sort(key=lambda item: (not item.nodeid.startswith(TRAINED), "pipelines" not in item.path.parts))
+    """The files that take longest go first, so that no worker is left with one when the others have ended."""
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        ranks = [rank for rank, folder in enumerate(LONGEST) if folder in item.path.parts]
+        return not item.nodeid.startswith(TRAINED), min(ranks, default=len(LONGEST))
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish() -> None:

@@ -1,3 +1,6 @@
+"""Features: the real EfficientNet once, and a tiny network in its place where any encoder tells the same."""
+
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +12,26 @@ from actreel.config import ClipSpec, ModelParams
 from actreel.dataset.records import clips_of, index_videos
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.errors import FileError, ModelError
-from actreel.models import build_encoder
+from actreel.models import PRETRAINED, build_encoder
 from actreel.training import features
 from actreel.training.features import StoredFeatures, encode_clips, open_inputs
 from actreel.training.train import complete, fitted_part, predict, train
 from tests.conftest import EditCode, train_params, write_fading_dataset
+from tests.models.networks import tiny_encoder
 
-SPEC = ClipSpec(num_frames=3, height=32, width=48)
+SPEC = ClipSpec(num_frames=3, height=16, width=16)
 FROZEN = ModelParams(
     encoder="efficientnet_lite0", weights="imagenet", head="bilstm", motion="difference", units=8, dropout=0.0
 )
 LABELS = ["Brighten", "Darken"]
+REAL = PRETRAINED[FROZEN.encoder]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tiny() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRETRAINED, FROZEN.encoder, tiny_encoder)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +65,10 @@ def stored(folder: Path, index: pd.DataFrame, clips: StoredClips) -> StoredFeatu
 
 
 def test_features_are_what_the_keras_encoder_gives(
-    stored: StoredFeatures, clips: StoredClips, index: pd.DataFrame
+    clips: StoredClips, index: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(PRETRAINED, FROZEN.encoder, REAL)
+    stored = encode(index.iloc[2:5], clips, tmp_path)
     encoder = build_encoder(FROZEN, SPEC)
     names = index["clip"].tolist()[2:5]
     mirrored = [True, False, True]
@@ -158,7 +172,7 @@ def test_a_head_is_fitted_to_features_and_then_joined_to_its_encoder(
     params = train_params(epochs=2, batch_size=2, learning_rate=0.01, patience=2, mirror=True)
     fitted, _ = train(FROZEN, params, inputs, rows, LABELS)
     mean, variance = fitted.get_layer("normalise").get_weights()
-    learned = inputs.take(rows["train"]["clip"].tolist()).reshape(-1, 1280)
+    learned = inputs.take(rows["train"]["clip"].tolist()).reshape(-1, inputs.input_shape[-1])
     np.testing.assert_allclose(mean, learned.mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(variance, learned.var(axis=0), atol=1e-5)
     whole = complete(FROZEN, SPEC, fitted)
@@ -167,7 +181,10 @@ def test_a_head_is_fitted_to_features_and_then_joined_to_its_encoder(
     np.testing.assert_allclose(from_features, from_frames, atol=1e-4)
 
 
-def test_weights_that_are_no_file_are_a_message(clips: StoredClips, index: pd.DataFrame, tmp_path: Path) -> None:
+def test_weights_that_are_no_file_are_a_message(
+    clips: StoredClips, index: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PRETRAINED, FROZEN.encoder, REAL)
     with pytest.raises(ModelError, match=r"model\.weights must be .*none\.h5"):
         encode(index, clips, tmp_path / "f", weights=str(tmp_path / "none.h5"))
 
