@@ -8,7 +8,6 @@ from actreel.base.console import exit_cleanly
 from actreel.base.kept_warnings import keeping_warnings
 from actreel.base.places import DATA_WARNINGS, DATASET, INDEX, INGEST_WARNINGS, VIDEOS
 from actreel.config import ClipSpec, load_params
-from actreel.dataset import plots
 from actreel.dataset.describe import by_action, by_group
 from actreel.dataset.records import index_videos, write_index
 from actreel.dataset.splits import assign_splits
@@ -31,6 +30,9 @@ def main() -> None:
 
 def describe(index: pd.DataFrame) -> None:
     """Writes tables of actions and groups, and plots of durations and sample frames."""
+    # Imported here: each worker process imports this file too, and needs no Matplotlib.
+    from actreel.dataset import plots
+
     DATASET.mkdir(parents=True, exist_ok=True)
     actions = by_action(index)
     actions.to_csv(DATASET / "actions.csv", index=False)

@@ -11,8 +11,6 @@ import logging
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from actreel.dataset.duplicates import same_recordings
 from actreel.errors import listed_names
@@ -85,6 +83,10 @@ def _joined(index: pd.DataFrame, rows: NDArray[np.int64], content_of: NDArray[np
         rows: Positions of rows that share content, (N,).
         content_of: The number of the content that each of them has, (N,).
     """
+    # Imported here: every stage that reads the index, and each of its worker processes, imports this file.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     known = index["group"] != index["clip"]
     names, group_of = np.unique(index["group"].to_numpy(str), return_inverse=True)
     # A graph whose nodes are groups and contents; an edge says that the group has the content.
