@@ -132,7 +132,8 @@ FILMS: dict[str, Callable[[Path, int], Path]] = {
     "interlaced_hevc.mkv": _kind("libx265", {"x265-params": "log-level=0:interlace=tff"}),
     "interlaced_mpeg2.mpg": _kind("mpeg2video", INTERLACED),
     "interlaced_mpeg2.mxf": _kind("mpeg2video", INTERLACED, "yuv422p"),
-    "interlaced_avchd.mts": _kind("libx264", INTERLACED, size=(1080, 1920)),
+    # Half of AVCHD's rows and columns: 540 rows are padded as 1080 are.
+    "interlaced_avchd.mts": _kind("libx264", INTERLACED, size=(540, 960)),
     "dv.dv": lambda path, seed: encode(path, dv_pictures(NUM_FRAMES, seed), "dvvideo"),
 }
 INTERLACED_FILMS = [name for name in FILMS if name.startswith(("interlaced", "dv"))]

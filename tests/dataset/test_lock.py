@@ -42,7 +42,7 @@ def test_a_second_process_waits_until_the_first_is_killed(tmp_path: Path, caplog
             time.sleep(0.01)
         assert not entered.is_set()
         holder.kill()
-        waiting.join(timeout=30)
+        waiting.join(timeout=patience(10))
     assert entered.is_set()
     assert f"waiting: another process is writing to '{lock.parent}'" in caplog.text
     holder.wait()

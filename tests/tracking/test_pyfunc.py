@@ -15,7 +15,7 @@ from actreel.errors import VideoError
 from actreel.inference.model_folder import ModelFolder
 from actreel.tracking import registry, runs
 from actreel.tracking.pyfunc import PathClassifier, video_file
-from tests.conftest import grey_frames, write_model_folder, write_video_file
+from tests.conftest import grey_frames, patience, write_model_folder, write_video_file
 
 UV = Path(sys.executable).with_name("uv")
 PREDICT = """
@@ -42,12 +42,14 @@ def test_a_clean_environment_with_the_declared_requirements_predicts(
     venv = project / "clean"
     # Compiled files would cost more time than they save, and links are enough for files that nobody changes.
     install = [str(UV), "pip", "install", "--quiet", "--python", str(venv / "bin" / "python"), "--link-mode=symlink"]
-    subprocess.run([str(UV), "venv", "--quiet", "--python", sys.executable, str(venv)], check=True, timeout=60)
-    subprocess.run([*install, "-r", str(logged / "requirements.txt")], check=True, timeout=300)
+    subprocess.run(
+        [str(UV), "venv", "--quiet", "--python", sys.executable, str(venv)], check=True, timeout=patience(60)
+    )
+    subprocess.run([*install, "-r", str(logged / "requirements.txt")], check=True, timeout=patience(120))
     env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     answer = subprocess.run(
         [str(venv / "bin" / "python"), "-c", PREDICT, str(logged), str(video)],
-        cwd=venv, env=env, capture_output=True, text=True, timeout=120,
+        cwd=venv, env=env, capture_output=True, text=True, timeout=patience(60),
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout) == [["bright", True], ["dark", True]]
