@@ -1,3 +1,4 @@
+import gc
 import io
 import logging
 import os
@@ -144,6 +145,14 @@ def test_letters_that_the_output_lacks_are_escaped(encoding: str, expected: byte
     assert out == expected + b" \\u2588 0\n"
     assert b"Traceback" not in err
     assert err.startswith(b"error: ende ")
+
+
+def test_what_was_imported_is_left_out_of_garbage_collections() -> None:
+    left_out: list[int] = []
+    before = gc.get_freeze_count()
+    imported = [[] for _ in range(1000)]  # type: ignore[var-annotated]
+    exit_cleanly(lambda: left_out.append(gc.get_freeze_count()))
+    assert left_out[0] >= before + len(imported)
 
 
 def test_a_broken_pipe_of_another_kind_keeps_its_traceback() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import logging
 import os
@@ -144,6 +145,7 @@ def exit_cleanly(main: Callable[[], None], manual: str | None = None) -> None:
                 formatter_class=argparse.RawDescriptionHelpFormatter,
             ).parse_args()
         configure_logging()
+        gc.freeze()  # what was imported stays to the end, so no garbage collection has to look through it
         main()
 
 
