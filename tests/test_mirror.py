@@ -22,7 +22,7 @@ WITHOUT_MIRROR = {
     "src/actreel/inference/answers.py": "classes of fields",
     "src/actreel/errors.py": "class statements only; each error is tested where it is raised",
     "src/actreel/base/places.py": "constants only",
-    "src/actreel/quiet_keras.py": "tests/pipelines/test_pipeline.py runs stages that import it, and reads what they print",
+    "src/actreel/quiet_keras.py": "tests/pipelines/test_pipeline.py reads what the stages print that import it",
     "src/actreel/experiments/leakage.py": "tests/experiments/test_crossval.py measures leakage on real clips",
     "src/actreel/training/data.py": "one class of fields",
     "src/actreel/training/fitting.py": "tests/training/test_train.py and test_resume.py fit real networks with it",
