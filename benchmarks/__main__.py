@@ -17,6 +17,8 @@ BENCHMARKS = {
     "forecasts": "how often the forecast for more groups holds the truth, on simulated learning curves",
     "index": "indexing as many clips as UCF50 has",
     "interruptions": "download, unpack, index and extract, killed ten times on the way",
+    "watch": "a file played as live: lag, latency and memory over time",
+    "annotate": "a copy with the answer drawn in: times faster than real time, and memory",
     "serving": "the service: start-up, latency, throughput, load",
 }
 

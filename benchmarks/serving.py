@@ -267,11 +267,11 @@ def call(client: httpx.Client, what: str, video: bytes, rng: np.random.Generator
             return client.get("/nowhere")
 
 
-def write_video(path: Path, num_frames: int = 175) -> Path:
-    """7 s by default, at 25 frames per second and 320x240: a picture that moves like a hand-held camera's."""
+def write_video(path: Path, num_frames: int = 175, fps: float = 25.0) -> Path:
+    """7 s by default, at 320x240: a picture that moves like a hand-held camera's."""
     rng = np.random.default_rng(0)
     picture = cv2.resize(rng.integers(0, 255, (30, 40, 3), dtype=np.uint8), (400, 300), interpolation=cv2.INTER_CUBIC)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"XVID"), 25.0, (320, 240))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"XVID"), fps, (320, 240))
     for number in range(num_frames):
         x, y = (int(40 + 35 * np.sin(number / 9)), int(30 + 25 * np.cos(number / 13)))
         writer.write(np.ascontiguousarray(picture[y : y + 240, x : x + 320]))

@@ -19,12 +19,11 @@ def main() -> None:
 
     from pipelines.package import build_bento
 
-    write_model(encoder, folder / "model")
-    build_bento(folder / "model", "untrained", {}, {}, folder / "bento")
+    build_bento(write_model(encoder, folder / "model"), "untrained", {}, {}, folder / "bento")
 
 
-def write_model(encoder: str, model: Path) -> None:
-    """Writes a model folder with an untrained network."""
+def write_model(encoder: str, folder: Path, clip_duration_s: float = 7.0) -> Path:
+    """Writes the model folder; it imports TensorFlow."""
     from actreel.config import ClipSpec, ModelParams
     from actreel.inference.classifier import ClassifierCard, Provenance
     from actreel.inference.model_folder import ModelFolder
@@ -33,10 +32,11 @@ def write_model(encoder: str, model: Path) -> None:
     spec = ClipSpec(num_frames=20, height=SIDES[encoder], width=SIDES[encoder])
     params = ModelParams(encoder=encoder, weights="imagenet", head="lstm", motion="none", units=32, dropout=0.0)
     labels = tuple(f"Action{number}" for number in range(10))
-    model.mkdir()
-    export_parts(build_model(params, spec, len(labels)), ModelFolder(model).encoder, ModelFolder(model).head)
+    folder.mkdir(parents=True)
+    export_parts(build_model(params, spec, len(labels)), ModelFolder(folder).encoder, ModelFolder(folder).head)
     provenance = Provenance(dataset="none", data_version="", run_id="", git_commit="", trained_at="")
-    ClassifierCard(labels=labels, clip=spec, clip_duration_s=7.0, provenance=provenance).save(model)
+    ClassifierCard(labels=labels, clip=spec, clip_duration_s=clip_duration_s, provenance=provenance).save(folder)
+    return folder
 
 
 if __name__ == "__main__":

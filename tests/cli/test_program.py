@@ -12,8 +12,8 @@ import pytest
 from actreel.cli import main
 from tests.conftest import ROOT
 
-COMMANDS = ("predict", "saliency", "crossval", "leakage", "tune", "compare", "feedback export", "groups", "audit",
-            "status", "models list", "models promote", "models rollback", "doctor")  # fmt: skip
+COMMANDS = ("predict", "watch", "annotate", "saliency", "crossval", "leakage", "tune", "compare", "feedback export",
+            "groups", "audit", "status", "models list", "models promote", "models rollback", "doctor")  # fmt: skip
 HEAVY = ("tensorflow", "keras", "mlflow", "pandas", "onnxruntime", "bentoml", "cv2", "rich")
 
 

@@ -75,7 +75,7 @@ class Answers:
         """Gives the function that writes an answer. One file appears once all its answers are there."""
         ending = self._format.ending
         if self._out is None:
-            put = {".txt": sys.stdout.write, ".json": _print_json, ".jsonl": _print_json}.get(ending, _print_bytes)
+            put = {".txt": sys.stdout.write, ".json": print_json, ".jsonl": print_json}.get(ending, _print_bytes)
             with self._joined(put) as write:
                 yield write
         elif self._is_folder:
@@ -133,7 +133,7 @@ def _print_bytes(text: str) -> None:
     sys.stdout.buffer.write(text.encode(errors="backslashreplace"))
 
 
-def _print_json(text: str) -> None:
+def print_json(text: str) -> None:
     """To stdout, with JSON's escapes for letters that the terminal's encoding lacks."""
     if not can_print(text):
         text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)

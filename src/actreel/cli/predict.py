@@ -6,7 +6,7 @@ import logging
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +17,17 @@ from actreel.cli.options import file_option
 from actreel.cli.sources import videos_of
 from actreel.errors import ActreelError
 
+if TYPE_CHECKING:
+    from actreel.inference.classifier import ClassifierCard
+
 log = logging.getLogger(__name__)
+
+UsedModel = Annotated[
+    Path | None,
+    file_option(
+        "--model", f"model folder (without it: the packaged one, else {MODEL})", "DIR", autocompletion=model_folders
+    ),
+]
 
 
 def predict(
@@ -31,12 +41,7 @@ def predict(
         Path | None,
         file_option("--out", "file for the answers; for webvtt and elan of many videos a folder", "PATH"),
     ] = None,
-    model: Annotated[
-        Path | None,
-        file_option(
-            "--model", f"model folder (without it: the packaged one, else {MODEL})", "DIR", autocompletion=model_folders
-        ),
-    ] = None,
+    model: UsedModel = None,
 ) -> None:
     """Recognise the action in videos.
 
@@ -73,9 +78,7 @@ def predict(
     answers = Answers("json" if as_json else form or "text", out, videos, one=one)
     recogniser = Recogniser.load(model)
     if model is None:
-        came = recogniser.card.provenance
-        kind = "not packaged, trained last" if recogniser.folder == MODEL else "packaged"
-        log.info(f"model: {kind}, of the dataset '{came.dataset}', trained {came.trained_at[:10]}, run {came.run_id}")
+        say_which(recogniser.card, recogniser.folder)
     progress = _Progress(len(videos))
     for error in failed:
         progress.tell(f"error: {error}")
@@ -95,6 +98,13 @@ def predict(
     progress.clear()
     if failed:
         sys.exit(1)
+
+
+def say_which(card: ClassifierCard, folder: Path) -> None:
+    """Logs which model is used, where none was named."""
+    came = card.provenance
+    kind = "not packaged, trained last" if folder == MODEL else "packaged"
+    log.info(f"model: {kind}, of the dataset '{came.dataset}', trained {came.trained_at[:10]}, run {came.run_id}")
 
 
 class _Progress:

@@ -16,6 +16,7 @@ from actreel.cli.batch import batch
 from actreel.cli.experiments import compare, crossval, leakage, tune
 from actreel.cli.feedback import export, feedback
 from actreel.cli.groups import groups
+from actreel.cli.live import annotate, watch
 from actreel.cli.manual import Group
 from actreel.cli.models import list_models, models, promote, rollback
 from actreel.cli.options import add_command, add_group
@@ -109,6 +110,8 @@ def build_program() -> typer.Typer:
     use, data, train, project = "Use a model", "Look at data", "Experiment", "The project and its models"
     add_command(program, predict, panel=use)
     add_command(program, batch, extra="batch", panel=use)
+    add_command(program, watch, panel=use)
+    add_command(program, annotate, panel=use)
     add_command(program, saliency, extra="pipeline", panel=use)
     add_command(program, groups, extra="pipeline", panel=data)
     add_command(program, audit, extra="pipeline", panel=data)

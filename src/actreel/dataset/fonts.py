@@ -6,16 +6,13 @@ right-to-left text (from 3.11 on).
 
 from __future__ import annotations
 
-import unicodedata
 from functools import cache
-from importlib.resources import as_file, files
-from pathlib import Path
 
 from matplotlib import rcParams
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
-# Noto, in packages that hold nothing but the fonts.
-_PACKAGES = ("manimgx_fonts", "noto_cjk_sans_jp_regular")
+from actreel.base.fonts import is_invisible, packaged_fonts
+
 # Matplotlib's font of boxes: it has a box for every character.
 _BOXES = "Last Resort"
 
@@ -30,14 +27,9 @@ def drawable(name: str) -> str:
         name: Any text; also one with lone surrogates, as Python reads file names that are not UTF-8.
     """
     return "".join(
-        character if _is_invisible(character) or _has_font(character) else f"U+{ord(character):04X}"
+        character if is_invisible(character) or _has_font(character) else f"U+{ord(character):04X}"
         for character in name
     )
-
-
-def _is_invisible(character: str) -> bool:
-    """Whether a character changes how others look and has no look itself: controls, joiners, variation selectors."""
-    return unicodedata.category(character) in ("Cc", "Cf") or "VARIATION SELECTOR" in unicodedata.name(character, "")
 
 
 @cache
@@ -56,11 +48,9 @@ def _has_font(character: str) -> bool:
 @cache
 def _use_packages() -> None:
     families = list(rcParams["font.sans-serif"][:1])
-    for package in _PACKAGES:
-        with as_file(files(package)) as folder:
-            for path in sorted(Path(folder).glob("*.[ot]tf")):
-                fontManager.addfont(path)
-                families.append(get_font(path).family_name)
+    for path in packaged_fonts():
+        fontManager.addfont(path)
+        families.append(get_font(path).family_name)
     rcParams["font.family"] = list(dict.fromkeys(families))
 
 

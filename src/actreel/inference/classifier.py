@@ -249,14 +249,15 @@ class ActionClassifier:
         """
         card = self.card
         return recognise(
-            path, card.clip, card.clip_duration_s, self.encode, self._score_window, card.max_distance, on_frame
+            path, card.clip, card.clip_duration_s, self.encode, self.score_window, card.max_distance, on_frame
         )
 
     def window_scorer(self, plan: WindowPlan) -> WindowScorer:
         """Scores the windows of a video whose frames are decoded elsewhere."""
-        return WindowScorer(plan, self.encode, self._score_window, self.card.max_distance)
+        return WindowScorer(plan, self.encode, self.score_window, self.card.max_distance)
 
-    def _score_window(self, window: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
+    def score_window(self, window: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
+        """Scores one window: T encoded frames to probabilities, float32 (K,), and distance."""
         scores = self.score_encoded(window)
         return scores.probabilities[0], float(scores.distances[0])
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,63 @@ class Recognition:
     info: VideoInfo
 
 
-class WindowScorer:
-    """Turns sampled frames, as they come, into windows of encoded frames, and scores each.
+class EncodedWindows:
+    """Encodes sampled frames, as they come, once each, and scores the windows that they complete.
 
-    Between two pushes it holds less than one window of frames.
+    It holds one window of encoded frames, however many come.
+
+    Args:
+        clip_frames: Frames in a window, T.
+        hop: Frames from the start of a window to the start of the next.
+        encode: As `Encode`.
+        score: As `ScoreWindow`.
+        spacing: A window takes every so-many-th frame.
+    """
+
+    def __init__(self, clip_frames: int, hop: int, encode: Encode, score: ScoreWindow, spacing: int = 1) -> None:
+        self._length = spacing * (clip_frames - 1) + 1
+        self._batch = max(1, clip_frames // 2)
+        self._hop = hop
+        self._spacing = spacing
+        self._encode = encode
+        self._score = score
+        self._encoded: deque[NDArray[Any]] = deque()
+        self._passed_over = 0
+
+    def push(self, frames: NDArray[np.uint8]) -> Iterator[tuple[NDArray[np.float32], float]]:
+        """Takes the next frames, uint8 (n, H, W, 3).
+
+        Yields:
+            Probabilities, float32 (K,), and distance of each window that they complete.
+        """
+        # Half a window at a time: the encoder's memory grows with the frames that it is given at once.
+        for start in range(0, len(frames), self._batch):
+            for encoded in self._encode(frames[start : start + self._batch]):
+                yield from self._take(encoded)
+
+    def hold(self, count: int) -> Iterator[tuple[NDArray[np.float32], float]]:
+        """Takes the last frame again, `count` times, as `push` does."""
+        for _ in range(count):
+            yield from self._take(self._encoded[-1])
+
+    def clear(self) -> None:
+        """Forgets all frames: the next one starts a window."""
+        self._encoded.clear()
+        self._passed_over = 0
+
+    def _take(self, encoded: NDArray[Any]) -> Iterator[tuple[NDArray[np.float32], float]]:
+        self._encoded.append(encoded)
+        if len(self._encoded) > self._length:
+            self._encoded.popleft()
+            self._passed_over += 1
+        if len(self._encoded) == self._length and self._passed_over % self._hop == 0:
+            yield self._score(np.stack(list(self._encoded)[:: self._spacing]))
+
+
+class WindowScorer:
+    """Scores the windows of a planned video as its sampled frames come.
+
+    Between two pushes it holds one window of encoded frames.
 
     Args:
         plan: The video's windows.
@@ -61,9 +115,7 @@ class WindowScorer:
     def __init__(self, plan: WindowPlan, encode: Encode, score: ScoreWindow, max_distance: float | None = None) -> None:
         self.plan = plan
         self._max_distance = max_distance
-        self._encode = encode
-        self._score = score
-        self._encoded: list[NDArray[Any]] = []
+        self._windows = EncodedWindows(plan.clip_frames, plan.hop, encode, score)
         self._probabilities: list[NDArray[np.float32]] = []
         self._distances: list[float] = []
 
@@ -74,15 +126,10 @@ class WindowScorer:
 
     def push(self, frames: NDArray[np.uint8]) -> int:
         """Takes the next frames, uint8 (n, H, W, 3); returns how many windows they completed."""
-        # A hop at a time: the encoder's memory grows with the frames that it is given at once.
-        for start in range(0, len(frames), self.plan.hop):
-            self._encoded.extend(self._encode(frames[start : start + self.plan.hop]))
         before = self.num_scored
-        while len(self._encoded) >= self.plan.clip_frames:
-            probabilities, distance = self._score(np.stack(self._encoded[: self.plan.clip_frames]))
+        for probabilities, distance in self._windows.push(frames):
             self._probabilities.append(probabilities)
             self._distances.append(distance)
-            del self._encoded[: self.plan.hop]
         return self.num_scored - before
 
     def segments(self, duration_s: float) -> list[Segment]:

@@ -1,4 +1,4 @@
-"""Video files as PyAV reads them: the only file that opens videos.
+"""Video files as PyAV reads them: the only file that opens them.
 
 PyAV rather than OpenCV: from 4.13 on, OpenCV's `retrieve()` reports success for interlaced frames and leaves its buffer
 as it was, which may still hold another video's frame.
@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ class Video:
         num_decoded: Frames decoded so far.
     """
 
-    def __init__(self, path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> None:
+    def __init__(self, path: object, container: av.container.InputContainer, stream: av.VideoStream) -> None:
+        """Takes what has been opened; `path` is what messages call it."""
         self.num_decoded = 0
         self._path = path
         self._container = container
@@ -86,15 +88,39 @@ class Video:
         return {name.lower(): value.strip() for name, value in found.items() if value.strip()}
 
     @property
+    def time_base(self) -> Fraction | None:
+        """Seconds in a unit of the frames' times."""
+        return self._stream.time_base
+
+    @property
+    def start_s(self) -> float:
+        """Seconds at which the container's first stream, of pictures or sound, starts."""
+        return (self._container.start_time or 0) / av.time_base
+
+    @property
+    def pixel_shape(self) -> Fraction:
+        """Width of a shown pixel as a share of its height; 1 where the file does not say."""
+        ratio = self._stream.codec_context.sample_aspect_ratio or self._stream.sample_aspect_ratio
+        found = Fraction(ratio) if ratio else Fraction(1)
+        return 1 / found if self._orientation.transposed and found else found or Fraction(1)
+
+    @property
+    def sound(self) -> str | None:
+        """FFmpeg's name of the first sound's codec; None without sound."""
+        streams = self._container.streams.audio
+        return str(streams[0].codec.canonical_name) if streams and streams[0].codec_context else None
+
+    @property
     def header_frames(self) -> int:
         """Frames that the container claims; where it states none, its duration times the frame rate."""
         duration_s = (self._container.duration or 0) / av.time_base
         if duration_s <= 0 and self._stream.duration and self._stream.time_base:
             duration_s = float(self._stream.duration * self._stream.time_base)
-        return max(0, self._stream.frames or int(duration_s * self._stated_fps + 0.5))
+        return max(0, self._stream.frames or int(duration_s * self.stated_fps + 0.5))
 
     @property
-    def _stated_fps(self) -> float:
+    def stated_fps(self) -> float:
+        """Frames a second, as the container states or FFmpeg guesses from its first frames; 0 if unknown."""
         mean, guess = (float(rate or 0) for rate in (self._stream.average_rate, self._stream.guessed_rate))
         return mean if 0 < mean <= HIGHEST_MEAN_FPS else guess
 
@@ -105,14 +131,17 @@ class Video:
             VideoError: The video is to be turned by an angle that is no multiple of 90 degrees.
         """
         for frame in self._decoded():
-            self.num_decoded += 1
-            if frame.pts is not None:
-                self._last_pts = frame.pts
-            if self.num_decoded == 1:
-                self._size = frame.width, frame.height
-                matrix: Any = frame.side_data.get("DISPLAYMATRIX")
-                self._orientation = orientation_of(None if matrix is None else bytes(matrix), self._path)
-            yield frame
+            yield self._noted(frame)
+
+    def _noted(self, frame: av.VideoFrame) -> av.VideoFrame:
+        self.num_decoded += 1
+        if frame.pts is not None:
+            self._last_pts = frame.pts
+        if self.num_decoded == 1:
+            self._size = frame.width, frame.height
+            matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+            self._orientation = orientation_of(None if matrix is None else bytes(matrix), self._path)
+        return frame
 
     def read_packets(self) -> int:
         """Reads to the file's end without decoding; returns the number of packets."""
@@ -191,7 +220,7 @@ class Video:
         Raises:
             VideoError: No frame decodes, or the frame rate is unknown.
         """
-        fps = self._stated_fps
+        fps = self.stated_fps
         if self._last_ms > 0 and num_frames > 1:
             mean = (num_frames - 1) * 1000 / self._last_ms
             # FFmpeg guesses the rate from the first frames where a file states none (webcams, telephones, browsers).
@@ -235,13 +264,13 @@ def _codec_name(container: av.container.InputContainer) -> str:
     return found[1] if found[1] not in ("none", "unknown") else found[2] or "unknown"
 
 
-def _no_video(path: Path) -> VideoError:
+def _no_video(path: object) -> VideoError:
     return VideoError(
         f"A clip must be a video. Received: '{path}', which holds only sound or a still picture. Replace or remove it."
     )
 
 
-def _unconverted(path: Path, frame: av.VideoFrame, reason: str) -> VideoError:
+def _unconverted(path: object, frame: av.VideoFrame, reason: str) -> VideoError:
     scan = "interlaced" if frame.interlaced_frame else "progressive"
     return VideoError(
         f"FFmpeg must convert each frame to RGB. Received: {frame.format.name}, {frame.width}x{frame.height}, {scan}, "
@@ -258,23 +287,31 @@ def opened(path: Path) -> Iterator[Video]:
         VideoError: The file is missing, damaged or not a video.
         VideoCodecError: There is no decoder for it here.
     """
+    with open_file(path) as container:
+        yield Video(path, container, video_stream(path, container))
+
+
+def open_file(path: Path) -> av.container.InputContainer:
+    """Opens a file's container.
+
+    Raises:
+        VideoError: The file is missing, damaged or not a video.
+    """
     # Path.is_file raises OSError for a name that is too long or behind a folder that may not be read.
     if not os.path.isfile(path):  # noqa: PTH113
         raise VideoError(f"A video must be a file. Received: '{path}'")
     try:
         # "file:", because FFmpeg would take the name "concat:x" or "http:x" for a protocol.
-        container = av.open(f"file:{path.absolute()}", options=OPTIONS, metadata_errors="replace")
+        return av.open(f"file:{path.absolute()}", options=OPTIONS, metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(
             f"A clip must be a video that FFmpeg can read. Received: '{path}', which is damaged or not a video. "
             "Replace or remove it."
         ) from error
-    with container:
-        yield Video(path, container, _video_stream(path, container))
 
 
-def _video_stream(path: Path, container: av.container.InputContainer) -> av.VideoStream:
-    """The first stream of moving pictures.
+def video_stream(path: object, container: av.container.InputContainer) -> av.VideoStream:
+    """The first stream of moving pictures, to be decoded on one thread.
 
     Raises:
         VideoError: There is none: sound, maybe with a cover, or a still picture.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +36,7 @@ class Orientation:
         return np.ascontiguousarray(shown[:: -1 if self.upside_down else 1, :: -1 if self.mirrored else 1])
 
 
-def orientation_of(matrix: bytes | None, path: Path) -> Orientation:
+def orientation_of(matrix: bytes | None, path: object) -> Orientation:
     """Reads a display matrix.
 
     Args:
