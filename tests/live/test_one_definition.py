@@ -1,4 +1,4 @@
-"""For the same frames, predict, annotate, watch and the service give the same answer."""
+"""For the same frames, predict, Python, annotate, watch, batch and the service, which the page asks, say the same."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.dataset
 import pytest
 
+import actreel
+from actreel.batch.crews import local_crew
+from actreel.batch.run import run_batch
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.recognition import Recognition
 from actreel.live.annotate import annotate
@@ -94,6 +98,26 @@ def test_annotate_draws_and_the_service_says_what_predict_says(
     for key, place in (("start_s", 0), ("end_s", 1), ("confidence", 4)):
         values = [each[key] for each in served["segments"]]
         assert values == pytest.approx([each[place] for each in expected], rel=1e-3, abs=1e-3)
+
+
+def test_python_and_batch_say_what_predict_says(
+    films: dict[str, Path], model: Path, classifier: ActionClassifier, tmp_path: Path
+) -> None:
+    recogniser = actreel.load(model)
+    summary = run_batch([str(path) for path in films.values()], str(tmp_path / "out"), model, local_crew(1))
+    assert (summary.answered, summary.failed) == (len(films), 0)
+    rows = {
+        row["source"]: row
+        for row in pyarrow.dataset.dataset(tmp_path / "out", exclude_invalid_files=True).to_table().to_pylist()
+    }
+    for path in films.values():
+        answer, row = classifier.answer(classifier.recognise(path)), rows[str(path)]
+        said = recogniser.predict(path)
+        assert (said.label, said.known, said.segments) == (answer.label, answer.known, answer.segments)
+        assert (row["label"], row["known"]) == (answer.label, answer.known)
+        assert row["confidence"] == pytest.approx(answer.confidence, rel=1e-4)
+        assert [each["label"] for each in row["segments"]] == [each.label for each in answer.segments]
+        assert [each["end_s"] for each in row["segments"]] == pytest.approx([each.end_s for each in answer.segments])
 
 
 def answer_of(seen: Recognition, classifier: ActionClassifier) -> list[tuple[Any, ...]]:
