@@ -29,7 +29,7 @@ class Model:
 
 
 def sample(index: int, count: int = 1, run: int = 0, level: int | None = None) -> Sample:
-    frame = np.full((8, 8, 3), index if level is None else level, dtype=np.uint8)
+    frame = np.full((8, 8, 3), index % 256 if level is None else level, dtype=np.uint8)
     return Sample(frame, index, count, run, 0.0, 0.0)
 
 
@@ -72,3 +72,13 @@ def test_a_window_lies_in_one_run() -> None:
     window, _ = rolling()
     samples = [sample(0), sample(1), sample(2), *(sample(index, run=1, level=10 + index) for index in range(4))]
     assert seen([each for one in samples for each in window.push(one)]) == [[10, 11, 12, 13]]
+
+
+def test_the_first_samples_may_be_missing_but_not_a_whole_window() -> None:
+    window, _ = rolling()
+    assert seen([each for one in (sample(2), sample(3)) for each in window.push(one)]) == [[2, 2, 2, 3]]
+    window, _ = rolling()
+    late = [each for index in (50, 51, 52, 53) for each in window.push(sample(index))]
+    assert seen(late) == [[50, 51, 52, 53]]
+    after_a_pause = [each for index in (1000, 1001, 1002, 1003) for each in window.push(sample(index))]
+    assert seen(after_a_pause) == [[232, 233, 234, 235]]  # modulo 256

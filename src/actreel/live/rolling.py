@@ -48,14 +48,18 @@ class RollingWindow:
         self._last = -1
 
     def push(self, sample: Sample) -> Iterator[Window]:
-        """Takes the next sample, and those before it that are missing, as which it counts too.
+        """Takes the next sample, and those before it that are missing, as which it counts too, up to a window.
 
         Yields:
             Each window that it completes.
         """
+        before = sample.index - sample.count
         if sample.run != self._run:
             self._windows.clear()
-            self._run, self._last = sample.run, sample.index - sample.count
+            self._run, self._last = sample.run, -1
+        if before - self._last > self._grid.clip_frames * self._grid.phases:  # a window of one frame alone
+            self._windows.clear()
+            self._last = before
         for index in range(self._last + 1, sample.index + 1):
             again = index > self._last + 1
             found = self._windows.hold(1) if again else self._windows.push(sample.frame[np.newaxis])
