@@ -19,9 +19,10 @@ from serving.jobs.runner import JobRunner
 from serving.jobs.store import JobStore
 from serving.recognition import Recogniser
 from serving.refusals import handle_refusals
-from serving.routes import feedback, jobs, model, pages, predictions, schema
+from serving.routes import camera, feedback, jobs, model, pages, predictions, schema
 from serving.running import Admission, Running
 from serving.settings import Settings
+from serving.tickets import Tickets
 from serving.workers.leaving import Leaving
 from serving.workers.scratch import Scratch
 
@@ -71,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.ready = False
     app.add_middleware(Guard, settings=settings)
-    for routes in (predictions, jobs, feedback, model, pages, schema):
+    for routes in (predictions, jobs, camera, feedback, model, pages, schema):
         app.include_router(routes.router)
     app.mount("/static/swagger-ui", StaticFiles(directory=pages.SWAGGER_UI), name="swagger-ui")
     app.mount("/static", StaticFiles(directory=pages.WEB, check_dir=False), name="static")
@@ -133,4 +134,7 @@ def _parts(settings: Settings, served: Served, scratch: Scratch) -> Running:
         cache=VideoCache(settings.state_dir / "youtube", YOUTUBE_CACHE_BYTES),
         videos=Admission("videos", settings.max_requests, 1),
         streams=Admission("event streams", settings.max_streams, 10),
+        cameras=Admission("cameras", settings.max_cameras, 10),
+        camera_turn=asyncio.Lock(),
+        tickets=Tickets.shared(settings.state_dir),
     )

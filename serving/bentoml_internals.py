@@ -5,6 +5,9 @@ Checked against BentoML 1.4.39 and 1.4.40; tests/serving/test_bentoml_internals.
 
 from __future__ import annotations
 
+from functools import partialmethod
+from typing import Any
+
 import psutil
 from starlette.types import Receive, Scope, Send
 
@@ -37,3 +40,24 @@ def turn_off_request_timer() -> None:
         await self.app(scope, receive, send)
 
     TimeoutMiddleware.__call__ = pass_on
+
+
+def limit_websockets(max_bytes: int) -> None:
+    """Limits the messages of WebSockets, in this process, before the server collects or unpacks them.
+
+    BentoML starts uvicorn with its defaults, which no setting of BentoML's reaches: messages of 16 MB, and compressed
+    ones, of which 256 KB unpack to 256 MB. A frame of a camera is short, and is not compressed.
+
+    Args:
+        max_bytes: The largest message.
+    """
+    import uvicorn
+
+    uvicorn.Config.__init__ = partialmethod(  # type: ignore[method-assign,assignment]
+        uvicorn.Config.__init__, **socket_options(max_bytes)
+    )
+
+
+def socket_options(max_bytes: int) -> dict[str, Any]:
+    """Those limits as uvicorn's own options."""
+    return {"ws_max_size": max_bytes, "ws_per_message_deflate": False}

@@ -8,13 +8,14 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
-from urllib.parse import urlsplit
+from collections.abc import Mapping
 
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.answers import Problem, Refusal, RefusalError, gone
+from serving.callers import check_caller, has_ticket
 from serving.metrics import REQUEST_SECONDS
 from serving.refusals import refused
 from serving.settings import Settings
@@ -23,14 +24,17 @@ from serving.uploads import too_large
 log = logging.getLogger(__name__)
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-KNOWN_METHODS = SAFE_METHODS | {"POST", "DELETE", "PUT", "PATCH"}
+KNOWN_METHODS = SAFE_METHODS | {"POST", "DELETE", "PUT", "PATCH", "WEBSOCKET"}
 VIDEO_PATHS = frozenset({"/predict_file", "/jobs"})
 """Paths whose bodies are streamed to disk; any other body is held in memory, so it must be short."""
 
-PAGE_HEADER = "x-requested-with"
-"""The page sends it with every call: behind a proxy that sets `Host`, nothing else shows where a call comes from."""
+SOCKET_PATH = "/camera"
+"""The only path of a WebSocket."""
 
 SHORT_BODY = FORM_OVERHEAD = 64 * 2**10
+SWITCHED = 101
+"""The status of a WebSocket that was opened, in the log and the metrics."""
+
 VIDEO_COST = 10
 """A call with a video counts as this many calls."""
 
@@ -45,11 +49,15 @@ HEADERS = {
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+
+NO_CAMERA = {"Permissions-Policy": "camera=(), geolocation=(), microphone=()"}
+"""In place of those above, where the operator has switched cameras off."""
 
 
 class RateLimit:
@@ -141,13 +149,14 @@ class Answer:
         whole: Whether its last part was sent. An event stream ends without one if its client leaves.
     """
 
-    def __init__(self, scope: Scope, send: Send, body: Body) -> None:
+    def __init__(self, scope: Scope, send: Send, body: Body, headers: Mapping[str, str]) -> None:
         self.request_id = secrets.token_hex(8)
         self.status = 0
         self.whole = False
         self._scope = scope
         self._send = send
         self._body = body
+        self._headers = headers
 
     async def send(self, message: Message) -> None:
         """Sends a message, with the headers that every answer has."""
@@ -164,7 +173,7 @@ class Answer:
 
     def _add_headers(self, message: Message) -> None:
         headers = MutableHeaders(scope=message)
-        for name, value in HEADERS.items():
+        for name, value in self._headers.items():
             headers.setdefault(name, value)
         headers["X-Request-ID"] = self.request_id
         headers.setdefault("Cache-Control", "no-store")
@@ -180,16 +189,20 @@ class Guard:
         self._app = app
         self._settings = settings
         self._rate = RateLimit(settings.rate_per_minute)
+        self._headers = HEADERS if settings.max_cameras else HEADERS | NO_CAMERA
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or refuses it."""
+        if scope["type"] == "websocket":
+            await self._open_socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
         headers = Headers(scope=scope)
         body = self._body(scope["path"], headers, receive)
-        answer = Answer(scope, send, body)
+        answer = Answer(scope, send, body, self._headers)
         try:
             self._admit(scope, headers)
             await self._app(scope, body.receive, answer.send)
@@ -202,7 +215,25 @@ class Guard:
                 failed = JSONResponse(Refusal(error=Problem.internal()).model_dump(), 500)
                 await failed(scope, receive, answer.send)
         finally:
-            _record(scope, answer, time.perf_counter() - started)
+            status = answer.status if answer.whole or answer.status == 0 else gone().status_code
+            _record(scope, answer.request_id, status, time.perf_counter() - started)
+
+    async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a WebSocket on, or refuses it before it is one."""
+        started = time.perf_counter()
+        status = SWITCHED
+        try:
+            if scope["path"] != SOCKET_PATH:
+                raise RefusalError(404, "no_such_page", "There is no such page.", "See GET /docs.")
+            if not self._settings.max_cameras:
+                raise RefusalError(404, "no_camera", "This service takes no cameras.", "Send a video file or a link.")
+            self._admit(scope, Headers(scope=scope))
+            await self._app(scope, receive, send)
+        except RefusalError as refusal:
+            status = refusal.status_code
+            await refused(refusal)(scope, receive, send)
+        finally:
+            _record(scope, secrets.token_hex(8), status, time.perf_counter() - started)
 
     def _body(self, path: str, headers: Headers, receive: Receive) -> Body:
         is_form = headers.get("content-type", "").lower().startswith("multipart/form-data")
@@ -215,12 +246,12 @@ class Guard:
 
     def _admit(self, scope: Scope, headers: Headers) -> None:
         """Raises a RefusalError if the origin, the key or the rate is not allowed."""
-        if scope["method"] not in SAFE_METHODS:
-            _check_origin(headers)
-            check_key(self._settings, headers)
+        changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
+        if changes and not (scope["type"] == "websocket" and has_ticket(scope, scope["app"].state.running.tickets)):
+            check_caller(self._settings, headers)
         client = scope["client"][0] if scope.get("client") else ""
         if client not in self._settings.rate_exempt:
-            wait = self._rate.take(client, 1 if scope["method"] in SAFE_METHODS else VIDEO_COST, time.monotonic())
+            wait = self._rate.take(client, VIDEO_COST if changes else 1, time.monotonic())
             if wait:
                 seconds = int(wait) + 1
                 raise RefusalError(
@@ -233,57 +264,11 @@ class Guard:
                 )
 
 
-def _check_origin(headers: Headers) -> None:
-    """Refuses what another site's page makes a visitor's browser send.
-
-    Browsers say so in `Sec-Fetch-Site`. Over plain HTTP they do not, so there `Origin` must be the host that was asked,
-    or the call must have the page's own header: a browser lets no other site's page set it without asking us first.
-    """
-    site = headers.get("sec-fetch-site")
-    origin = headers.get("origin")
-    if site is not None:
-        foreign = site not in ("same-origin", "none")
-    elif origin is None or PAGE_HEADER in headers:
-        foreign = False
-    else:
-        try:
-            foreign = urlsplit(origin).netloc != headers.get("host", "")
-        except ValueError:
-            foreign = True
-    if foreign:
-        raise RefusalError(
-            403,
-            "cross_origin",
-            "This call comes from another site's page. Only this service's own page may make it.",
-            "Open this service's page and use it there.",
-        )
-
-
-def check_key(settings: Settings, headers: Headers) -> None:
-    """Checks the key, if the operator has set one: in `X-API-Key`, or as the token that BentoML's client sends.
-
-    Raises:
-        RefusalError: 401, as the key is missing or wrong.
-    """
-    if settings.api_key is None:
-        return
-    key = settings.api_key.get_secret_value().encode()
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    given = [headers.get("x-api-key", ""), token if scheme.lower() == "bearer" else ""]
-    if not any(secrets.compare_digest(one.encode(), key) for one in given):
-        raise RefusalError(
-            401,
-            "no_key",
-            "This service requires a key, and the key is missing or wrong.",
-            "Ask the operator for the key, and send it in the header X-API-Key.",
-        )
-
-
-def _record(scope: Scope, answer: Answer, took_s: float) -> None:
+def _record(scope: Scope, request_id: str, status: int, took_s: float) -> None:
     """Counts a request and writes its line in the log."""
     route = getattr(scope.get("route"), "path", "") or "other"
-    method = scope["method"] if scope["method"] in KNOWN_METHODS else "other"
-    status = answer.status if answer.whole or answer.status == 0 else gone().status_code
+    method = scope.get("method", "WEBSOCKET")
+    method = method if method in KNOWN_METHODS else "other"
     REQUEST_SECONDS.labels(method, route, str(status)).observe(took_s)
-    line = {"request": answer.request_id, "method": method, "route": route, "status": status}
+    line = {"request": request_id, "method": method, "route": route, "status": status}
     log.info(json.dumps(line | {"ms": round(took_s * 1000, 1)}))

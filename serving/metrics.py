@@ -21,6 +21,8 @@ REQUEST_SECONDS = Histogram(
 )
 REFUSALS = Counter("actreel_refusals", "Refused requests, by the code in the answer.", ["code"])
 
+CAMERA_FRAMES = Counter("actreel_camera_frames", "Frames of cameras, answered or dropped for a newer one.", ["outcome"])
+
 
 def exposition() -> tuple[bytes, str]:
     """All workers' metrics in Prometheus's text format, and its content type."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from serving.jobs.runner import JobRunner
 from serving.jobs.store import JobStore
 from serving.recognition import Recogniser
 from serving.settings import Settings
+from serving.tickets import Tickets
 from serving.workers.scratch import Scratch
 
 
@@ -59,6 +61,9 @@ class Running:
         cache: Downloaded videos.
         videos: Limits the videos in progress.
         streams: Limits the event streams.
+        cameras: Limits the cameras.
+        camera_turn: Held by the camera whose frame is looked at.
+        tickets: Tickets for WebSockets.
     """
 
     settings: Settings
@@ -71,6 +76,9 @@ class Running:
     cache: VideoCache
     videos: Admission
     streams: Admission
+    cameras: Admission
+    camera_turn: asyncio.Lock
+    tickets: Tickets
 
 
 async def _running(request: Request) -> Running:

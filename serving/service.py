@@ -18,7 +18,8 @@ from actreel.errors import ActreelError, ModelError
 from actreel.inference.classifier import ActionClassifier
 from serving.answers import Served
 from serving.api import create_app
-from serving.bentoml_internals import turn_off_request_timer
+from serving.bentoml_internals import limit_websockets, turn_off_request_timer
+from serving.camera.messages import longest_message
 from serving.routes.schema import SCHEMA_PATH
 from serving.settings import Settings
 
@@ -56,6 +57,7 @@ try:
     settings = Settings.from_environment()
 except ActreelError as error:
     sys.exit(f"error: {error}")
+limit_websockets(longest_message(settings))
 app = create_app(settings)
 
 

@@ -44,6 +44,10 @@ class Settings(YouTubeAccess):
         max_requests: Videos in progress per worker, uploads included; one more is answered with 429.
         max_jobs: Jobs queued or running, over all workers; one more is answered with 429.
         max_streams: Event streams per worker; one more is answered with 429.
+        max_cameras: Visitors' cameras per worker; one more is refused. 0 switches the camera off.
+        camera_session_s: Seconds after which a camera is stopped.
+        camera_frames_per_s: Frames a second of a camera; a client that sends more is refused.
+        camera_frame_bytes: Pixels of a camera's frame, in bytes: width times height times 3.
         result_ttl_s: Seconds for which a job's result, frames and video are kept.
         rate_per_minute: Calls per client and worker; one with a video counts as 10.
         rate_exempt: Client addresses without a rate limit: by default this machine, which is also the address of a
@@ -69,6 +73,10 @@ class Settings(YouTubeAccess):
     max_requests: int = Field(default=24, ge=1)
     max_jobs: int = Field(default=16, ge=1)
     max_streams: int = Field(default=64, ge=1)
+    max_cameras: int = Field(default=8, ge=0)
+    camera_session_s: float = Field(default=600, gt=0)
+    camera_frames_per_s: float = Field(default=30, ge=1, le=120)
+    camera_frame_bytes: int = Field(default=2**20, ge=3 * 8 * 8, le=2**24)
     result_ttl_s: float = Field(default=900, gt=0)
     rate_per_minute: float = Field(default=600, gt=0)
     rate_exempt: frozenset[str] = frozenset({"127.0.0.1", "::1"})

@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 
-from serving.guard import check_key
+from serving.callers import check_key
 from serving.metrics import exposition
 from serving.running import Parts
 

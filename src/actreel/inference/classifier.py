@@ -25,6 +25,7 @@ from actreel.errors import ModelError
 from actreel.inference.answers import Answer, LabelledSegment, Scored
 from actreel.inference.model_folder import ENCODER_FILE, HEAD_FILE, MANIFEST_FILE, ONNX_FILE, ModelFolder
 from actreel.inference.recognition import OnFrame, Recognition, WindowScorer, ignore_frame, recognise
+from actreel.inference.rolling import STREAM_WINDOW_S, RollingWindow
 from actreel.inference.segments import Segment
 from actreel.inference.windows import WindowPlan
 
@@ -227,8 +228,17 @@ class ActionClassifier:
 
     def answer(self, seen: Recognition) -> Answer:
         """The answer for a video that was recognised."""
-        top, known = self.ranked(seen.probabilities), self.knows(seen.distances)
-        return Answer(top[0].label, top[0].confidence if known else 0.0, known, top, self.labelled(seen.segments))
+        return self.answer_for(seen.probabilities, seen.distances, seen.segments)
+
+    def answer_for(
+        self,
+        probabilities: NDArray[np.float32],
+        distances: NDArray[np.float32],
+        segments: Iterable[Segment] = (),
+    ) -> Answer:
+        """The answer for windows' mean probabilities, float32 (K,), and their distances, float32 (W,)."""
+        top, known = self.ranked(probabilities), self.knows(distances)
+        return Answer(top[0].label, top[0].confidence if known else 0.0, known, top, self.labelled(segments))
 
     def labelled(self, segments: Iterable[Segment]) -> tuple[LabelledSegment, ...]:
         """Segments with the actions' names."""
@@ -255,6 +265,15 @@ class ActionClassifier:
     def window_scorer(self, plan: WindowPlan) -> WindowScorer:
         """Scores the windows of a video whose frames are decoded elsewhere."""
         return WindowScorer(plan, self.encode, self.score_window, self.card.max_distance)
+
+    @property
+    def stream_window_s(self) -> float:
+        """Seconds of the window that `rolling_window` looks at."""
+        return self.card.clip_duration_s or STREAM_WINDOW_S
+
+    def rolling_window(self) -> RollingWindow:
+        """Scores the last seconds of a stream as its frames come."""
+        return RollingWindow(self.card.clip.num_frames, self.stream_window_s, self.encode, self.score_window)
 
     def score_window(self, window: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
         """Scores one window: T encoded frames to probabilities, float32 (K,), and distance."""
