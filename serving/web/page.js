@@ -1,5 +1,6 @@
 // The page: sends videos, shows progress and results, and keeps recent results in this browser.
 
+import { offerCamera } from "./camera_panel.js";
 import { ask, Job, Problem } from "./client.js";
 import { clock, drawPartial, inWords, limits, make, Result, UNKNOWN } from "./result.js";
 
@@ -11,7 +12,7 @@ const STAGES = {
   model: "Recognising the action",
 };
 // Problems that may be gone when the same request is sent again.
-const TEMPORARY = new Set(["busy", "rate_limited", "too_slow", "no_network", "timeout", "bot_check", "failed", "internal", "interrupted", "lost", "no_key", "unknown"]);
+const TEMPORARY = new Set(["busy", "rate_limited", "too_slow", "no_network", "timeout", "bot_check", "failed", "internal", "interrupted", "lost", "no_key", "no_camera_here", "session_over", "unknown"]);
 const MEMORY = "actreel.recent";
 const MAX_REMEMBERED = 8;
 const MOST_LISTED = 12;
@@ -22,6 +23,7 @@ const result = new Result(at("#result"));
 const model = ask("model").catch(() => null);
 let job = null;
 let repeat = null;
+let camera = null;
 
 const say = (text) => (at("#status").textContent = text);
 
@@ -29,6 +31,7 @@ const say = (text) => (at("#status").textContent = text);
 
 function start(send, file = null) {
   job?.cancel();
+  camera?.stop();
   repeat = () => start(send, file);
   const mine = (job = new Job({
     progress: showProgress,
@@ -254,6 +257,7 @@ function listRecent() {
       );
       button.addEventListener("click", async () => {
         job?.cancel();
+        camera?.stop();
         at("#problem").hidden = true;
         show({ ...entry, file: null }, await model);
       });
@@ -267,6 +271,21 @@ at("#forget").addEventListener("click", () => {
   say("List cleared.");
   at("#link").focus();
 });
+
+// The camera
+
+offerCamera({
+  say,
+  clear() {
+    job?.cancel();
+    at("#problem").hidden = true;
+    result.hide();
+  },
+  showProblem(problem, again) {
+    repeat = again;
+    showProblem(problem);
+  },
+}).then((panel) => (camera = panel));
 
 listRecent();
 offerSamples();

@@ -19,10 +19,10 @@ export const clock = (seconds, duration = Infinity) => {
 };
 
 /** Milliseconds as "48 ms" or "1.2 s". */
-const span = (milliseconds) =>
+export const span = (milliseconds) =>
   milliseconds < 1000 ? `${Math.max(1, Math.round(milliseconds))} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 
-const percent = (share) => `${Math.round(share * 100)}%`;
+export const percent = (share) => `${Math.round(share * 100)}%`;
 
 /** What the order of frames adds to the accuracy, with its interval, in words. */
 function ofOrder({ mean_pool_accuracy: without, order_gain: gain, order_gain_low: low, order_gain_high: high }) {

@@ -184,8 +184,10 @@ def server(serve: Serve) -> Server:
 
 @pytest.fixture(scope="session")
 def narrow(serve: Serve) -> Server:
-    """A server that is soon full: 2 videos, 3 jobs and 1 event stream."""
-    return serve(max_requests=2, max_jobs=3, max_streams=1)
+    """A server that is soon full: 2 videos, 3 jobs, 1 event stream and 2 cameras of 10 small frames a second."""
+    return serve(
+        max_requests=2, max_jobs=3, max_streams=1, max_cameras=2, camera_frames_per_s=10, camera_frame_bytes=10_000
+    )
 
 
 @pytest.fixture

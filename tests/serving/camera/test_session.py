@@ -2,35 +2,55 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+import uvicorn
+from fastapi import FastAPI, WebSocket
 from httpx_ws import HTTPXWSException, WebSocketDisconnect, WebSocketSession, WebSocketUpgradeError, connect_ws
 
+from actreel.inference.classifier import ActionClassifier
+from serving.camera import session as session_module
 from serving.camera.messages import HEADER, SUBPROTOCOL
+from serving.camera.session import CameraSession
+from serving.settings import Settings
 from tests.conftest import patience
-from tests.serving.conftest import CLIP_DURATION_S, LABELS, Serve, Server, wait_for
+from tests.serving.conftest import CLIP_DURATION_S, LABELS, NO_CERTIFICATES, Server, wait_for
 
 FRAMES = 8
 PART_MS = CLIP_DURATION_S * 1000 / FRAMES
 
 
-@pytest.fixture(scope="module")
-def small(serve: Serve) -> Server:
-    """A server of 2 cameras at once, 10 frames a second and 10,000 bytes a frame."""
-    return serve(max_cameras=2, camera_frames_per_s=10, camera_frame_bytes=10_000)
+SESSIONS: dict[str, list[int]] = {}
+"""For each server, the sessions opened so far and those open now."""
 
 
 @contextmanager
-def camera(server: Server, **options: Any) -> Iterator[WebSocketSession]:
-    """An open session, known to be one of the service's."""
-    with server.client() as client, connect_ws(f"{server.address}/camera", client, **options) as session:
-        yield session
+def camera(
+    server: Server, client: httpx.Client | None = None, address: str = "", **options: Any
+) -> Iterator[WebSocketSession]:
+    """A session; when the context has ended, the server has seen its end too, and its place is free."""
+    sessions = SESSIONS.setdefault(server.address, [0, 0])
+    with client or server.client() as asking:
+        with connect_ws(f"{address or server.address}/camera", asking, **options) as session:
+            sessions[:] = sessions[0] + 1, sessions[1] + 1
+            yield session
+        sessions[1] -= 1
+    wait_for(lambda: len(logged(server)) == sessions[0] - sessions[1])
+
+
+def logged(server: Server) -> list[str]:
+    """The server's log of the sessions that have ended."""
+    return [line for line in server.log.splitlines() if '"WEBSOCKET"' in line and '"status": 101' in line]
 
 
 def frame(level: int, number: int, width: int = 48, height: int = 36) -> bytes:
@@ -64,12 +84,12 @@ def refusal(session: WebSocketSession, messages: list[bytes | str]) -> tuple[str
         return problem, closed.code, closed.reason or ""
 
 
-def test_each_visitor_is_answered_what_the_own_camera_shows(small: Server) -> None:
-    with small.client() as client:
+def test_each_visitor_is_answered_what_the_own_camera_shows(narrow: Server) -> None:
+    with narrow.client() as client:
         told = client.get("/camera").json()
         ticket = client.post("/camera").json()["ticket"]
     assert (told["width"], told["height"], told["frames_per_s"], told["window_s"]) == (32, 32, 4.0, 2.0)
-    with camera(small) as one, camera(small, subprotocols=[SUBPROTOCOL, ticket]) as other:
+    with camera(narrow) as one, camera(narrow, subprotocols=[SUBPROTOCOL, ticket]) as other:
         assert other.subprotocol == SUBPROTOCOL
         for number in range(FRAMES - 1):
             for session, level in ((one, 0), (other, 255)):
@@ -84,10 +104,10 @@ def test_each_visitor_is_answered_what_the_own_camera_shows(small: Server) -> No
         unknown = watched(one, 64, start=FRAMES)["answer"]
         assert (unknown["known"], unknown["confidence"]) == (False, 0)
 
-        with camera(small) as third:
+        with camera(narrow) as third:
             assert refusal(third, []) == ("busy", 1013, "busy")
         assert watched(other, 255, start=2 * FRAMES)["answer"]["label"] == LABELS[2], "the others go on"
-    with camera(small) as later:
+    with camera(narrow) as later:
         assert watched(later, 0)["answer"]["label"] == LABELS[0], "a place is free again, and nothing is left in it"
 
 
@@ -103,40 +123,47 @@ def test_each_visitor_is_answered_what_the_own_camera_shows(small: Server) -> No
     ids=["text", "too short", "empty", "not in order", "too fast"],
 )
 def test_a_hostile_message_ends_the_session(
-    small: Server, messages: list[bytes | str], told: tuple[str, int, str]
+    narrow: Server, messages: list[bytes | str], told: tuple[str, int, str]
 ) -> None:
-    with camera(small) as session:
+    with camera(narrow) as session:
         assert refusal(session, messages) == told
 
 
-def test_a_huge_message_ends_the_session_before_it_is_collected(small: Server) -> None:
-    with camera(small) as session:
+def test_a_huge_message_ends_the_session_before_it_is_collected(narrow: Server) -> None:
+    with camera(narrow) as session:
         assert refusal(session, [frame(0, 0, 400, 400)])[1] == 1009
-    with camera(small) as session:
+    with camera(narrow) as session:
         assert watched(session, 0)["answer"]["label"] == LABELS[0], "the service goes on"
-    assert "Traceback" not in small.log
+    assert "Traceback" not in narrow.log
 
 
-def test_a_session_ends_after_its_time(serve: Serve) -> None:
-    server = serve(camera_session_s=0.2)
-    with camera(server) as session:
-        assert refusal(session, []) == ("session_over", 1000, "session_over")
-    # The session's line in the log is written when it has ended, without address or ticket.
-    line = json.loads(
-        wait_for(lambda: [row for row in server.log.splitlines() if "WEBSOCKET" in row])[-1].split(":", 2)[2]
-    )
-    assert (line["method"], line["route"], line["status"]) == ("WEBSOCKET", "/camera", 101)
+@pytest.mark.parametrize(
+    ("session_s", "idle_s", "told"),
+    [(0.05, 60, ("session_over", 1000, "session_over")), (60, 0.05, ("too_slow", 1008, "too_slow"))],
+)
+def test_a_session_ends_after_its_time_and_without_frames(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch, session_s: float, idle_s: float, told: tuple[str, int, str]
+) -> None:
+    classifier = ActionClassifier.load(model_folder, threads=1)
+    monkeypatch.setattr(session_module, "IDLE_S", idle_s)
+    app = FastAPI()
 
+    @app.websocket("/camera")
+    async def answer(opened: WebSocket) -> None:
+        await opened.accept()
+        await CameraSession(opened, classifier, Settings(camera_session_s=session_s), asyncio.Lock()).run()
 
-def test_where_it_is_off_there_is_none(serve: Serve) -> None:
-    server = serve(max_cameras=0)
-    with server.client() as client:
-        assert client.get("/camera").json() is None
-        assert client.post("/camera").json()["error"]["code"] == "no_camera"
-        assert "camera=()" in client.get("/").headers["permissions-policy"]
-    with pytest.raises(WebSocketUpgradeError) as refused, camera(server):
-        pass
-    assert refused.value.response.status_code == 404
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/camera"
+        running = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+        thread.start()
+        with httpx.Client(verify=NO_CERTIFICATES) as client, connect_ws(address, client) as session:
+            assert refusal(session, []) == told
+        running.should_exit = True
+        thread.join(patience(10))
 
 
 @pytest.mark.parametrize(
@@ -148,12 +175,12 @@ def test_where_it_is_off_there_is_none(serve: Serve) -> None:
         {"Origin": "{own}", "Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_other_sites_open_none(small: Server, headers: dict[str, str]) -> None:
-    sent = {name: value.replace("{own}", small.address) for name, value in headers.items()}
-    with pytest.raises(WebSocketUpgradeError) as refused, camera(small, headers=sent):
+def test_other_sites_open_none(narrow: Server, headers: dict[str, str]) -> None:
+    sent = {name: value.replace("{own}", narrow.address) for name, value in headers.items()}
+    with pytest.raises(WebSocketUpgradeError) as refused, camera(narrow, headers=sent):
         pass
     assert refused.value.response.status_code == 403
-    with camera(small, headers={"Origin": small.address}) as own:
+    with camera(narrow, headers={"Origin": narrow.address}) as own:
         own.send_bytes(frame(0, 0))
         assert heard(own)["filled"] == 1 / FRAMES
 
@@ -163,44 +190,54 @@ def test_a_key_is_required_if_one_is_set(locked: Server) -> None:
     with locked.client() as client:
         assert client.post("/camera").status_code == 401
         ticket = client.post("/camera", headers=key).json()["ticket"]
-    for options in ({}, {"headers": {"X-API-Key": "guess"}}, {"subprotocols": [SUBPROTOCOL, ticket[:-1]]}):
+    wrong: list[dict[str, Any]] = [
+        {}, {"headers": {"X-API-Key": "guess"}}, {"subprotocols": [SUBPROTOCOL, ticket[:-1]]}
+    ]  # fmt: skip
+    for options in wrong:
         with pytest.raises(WebSocketUpgradeError) as refused, camera(locked, **options):
             pass
         assert refused.value.response.status_code == 401
     foreign = {"Origin": "https://behind.a.proxy.example"}  # a page there has made the call that gave the ticket
-    for options in ({"headers": key}, {"subprotocols": [SUBPROTOCOL, ticket], "headers": foreign}):
+    right: list[dict[str, Any]] = [{"headers": key}, {"subprotocols": [SUBPROTOCOL, ticket], "headers": foreign}]
+    for options in right:
         with camera(locked, **options) as session:
             session.send_bytes(frame(0, 0))
             assert heard(session)["filled"] == 1 / FRAMES
     assert ticket not in locked.log
 
 
-def test_no_other_path_has_a_socket(small: Server) -> None:
+def test_no_other_path_has_a_socket(narrow: Server) -> None:
     for path in ("/", "/jobs", "/static/page.js"):
-        with small.client() as client, pytest.raises(WebSocketUpgradeError) as refused, ExitStack() as stack:
-            stack.enter_context(connect_ws(f"{small.address}{path}", client))
+        with narrow.client() as client, pytest.raises(WebSocketUpgradeError) as refused, ExitStack() as stack:
+            stack.enter_context(connect_ws(f"{narrow.address}{path}", client))
         assert refused.value.response.status_code == 404
-    assert "Traceback" not in small.log
+    assert "Traceback" not in narrow.log
 
 
-def test_frames_that_come_faster_than_the_model_are_dropped_and_the_newest_is_answered(serve: Serve) -> None:
-    server = serve(camera_frames_per_s=100)
-    with camera(server) as session:
-        for number in range(150):
-            session.send_bytes(frame(0, number))
-        said = heard(session)
-        answers = 1
-        while said["captured_ms"] < 149 * PART_MS:
-            said = heard(session)
-            answers += 1
+def outcomes(server: Server) -> dict[str, float]:
+    """How many frames of cameras the server has answered and dropped."""
     with server.client() as client:
-        counts = dict(
-            row.rsplit(" ", 1) for row in client.get("/metrics").text.splitlines() if "camera_frames_total" in row
-        )
-    outcomes = {name.split('"')[1]: float(count) for name, count in counts.items()}
-    assert outcomes["answered"] == answers
-    assert sum(outcomes.values()) == 150
+        rows = client.get("/metrics").text.splitlines()
+    counts = [row.rsplit(" ", 1) for row in rows if row.startswith("actreel_camera_frames_total{")]
+    return {name.split('"')[1]: float(count) for name, count in counts}
 
 
-def test_httpx_is_still_answered_at_the_same_path(small: Server) -> None:
-    assert httpx.get(f"{small.address}/camera", headers={"Connection": "upgrade"}).status_code == 200
+def test_of_frames_that_come_together_the_newest_is_answered_and_the_others_are_dropped(server: Server) -> None:
+    with camera(server) as session:
+        for number in range(50):
+            session.send_bytes(frame(0, number))
+        answered = [heard(session)["captured_ms"]]
+        while answered[-1] < 49 * PART_MS:
+            answered.append(heard(session)["captured_ms"])
+    counts = outcomes(server)
+    assert counts["answered"] == len(answered)
+    assert counts["answered"] + counts.get("dropped", 0) == 50
+    assert answered == sorted(answered)
+
+
+def test_a_session_leaves_one_line_in_the_log_without_its_address(narrow: Server) -> None:
+    with camera(narrow) as session:
+        watched(session, 0)
+    line = logged(narrow)[-1]
+    assert json.loads(line[line.index("{") :]).keys() == {"request", "method", "route", "status", "ms"}
+    assert '"route": "/camera"' in line
