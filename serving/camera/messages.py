@@ -85,8 +85,8 @@ def read_frame(message: bytes, max_bytes: int) -> Frame:
     raise closed(
         BAD_DATA,
         "bad_frame",
-        f"A frame must be a header of {HEADER.size} bytes, with a time from 0 on, and width times height times 3 bytes of "
-        f"pixels. Received: {len(message)} bytes that do not fit that.",
+        f"A frame must be a header of {HEADER.size} bytes, with a time from 0 on, and width times height times 3 "
+        f"bytes of pixels. Received: {len(message)} bytes that do not fit that.",
         "See the documentation's page on the service and its API.",
     )
 

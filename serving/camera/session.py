@@ -58,7 +58,7 @@ class CameraSession:
         self._classifier = classifier
         self._settings = settings
         self._turn = turn
-        self._window = classifier.rolling_window()
+        self._window = classifier.timed_window()
         self._newest: Frame | None = None
         self._arrived = asyncio.Event()
         self._last_ms = -math.inf

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from actreel.config import ClipSpec
 from actreel.inference.classifier import ActionClassifier
-from actreel.inference.rolling import RollingWindow
+from actreel.inference.rolling import TimedWindow
 from actreel.inference.windows import in_batches, window_passes
 from tests.conftest import grey_frames, write_model_folder, write_video_file
 
@@ -23,7 +23,7 @@ class Seen:
 
     def __init__(self) -> None:
         self.num_encoded = 0
-        self.window = RollingWindow(4, 4 * PART_S, self._encode, lambda window: (window[:, 0], 0.0))
+        self.window = TimedWindow(4, 4 * PART_S, self._encode, lambda window: (window[:, 0], 0.0))
 
     def _encode(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
         self.num_encoded += len(frames)
@@ -78,7 +78,7 @@ def test_its_answers_are_those_of_a_video_with_these_frames(tmp_path: Path, in_p
     for batch in in_batches(iter(frames), attempt.plan.hop):
         scorer.push(batch)
     in_video = scorer.recognition(attempt.info)
-    window = classifier.rolling_window()
+    window = classifier.timed_window()
     part_s = classifier.stream_window_s / spec.num_frames
     scored = [window.push(frame, number * part_s) for number, frame in enumerate(frames)]
     full = scored[spec.num_frames - 1 :: attempt.plan.hop]

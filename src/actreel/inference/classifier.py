@@ -25,7 +25,7 @@ from actreel.errors import ModelError
 from actreel.inference.answers import Answer, LabelledSegment, Scored
 from actreel.inference.model_folder import ENCODER_FILE, HEAD_FILE, MANIFEST_FILE, ONNX_FILE, ModelFolder
 from actreel.inference.recognition import OnFrame, Recognition, WindowScorer, ignore_frame, recognise
-from actreel.inference.rolling import STREAM_WINDOW_S, RollingWindow
+from actreel.inference.rolling import STREAM_WINDOW_S, TimedWindow
 from actreel.inference.segments import Segment
 from actreel.inference.windows import WindowPlan
 
@@ -268,12 +268,12 @@ class ActionClassifier:
 
     @property
     def stream_window_s(self) -> float:
-        """Seconds of the window that `rolling_window` looks at."""
+        """Seconds of the window that `timed_window` looks at."""
         return self.card.clip_duration_s or STREAM_WINDOW_S
 
-    def rolling_window(self) -> RollingWindow:
+    def timed_window(self) -> TimedWindow:
         """Scores the last seconds of a stream as its frames come."""
-        return RollingWindow(self.card.clip.num_frames, self.stream_window_s, self.encode, self.score_window)
+        return TimedWindow(self.card.clip.num_frames, self.stream_window_s, self.encode, self.score_window)
 
     def score_window(self, window: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
         """Scores one window: T encoded frames to probabilities, float32 (K,), and distance."""

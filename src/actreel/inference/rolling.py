@@ -14,7 +14,7 @@ STREAM_WINDOW_S = 2.0
 """Seconds of a window where the model's manifest does not say how long its training clips were."""
 
 
-class RollingWindow:
+class TimedWindow:
     """The last T parts of a stream, one frame each, as `plan_windows` cuts a long video.
 
     Time decides which part a frame belongs to, not the count of frames: where frames are missing, the one before stands

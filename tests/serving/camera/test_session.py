@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def camera(
 ) -> Iterator[WebSocketSession]:
     """A session; when the context has ended, the server has seen its end too, and its place is free."""
     sessions = SESSIONS.setdefault(server.address, [0, 0])
-    with client or server.client() as asking:
+    with nullcontext(client) if client else server.client() as asking:
         with connect_ws(f"{address or server.address}/camera", asking, **options) as session:
             sessions[:] = sessions[0] + 1, sessions[1] + 1
             yield session

@@ -28,14 +28,18 @@ from actreel.video.webm import write_webm
 from actreel.youtube import fetch
 from serving.answers import Served
 from serving.api import create_app
+from serving.bentoml_internals import socket_options
+from serving.camera.messages import longest_message
 from serving.settings import Settings
 from tests.conftest import grey_frames, patience, write_model_folder, write_video_file
+from tests.performers import write_film
 from tests.youtube_double import YouTubeDouble
 
 LABELS = ("BaseballPitch", "JumpRope", "TaiChi", "HorseRiding", "JumpingJack", "GolfSwing")
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
     "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP *.test 127.0.0.1",
+    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
 )  # fmt: skip
 
 
@@ -95,7 +99,8 @@ def running(served: Served, settings: Settings) -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=2))
+        options = socket_options(longest_message(settings))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2, **options))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         deadline = time.monotonic() + patience(30)
@@ -109,15 +114,18 @@ def running(served: Served, settings: Settings) -> Iterator[str]:
 
 # For the package only: as long as it is open, its thread has a running event loop.
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser whose camera shows a performer's jumping jacks, over and over."""
     chromium = shutil.which("chromium")
     if chromium is None:
         if os.environ.get("CI"):
             pytest.fail("chromium is not installed. Install it: apt-get install chromium")
         pytest.skip("chromium is not installed; apt-get install chromium")
+    film = write_film(tmp_path_factory.mktemp("camera") / "film.mjpeg", "JumpingJack", performer=100)
     with sync_playwright() as playwright:
         expect.set_options(timeout=patience(10_000))
-        launched = playwright.chromium.launch(executable_path=chromium, args=[*ARGUMENTS])
+        arguments = [*ARGUMENTS, f"--use-file-for-fake-video-capture={film}"]
+        launched = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield launched
         launched.close()
 
