@@ -57,6 +57,7 @@ NOT_IMPORTED = {
     "onnx": "Keras's ONNX export",
     "tf2onnx": "Keras's ONNX export",
     "uv": "builds Bentos",
+    "wsproto": "uvicorn speaks WebSocket with it",
     "fastapi-offline": "Swagger UI's files are served from its folder",
     "manimgx-fonts": "its fonts are read as files",
     "noto-cjk-sans-jp-regular": "its font is read as a file",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import Any
 
 import psutil
 import pytest
+import uvicorn
 from _bentoml_impl.server.serving import _SERVICE_WORKER_SCRIPT
+from _bentoml_impl.worker import service as worker_service
 from bentoml._internal.configuration.v2 import _SERVICE_CONFIG
 from bentoml._internal.server.base_app import BaseAppFactory
 from bentoml._internal.server.http.traffic import TimeoutMiddleware
 from schema import SchemaError
 
-from serving.bentoml_internals import WORKER_MODULE, is_worker, turn_off_request_timer
+from serving.bentoml_internals import WORKER_MODULE, is_worker, limit_websockets, turn_off_request_timer
 from tests.conftest import ROOT
 
 
@@ -62,6 +65,17 @@ def test_no_timeout_cannot_be_set() -> None:
     except SchemaError:
         return
     pytest.fail("traffic.timeout may be None now: set it in serving/service.py, remove turn_off_request_timer")
+
+
+def test_websockets_are_limited_where_bentoml_starts_uvicorn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn.Config, "__init__", uvicorn.Config.__init__)  # restored after the test
+    started = inspect.getsource(worker_service)
+    assert "uvicorn.Config(" in started, "BentoML starts its server otherwise: look in worker/service.py"
+    assert "ws_" not in started, "BentoML sets WebSockets' limits now: look whether limit_websockets is needed"
+    assert uvicorn.Config("app", log_config=None).ws_per_message_deflate
+    limit_websockets(1000)
+    config = uvicorn.Config("app", log_config=None)
+    assert (config.ws_max_size, config.ws_per_message_deflate, config.log_config) == (1000, False, None)
 
 
 def test_workers_run_that_module() -> None:

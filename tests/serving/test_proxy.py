@@ -6,17 +6,21 @@ import re
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 import psutil
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from httpx_ws import WebSocketUpgradeError
 
+from serving.camera.messages import SUBPROTOCOL
 from serving.routes.pages import WEB
 from tests.conftest import ROOT, free_port, patience
 from tests.dataset.fetch.test_certificates import issue
 from tests.nginx import nginx
+from tests.serving.camera.test_session import camera, watched
 from tests.serving.conftest import NO_CERTIFICATES, Serve, Server
 from tests.serving.routes.test_jobs import ended, follow, submit
 
@@ -102,6 +106,26 @@ def test_events_arrive_as_they_happen(
     client.delete(f"/jobs/{job}").raise_for_status()
     assert [name for name, _ in events][-1] == "cancelled"
     assert ended(client, job)["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_a_camera_passes_a_documented_proxy_and_another_sites_does_not(
+    fronts: dict[str, httpx.Client], narrow: Server, front: str
+) -> None:
+    client = fronts[front]
+    address = str(client.base_url).rstrip("/")
+    ticket = client.post("/camera", headers={"X-Requested-With": "actreel"}).json()["ticket"]
+    own: dict[str, Any] = {"subprotocols": [SUBPROTOCOL, ticket], "headers": {"Origin": origin(client)}}
+    if "alone" in front:
+        with pytest.raises(WebSocketUpgradeError), camera(narrow, client, address, **own):
+            pass
+        return
+    with camera(narrow, client, address, **own) as session:
+        assert watched(session, 0)["answer"]["label"] == "dark"
+    evil = {"Origin": "https://evil.example"}
+    with pytest.raises(WebSocketUpgradeError) as refused, camera(narrow, client, address, headers=evil):
+        pass
+    assert refused.value.response.status_code == 403
 
 
 @pytest.mark.parametrize("front", FRONTS)

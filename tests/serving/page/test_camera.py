@@ -155,7 +155,7 @@ def test_what_stands_in_the_way_is_told(page: Page, context: BrowserContext) -> 
     expect(problem).to_be_focused()
 
     def hang_up(socket: WebSocketRoute) -> None:
-        socket.close(code=1012)
+        socket.on_message(lambda _: socket.close(code=1012))
 
     context.route_web_socket("**/camera", hang_up)
     at_the_door(page)

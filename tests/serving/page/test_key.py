@@ -102,3 +102,11 @@ def test_a_link_and_its_cancel_carry_the_key(page: Page, double: YouTubeDouble, 
     with page.expect_response(lambda response: response.request.method == "DELETE") as deleted:
         page.get_by_role("button", name="Cancel").click()
     assert deleted.value.ok
+
+
+def test_the_camera_starts_once_the_key_is_given(page: Page) -> None:
+    page.get_by_role("button", name="Use the camera").click()
+    give(page, KEY)
+    expect(page.locator("#camera .now")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#camera-hint")).to_have_text("The camera is stopped.")

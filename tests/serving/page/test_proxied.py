@@ -16,8 +16,12 @@ from tests.serving.page.conftest import Site, answer, upload
 def address(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The page's address: over plain HTTP, so the browser sends no `Sec-Fetch-Site`."""
     port = free_port()
-    location = f"location /actreel/ {{ proxy_pass {site.address}/; }}"
-    with nginx(tmp_path_factory.mktemp("nginx"), f"server {{ listen 127.0.0.1:{port}; {location} }}", port):
+    upgrade = 'proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";'
+    locations = (
+        f"location /actreel/ {{ proxy_pass {site.address}/; }} "
+        f"location /sockets/ {{ proxy_pass {site.address}/; {upgrade} }}"
+    )
+    with nginx(tmp_path_factory.mktemp("nginx"), f"server {{ listen 127.0.0.1:{port}; {locations} }}", port):
         yield f"http://actreel.test:{port}/actreel/"
 
 
@@ -58,3 +62,21 @@ def test_a_sample_is_sent_and_the_documentation_opens(page: Page, address: str) 
     expect(call.locator(".live-responses-table .response code").first).to_contain_text("clip_duration_s")
     page.get_by_role("link", name="Actreel", exact=True).click()
     expect(page).to_have_url(address)
+
+
+def test_the_camera_behind_proxies(browser: Browser, address: str) -> None:
+    page = browser.new_page()
+    page.set_default_timeout(patience(10_000))
+    here = address.replace("actreel.test", "127.0.0.1")  # for a browser as safe as HTTPS
+    for base, told in (
+        (address, "Browsers give the camera to pages over HTTPS only"),
+        (here, "A proxy between this page and Actreel may not let WebSockets pass."),
+    ):
+        page.goto(base)
+        page.get_by_role("button", name="Use the camera").click()
+        expect(page.locator("#problem")).to_contain_text(told)
+    # The host that the service sees is not the page's: its ticket lets it in.
+    page.goto(here.replace("/actreel/", "/sockets/"))
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.locator("#camera .now")).to_be_visible()
+    page.close()
