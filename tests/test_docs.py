@@ -146,11 +146,11 @@ def test_serving_lists_every_call() -> None:
 
 
 def error_codes() -> set[str]:
-    """What stands second in RefusalError(…), as `code=` in Problem(…), and names a failure of YouTube's."""
+    """What stands second in RefusalError(…) and closed(…), as `code=` in Problem(…), and YouTube's failures."""
     found: list[ast.expr | None] = []
     for path in [*(ROOT / "serving").rglob("*.py"), *(ROOT / "src/actreel/youtube").glob("*.py")]:
         for node in ast.walk(ast.parse(text_of(path))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("RefusalError", "Problem", "cls"):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("RefusalError", "Problem", "cls", "closed"):
                 found += node.args[1:2]
                 found += [word.value for word in node.keywords if word.arg == "code"]
             if isinstance(node, ast.Dict) and "'not_youtube':" in ast.unparse(node):

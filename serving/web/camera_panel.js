@@ -46,6 +46,7 @@ class CameraPanel {
   }
 
   start() {
+    this.#session?.stop();
     this.#page.clear();
     at("#camera-hint").textContent = "";
     this.#open();

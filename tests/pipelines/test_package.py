@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import bentoml
 import grimp
@@ -22,6 +23,7 @@ import httpx
 import mlflow
 import psutil
 import pytest
+from httpx_ws import WebSocketDisconnect, WebSocketNetworkError, connect_ws
 
 from actreel.base.places import CHAMPION, MODEL, NOT_PACKAGED, REPORTS, VERDICT
 from actreel.config import ClipSpec
@@ -30,9 +32,11 @@ from actreel.inference.classifier import ActionClassifier, ClassifierCard
 from actreel.inference.model_folder import MODEL_CARD_FILE
 from actreel.tracking import registry
 from actreel.tracking.promotions import Promotion
+from actreel.video.clips import load_clip
 from pipelines import package
 from pipelines.package import SERVED
 from serving.bentoml_internals import WORKER_MODULE
+from serving.camera.messages import HEADER
 from tests.conftest import (
     ROOT,
     children_running,
@@ -235,6 +239,22 @@ def test_the_model_card_is_in_the_bento(bento: Path) -> None:
     assert page.read_text(encoding="utf-8") == "<h1>About it</h1>"
 
 
+def through_the_camera(client: httpx.Client, address: str, video: Path, model: Path) -> tuple[dict[str, Any], bool]:
+    """What a camera is answered that shows a video's clip, and whether a message of 2 MB ends the connection."""
+    card = ActionClassifier.load(model).card
+    with connect_ws(address, client) as session:
+        for number, frame in enumerate(load_clip(video, card.clip)):
+            header = HEADER.pack(number * 1000 / card.clip.num_frames, card.clip.width, card.clip.height)
+            session.send_bytes(header + frame.tobytes())
+            said = json.loads(session.receive_text(timeout=patience(10)))
+        try:
+            session.send_bytes(bytes(2**21))
+            session.receive_text(timeout=patience(10))
+        except (WebSocketDisconnect, WebSocketNetworkError):
+            return said["answer"], True
+    return said["answer"], False
+
+
 def test_the_exported_bento_serves_without_its_store(
     home: Path, bento: Path, environment: dict[str, str], video: Path
 ) -> None:
@@ -251,6 +271,9 @@ def test_the_exported_bento_serves_without_its_store(
         assert answer["label"] == "middle"
         assert (answer["model"]["name"], answer["model"]["version"]) == ("actreel-grey", "3")
         assert answer["model"]["bento"].startswith("grey-bento:")
+        live, hung_up = through_the_camera(client, f"{server.address}/camera", video, home / "model")
+        assert live["top"] == answer["top"], "the same frames give the same answer"
+        assert hung_up, "a long message is cut off before the application sees it"
         film = write_video_file(home / "film.avi", grey_frames([5] * 70 + [128] * 30))
         answer = client.post("/predict_file", files={"video": film.read_bytes()}).json()
         classifier = ActionClassifier.load(home / "model", whole=True)

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import uvicorn
 from fastapi import FastAPI, WebSocket
-from wsproto.utilities import LocalProtocolError
 from httpx_ws import HTTPXWSException, WebSocketDisconnect, WebSocketSession, WebSocketUpgradeError, connect_ws
+from wsproto.utilities import LocalProtocolError
 
 from actreel.inference.classifier import ActionClassifier
 from serving.camera import session as session_module
@@ -41,13 +41,13 @@ def camera(
 ) -> Iterator[WebSocketSession]:
     """A session; when the context has ended, the server has seen its end too, and its place is free."""
     sessions = SESSIONS.setdefault(server.address, [0, 0])
-    with nullcontext(client) if client else server.client() as asking:
-        with connect_ws(f"{address or server.address}/camera", asking, **options) as session:
-            sessions[:] = sessions[0] + 1, sessions[1] + 1
-            try:
-                yield session
-            finally:
-                sessions[1] -= 1
+    path = f"{address or server.address}/camera"
+    with nullcontext(client) if client else server.client() as asking, connect_ws(path, asking, **options) as session:
+        sessions[:] = sessions[0] + 1, sessions[1] + 1
+        try:
+            yield session
+        finally:
+            sessions[1] -= 1
     wait_for(lambda: len(logged(server)) == sessions[0] - sessions[1])
 
 
