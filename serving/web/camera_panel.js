@@ -2,7 +2,7 @@
 
 import { Camera } from "./camera.js";
 import { ask } from "./client.js";
-import { inWords, percent, span, UNKNOWN } from "./result.js";
+import { inWords, make, percent, span, UNKNOWN } from "./result.js";
 
 const at = (selector) => document.querySelector(selector);
 
@@ -31,7 +31,8 @@ class CameraPanel {
   #settings;
   #page;
   #root = at("#camera");
-  #video = at("#camera video");
+  #video = null;
+  #now = null;
   #session = null;
   #facing = "user";
   #said = "";
@@ -77,7 +78,9 @@ class CameraPanel {
 
   #open() {
     this.#said = "";
-    at("#camera .now").hidden = true;
+    this.#video = make("video", { muted: true, playsInline: true, "aria-label": "What your camera shows" });
+    this.#now = make("p", { className: "now", dir: "auto", hidden: true });
+    at("#camera .stage").replaceChildren(this.#video, this.#now);
     at("#switch-camera").hidden = true;
     at("#camera .what").textContent = "Waiting for the camera…";
     at("#camera progress").hidden = false;
@@ -102,14 +105,13 @@ class CameraPanel {
     const wait = span(this.#settings.window_s * 1000);
     bar.hidden = answer !== null;
     bar.value = filled;
-    const now = at("#camera .now");
-    now.hidden = answer === null;
+    this.#now.hidden = answer === null;
     if (answer === null) {
       at("#camera .what").textContent = `Watching. The first answer comes when the camera has been seen for ${wait}.`;
       return;
     }
     const name = answer.known ? inWords(answer.label) : UNKNOWN;
-    now.textContent = name;
+    this.#now.textContent = name;
     const sure = answer.known ? `${percent(answer.confidence)} confidence` : "None of the model's actions is recognised";
     at("#camera .what").textContent = `${sure}, over the last ${wait}. Lag: ${span(lag)}.`;
     // Only what has changed is read out.
@@ -120,6 +122,7 @@ class CameraPanel {
   #close() {
     this.#session = null;
     this.#root.hidden = true;
+    at("#camera .stage").replaceChildren();
   }
 
   #fail(problem) {

@@ -44,6 +44,18 @@ def page(context: BrowserContext) -> Page:
 
 
 def at_the_door(page: Page) -> Page:
+    page.add_init_script(
+        """{
+            const devices = navigator.mediaDevices;
+            const open = devices.getUserMedia.bind(devices);
+            window.streams = [];
+            devices.getUserMedia = async (wanted) => {
+                const stream = await open(wanted);
+                window.streams.push(stream);
+                return stream;
+            };
+        }"""
+    )
     page.goto("/")
     expect(page.get_by_role("button", name="Use the camera")).to_be_visible()
     return page
@@ -61,7 +73,9 @@ def sessions_ended(page: Page) -> float:
 
 
 def camera_is_off(page: Page) -> bool:
-    return bool(page.evaluate("document.querySelector('#camera video').srcObject === null"))
+    """Whether a camera was opened, and is no longer in use."""
+    states = page.evaluate("window.streams.flatMap((stream) => stream.getTracks()).map((track) => track.readyState)")
+    return set(states) == {"ended"}
 
 
 def test_a_performer_is_recognised_live_by_keyboard_and_a_visitor_too_many_is_refused(
