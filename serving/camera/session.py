@@ -16,7 +16,7 @@ from starlette.types import Message
 
 from actreel.inference.classifier import ActionClassifier
 from actreel.video.clips import fit_frame
-from serving.answers import Refusal, as_answer
+from serving.answers import Refusal
 from serving.camera.messages import (
     BAD_DATA,
     NORMAL,
@@ -159,12 +159,7 @@ class CameraSession:
         if scores is not None:
             probabilities, distance = scores
             said = self._classifier.answer_for(probabilities, np.array([distance], dtype=np.float32))
-            answer = WindowAnswer(
-                label=said.label,
-                confidence=said.confidence,
-                known=said.known,
-                top=[as_answer(scored) for scored in said.top],
-            )
+            answer = WindowAnswer.model_validate(said)
         return Sighting(captured_ms=frame.captured_ms, filled=self._window.filled, answer=answer)
 
 
