@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from actreel.inference.recognition import Encode, ScoreWindow
+from actreel.inference.recognition import Encode, EncodedWindows, ScoreWindow
 
 STREAM_WINDOW_S = 2.0
 """Seconds of a window where the model's manifest does not say how long its training clips were."""
@@ -28,17 +25,16 @@ class TimedWindow:
     """
 
     def __init__(self, clip_frames: int, window_s: float, encode: Encode, score: ScoreWindow) -> None:
+        self._clip_frames = clip_frames
         self._part_s = window_s / clip_frames
-        self._encode = encode
-        self._score = score
-        self._encoded: deque[NDArray[Any]] = deque(maxlen=clip_frames)
+        self._windows = EncodedWindows(clip_frames, 1, encode, score)
         self._start_s = 0.0
-        self._last_part = -1
+        self._num_parts = 0
 
     @property
     def filled(self) -> float:
         """The share of the window that has been seen, in (0, 1] once there is a frame."""
-        return len(self._encoded) / (self._encoded.maxlen or 1)
+        return min(1.0, self._num_parts / self._clip_frames)
 
     def push(self, frame: NDArray[np.uint8], at_s: float) -> tuple[NDArray[np.float32], float] | None:
         """Takes the next frame, unless its part of the stream has one already.
@@ -55,13 +51,13 @@ class TimedWindow:
         """
         # The nearest part, not the last one begun: frames that come a little early or late keep a part each.
         part = round((at_s - self._start_s) / self._part_s)
-        missed = part - self._last_part - 1
-        if not self._encoded or missed >= (self._encoded.maxlen or 1):
-            self._encoded.clear()
+        missed = part - self._num_parts
+        if self._num_parts == 0 or missed >= self._clip_frames:
+            self._windows.clear()
             self._start_s, part, missed = at_s, 0, 0
         elif missed < 0:
             return None
-        self._encoded.extend([self._encoded[-1]] * missed if missed else [])
-        self._encoded.append(self._encode(frame[np.newaxis])[0])
-        self._last_part = part
-        return self._score(np.stack(self._encoded)) if self.filled == 1 else None
+        self._num_parts = part + 1
+        for _ in self._windows.hold(missed):
+            pass  # no answer is about frames that did not come
+        return next(self._windows.push(frame[np.newaxis]), None)
