@@ -216,8 +216,9 @@ class JobStore:
         shutil.rmtree(self.folder(name), ignore_errors=True)
 
     def close(self) -> None:
-        """Closes the file."""
-        self._database.close()
+        """Closes the file, once no thread uses it: SQLite crashes where a statement runs while it is closed."""
+        with self._lock:
+            self._database.close()
 
     def _run(self, statement: str, values: tuple[Any, ...]) -> int:
         """Runs a statement, and returns how many rows it changed."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import resource
-from concurrent.futures import ThreadPoolExecutor
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -88,3 +90,27 @@ def test_a_job_ends_also_where_the_log_of_changes_cannot_grow(tmp_path: Path) ->
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert store.get(job).state == "cancelled"
+
+
+def test_it_closes_only_when_no_thread_uses_it(tmp_path: Path) -> None:
+    # A job that is cancelled leaves its question to the store behind, in a thread; SQLite crashed the process.
+    started, go = Event(), Event()
+
+    def hold() -> int:
+        started.set()
+        go.wait()
+        return 1
+
+    with closing(Scratch(tmp_path / "state")) as scratch, ThreadPoolExecutor(2) as pool:
+        store = JobStore(scratch, Settings(state_dir=tmp_path / "state"), print)
+        store._database.create_function("hold", 0, hold)
+        question = pool.submit(store._rows, "SELECT hold()")
+        started.wait()
+        closed = pool.submit(store.close)
+        wait([closed], timeout=0.1)
+        assert not closed.done()
+        go.set()
+        assert question.result() == [(1,)]
+        closed.result()
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            store.cancelled("job")
