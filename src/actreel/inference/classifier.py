@@ -3,12 +3,12 @@
 A model folder holds `model.onnx` and `classifier.json`, the manifest. Labels and clip settings are stored with the
 weights, so prediction never reads params.yaml. Where the network encodes each frame by itself before it sees the clip,
 the folder also holds these two parts, `encoder.onnx` and `head.onnx`: overlapping windows of a long video then share
-frames that are encoded once.
+frames that are encoded once. An encoder that came as an ONNX file may see several frames at once; see
+`actreel.inference.clip_encoding`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,70 +17,21 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from actreel.base.places import MODEL, check_project
-from actreel.config import ClipSpec, ModelParams
 from actreel.errors import ModelError
 from actreel.inference.answers import Answer, LabelledSegment, Scored
+from actreel.inference.clip_encoding import SharedWindows
+from actreel.inference.manifest import ClassifierCard as ClassifierCard  # re-exported with what reads it
+from actreel.inference.manifest import Provenance as Provenance
 from actreel.inference.model_folder import ENCODER_FILE, HEAD_FILE, MANIFEST_FILE, ONNX_FILE, ModelFolder
-from actreel.inference.recognition import OnFrame, Recognition, WindowScorer, ignore_frame, recognise
+from actreel.inference.recognition import OnFrame, Recognition, ScoreWindow, WindowScorer, ignore_frame, recognise
 from actreel.inference.rolling import STREAM_WINDOW_S, TimedWindow
 from actreel.inference.segments import Segment
 from actreel.inference.windows import WindowPlan
 
 TOP_K = 5
-
-
-class Provenance(BaseModel):
-    """Where a model comes from.
-
-    Attributes:
-        dataset: Short name of the dataset.
-        data_version: Digest of the clips and their splits.
-        run_id: The MLflow run that trained it.
-        git_commit: Commit of the code that trained it.
-        trained_at: When training ended, UTC, ISO 8601.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    dataset: str
-    data_version: str
-    run_id: str
-    git_commit: str
-    trained_at: str
-
-
-class ClassifierCard(BaseModel):
-    """The manifest, `classifier.json`: what is needed to use the weights.
-
-    Attributes:
-        labels: Actions in the order of the model's outputs.
-        clip: How a video becomes the model's input.
-        clip_duration_s: About the length of the training clips, in seconds: a much longer video is cut into windows of
-            that length (None: one clip, whatever its length).
-        max_distance: Largest distance from the training clips at which a clip still counts as known, in the units of
-            the model's second output (None: every clip counts as known).
-        temperature: What the logits are divided by for calibrated confidences; already part of the weights.
-        network: The network; None for models of versions that did not say.
-        provenance: Where the model comes from.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    labels: tuple[str, ...] = Field(min_length=2)
-    clip: ClipSpec
-    clip_duration_s: float | None = Field(default=None, gt=0)
-    max_distance: float | None = Field(default=None, gt=0)
-    temperature: float = Field(default=1.0, gt=0)
-    network: ModelParams | None = None
-    provenance: Provenance
-
-    def save(self, folder: Path) -> None:
-        """Writes `classifier.json`."""
-        text = json.dumps(self.model_dump(), indent=2, ensure_ascii=False)
-        ModelFolder(folder).manifest.write_text(text + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -113,8 +64,9 @@ class ActionClassifier:
 
         Args:
             card: The manifest of these weights.
-            network: From uint8 (N, T, H, W, 3), or from float32 (N, T, F) if there is an encoder.
-            encoder: From uint8 (n, H, W, 3) to float32 (n, F).
+            network: From uint8 (N, T, H, W, 3), or from float32 (N, M, F) if there is an encoder: M is T, or the number
+                of a video encoder's windows.
+            encoder: From uint8 (n, H, W, 3), or for a video encoder uint8 (n, K, H, W, 3), to float32 (n, F).
 
         Raises:
             ModelError: The manifest and the networks do not match.
@@ -122,6 +74,7 @@ class ActionClassifier:
         self.card = card
         self._network = network
         self._encoder = encoder
+        self._windows = card.encoder.windows(card.clip) if card.encoder and encoder else None
         self._window_shape = clip = _shape(network.get_inputs()[0])
         files = ONNX_FILE if encoder is None else f"{ENCODER_FILE}, {HEAD_FILE}"
         if encoder is not None:
@@ -131,7 +84,7 @@ class ActionClassifier:
                     f"{ENCODER_FILE} and {HEAD_FILE} must belong together. Received: features of {features} for a head "
                     f"of {self._window_shape[1:]}. Make both again with: dvc repro"
                 )
-            clip = (self._window_shape[0], *_shape(encoder.get_inputs()[0]))
+            clip = self._clip_of_parts(_shape(encoder.get_inputs()[0]))
         answers = _shape(network.get_outputs()[0])
         if (clip, answers) != (card.clip.shape, (len(card.labels),)):
             raise ModelError(
@@ -144,6 +97,14 @@ class ActionClassifier:
                 f"Received: one output, from {files}. Make them again with: dvc repro"
             )
 
+    def _clip_of_parts(self, frames: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a clip that the parts take: `frames` is the encoder's input."""
+        if self._windows is None:
+            return (self._window_shape[0], *frames)
+        if (self._window_shape[0], frames[0]) != self._windows.indices.shape:
+            return (0, *frames)  # they do not belong together
+        return (self._windows.clip_frames, *frames[1:])
+
     @classmethod
     def load(cls, folder: Path, threads: int = 0, *, whole: bool = False) -> ActionClassifier:
         """Opens a model folder.
@@ -155,7 +116,8 @@ class ActionClassifier:
             whole: Uses `model.onnx` even if the parts exist.
 
         Raises:
-            ModelError: A file is missing or damaged, or the files do not match.
+            ModelError: A file is missing or damaged, or the files do not match; an encoder that came as an ONNX file
+                is not the one that the model was trained with.
         """
         files = ModelFolder(folder)
         network_files = files.network_files(whole=whole)
@@ -171,6 +133,8 @@ class ActionClassifier:
             card = ClassifierCard.model_validate_json(files.manifest.read_text(encoding="utf-8"))
         except (ValidationError, UnicodeDecodeError) as error:
             raise ModelError(f"'{files.manifest}' must be a manifest that Actreel wrote. {error}") from error
+        if card.encoder and files.encoder in network_files:
+            card.encoder.check(files.encoder)
         *encoder, network = (_open(file, threads) for file in network_files)
         return cls(card, network, *encoder)
 
@@ -181,7 +145,7 @@ class ActionClassifier:
             frames: uint8 (n, H, W, 3), RGB, as `fit_frame` gives them.
 
         Returns:
-            float32 (n, F), or the frames unchanged if the model has no encoder.
+            float32 (n, F), or the frames unchanged if the model has no encoder, or one that sees several at once.
 
         Raises:
             ModelError: The frames have another shape or dtype.
@@ -191,13 +155,23 @@ class ActionClassifier:
                 f"Frames must be uint8 (n, {', '.join(map(str, self.card.clip.shape[1:]))}). "
                 f"Received: {frames.dtype} {frames.shape}"
             )
-        return frames if self._encoder is None else _run(self._encoder, frames)[0]
+        return frames if self._encoder is None or self._windows is not None else self._run_encoder(frames)
+
+    def encode_clip(self, clip: NDArray[np.uint8]) -> NDArray[Any]:
+        """Encodes a clip, uint8 (T, H, W, 3), as `encode` does; a video encoder gives float32 (M, F)."""
+        encoded = self.encode(clip)
+        return encoded if self._windows is None else self._windows.encode(encoded, self._run_encoder)
+
+    def _run_encoder(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if self._encoder is None:
+            raise ModelError(f"This model has no {ENCODER_FILE}.")
+        return _run(self._encoder, frames)[0]
 
     def score_encoded(self, encoded: NDArray[Any]) -> Scores:
         """Scores clips of encoded frames.
 
         Args:
-            encoded: What `encode` gave for the N x T frames of N clips, in any shape that keeps their order.
+            encoded: What `encode_clip` gave for N clips, in any shape that keeps the order.
         """
         probabilities, *distances = _run(self._network, encoded.reshape(-1, *self._window_shape))
         return Scores(probabilities, distances[0] if distances else np.zeros(len(probabilities), dtype=np.float32))
@@ -217,7 +191,7 @@ class ActionClassifier:
                 f"Received: {clips.dtype} {clips.shape}"
             )
         # One by one: as fast, and 32 clips at once would take 16 GB with EfficientNet-Lite0.
-        scores = [self.score_encoded(self.encode(clip)) for clip in clips]
+        scores = [self.score_encoded(self.encode_clip(clip)) for clip in clips]
         return Scores(
             np.concatenate([each.probabilities for each in scores]), np.concatenate([each.distances for each in scores])
         )
@@ -258,13 +232,12 @@ class ActionClassifier:
             VideoError: The file cannot be decoded.
         """
         card = self.card
-        return recognise(
-            path, card.clip, card.clip_duration_s, self.encode, self.score_window, card.max_distance, on_frame
-        )
+        score = self.start_scoring()
+        return recognise(path, card.clip, card.clip_duration_s, self.encode, score, card.max_distance, on_frame)
 
     def window_scorer(self, plan: WindowPlan) -> WindowScorer:
         """Scores the windows of a video whose frames are decoded elsewhere."""
-        return WindowScorer(plan, self.encode, self.score_window, self.card.max_distance)
+        return WindowScorer(plan, self.encode, self.start_scoring(), self.card.max_distance)
 
     @property
     def stream_window_s(self) -> float:
@@ -273,12 +246,20 @@ class ActionClassifier:
 
     def timed_window(self) -> TimedWindow:
         """Scores the last seconds of a stream as its frames come."""
-        return TimedWindow(self.card.clip.num_frames, self.stream_window_s, self.encode, self.score_window)
+        return TimedWindow(self.card.clip.num_frames, self.stream_window_s, self.encode, self.start_scoring())
 
-    def score_window(self, window: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
-        """Scores one window: T encoded frames to probabilities, float32 (K,), and distance."""
-        scores = self.score_encoded(window)
-        return scores.probabilities[0], float(scores.distances[0])
+    def start_scoring(self) -> ScoreWindow:
+        """Scores the windows of one video: what `encode` gave for T frames, to probabilities, float32 (K,), and distance.
+
+        Where a video encoder has seen the same frames in the window before, it does not run again.
+        """
+        shared = None if self._windows is None else SharedWindows(self._windows, self._run_encoder)
+
+        def score(window: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
+            scores = self.score_encoded(window if shared is None else shared.encode(window))
+            return scores.probabilities[0], float(scores.distances[0])
+
+        return score
 
     def predict(self, path: Path) -> tuple[Scored, ...]:
         """Recognises the action in a video file.

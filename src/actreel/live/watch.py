@@ -110,6 +110,6 @@ def _windows(newest: NewestSamples, classifier: ActionClassifier) -> Iterator[tu
     for sample in newest:
         if rolling is None:
             grid = newest.grid
-            rolling = RollingWindow(grid, classifier.encode, classifier.score_window)
+            rolling = RollingWindow(grid, classifier.encode, classifier.start_scoring())
         for window in rolling.push(sample):
             yield window, grid

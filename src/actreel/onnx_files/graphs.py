@@ -1,0 +1,110 @@
+"""Small graphs of ONNX operators, and chains of whole models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import onnx
+from onnx import compose, helper, numpy_helper
+
+from actreel.onnx_files.reading import inputs_of
+
+_FORMAT = 8
+"""The version of the file's format, of 2021; a chain has that of its newest part."""
+
+
+class Line:
+    """Operators in a line: the output of each is the first input of the next.
+
+    Args:
+        input_name: Of the line.
+        kind: Its element type, as in `onnx.TensorProto`.
+        shape: Numbers, or names for axes of any size.
+        opset: The version of the operators.
+    """
+
+    def __init__(self, input_name: str, kind: int, shape: Sequence[int | str], opset: int) -> None:
+        self.opset = opset
+        self._input = helper.make_tensor_value_info(input_name, kind, shape)
+        self._last = input_name
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+
+    def add(self, operator: str, *others: Any, **attributes: Any) -> Self:
+        """Adds an operator.
+
+        Args:
+            operator: Its name.
+            others: Its inputs after the first: numbers, arrays, or None for one that is left out.
+            attributes: Its attributes.
+        """
+        output = f"{operator}{len(self._nodes)}"
+        inputs = [self._last, *("" if value is None else self._constant(value) for value in others)]
+        self._nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        self._last = output
+        return self
+
+    def _constant(self, value: Any) -> str:
+        name = f"constant{len(self._constants)}"
+        array = value if isinstance(value, np.ndarray) else np.array(value, dtype=np.int64)
+        self._constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def mean(self, axes: Sequence[int]) -> Self:
+        """Averages over axes, which then are gone."""
+        axes = list(axes)
+        if self.opset < 18:
+            return self.add("ReduceMean", axes=axes, keepdims=0)
+        return self.add("ReduceMean", axes, keepdims=0)
+
+    def end(self, name: str, kind: int, shape: Sequence[int | str]) -> onnx.ModelProto:
+        """The line as a model with one output of this name."""
+        nodes = [*self._nodes, helper.make_node("Identity", [self._last], [name])]
+        output = helper.make_tensor_value_info(name, kind, shape)
+        graph = helper.make_graph(nodes, "line", [self._input], [output], self._constants)
+        # By default, the version of the file's format is newer than what ONNX Runtime reads.
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=_FORMAT)
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """The version of a model's standard operators."""
+    return next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 1)
+
+
+def chain(parts: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
+    """Joins models of the same opset: the only output of each becomes the only input of the next.
+
+    The chain's input and outputs keep their names; everything else gets the number of its part before its name, so
+    names of different parts never meet.
+
+    Raises:
+        onnx.checker.ValidationError: The chain is no valid model.
+    """
+    imports = {each.domain: each.version for part in parts for each in part.opset_import}
+    newest = max(part.ir_version for part in parts)
+    joined, given = onnx.ModelProto(), ""
+    for number, part in enumerate(parts):
+        part = compose.add_prefix(part, f"{number}/")
+        part.ir_version = newest
+        del part.opset_import[:]
+        part.opset_import.extend(helper.make_opsetid(*each) for each in imports.items())
+        (taken,) = inputs_of(part)
+        joined = compose.merge_models(joined, part, [(given, taken.name)]) if number else part
+        given = joined.graph.output[0].name
+    (taken,) = inputs_of(joined)
+    names = [taken.name, *(output.name for output in joined.graph.output)]
+    _rename(joined.graph, {name: name.partition("/")[2] for name in names})
+    joined.producer_name = "actreel"
+    onnx.checker.check_model(joined)
+    return joined
+
+
+def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Renames edges of a graph that no loop or branch inside it reads."""
+    for value in (*graph.input, *graph.output):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
