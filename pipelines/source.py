@@ -1,4 +1,4 @@
-"""source: dataset.path ▸ artifacts/source.json, so that DVC sees what lies behind links change.
+"""source: dataset.path ▸ artifacts/source.json, so that DVC sees what lies behind links, and weights, change.
 
 DVC runs this stage every time, and first: a path that does not exist is said here, before DVC looks for it, and what is
 damaged in its cache is removed before DVC brings it back.
@@ -10,14 +10,14 @@ from actreel.base.console import exit_cleanly
 from actreel.base.linked_cache import drop_damaged
 from actreel.base.places import SOURCE
 from actreel.config import load_params
-from actreel.dataset.watch import files_behind_links
+from actreel.dataset.watch import files_behind_links, files_of_weights
 
 
 def main() -> None:
-    """Checks DVC's cache and the source of videos, and lists its files that DVC does not watch."""
+    """Checks DVC's cache and the source of videos, and lists files of it and of weights that DVC does not watch."""
     drop_damaged()
     params = load_params()
-    files = files_behind_links(params.dataset)
+    files = files_behind_links(params.dataset) | files_of_weights(params.model.weights)
     SOURCE.parent.mkdir(parents=True, exist_ok=True)
     SOURCE.write_text(json.dumps(files, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 

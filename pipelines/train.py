@@ -103,7 +103,7 @@ def main() -> None:
         runs.log_file(kept / GROUP_CURVE.name, "reports")
         rejection = fit_rejection(statistics, held_out, params.train.true_accept_rate)
         folder = ModelFolder(MODEL)
-        model = export_model(fitted.model, fitted.network, rejection, data, folder)
+        model, encoder = export_model(fitted.model, fitted.network, rejection, data, folder)
         provenance = Provenance(
             dataset=params.dataset.label,
             data_version=version,
@@ -111,9 +111,9 @@ def main() -> None:
             git_commit=runs.git_commit(),
             trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        write_manifest(data, rejection, temperature, fitted.network, provenance, folder)
+        write_manifest(data, rejection, temperature, fitted.network, provenance, folder, encoder)
         keep_runner_up(runner_up, data)
-        runs.log_keras_model(model, data.store.spec, len(data.labels))
+        runs.log_keras_model(model)
         runs.log_network(fitted.network)
     shutil.rmtree(state)
     publish(TRAINING, keep=False)

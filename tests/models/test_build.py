@@ -24,8 +24,8 @@ def test_outside_training_there_is_no_dropout_and_no_batch_statistics(weights: s
 
 
 def test_only_heads_on_frozen_features_normalise_them() -> None:
-    frozen = build_head(params_of("efficientnet_lite0", "mean", weights="imagenet"), SPEC, (24,), 4)
-    trained = build_head(params_of("small_cnn", "mean"), SPEC, (24,), 4)
+    frozen = build_head(params_of("efficientnet_lite0", "mean", weights="imagenet"), (SPEC.num_frames, 24), 4)
+    trained = build_head(params_of("small_cnn", "mean"), (SPEC.num_frames, 24), 4)
     assert [NORMALISE in [layer.name for layer in head.layers] for head in (frozen, trained)] == [True, False]
     assert not frozen.get_layer(NORMALISE).trainable_weights
     np.testing.assert_allclose(np.asarray(frozen(FEATURES)).sum(axis=1), 1, rtol=1e-5)

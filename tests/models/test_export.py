@@ -29,7 +29,7 @@ from tests.models.networks import CLIPS, PARITY, SPEC, params_of
 def test_parts_give_what_the_whole_gives(params: ModelParams, tmp_path: Path) -> None:
     # The small encoder stands in for the frozen one, which takes 7 s to export: only the head differs.
     encoder = build_encoder(params_of("small_cnn", "lstm"), SPEC)
-    model = join(params, SPEC, encoder, build_head(params, SPEC, encoder.output_shape[1:], 4))
+    model = join(params, SPEC, encoder, build_head(params, (SPEC.num_frames, *encoder.output_shape[1:]), 4))
     embeddings = np.asarray(embedding_of(model)(CLIPS))
     size = embeddings.shape[1]
     centres = embeddings[:2] + np.float32(0.1)

@@ -29,7 +29,7 @@ def test_onnx_and_a_saved_model_equal_keras_for_every_head(head: str, motion: st
 
 @pytest.mark.parametrize("head", FRAME_HEADS)
 def test_onnx_equals_keras_for_every_head_on_frozen_features(head: str, tmp_path: Path) -> None:
-    model = build_head(params_of("efficientnet_lite0", head, "difference", "imagenet"), SPEC, (24,), 4)
+    model = build_head(params_of("efficientnet_lite0", head, "difference", "imagenet"), (SPEC.num_frames, 24), 4)
     assert_onnx_equals_keras(model, FEATURES, tmp_path / "head.onnx")
 
 
@@ -43,7 +43,7 @@ def test_only_the_mean_ignores_order() -> None:
 
 
 def test_a_probe_of_moments_sees_mean_deviation_and_how_fast_each_feature_changes() -> None:
-    model = build_head(params_of("efficientnet_lite0", "moments_probe", weights="imagenet"), SPEC, (24,), 4)
+    model = build_head(params_of("efficientnet_lite0", "moments_probe", weights="imagenet"), (SPEC.num_frames, 24), 4)
     layer = model.get_layer(CLIP_NORMALISE)
     normalised = keras.Model(model.input, model.get_layer("normalise").output)(FEATURES)
     seen = np.asarray(normalised)
@@ -54,7 +54,7 @@ def test_a_probe_of_moments_sees_mean_deviation_and_how_fast_each_feature_change
 
 def test_moments_of_one_frame_are_numbers() -> None:
     spec = SPEC.model_copy(update={"num_frames": 1})
-    model = build_head(params_of("efficientnet_lite0", "moments_probe", weights="imagenet"), spec, (24,), 4)
+    model = build_head(params_of("efficientnet_lite0", "moments_probe", weights="imagenet"), (spec.num_frames, 24), 4)
     assert np.isfinite(np.asarray(model(FEATURES[:, :1]))).all()
 
 

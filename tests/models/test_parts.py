@@ -31,7 +31,7 @@ def test_a_head_from_a_file_gives_logits_embedding_and_distance(name: str, tmp_p
     # As in two processes: Keras counts names from the start in each, and they must not clash with those in the file.
     # Memory stays as it is: to collect garbage takes a second each time.
     keras.utils.clear_session(free_memory=False)
-    build_head(params_of("efficientnet_lite0", name, weights="imagenet"), SPEC, (24,), 4).save(tmp_path / "head.keras")
+    build_head(params_of("efficientnet_lite0", name, weights="imagenet"), (SPEC.num_frames, 24), 4).save(tmp_path / "head.keras")
     keras.utils.clear_session(free_memory=False)
     head = keras.models.load_model(tmp_path / "head.keras")
     logits = np.asarray(logits_of(head)(FEATURES))
@@ -47,13 +47,13 @@ def test_a_head_from_a_file_gives_logits_embedding_and_distance(name: str, tmp_p
 def test_every_head_has_an_embedding() -> None:
     for head in FRAME_HEADS:
         embeddings = np.asarray(
-            embedding_of(build_head(params_of("efficientnet_lite0", head), SPEC, (24,), 4))(FEATURES)
+            embedding_of(build_head(params_of("efficientnet_lite0", head), (SPEC.num_frames, 24), 4))(FEATURES)
         )
         np.testing.assert_allclose(embeddings[:, -24:], FEATURES.mean(axis=1), rtol=1e-4, atol=1e-6)
 
 
 def test_motion_is_the_change_since_the_frame_before() -> None:
-    model = build_head(params_of("efficientnet_lite0", "lstm", "difference", "imagenet"), SPEC, (2,), 3)
+    model = build_head(params_of("efficientnet_lite0", "lstm", "difference", "imagenet"), (SPEC.num_frames, 2), 3)
     features = np.arange(10, dtype=np.float32).reshape(1, 5, 2) ** 2
     shown = keras.Model(model.input, model.get_layer("lstm").input)(features)[0]
     scale = np.sqrt(1 + 1e-3)  # the batch norm's epsilon, with variance 1

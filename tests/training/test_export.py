@@ -88,7 +88,7 @@ def test_a_network_whose_units_have_died_rejects_nothing_and_says_so(
 def test_the_folder_answers_as_the_network_does(network: keras.Model, data: TrainingData, tmp_path: Path) -> None:
     folder = ModelFolder(tmp_path / "model")
     rejection = fit_rejection(*held_out(network, data), 0.95)
-    whole = export_model(network, LSTM, rejection, data, folder)
+    whole, _ = export_model(network, LSTM, rejection, data, folder)
     write_manifest(data, rejection, 1.5, LSTM, PROVENANCE, folder)
     classifier = ActionClassifier.load(folder.path)
     clips = data.store.take(data.rows[VAL]["clip"].tolist())

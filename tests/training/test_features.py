@@ -92,9 +92,9 @@ def test_a_second_run_encodes_only_what_is_missing(
     encoded: list[str] = []
     real = features._encode_on_cores
 
-    def counted(session: Any, clips: StoredClips, names: Any, mirror: bool) -> Any:
+    def counted(encoder: Any, clips: StoredClips, names: Any, mirror: bool) -> Any:
         encoded.extend(names)
-        return real(session, clips, names, mirror)
+        return real(encoder, clips, names, mirror)
 
     monkeypatch.setattr(features, "_encode_on_cores", counted)
     encode(index, clips, folder / "features")
@@ -110,7 +110,7 @@ def test_a_second_run_encodes_only_what_is_missing(
 def test_a_complete_store_needs_no_encoder(
     stored: StoredFeatures, clips: StoredClips, index: pd.DataFrame, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features, "_session", None)
+    monkeypatch.setattr(features, "_open", None)
     encode(index, clips, folder / "features")
     with pytest.raises(TypeError):  # other settings do
         encode(index, clips, folder / "others", mirror=False)
@@ -127,7 +127,7 @@ def test_features_made_by_other_code_are_encoded_again(
     stored: StoredFeatures, clips: StoredClips, index: pd.DataFrame, folder: Path, monkeypatch: pytest.MonkeyPatch,
     edit_code: EditCode, file: str, before: str, after: str,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(features, "_session", None)
+    monkeypatch.setattr(features, "_open", None)
     edit_code(file, before, after)
     with pytest.raises(TypeError):
         encode(index, clips, folder / "features")
@@ -136,7 +136,7 @@ def test_features_made_by_other_code_are_encoded_again(
 def test_features_of_frames_made_by_other_code_are_encoded_again(
     stored: StoredFeatures, index: pd.DataFrame, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features, "_session", None)
+    monkeypatch.setattr(features, "_open", None)
     frames = StoredClips(folder / "clips")
     frames.made_with = frames.made_with | {"code": "other"}
     with pytest.raises(TypeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, get_args
 
 from pydantic import Field, model_validator
@@ -11,6 +12,8 @@ from actreel.config.section import Section
 IMAGENET = "imagenet"
 NO_WEIGHTS = "none"
 AUTO = "auto"
+ONNX = "onnx"
+"""The encoder that a user brings as an ONNX file: `model.weights` is its path."""
 PretrainedEncoder = Literal[
     "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "mobilenet_v2", "efficientnet_v2_b0", "resnet50",
     "vgg16",
@@ -28,10 +31,12 @@ class ModelParams(Section):
     """Section `model`: an encoder, which sees one frame, and a head, which sees the whole clip.
 
     Attributes:
-        encoder: `small_cnn` is the per-frame CNN of the LRCN paper's UCF50 project, always trained from scratch. The
-            others are pretrained on ImageNet, except `pixels`: no encoder, for heads that see space and time at once.
+        encoder: `small_cnn` is the per-frame CNN of the LRCN paper's UCF50 project, always trained from scratch.
+            `pixels` is no encoder, for heads that see space and time at once. `onnx` is any network in an ONNX file,
+            which may see several frames at once. The others are pretrained on ImageNet.
         weights: Weights of a pretrained encoder: `imagenet`, `none` (train from scratch) or the path of a .weights.h5
-            or .keras file. With weights, the encoder is frozen and frames are encoded once.
+            or .keras file; with `onnx`, the path of the ONNX file. With weights, the encoder is frozen and frames are
+            encoded once.
         head: `mean` averages the frames and ignores their order. `statistics` is linear in the mean, spread and trend
             of each feature. `lstm`, `bilstm`, `gru`, `attention_lstm`, `temporal_conv` and `transformer` see the frames
             in order. `convlstm` and `cnn3d_attention_lstm` need encoder `pixels`. The probes `mean_probe`,
@@ -45,7 +50,7 @@ class ModelParams(Section):
         dropout: Share of activations dropped during training.
     """
 
-    encoder: Literal["pixels", "small_cnn", PretrainedEncoder]
+    encoder: Literal["pixels", "small_cnn", "onnx", PretrainedEncoder]
     weights: str
     head: Literal[FrameHead, ClipHead, Probe, "auto"]
     motion: Literal["none", "difference"]
@@ -59,6 +64,11 @@ class ModelParams(Section):
                 f"the heads {' and '.join(CLIP_HEADS)} need encoder 'pixels', and no other head accepts it. "
                 f"Received: encoder '{self.encoder}' with head '{self.head}'. "
                 "Try: dvc exp run -S model.encoder=small_cnn -S model.head=lstm"
+            )
+        if self.encoder == ONNX and self.weights in (IMAGENET, NO_WEIGHTS):
+            raise ValueError(
+                "with encoder 'onnx', model.weights must be the path of an ONNX file. Received: "
+                f"'{self.weights}'. Try: dvc exp run -S model.encoder=onnx -S model.weights=/path/to/encoder.onnx"
             )
         return self
 
@@ -86,13 +96,13 @@ class ModelParams(Section):
 
     @property
     def title(self) -> str:
-        """What people call it: `small_cnn + lstm`."""
-        return f"{self.encoder} + {self.head}"
+        """What people call it: `small_cnn + lstm`, or `dinov2.onnx + lstm`."""
+        return f"{Path(self.weights).name if self.encoder == ONNX else self.encoder} + {self.head}"
 
 
 def is_frozen(encoder: str, weights: str) -> bool:
     """Whether an encoder keeps its pretrained weights, given `model.encoder` and `model.weights`."""
-    return encoder in PRETRAINED_ENCODERS and weights != NO_WEIGHTS
+    return encoder == ONNX or (encoder in PRETRAINED_ENCODERS and weights != NO_WEIGHTS)
 
 
 def reads_frames_again(encoder: str, weights: str, fine_tune: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import glob
 from pathlib import Path
 
 from actreel.base.places import DATA
@@ -41,6 +42,22 @@ def files_behind_links(params: DatasetParams) -> Listing:
         contents = read_folder(path)
         _refuse_broken_links(path, contents)
     return {file.as_posix(): _state(path / file) for file in contents.linked}
+
+
+def files_of_weights(weights: str) -> Listing:
+    """Lists the file of an encoder's weights, the settings beside it, and files that begin with its name.
+
+    Args:
+        weights: As `model.weights`.
+
+    Returns:
+        As `files_behind_links`, by the files' paths; empty if there is no such file.
+    """
+    path = Path(weights)
+    if not path.is_file():
+        return {}
+    more = path.parent.glob(f"{glob.escape(path.name)}[._]*")  # weights beside an ONNX file
+    return {str(file): _state(file) for file in (path, path.with_suffix(".yaml"), *sorted(more)) if file.is_file()}
 
 
 def _state(file: Path) -> tuple[str, int, int]:

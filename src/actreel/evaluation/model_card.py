@@ -23,7 +23,7 @@ from actreel.evaluation import more_groups
 from actreel.evaluation.intervals import FEW_GROUPS
 from actreel.evaluation.paired import order_sentence
 from actreel.evaluation.slices import Confusion
-from actreel.inference.classifier import ClassifierCard
+from actreel.inference.manifest import ClassifierCard, OnnxEncoder
 from actreel.inference.model_folder import MODEL_CARD_FILE
 from actreel.tracking.runs import short_commit
 
@@ -155,11 +155,17 @@ def _description(facts: Facts) -> list[tuple[str, str]]:
     network = f"{facts.model.title}{motion}, {facts.metrics['parameters']:,} parameters"
     return [
         ("Network", network),
+        *([("Encoder", _encoder(card.encoder))] if card.encoder else []),
         ("Input", f"{spec.num_frames} frames spread evenly over the clip, {size}, {_COLOURS[spec.colour]}"),
         ("Clip", f"about {card.clip_duration_s:.1f} s" if card.clip_duration_s else "the whole video"),
         ("Trained", f"{origin.trained_at}, code {short_commit(origin.git_commit)}, MLflow run {origin.run_id}"),
         ("Data", f"{origin.dataset}, version {origin.data_version}"),
     ]
+
+
+def _encoder(encoder: OnnxEncoder) -> str:
+    sees = f", which sees {encoder.frames} frames at a stride of {encoder.stride}" if encoder.frames else ""
+    return f"the ONNX file '{encoder.file}'{sees}, sha256 {encoder.file_sha256}"
 
 
 def _more_groups(facts: Facts) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from actreel.evaluation.cost import cost_of
 from actreel.evaluation.intervals import balanced_interval, interval_over_groups
 from actreel.evaluation.paired import compare_pair
 from actreel.evaluation.rejection import Scored, accept_rate, compare_scores, scores_of, separation
-from actreel.evaluation.saliency import explain_most_confident
+from actreel.evaluation.saliency import explain_most_confident, has_gradients
 from actreel.evaluation.served import MULTI_CLIPS, score, score_views
 from actreel.inference.classifier import ActionClassifier, Scores
 from actreel.inference.model_folder import ModelFolder
@@ -43,7 +43,7 @@ class Evaluation:
         videos: The folder that `clip` is relative to.
         folder: The model's.
         classifier: The model as the service runs it.
-        network: The whole model in Keras.
+        network: The whole model in Keras; its head, if the encoder came as an ONNX file.
         model: The part of it that was fitted.
         predict: From such a part and index rows to float32 (rows, outputs).
         probabilities: float32 (N, K), by the model in Keras.
@@ -162,6 +162,7 @@ def metrics_of(
         protocol: As `split.protocol`.
     """
     test, targets, probabilities = evaluation.test, evaluation.targets, evaluation.probabilities
+    encoder = evaluation.classifier.card.encoder
     sampled = np.sort(np.random.default_rng(0).permutation(len(test))[:MULTI_CLIPS])
     averaged = score_views(evaluation.folder, [evaluation.videos / clip for clip in test["clip"].iloc[sampled]], views)
     low, high = interval_over_groups(evaluation.correct, test["group"])
@@ -184,7 +185,7 @@ def metrics_of(
         "calibration_error": metrics.calibration_error(probabilities, targets),
         "uncalibrated_error": metrics.calibration_error(evaluation.uncalibrated, targets),
         **rejection,
-        "parameters": int(evaluation.network.count_params()),
+        "parameters": int(evaluation.network.count_params()) + (encoder.parameters if encoder else 0),
         **cost_of(ModelFolder(evaluation.folder).onnx, evaluation.store.take(test["clip"][:1].tolist())),
         "protocol": protocol,
         "num_test_clips": len(test),
@@ -226,12 +227,14 @@ def tables_of(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
 
 
 def plots_of(evaluation: Evaluation, confusions: Sequence[slices.Confusion]) -> dict[str, Figure]:
-    """The plots of the report, by name."""
+    """The plots of the report, by name; no `saliency` where the encoder gives no gradients."""
     store, clips, labels = evaluation.store, evaluation.test["clip"].tolist(), evaluation.labels
     confused = {heading: store.take([clips[row]])[0] for heading, row in slices.sample_rows(confusions)}
-    explained = explain_most_confident(
-        evaluation.network, store, clips, labels, evaluation.probabilities, evaluation.correct
-    )
+    explained = {}
+    if has_gradients(evaluation.network):
+        explained = explain_most_confident(
+            evaluation.network, store, clips, labels, evaluation.probabilities, evaluation.correct
+        )
     return {
         "confusion": plots.confusion(evaluation.targets, evaluation.predicted, labels),
         "confused": plots.confused(confused),
@@ -239,7 +242,7 @@ def plots_of(evaluation: Evaluation, confusions: Sequence[slices.Confusion]) -> 
             metrics.reliability(evaluation.uncalibrated, evaluation.targets),
             metrics.reliability(evaluation.probabilities, evaluation.targets),
         ),
-        "saliency": plots.saliency(explained),
+        **({"saliency": plots.saliency(explained)} if explained else {}),
     }
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from actreel.dataset.store import StoredClips
 from actreel.errors import ModelError
 from actreel.inference.model_folder import KERAS_FILE, ModelFolder
-from actreel.models import PROBABILITIES
+from actreel.models import HEAD, PROBABILITIES
 from actreel.quiet_keras import keras, tf
 from actreel.video.opencv import cv2
 
@@ -64,15 +64,26 @@ def load_network(folder: Path) -> keras.Model:
     """Loads the Keras model of a model folder, since ONNX gives no gradients.
 
     Raises:
-        ModelError: The folder has none that can be loaded.
+        ModelError: The folder has none that can be loaded, or its encoder came as an ONNX file.
     """
     try:
-        return keras.models.load_model(ModelFolder(folder).keras)
+        network = keras.models.load_model(ModelFolder(folder).keras)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"Saliency needs {KERAS_FILE} in the model folder. Received: '{folder}': {error}. "
             "Train a model with: dvc repro"
         ) from error
+    if not has_gradients(network):
+        raise ModelError(
+            f"Saliency needs gradients, and an encoder from an ONNX file gives none. Received: '{folder}'. Train with "
+            "an encoder of Actreel's: dvc exp run -S model.encoder=efficientnet_lite0 -S model.weights=imagenet"
+        )
+    return network
+
+
+def has_gradients(network: keras.Model) -> bool:
+    """Whether a network goes from frames to probabilities; with an encoder from an ONNX file, it is the head alone."""
+    return bool(network.name != HEAD)
 
 
 def saliency_of(model: keras.Model, clip: NDArray[np.uint8]) -> Saliency:

@@ -26,7 +26,7 @@ def build_model(params: ModelParams, spec: ClipSpec, num_classes: int) -> keras.
         ModelError: The encoder's weights cannot be loaded.
     """
     encoder = build_encoder(params, spec)
-    return join(params, spec, encoder, build_head(params, spec, encoder.output_shape[1:], num_classes))
+    return join(params, spec, encoder, build_head(params, (spec.num_frames, *encoder.output_shape[1:]), num_classes))
 
 
 def build_encoder(params: ModelParams, spec: ClipSpec) -> keras.Model:
@@ -56,7 +56,7 @@ def build_frozen_encoder(name: str, weights: str, spec: ClipSpec) -> keras.Model
     return encoder
 
 
-def build_head(params: ModelParams, spec: ClipSpec, feature_shape: tuple[int, ...], num_classes: int) -> keras.Model:
+def build_head(params: ModelParams, features_of_clip: tuple[int, ...], num_classes: int) -> keras.Model:
     """Builds the part that sees all of a clip.
 
     Features of a frozen encoder are first brought to mean 0 and variance 1 by the layer `normalise`. Gradient descent
@@ -64,14 +64,14 @@ def build_head(params: ModelParams, spec: ClipSpec, feature_shape: tuple[int, ..
 
     Args:
         params: Which head, and its size.
-        spec: Clip settings, for the number of frames.
-        feature_shape: Shape of one frame's features.
+        features_of_clip: Shape of a clip's features: (T, F), or (T, H, W, C) for `pixels`. For a video encoder, T is
+            the number of its windows.
         num_classes: Actions.
 
     Returns:
-        A `keras.Model` from float32 (B, T, *feature_shape) to float32 (B, num_classes) probabilities.
+        A `keras.Model` from float32 (B, *features_of_clip) to float32 (B, num_classes) probabilities.
     """
-    features = keras.Input((spec.num_frames, *feature_shape), name="features")
+    features = keras.Input(features_of_clip, name="features")
     x = features
     if params.frozen:
         # No layers.Normalization: Keras exports its constants as extra inputs of the ONNX graph.

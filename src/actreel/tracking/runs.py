@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-from actreel.config import ClipSpec, DatasetParams, ModelParams, Params, SplitParams
+from actreel.config import DatasetParams, ModelParams, Params, SplitParams
 from actreel.dataset.layout import SPLITS
 from actreel.errors import MOST_NAMED, ModelError
 from actreel.tracking.names import telling_name
@@ -206,11 +206,12 @@ def log_network(network: ModelParams) -> None:
     mlflow.set_tag("network", network.title)
 
 
-def log_keras_model(model: Any, spec: ClipSpec, num_classes: int) -> None:
-    """Adds a `keras.Model` to the open run, with its signature."""
+def log_keras_model(model: Any) -> None:
+    """Adds a `keras.Model` with one input and one output to the open run, with its signature."""
+    taken, given = model.input, model.output
     signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, *spec.shape), "clip")]),
-        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, num_classes))]),
+        inputs=Schema([TensorSpec(np.dtype(taken.dtype), (-1, *taken.shape[1:]), taken.name)]),
+        outputs=Schema([TensorSpec(np.dtype(given.dtype), (-1, *given.shape[1:]))]),
     )
     mlflow.tensorflow.log_model(
         model, name="keras", signature=signature, pip_requirements=requirements("keras", "numpy")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from actreel.config import ModelParams
+from actreel.config import ONNX, ModelParams
 from actreel.dataset.records import usable
-from actreel.inference.classifier import ClassifierCard, Provenance
+from actreel.inference.manifest import ClassifierCard, OnnxEncoder, Provenance
 from actreel.inference.model_folder import ModelFolder
 from actreel.inference.windows import window_length
 from actreel.models import export_onnx, export_parts, with_distance
@@ -15,6 +15,7 @@ from actreel.quiet_keras import keras
 from actreel.training.calibration import fit_temperature
 from actreel.training.data import TrainingData
 from actreel.training.held_out import HeldOut
+from actreel.training.onnx_encoder import encoder_of
 from actreel.training.rejection import EmbeddingStatistics, distance_limit
 from actreel.training.train import apply_temperature, complete
 
@@ -72,23 +73,33 @@ def fit_rejection(statistics: EmbeddingStatistics, held_out: HeldOut, true_accep
 
 def export_model(
     fitted: keras.Model, model_params: ModelParams, rejection: Rejection, data: TrainingData, folder: ModelFolder
-) -> keras.Model:
+) -> tuple[keras.Model, OnnxEncoder | None]:
     """Writes the network, for Keras and as ONNX, and the clips that it was trained or tuned on.
 
     Returns:
-        The whole network, from frames to probabilities.
+        The whole network, from frames to probabilities, and what the manifest says of its encoder. If that came as an
+        ONNX file, Keras holds the head only, from features to probabilities.
+
+    Raises:
+        ModelError: The ONNX file has changed since the clips were encoded.
     """
     folder.path.mkdir(parents=True, exist_ok=True)
+    encoder = encoder_of(data.store, model_params.weights) if model_params.encoder == ONNX else None
     model = complete(model_params, data.store.spec, fitted)
     model.save(folder.keras)
     statistics = rejection.statistics
     with_distances = with_distance(model, statistics.whitening, statistics.offset, statistics.centres)
-    export_onnx(with_distances, folder.onnx)
-    export_parts(with_distances, folder.encoder, folder.head)
+    if encoder is not None:
+        export_onnx(with_distances, folder.head)
+        described = encoder.export(folder)
+    else:
+        export_onnx(with_distances, folder.onnx)
+        export_parts(with_distances, folder.encoder, folder.head)
+        described = None
     # A later candidate is compared with this model on clips that neither was trained on.
     seen = sorted({digest for rows in data.rows.values() for digest in rows["sha256"]})
     folder.seen_clips.write_text("\n".join(seen) + "\n", encoding="utf-8")
-    return model
+    return model, described
 
 
 def write_manifest(
@@ -98,14 +109,16 @@ def write_manifest(
     network: ModelParams,
     provenance: Provenance,
     folder: ModelFolder,
+    encoder: OnnxEncoder | None = None,
 ) -> None:
-    """Writes classifier.json, with all that a prediction needs apart from the weights."""
+    """Writes classifier.json, with all that a prediction needs apart from the weights; `encoder` as exported."""
     ClassifierCard(
         labels=tuple(data.labels),
         clip=data.store.spec,
         max_distance=rejection.max_distance,
         temperature=temperature,
         network=network,
+        encoder=encoder,
         clip_duration_s=window_length(usable(data.index)["duration_s"].tolist()),
         provenance=provenance,
     ).save(folder.path)

@@ -9,10 +9,11 @@ import hashlib
 import logging
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import onnxruntime
@@ -23,11 +24,18 @@ from actreel.base.code_digest import code_digest
 from actreel.base.cores import num_cores
 from actreel.base.places import VIDEOS
 from actreel.base.progress import Progress
-from actreel.config import IMAGENET, NO_WEIGHTS, ClipSpec, is_frozen
+from actreel.config import IMAGENET, NO_WEIGHTS, ONNX, ClipSpec, is_frozen
 from actreel.dataset.store import Store, StoredClips, write_store
 from actreel.errors import ModelError
+from actreel.training.onnx_encoder import OwnEncoder
 
 log = logging.getLogger(__name__)
+
+EncodeClip = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""From a clip's frames, uint8 (T, H, W, 3), to float32 (T, F), or (M, F) for the M windows of a video encoder."""
+
+_OWN_CODE = ("inference/clip_encoding.py", "training/onnx_encoder.py", "training/onnx_files")
+"""The code that runs an encoder from an ONNX file."""
 
 _PILOT_CLIPS = 8
 """Clips per core after which the time for all clips is estimated."""
@@ -49,28 +57,26 @@ def encode_clips(
         mirror: Whether the mirrored frames are encoded too.
 
     Raises:
-        ModelError: The encoder's weights cannot be loaded.
+        ModelError: The encoder's weights cannot be loaded, or an ONNX file cannot be used for these clips.
     """
     if not is_frozen(encoder, weights):
         write_store(index.iloc[:0], target, {**clips.made_with, "encoder": None}, lambda _: iter(()))
         return
 
     def encode(names: Sequence[str]) -> Iterator[NDArray[np.float32]]:
-        session = _session(encoder, weights, clips.spec)
-        return _encode_on_cores(session, clips, names, mirror)
+        return _encode_on_cores(_open(encoder, weights, clips.spec), clips, names, mirror)
 
     made_with = {
         **clips.made_with,
         "encoder": encoder,
-        "weights": weights if weights == IMAGENET else _digest(Path(weights)),
+        **_key(encoder, weights, clips.spec),
         "mirror": mirror,
-        "encoder_code": code_digest("models", "training/features.py", packages=("keras",)),
     }
     write_store(index, target, made_with, encode)
 
 
 class StoredFeatures(Store):
-    """Reads a store of features: float32 (T, F) a clip.
+    """Reads a store of features: float32 (T, F) a clip, or (M, F) for the M windows of a video encoder.
 
     Args:
         path: The store.
@@ -97,7 +103,7 @@ class StoredFeatures(Store):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """(T, F)."""
+        """(T, F), or (M, F) for the M windows of a video encoder."""
         return tuple(self._shards[0].shape[2:])
 
     def take(self, clips: Sequence[str], mirrored: Sequence[bool] | None = None) -> NDArray[np.float32]:
@@ -108,7 +114,7 @@ class StoredFeatures(Store):
             mirrored: For each, whether to read the features of its mirrored frames; None means of no clip.
 
         Returns:
-            float32 (len(clips), T, F).
+            float32 (len(clips), *input_shape).
         """
         views = [0] * len(clips) if mirrored is None else [int(view) for view in mirrored]
         features = np.empty((len(clips), *self.input_shape), dtype=np.float32)
@@ -133,29 +139,52 @@ def open_inputs(clips: Path, features: Path, videos: Path = VIDEOS) -> Store:
     return stored if stored.made_with["encoder"] else frames
 
 
-def _session(encoder: str, weights: str, spec: ClipSpec) -> onnxruntime.InferenceSession:
-    # Imported here because they load TensorFlow, which a complete or empty store does not need.
-    from actreel.models import build_frozen_encoder, export_onnx
+def _key(encoder: str, weights: str, spec: ClipSpec) -> dict[str, Any]:
+    """All that features depend on besides the frames and the encoder's name."""
+    if encoder == ONNX:
+        code = code_digest(*_OWN_CODE, "training/features.py", packages=("onnx",))
+        return {**OwnEncoder.read(weights, spec).key, "encoder_code": code}
+    return {
+        "weights": weights if weights == IMAGENET else _digest(Path(weights)),
+        "encoder_code": code_digest("models", "training/features.py", packages=("keras",)),
+    }
+
+
+def _open(encoder: str, weights: str, spec: ClipSpec) -> EncodeClip:
+    # Imported here because it loads TensorFlow, which a complete or empty store does not need.
     from actreel.training.gpu import open_encoder
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
+    windows = None
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "encoder.onnx"
-        export_onnx(build_frozen_encoder(encoder, weights, spec), file)
-        return open_encoder(str(file), options)
+        if encoder == ONNX:
+            own = OwnEncoder.read(weights, spec)
+            own.write(file)
+            windows = own.windows
+        else:
+            from actreel.models import build_frozen_encoder, export_onnx
+
+            export_onnx(build_frozen_encoder(encoder, weights, spec), file)
+        session = open_encoder(str(file), options)
+    (taken,) = session.get_inputs()
+
+    def run(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.asarray(session.run(None, {taken.name: frames})[0])
+
+    return run if windows is None else partial(windows.encode, run=run)
 
 
 def _encode_on_cores(
-    session: onnxruntime.InferenceSession, clips: StoredClips, names: Sequence[str], mirror: bool
+    encoder: EncodeClip, clips: StoredClips, names: Sequence[str], mirror: bool
 ) -> Iterator[NDArray[np.float32]]:
     """float32 (1 or 2, T, F) for each clip: unchanged, and mirrored."""
-    (frames,) = session.get_inputs()
 
     def encode(name: str) -> NDArray[np.float32]:
         (clip,) = clips.take([name])
         views = (clip, np.ascontiguousarray(clip[:, :, ::-1])) if mirror else (clip,)
-        return np.stack([session.run(None, {frames.name: view})[0] for view in views])
+        return np.stack([encoder(view) for view in views])
 
     # Every clip is queued at once, and no core ever waits for another: neither to warm up nor for the estimate.
     warm = num_cores()  # a core's first run makes room in memory, and would spoil the estimate

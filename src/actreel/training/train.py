@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from actreel.base.faults import TRAIN_AGAIN, reading
-from actreel.config import ClipSpec, ModelParams, TrainParams
+from actreel.config import ONNX, ClipSpec, ModelParams, TrainParams
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.models import (
@@ -144,7 +144,7 @@ def _builder(
     scale = _mean_and_variance(store, rows["clip"].tolist())
 
     def build() -> keras.Model:
-        model = build_head(model_params, store.spec, store.input_shape[1:], len(labels))
+        model = build_head(model_params, store.input_shape, len(labels))
         model.get_layer(NORMALISE).set_weights(scale)
         return model
 
@@ -162,7 +162,7 @@ def _fine_tune(
     def build() -> keras.Model:
         encoder = build_encoder(model_params, frames.spec)
         unfreeze_last_blocks(encoder, params.fine_tune)
-        new_head = build_head(model_params, frames.spec, encoder.output_shape[1:], len(data.labels))
+        new_head = build_head(model_params, data.store.input_shape, len(data.labels))
         new_head.set_weights(head.get_weights())
         return join(model_params, frames.spec, encoder, new_head)
 
@@ -182,12 +182,22 @@ def apply_temperature(model: keras.Model, temperature: float) -> None:
 
 
 def complete(model_params: ModelParams, spec: ClipSpec, model: keras.Model) -> keras.Model:
-    """Joins a head from `train` to its encoder; a model that is already whole stays as it is."""
-    return join(model_params, spec, build_encoder(model_params, spec), model) if model.name == HEAD else model
+    """Joins a head from `train` to its encoder.
+
+    A model that is already whole stays as it is, and so does a head on an ONNX file, which Keras cannot read.
+    """
+    if model.name != HEAD or model_params.encoder == ONNX:
+        return model
+    return join(model_params, spec, build_encoder(model_params, spec), model)
 
 
 def fitted_part(model: keras.Model, store: Store) -> keras.Model:
-    """The part of a whole model that `train` fitted: its head, if the store holds features of this very encoder."""
+    """The part of a whole model that `train` fitted: its head, if the store holds features of this very encoder.
+
+    A head on an ONNX file is all that there is in Keras.
+    """
+    if model.name == HEAD:
+        return model
     own = store.holds_features and not model.get_layer(ENCODER).trainable_weights
     return model.get_layer(HEAD) if own else model
 

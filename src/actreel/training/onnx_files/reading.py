@@ -1,6 +1,6 @@
 """Reads an ONNX file that a user brings, and refuses in a sentence what cannot be used as an encoder.
 
-`onnx` parses the file here; nothing of it runs before `actreel.onnx_files.wrapping` tries it out.
+`onnx` parses the file here; nothing of it runs before `actreel.training.onnx_files.wrapping` tries it out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import onnx
 from onnx import external_data_helper
 
 from actreel.errors import ModelError
-from actreel.onnx_files.settings import Dims, EncoderSettings, read_settings, shape_in_words
+from actreel.training.onnx_files.settings import Dims, EncoderSettings, read_settings, shape_in_words
 
 KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 """Operators that ONNX Runtime brings along; any other domain needs a library of somebody's code."""

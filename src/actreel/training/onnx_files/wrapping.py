@@ -13,8 +13,8 @@ from onnx import TensorProto, version_converter
 
 from actreel.config import ClipSpec
 from actreel.errors import ModelError
-from actreel.onnx_files.graphs import Line, chain, opset_of
-from actreel.onnx_files.reading import EncoderFile, dims_of
+from actreel.training.onnx_files.graphs import Line, chain, opset_of
+from actreel.training.onnx_files.reading import EncoderFile, dims_of
 
 FRAMES, FEATURES = "frames", "features"
 """The input and the output of a wrapped encoder."""

@@ -7,9 +7,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, version_converter
 
-from actreel.onnx_files.graphs import Line, chain, opset_of
-from actreel.onnx_files.reading import dims_of, inputs_of
-from actreel.onnx_files.wrapping import Wrapped
+from actreel.training.onnx_files.graphs import Line, chain, opset_of
+from actreel.training.onnx_files.reading import dims_of, inputs_of
+from actreel.training.onnx_files.wrapping import Wrapped
 
 CLIP = "clip"
 

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import compose, helper, numpy_helper
 
-from actreel.onnx_files.reading import inputs_of
+from actreel.training.onnx_files.reading import inputs_of
 
 _FORMAT = 8
 """The version of the file's format, of 2021; a chain has that of its newest part."""

@@ -1,8 +1,0 @@
-"""Encoders from ONNX files that users bring: read, checked, wrapped for our frames, and joined to a head."""
-
-from actreel.onnx_files.joining import join_parts
-from actreel.onnx_files.reading import EncoderFile, read_encoder
-from actreel.onnx_files.settings import EncoderSettings
-from actreel.onnx_files.wrapping import Wrapped, wrap_encoder
-
-__all__ = ["EncoderFile", "EncoderSettings", "Wrapped", "join_parts", "read_encoder", "wrap_encoder"]
