@@ -69,11 +69,13 @@ def video_encoder(
     """An encoder of clips of 4 frames, (N, 4, 3, 8, 8) to `y`, (N, 6): each channel's brightness and its trend."""
     trend = np.array([-3, -1, 1, 3], dtype=np.float32).reshape(1, 4, 1) / 4
     nodes = [
-        helper.make_node("ReduceMean", ["x"], ["light"], axes=[3, 4], keepdims=0),
-        helper.make_node("ReduceMean", ["light"], ["mean"], axes=[1], keepdims=0),
+        helper.make_node("ReduceSum", ["x", "places"], ["sums"], keepdims=0),
+        helper.make_node("Mul", ["sums", "share"], ["light"]),
         helper.make_node("Mul", ["light", "trend"], ["slopes"]),
-        helper.make_node("ReduceMean", ["slopes"], ["slope"], axes=[1], keepdims=0),
-        helper.make_node("Concat", ["mean", "slope"], ["y"], axis=1),
+        helper.make_node("ReduceSum", ["light", "time"], ["total"], keepdims=0),
+        helper.make_node("ReduceSum", ["slopes", "time"], ["slope"], keepdims=0),
+        helper.make_node("Concat", ["total", "slope"], ["y"], axis=1),
     ]
+    weights = {"trend": trend, "share": np.float32(1 / 64 / 4), "places": [3, 4], "time": [1]}
     outputs: Outputs = changes.pop("outputs", {"y": ["N", 6]})
-    return save(path, nodes, shape, outputs, {"trend": trend}, settings=settings, **changes)
+    return save(path, nodes, shape, outputs, weights, settings=settings, **changes)

@@ -48,8 +48,7 @@ class Line:
 
     def _constant(self, value: Any) -> str:
         name = f"constant{len(self._constants)}"
-        array = value if isinstance(value, np.ndarray) else np.array(value, dtype=np.int64)
-        self._constants.append(numpy_helper.from_array(array, name))
+        self._constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
     def mean(self, axes: Sequence[int]) -> Self:

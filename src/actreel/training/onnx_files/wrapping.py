@@ -120,7 +120,7 @@ def _own_part(encoder: EncoderFile) -> onnx.ModelProto:
         except Exception as error:  # the converter's, in C++
             raise ModelError(
                 f"'{encoder.path.name}' has operators of opset {version}, which cannot be converted to "
-                f"{OLDEST_OPSET}: {_first_line(error)}. Export it again with opset 17."
+                f"{OLDEST_OPSET}: {_first_line(error).rpartition('failed: ')[2]}. Export it again with opset 17."
             ) from error
     del model.metadata_props[:]
     del model.graph.value_info[:]  # it may name a fixed number of pictures
