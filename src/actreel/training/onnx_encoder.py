@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import onnx
+
 from actreel.config import ClipSpec
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
@@ -70,11 +72,14 @@ class OwnEncoder:
         Returns:
             What the manifest says of it.
         """
-        import onnx
-
         sha256 = self.write(folder.encoder)
         indices = None if self.windows is None else self.windows.indices
-        whole = join_parts(self.wrapped, onnx.load(folder.head), self.spec.shape, indices)
+        try:
+            whole = join_parts(self.wrapped, onnx.load(folder.head), self.spec.shape, indices)
+        except Exception as error:  # of onnx's checker and converter
+            raise ModelError(
+                f"'{self.file.path.name}' cannot be joined with a head: {error}. Export it again with opset 17."
+            ) from error
         folder.onnx.write_bytes(whole.SerializeToString(deterministic=True))
         settings = self.file.settings
         return OnnxEncoder(
