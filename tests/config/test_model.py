@@ -31,3 +31,18 @@ def test_the_baseline_of_a_probe_is_a_probe(values: dict[str, Any]) -> None:
     values["model"].update(encoder="efficientnet_lite0", head="statistics_probe", motion="difference")
     baseline = check_params(values, "params.yaml").model.order_blind
     assert (baseline.encoder, baseline.head, baseline.motion) == ("efficientnet_lite0", "mean_probe", "none")
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "none"])
+def test_an_onnx_encoder_needs_a_file(values: dict[str, Any], weights: str) -> None:
+    values["model"].update(encoder="onnx", weights=weights)
+    with pytest.raises(ConfigError, match=rf"must be the path of an ONNX file\. Received: '{weights}'\. Try: dvc exp"):
+        check_params(values, "params.yaml")
+
+
+def test_an_onnx_encoder_is_frozen_and_called_by_its_file(values: dict[str, Any]) -> None:
+    values["model"].update(encoder="onnx", weights="/models/dinov2.onnx", head="auto")
+    model = check_params(values, "params.yaml").model
+    assert model.frozen
+    assert model.title == "dinov2.onnx + auto"
+    assert model.order_blind.title == "dinov2.onnx + mean_probe"

@@ -74,6 +74,14 @@ def test_broken_yaml_is_a_message(tmp_path: Path) -> None:
         ({"fine_tune": 1}, r"train\.fine_tune needs an encoder .* Received: 1 with encoder 'small_cnn'"),
         ({"encoder": "efficientnet_lite0", "colour": 0.2}, r"train\.colour change frames.* Received: 0.0 and 0.2"),
         (
+            {"encoder": "onnx", "weights": "e.onnx", "fine_tune": 1},
+            r"blocks of an encoder, which an ONNX file does not have\. Received: 1 .* Set train\.fine_tune to 0\.$",
+        ),
+        (
+            {"encoder": "onnx", "weights": "e.onnx", "crop": 0.1},
+            r"Received: 0\.1 and 0\.0 with encoder 'onnx'\. Set both to 0\.$",
+        ),
+        (
             {"head": "mean_probe"},
             r"mean_probe, moments_probe, statistics_probe need .* Received: 'mean_probe' with encoder 'small_cnn'",
         ),

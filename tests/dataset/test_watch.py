@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from actreel.config import DEMO_PATH, DatasetParams
-from actreel.dataset.watch import checked_folder, files_behind_links
+from actreel.dataset.watch import checked_folder, files_behind_links, files_of_weights
 from actreel.errors import DatasetError
 from tests.dataset.test_folder import put
 from tests.dataset.test_sources import params
@@ -69,3 +69,14 @@ def test_the_demo_and_an_archive_have_no_links(tmp_path: Path, monkeypatch: pyte
     assert files_behind_links(params("ucf50", Path("data/UCF50.rar"))) == {}  # DVC is going to download it
     with pytest.raises(DatasetError, match=r"dataset\.path must exist"):
         files_behind_links(params("ucf50", tmp_path / "UCF50.rar"))
+
+
+def test_files_of_weights_are_listed_until_they_change(tmp_path: Path) -> None:
+    put(tmp_path, "e.onnx", "e.onnx.data", "e.yaml", "other.onnx", "e.onnxx")
+    weights = str(tmp_path / "e.onnx")
+    before = files_of_weights(weights)
+    assert {Path(name).name for name in before} == {"e.onnx", "e.onnx.data", "e.yaml"}
+    os.utime(tmp_path / "e.yaml", ns=(1, 1))
+    assert files_of_weights(weights) != before
+    for none in ("imagenet", "none", str(tmp_path / "missing.h5")):
+        assert files_of_weights(none) == {}

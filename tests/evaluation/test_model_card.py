@@ -10,7 +10,7 @@ import pytest
 from actreel.config import ClipSpec, ModelParams
 from actreel.evaluation.model_card import Facts, as_html, as_markdown, write_model_card
 from actreel.evaluation.slices import Confusion
-from actreel.inference.classifier import ClassifierCard, Provenance
+from actreel.inference.manifest import ClassifierCard, OnnxEncoder, Provenance
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -213,3 +213,18 @@ def test_the_learning_curve_over_groups_is_told_where_it_was_measured(facts: Fac
     assert "| 2.0 | 20.0\N{NO-BREAK SPACE}% |" in text
     assert "| 4.0 | 40.0\N{NO-BREAK SPACE}% |" in text
     assert "What more groups would bring cannot be told" in text
+
+
+def test_an_encoder_from_an_onnx_file_is_named_and_gives_no_saliency(facts: Facts, folder: Path) -> None:
+    encoder = OnnxEncoder(
+        file="<b>movinet.onnx", file_sha256="a" * 64, sha256="b" * 64, parameters=3, frames=16, stride=2
+    )
+    card = as_markdown(replace(facts, classifier=facts.classifier.model_copy(update={"encoder": encoder})))
+    assert "movinet.onnx', which sees 16 frames at a stride of 2, sha256 aaaa" in card
+    assert "which gives no gradients" in card
+    assert "saliency.png" not in card
+    assert "the baseline ignores the order of these vectors" in card
+    assert "their licence and the data that they were trained on are its source's" in card
+    assert "\n\n## Data and licence" in card
+    assert "movinet" in text_of(as_html(card, folder))
+    assert "ONNX file" not in as_markdown(facts)

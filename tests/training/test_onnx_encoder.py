@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from numpy.typing import NDArray
 
 from actreel.config import ClipSpec, ModelParams, load_params
 from actreel.dataset.layout import TEST, TRAIN, VAL
@@ -15,6 +16,7 @@ from actreel.dataset.records import clips_of, index_videos, labels_of
 from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import Store, StoredClips, extract_clips
 from actreel.errors import ModelError
+from actreel.evaluation.report import Evaluation, metrics_of, plots_of
 from actreel.evaluation.saliency import load_network
 from actreel.evaluation.served import check_parity, score
 from actreel.inference.classifier import ActionClassifier
@@ -30,7 +32,8 @@ from actreel.training.features import encode_clips, open_inputs
 from actreel.training.held_out import hold_out
 from actreel.training.onnx_encoder import OwnEncoder, encoder_of
 from actreel.training.probes import Scored
-from actreel.training.train import fitted_part, predict, train
+from actreel.training.onnx_files import read_encoder
+from actreel.training.train import fitted_part, predict, targets_of, train
 from tests.conftest import ROOT, fading_frames, train_params, write_video_file
 from tests.training.onnx_files.files import CLIP, image_encoder, video_encoder
 
@@ -136,6 +139,30 @@ def test_the_registered_model_answers(
     model = mlflow.pyfunc.load_model(f"models:/actreel-fading/{version}")
     video = write_video_file(tmp_path / "video.avi", fading_frames(np.random.default_rng(5), False, 20))
     assert [answer.label for answer in model.predict([str(video)])] == ["Darken"]
+
+
+def test_an_evaluation_counts_the_encoder_and_draws_no_saliency(trained: Trained) -> None:
+    test, frames = clips_of(trained.index, TEST), trained.inputs.frames
+    assert frames is not None
+    classifier = ActionClassifier.load(trained.folder.path)
+    network = keras.models.load_model(trained.folder.keras)
+
+    def predict_rows(model: keras.Model, rows: pd.DataFrame) -> NDArray[np.float32]:
+        return predict(model, trained.inputs, rows, 8)
+
+    evaluation = Evaluation(
+        test=test, targets=targets_of(test, labels_of(trained.index)), store=frames, inputs=trained.inputs,
+        videos=trained.videos, folder=trained.folder.path, classifier=classifier, network=network, model=network,
+        predict=predict_rows, probabilities=predict_rows(network, test), runner_up=None,
+        served=score(classifier, trained.inputs, test, trained.videos), parity=0.0,
+    )  # fmt: skip
+    train_targets = targets_of(clips_of(trained.index, TRAIN), labels_of(trained.index))
+    found = metrics_of(evaluation, train_targets, {}, views=2, protocol="group_holdout")
+    parts = read_encoder(trained.weights).parameters, network.count_params()
+    assert found["parameters"] == sum(parts)
+    assert min(parts) > 0
+    assert found["multi_clip_accuracy"] > 0.8
+    assert set(plots_of(evaluation, [])) == {"confusion", "confused", "reliability"}
 
 
 def test_another_encoder_in_the_model_folder_is_refused(trained: Trained) -> None:
