@@ -37,7 +37,9 @@ def test_windows_cover_a_clip_and_their_hop_divides_half_of_it(
 def test_a_clip_with_fewer_frames_than_a_window_is_refused_with_what_to_set() -> None:
     with pytest.raises(ModelError) as caught:
         FrameWindows(8, 2, 14)
-    assert "as its encoder sees at once: 15, for 8 frames at a stride of 2. Received: clip.num_frames 14" in str(caught.value)
+    assert "as its encoder sees at once: 15, for 8 frames at a stride of 2. Received: clip.num_frames 14" in str(
+        caught.value
+    )
     assert str(caught.value).endswith("Try: dvc exp run -S clip.num_frames=30")
 
 

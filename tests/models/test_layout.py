@@ -49,7 +49,10 @@ def test_steps_of_a_long_clip_stay_a_loop(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_networks_without_the_cnn_and_those_on_a_gpu_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    for model in (build_head(params_of("lstm"), (SPEC.num_frames, 7), 3), build_model(params_of("convlstm", "pixels"), SPEC, 3)):
+    for model in (
+        build_head(params_of("lstm"), (SPEC.num_frames, 7), 3),
+        build_model(params_of("convlstm", "pixels"), SPEC, 3),
+    ):
         assert quick_to_fit(model) is model
     monkeypatch.setattr(layouts.tf.config, "list_physical_devices", lambda kind: [kind])
     model = build_model(params_of("lstm"), SPEC, 3)

@@ -31,8 +31,8 @@ from actreel.training.export import calibrate, export_model, fit_rejection, writ
 from actreel.training.features import encode_clips, open_inputs
 from actreel.training.held_out import hold_out
 from actreel.training.onnx_encoder import OwnEncoder, encoder_of
-from actreel.training.probes import Scored
 from actreel.training.onnx_files import read_encoder
+from actreel.training.probes import Scored
 from actreel.training.train import fitted_part, predict, targets_of, train
 from tests.conftest import ROOT, fading_frames, train_params, write_video_file
 from tests.training.onnx_files.files import CLIP, image_encoder, video_encoder
@@ -208,7 +208,9 @@ def test_a_clip_shorter_than_a_window_is_refused_before_anything_is_encoded(trai
     path = video_encoder(tmp_path / "v.onnx", settings=CLIP | {"stride": 3})
     frames = trained.inputs.frames
     assert frames is not None
-    with pytest.raises(ModelError, match=r"sees at once: 10, for 4 frames at a stride of 3\. Received: clip.num_frames 8"):
+    with pytest.raises(
+        ModelError, match=r"sees at once: 10, for 4 frames at a stride of 3\. Received: clip.num_frames 8"
+    ):
         encode_clips(trained.index, frames, tmp_path / "f", encoder="onnx", weights=str(path), mirror=False)
     assert not (tmp_path / "f").exists()
 
@@ -233,5 +235,3 @@ def test_a_real_network_of_keras_gives_what_it_gives_in_keras(tmp_path: Path) ->
     assert own.wrapped.size == expected.shape[1] == 1280
     np.testing.assert_allclose(run(frames), expected, atol=1e-4 * np.abs(expected).max())
     assert np.ptp(expected, axis=0).max() > 0.01 * np.abs(expected).max()
-
-

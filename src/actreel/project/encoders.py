@@ -1,4 +1,4 @@
-"""The encoders that there are: which can be used here and now, how large their weights are, and how long a clip takes."""
+"""The encoders that there are: which can be used here, how large their weights are, and how long a clip takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An encoder that came as an ONNX file, in training: its features' key, its session, and its part of the model folder."""
+"""An encoder that came as an ONNX file, in training: the key of its features, and its part of the model folder."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class OwnEncoder:
         """
         file = read_encoder(Path(weights))
         frames, stride = file.settings.frames, file.settings.stride
-        sees_clips = frames is not None and stride is not None
-        return cls(file, spec, FrameWindows(frames, stride, spec.num_frames) if sees_clips else None)
+        windows = FrameWindows(frames, stride, spec.num_frames) if frames and stride else None
+        return cls(file, spec, windows)
 
     @property
     def key(self) -> Mapping[str, Any]:

@@ -48,7 +48,10 @@ def save(
 
 
 def image_encoder(
-    path: Path, shape: Sequence[int | str] = ("N", 3, 16, 16), settings: Mapping[str, Any] | None = PIXELS, **changes: Any
+    path: Path,
+    shape: Sequence[int | str] = ("N", 3, 16, 16),
+    settings: Mapping[str, Any] | None = PIXELS,
+    **changes: Any,
 ) -> Path:
     """An encoder of pictures, (N, 3, 16, 16) to `y`, (N, 8): a convolution and the mean over places."""
     kind = changes.get("kind", TensorProto.FLOAT)
@@ -64,7 +67,10 @@ def image_encoder(
 
 
 def video_encoder(
-    path: Path, shape: Sequence[int | str] = ("N", 4, 3, 8, 8), settings: Mapping[str, Any] | None = CLIP, **changes: Any
+    path: Path,
+    shape: Sequence[int | str] = ("N", 4, 3, 8, 8),
+    settings: Mapping[str, Any] | None = CLIP,
+    **changes: Any,
 ) -> Path:
     """An encoder of clips of 4 frames, (N, 4, 3, 8, 8) to `y`, (N, 6): each channel's brightness and its trend."""
     trend = np.array([-3, -1, 1, 3], dtype=np.float32).reshape(1, 4, 1) / 4

@@ -134,7 +134,9 @@ def test_a_graph_that_takes_one_picture_only_or_mixes_them_is_refused(mixes: boo
         ]
     weights = {"shape": [1, 192]}
     path = save(tmp_path / "e.onnx", nodes, ["N", 3, 8, 8], {"y": ["N", 192]}, weights, settings=PIXELS)
-    assert "must take any number of pictures at once, each by itself. 'e.onnx' takes one only, or mixes" in refusal(path)
+    assert "must take any number of pictures at once, each by itself. 'e.onnx' takes one only, or mixes" in refusal(
+        path
+    )
 
 
 def test_a_vector_whose_length_depends_on_the_picture_is_refused(tmp_path: Path) -> None:

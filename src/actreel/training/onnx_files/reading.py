@@ -118,10 +118,10 @@ def _load(path: Path) -> tuple[onnx.ModelProto, str]:
         ) from error
     beside = _files_of_weights(path, model)
     if beside:
-        if path.stat().st_size + sum(file.stat().st_size for file in beside) > MOST_BYTES:
+        if path.stat().st_size + sum(each.stat().st_size for each in beside) > MOST_BYTES:
             raise _too_large(path)
-        for file in beside:
-            with file.open("rb") as content:
+        for weights in beside:
+            with weights.open("rb") as content:
                 digest.update(hashlib.file_digest(content, "sha256").digest())
         try:
             onnx.load_external_data_for_model(model, str(path.parent))
@@ -220,7 +220,7 @@ def dims_of(value: onnx.ValueInfoProto) -> Dims:
 
 
 def _chosen_output(path: Path, model: onnx.ModelProto, settings: EncoderSettings) -> onnx.ValueInfoProto:
-    outputs = {each.name: each for each in model.graph.output}
+    outputs: dict[str, onnx.ValueInfoProto] = {each.name: each for each in model.graph.output}
     told = ", ".join(f"{name} {shape_in_words(dims_of(each))}" for name, each in outputs.items())
     where = f"'{path.with_suffix('.yaml')}'"
     if settings.output is not None:
@@ -248,11 +248,12 @@ def _check_output(encoder: EncoderFile) -> None:
     if kind not in FLOATS:
         raise ModelError(f"{told} of {onnx.TensorProto.DataType.Name(kind).lower()}; it must be float32 or float16.")
     if len(dims) > 2 and encoder.settings.pool is None:
-        choices = "'pool: mean' averages tokens, 'pool: first' takes the first one (the class token, where there is one)"
-        raise ModelError(
-            f"{told}, and not one vector for each input. Write how to make one to {where}: "
-            f"{choices if len(dims) == 3 else "'pool: mean' averages places"}."
-        )
+        choices = "'pool: mean' averages places"
+        if len(dims) == 3:
+            choices = (
+                "'pool: mean' averages tokens, 'pool: first' takes the first one (the class token, if there is one)"
+            )
+        raise ModelError(f"{told}, and not one vector for each input. Write how to make one to {where}: {choices}.")
     if len(dims) < 2 or len(dims) > 5 or (encoder.settings.pool == "first" and len(dims) != 3):
         pool = f" with pool '{encoder.settings.pool}'" if encoder.settings.pool else ""
         raise ModelError(f"{told}{pool}; it must be (N, features), (N, tokens, features) or maps of features.")

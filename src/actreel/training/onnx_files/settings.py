@@ -1,7 +1,7 @@
 """What an ONNX file does not say by itself: how pixels become its input, and which output is the feature vector.
 
-The settings are the file's metadata properties `actreel.layout`, `actreel.mean` and so on, or keys of a YAML file of the
-same name beside it. Where both name one, the YAML file counts, since it can be corrected by hand.
+The settings are the file's metadata properties `actreel.layout`, `actreel.mean` and so on, or keys of a YAML file of
+the same name beside it. Where both name one, the YAML file counts, since it can be corrected by hand.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def read_settings(path: Path, properties: Mapping[str, str], dims: Dims) -> Enco
     likely = [layout for layout in layouts if dims[layout.index("C")] == 3]
     if "layout" not in given and len(likely) == 1:
         given["layout"] = likely[0]
-    layout = given.get("layout")
+    layout = str(given.get("layout"))
     if layout in layouts:
         fixed = dict(zip(layout, dims, strict=True))
         if fixed["H"] and fixed["W"]:
@@ -131,7 +131,9 @@ def read_settings(path: Path, properties: Mapping[str, str], dims: Dims) -> Enco
     try:
         settings = EncoderSettings.model_validate(given)
     except ValidationError as error:
-        raise ModelError(f"The settings of '{path.name}' cannot be used: {_explain(error)}. Correct '{beside}'.") from None
+        raise ModelError(
+            f"The settings of '{path.name}' cannot be used: {_explain(error)}. Correct '{beside}'."
+        ) from None
     _check_input(path, settings, dims)
     return settings
 
@@ -147,8 +149,8 @@ def _from_properties(path: Path, properties: Mapping[str, str]) -> dict[str, Any
                 found[key] = yaml.safe_load(text)
             except yaml.YAMLError:
                 raise ModelError(
-                    f"The metadata property '{name}' of '{path.name}' must be a value in YAML. Received: {text[:80]!r}. "
-                    f"Write '{key}: …' to '{path.with_suffix('.yaml')}': it counts instead."
+                    f"The metadata property '{name}' of '{path.name}' must be a value in YAML. Received: "
+                    f"{text[:80]!r}. Write '{key}: …' to '{path.with_suffix('.yaml')}': it counts instead."
                 ) from None
     return found
 

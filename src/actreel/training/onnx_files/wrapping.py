@@ -98,7 +98,7 @@ def _factor(before: int, after: int) -> np.float32:
 def _back(encoder: EncoderFile, opset: int) -> onnx.ModelProto:
     """From the encoder's output to features."""
     settings, dims = encoder.settings, dims_of(encoder.output)
-    shape = ["N", *(f"axis{axis}" if dim is None else dim for axis, dim in list(enumerate(dims))[1:])]
+    shape: list[int | str] = ["N", *(dim or f"axis{axis}" for axis, dim in enumerate(dims[1:], 1))]
     line = Line("given", encoder.output.type.tensor_type.elem_type, shape, opset).add("Cast", to=TensorProto.FLOAT)
     if len(dims) == 3 and settings.pool == "first":
         line.add("Gather", 0, axis=1)
@@ -165,8 +165,9 @@ def _try_out(encoder: EncoderFile, model: onnx.ModelProto, spec: ClipSpec) -> in
         same = False
     if not same:
         raise ModelError(
-            f"An ONNX encoder must take any number of {what} at once, each by itself. '{name}' takes one only, or mixes "
-            "them. Export it with a first axis of any size: torch.onnx.export(…, dynamic_axes={'input': {0: 'N'}})"
+            f"An ONNX encoder must take any number of {what} at once, each by itself. '{name}' takes one only, or "
+            "mixes them. Export it with a first axis of any size: "
+            "torch.onnx.export(…, dynamic_axes={'input': {0: 'N'}})"
         )
     return int(alone[0].shape[1])
 
