@@ -85,7 +85,7 @@ def _front(encoder: EncoderFile, spec: ClipSpec, opset: int) -> onnx.ModelProto:
         line.add("Transpose", perm=[order.index(axis) for axis in settings.layout])
     kind = encoder.input.type.tensor_type.elem_type
     line.add("Cast", to=kind)
-    sizes = {"N": "N", "C": 3, "H": height, "W": width, "T": settings.frames or 0}
+    sizes: dict[str, int | str] = {"N": "N", "C": 3, "H": height, "W": width, "T": settings.frames or 0}
     return line.end("input", kind, [sizes[axis] for axis in settings.layout])
 
 
