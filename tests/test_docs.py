@@ -21,6 +21,7 @@ import yaml
 from actreel.cli import main
 from actreel.cli.program import build_program
 from actreel.config import ModelParams, load_params, override
+from actreel.training.onnx_files import EncoderSettings
 from serving.api import create_app
 from serving.settings import PREFIX, Settings
 from tests.conftest import ROOT
@@ -133,6 +134,13 @@ def test_models_lists_every_encoder_and_head() -> None:
     encoders, heads = (get_args(ModelParams.model_fields[field].annotation) for field in ("encoder", "head"))
     rows = {name for name, cells in rows_of("models.md").items() if len(cells) == 2}
     assert rows - {"model.encoder", "model.head"} == {*encoders, *heads}
+
+
+def test_models_lists_every_setting_of_an_onnx_encoder() -> None:
+    rows = {name: cells for name, cells in rows_of("models.md").items() if name in EncoderSettings.model_fields}
+    assert rows.keys() == EncoderSettings.model_fields.keys()
+    always = {name for name, cells in rows.items() if cells[1] == "always"}
+    assert always == {"range", "mean", "std"}
 
 
 def test_models_lists_every_recipe() -> None:
