@@ -7,7 +7,7 @@ import pytest
 from actreel.config import PRETRAINED_ENCODERS, Params, load_params, override
 from actreel.models.efficientnet_lite import VARIANTS
 from actreel.project import encoders
-from actreel.project.encoders import Listed, list_encoders, measure
+from actreel.project.encoders import Listed, list_encoders, time_encoder
 from tests.conftest import ROOT
 from tests.training.onnx_files.files import image_encoder, video_encoder
 
@@ -70,8 +70,8 @@ def test_onnx_files_are_checked_and_measured_for_the_clips_of_the_project(params
     assert "must be an ONNX file that can be read" in found[2].weights
     assert not found[2].at_hand
     for each in found[:2]:
-        assert measure(each, own) > 0
+        assert time_encoder(each, own) > 0
 
 
 def test_a_trained_encoder_is_measured_too(listed: dict[str, Listed], params: Params) -> None:
-    assert measure(listed["small_cnn"], params) > 0
+    assert time_encoder(listed["small_cnn"], params) > 0

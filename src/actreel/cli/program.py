@@ -122,6 +122,7 @@ def build_program() -> typer.Typer:
     add_command(program, compare, extra="pipeline", panel=train)
     add_command(program, status, extra="pipeline", panel=project)
     add_command(program, doctor, panel=project)
+    add_command(program, encoders, extra="pipeline", panel=project)
     verbs = add_group(program, models, extra="pipeline", panel=project, alone=True)
     add_command(verbs, list_models, name="list", extra="pipeline")
     add_command(verbs, promote, extra="pipeline")

@@ -98,7 +98,7 @@ def _megabytes(files: Sequence[Path]) -> float:
     return sum(file.stat().st_size for file in files) / 1e6
 
 
-def measure(listed: Listed, params: Params) -> float:
+def time_encoder(listed: Listed, params: Params) -> float:
     """Milliseconds that one clip takes: the median with ONNX Runtime on one thread, without decoding and head.
 
     Args:
