@@ -1,5 +1,6 @@
 import numpy as np
 import onnxruntime
+import pytest
 from onnx import TensorProto, helper
 
 from actreel.training.onnx_files.graphs import Line, chain, opset_of
@@ -41,3 +42,9 @@ def test_means_are_written_as_the_opset_wants_them() -> None:
         model = line("x", 2, opset).mean([1]).end("y", TensorProto.FLOAT, ["N"])
         session = onnxruntime.InferenceSession(model.SerializeToString())
         np.testing.assert_array_equal(session.run(None, {"x": values})[0], [1, 5, 9])
+
+
+def test_parts_of_different_opsets_are_not_joined() -> None:
+    parts = [line("x", 2, opset).end("y", TensorProto.FLOAT, ["N", 2]) for opset in (17, 18)]
+    with pytest.raises(ValueError, match=r"of one opset can be joined\. Received: \[17, 18\]"):
+        chain(parts)

@@ -51,7 +51,7 @@ def test_it_gives_what_the_file_gives_for_normalised_pictures(opset: int, tmp_pa
     np.testing.assert_allclose(wrapped(path, frames), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [(8, 10), (16, 49), (33, 16), (64, 48), (57, 91)])
+@pytest.mark.parametrize("size", [(8, 10), (16, 49), (33, 16), (64, 48), (57, 91), (41, 61)])
 def test_frames_of_another_size_are_stretched_as_by_keras(size: tuple[int, int], tmp_path: Path) -> None:
     path = image_encoder(tmp_path / "e.onnx")
     frames = pictures(2, *size)
@@ -141,13 +141,14 @@ def test_a_graph_that_takes_one_picture_only_or_mixes_them_is_refused(mixes: boo
 
 def test_a_vector_whose_length_depends_on_the_picture_is_refused(tmp_path: Path) -> None:
     nodes = [
-        helper.make_node("Greater", ["x", "half"], ["bright"]),
+        helper.make_node("Reshape", ["x", "flat"], ["line"]),
+        helper.make_node("Greater", ["line", "bound"], ["bright"]),
         helper.make_node("NonZero", ["bright"], ["places"]),
         helper.make_node("Cast", ["places"], ["y"], to=TensorProto.FLOAT),
     ]
-    weights = {"half": np.float32(0.5)}
+    weights = {"bound": np.float32(0), "flat": [-1]}
     path = save(tmp_path / "e.onnx", nodes, ["N", 3, 8, 8], {"y": ["N", "F"]}, weights, settings=PIXELS)
-    assert "one vector of the same length for each of its pictures. 'e.onnx' gives arrays of (4, " in refusal(path)
+    assert "one vector of the same length for each of its pictures. 'e.onnx' gives arrays of (1, " in refusal(path)
 
 
 def test_numbers_that_are_not_finite_are_refused(tmp_path: Path) -> None:

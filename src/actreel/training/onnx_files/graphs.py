@@ -80,8 +80,13 @@ def chain(parts: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
 
     Raises:
         onnx.checker.ValidationError: The chain is no valid model.
+        ValueError: The models are of different opsets.
     """
-    imports = {each.domain: each.version for part in parts for each in part.opset_import}
+    if len({opset_of(part) for part in parts}) > 1:
+        raise ValueError(f"models of one opset can be joined. Received: {[opset_of(part) for part in parts]}")
+    imports = {"": opset_of(parts[0])}
+    for each in (each for part in parts for each in part.opset_import if each.domain not in ("", "ai.onnx")):
+        imports[each.domain] = max(each.version, imports.get(each.domain, 0))
     newest = max(part.ir_version for part in parts)
     joined, given = onnx.ModelProto(), ""
     for number, part in enumerate(parts):

@@ -111,7 +111,7 @@ def _back(encoder: EncoderFile, opset: int) -> onnx.ModelProto:
 
 
 def _own_part(encoder: EncoderFile) -> onnx.ModelProto:
-    """A copy with its one output, operators that are new enough, and a first axis of any size."""
+    """A copy with its one output, operators that are new enough, and shapes inside left open."""
     model = copy.deepcopy(encoder.model)
     version = opset_of(model)
     if version < OLDEST_OPSET:
@@ -129,10 +129,6 @@ def _own_part(encoder: EncoderFile) -> onnx.ModelProto:
     kept.CopyFrom(output)
     del model.graph.output[:]
     model.graph.output.append(kept)
-    for value in (*model.graph.input, *model.graph.output):
-        if value.name in (encoder.input.name, kept.name):
-            value.type.tensor_type.shape.dim[0].Clear()
-            value.type.tensor_type.shape.dim[0].dim_param = "N"
     return model
 
 
