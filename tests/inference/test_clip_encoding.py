@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from actreel.errors import ModelError
-from actreel.inference.clip_encoding import FrameWindows, WindowEncoding
+from actreel.inference.clip_encoding import FrameWindows, SharedWindows
 
 
 @pytest.mark.parametrize(
@@ -44,24 +44,35 @@ def test_a_clip_with_fewer_frames_than_a_window_is_refused_with_what_to_set() ->
 
 
 @pytest.mark.parametrize(("frames", "stride", "clip_frames"), [(4, 1, 8), (3, 2, 9), (8, 1, 8), (1, 1, 4), (2, 3, 7)])
-@pytest.mark.parametrize("pushed", [1, 3, 40])
 def test_overlapping_clips_of_a_long_video_share_windows_that_are_encoded_once(
-    frames: int, stride: int, clip_frames: int, pushed: int
+    frames: int, stride: int, clip_frames: int
 ) -> None:
     windows = FrameWindows(frames, stride, clip_frames)
     video = np.arange(40, dtype=np.uint8).reshape(40, 1, 1, 1) + np.zeros((1, 1, 1, 3), dtype=np.uint8)
-    encoded: list[list[int]] = []
+    encoded: list[tuple[int, ...]] = []
 
     def run(clips: NDArray[np.uint8]) -> NDArray[np.float32]:
         assert clips.shape[1:] == (frames, 1, 1, 3)
-        encoded.extend(clips[:, :, 0, 0, 0].tolist())
+        encoded.extend(tuple(clip) for clip in clips[:, :, 0, 0, 0].tolist())
         return np.stack([clips[:, 0, 0, 0, 0], clips[:, -1, 0, 0, 0]], axis=1).astype(np.float32)
 
-    encoding = WindowEncoding(windows, run, 2)
-    rows = np.concatenate([encoding(video[start : start + pushed]) for start in range(0, 40, pushed)])
-    assert rows.shape == (40, 2)
-    once = [tuple(window) for window in encoded]
-    assert len(once) == len(set(once))
-    for start in range(0, 40 - clip_frames + 1, max(1, clip_frames // 2)):
-        clip = slice(start, start + clip_frames)
-        np.testing.assert_array_equal(rows[clip][windows.ends], windows.encode(video[clip], run))
+    starts = range(0, 40 - clip_frames + 1, max(1, clip_frames // 2))
+    shared = SharedWindows(windows, run)
+    given = [shared.encode(video[start : start + clip_frames]) for start in starts]
+    assert len(encoded) == len(set(encoded))
+    for start, vectors in zip(starts, given, strict=True):
+        np.testing.assert_array_equal(vectors, windows.encode(video[start : start + clip_frames], run))
+
+
+def test_frames_that_are_held_are_encoded_once_and_windows_are_forgotten_after_the_next_clip() -> None:
+    runs: list[int] = []
+
+    def run(clips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        runs.append(int(clips[0, 0, 0, 0, 0]))
+        return clips[:, 0, 0, 0].astype(np.float32)
+
+    shared = SharedWindows(FrameWindows(2, 1, 8), run)
+    dark, bright = (np.full((8, 1, 1, 3), level, dtype=np.uint8) for level in (0, 9))
+    for clip in (dark, dark, bright, dark):
+        shared.encode(clip)
+    assert runs == [0, 9, 0]

@@ -60,7 +60,7 @@ def watched(path: Path, classifier: ActionClassifier, *, every_frame: bool) -> t
     with receiving(find_source(str(path))) as video:
         info = video.describe(video.header_frames)
         grid = plan_grid(card.clip, card.clip_duration_s, 0.0, info, every_frame=every_frame)
-        rolling = RollingWindow(grid, classifier.encode, classifier.score_window)
+        rolling = RollingWindow(grid, classifier.encode, classifier.start_scoring())
         samples = Sampler(video, grid, card.clip, MadeUpTime(), is_file=True, run=0).samples()
         return [window for sample in samples for window in rolling.push(sample)], grid.part_s
 

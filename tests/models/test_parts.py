@@ -31,7 +31,9 @@ def test_a_head_from_a_file_gives_logits_embedding_and_distance(name: str, tmp_p
     # As in two processes: Keras counts names from the start in each, and they must not clash with those in the file.
     # Memory stays as it is: to collect garbage takes a second each time.
     keras.utils.clear_session(free_memory=False)
-    build_head(params_of("efficientnet_lite0", name, weights="imagenet"), (SPEC.num_frames, 24), 4).save(tmp_path / "head.keras")
+    build_head(params_of("efficientnet_lite0", name, weights="imagenet"), (SPEC.num_frames, 24), 4).save(
+        tmp_path / "head.keras"
+    )
     keras.utils.clear_session(free_memory=False)
     head = keras.models.load_model(tmp_path / "head.keras")
     logits = np.asarray(logits_of(head)(FEATURES))

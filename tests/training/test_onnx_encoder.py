@@ -109,7 +109,7 @@ def test_test_clips_are_right_and_every_form_of_the_model_gives_the_same(trained
     assert parity < 1e-4
     assert np.ptp(expected[:, 0]) > 0.2
     steps = 8 if trained.weights.name == "e.onnx" else 3
-    assert trained.inputs.input_shape == classifier.encode(frames.take([frames.clips[0]])[0]).shape
+    assert trained.inputs.input_shape == classifier.encode_clip(frames.take([frames.clips[0]])[0]).shape
     assert trained.inputs.input_shape[0] == steps
 
 

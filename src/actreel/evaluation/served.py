@@ -56,7 +56,7 @@ def _encodes_as(classifier: ActionClassifier, inputs: Store, clips: Sequence[str
         return False
     for clip in clips:
         ((frames,), (stored,)) = inputs.frames.take([clip]), inputs.take([clip])
-        encoded = classifier.encode(frames)
+        encoded = classifier.encode_clip(frames)
         if encoded.shape != stored.shape or not np.allclose(encoded, stored, rtol=1e-3, atol=1e-3):
             return False
     return True

@@ -249,7 +249,7 @@ class ActionClassifier:
         return TimedWindow(self.card.clip.num_frames, self.stream_window_s, self.encode, self.start_scoring())
 
     def start_scoring(self) -> ScoreWindow:
-        """Scores the windows of one video: what `encode` gave for T frames, to probabilities, float32 (K,), and distance.
+        """Scores windows of one video: what `encode` gave for T frames, to probabilities, float32 (K,), and distance.
 
         Where a video encoder has seen the same frames in the window before, it does not run again.
         """

@@ -11,6 +11,7 @@ from actreel.config import ClipSpec
 from actreel.errors import ModelError
 from actreel.quiet_keras import keras
 from actreel.training.onnx_files import read_encoder, wrap_encoder
+from actreel.training.onnx_files.wrapping import _factor
 from tests.training.onnx_files.files import CLIP, PIXELS, image_encoder, save, video_encoder
 
 SPEC = ClipSpec(num_frames=4, height=16, width=16)
@@ -58,6 +59,14 @@ def test_frames_of_another_size_are_stretched_as_by_keras(size: tuple[int, int],
     stretched = np.asarray(keras.ops.image.resize(frames.astype(np.float32), (16, 16)))
     expected = run(path, x=((stretched / 255 - MEAN) / 0.25).transpose(0, 3, 1, 2).astype(np.float32))
     np.testing.assert_allclose(wrapped(path, frames), expected, atol=1e-5)
+
+
+def test_a_side_is_never_too_small_by_a_rounding() -> None:
+    before, after = 41, 16
+    assert int(np.float32(after / before) * np.float32(before)) < after  # as the quotient would be
+    for before in range(8, 300):
+        factor = _factor(before, after)
+        assert int(factor * np.float32(before)) == int(float(factor) * before) == after
 
 
 def test_range_order_of_channels_and_layout_are_those_of_the_settings(tmp_path: Path) -> None:
