@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from actreel.statistics import StatisticsLog
 from actreel.youtube.cache import VideoCache
 from serving.answers import Refusal, Served
 from serving.guard import SAFE_METHODS, Guard
@@ -123,6 +124,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
 def _parts(settings: Settings, served: Served, scratch: Scratch) -> Running:
     news = News(scratch.news, scratch.owner)
     store = JobStore(scratch, settings, news.publish)
+    statistics = StatisticsLog(settings.statistics_dir, settings.statistics_days, settings.statistics_max_bytes)
     return Running(
         settings=settings,
         served=served,
@@ -132,6 +134,7 @@ def _parts(settings: Settings, served: Served, scratch: Scratch) -> Running:
         news=news,
         runner=JobRunner(store, news, scratch),
         cache=VideoCache(settings.state_dir / "youtube", YOUTUBE_CACHE_BYTES),
+        statistics=statistics if settings.statistics else None,
         videos=Admission("videos", settings.max_requests, 1),
         streams=Admission("event streams", settings.max_streams, 10),
         cameras=Admission("cameras", settings.max_cameras, 10),

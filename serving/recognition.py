@@ -9,12 +9,16 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from actreel.inference.answers import Answer as Recognised
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.recognition import Recognition, WindowScorer
+from actreel.statistics import Asked, hour_of
+from actreel.video.looks import Brightness
 from actreel.video.opencv import cv2
 from serving.answers import Answer, Prediction, RefusalError, Segment, Served, Timings, as_segments, as_video
 from serving.metrics import STAGE_SECONDS
@@ -46,13 +50,28 @@ class Watched:
 
     Attributes:
         recognition: The model's answer.
+        brightness: Mean of the sampled frames, in [0, 1].
         decode_s: Seconds spent waiting for frames.
         model_s: Seconds spent in the model.
     """
 
     recognition: Recognition
+    brightness: float
     decode_s: float
     model_s: float
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A video that was answered.
+
+    Attributes:
+        prediction: For the visitor.
+        asked: For the statistics.
+    """
+
+    prediction: Prediction
+    asked: Asked
 
 
 class Recogniser:
@@ -85,7 +104,7 @@ class Recogniser:
         started: float | None = None,
         on_progress: OnProgress | None = None,
         thumbnails: Path | None = None,
-    ) -> Prediction:
+    ) -> Answered:
         """Predicts the action in one video file.
 
         Args:
@@ -126,7 +145,7 @@ class Recogniser:
         STAGE_SECONDS.labels("decode").observe(watched.decode_s)
         STAGE_SECONDS.labels("model").observe(watched.model_s)
         STAGE_SECONDS.labels("total").observe(total)
-        return Prediction(
+        prediction = Prediction(
             label=answer.label,
             confidence=answer.confidence,
             prediction_id=secrets.token_urlsafe(16),
@@ -142,6 +161,26 @@ class Recogniser:
             ),
             model=self._model,
         )
+        return Answered(prediction, self._asked(watched, answer))
+
+    def _asked(self, watched: Watched, answer: Recognised) -> Asked:
+        seen, best = watched.recognition, answer.top
+        return Asked(
+            hour=hour_of(datetime.now(UTC)),
+            duration_s=seen.info.duration_s,
+            fps=seen.info.fps,
+            width=seen.info.width,
+            height=seen.info.height,
+            num_frames=seen.info.num_frames,
+            brightness=watched.brightness,
+            label=best[0].label,
+            confidence=best[0].confidence,
+            known=answer.known,
+            distance=float(np.median(seen.distances)),
+            margin=best[0].confidence - best[1].confidence,
+            model=f"{self._model.name}@{self._model.version}",
+            run_id=self._model.run_id,
+        )
 
     async def _watch(
         self, decoder: Decoder, path: Path, timeout_s: float, on_progress: OnProgress | None, thumbnails: Path | None
@@ -150,6 +189,7 @@ class Recogniser:
         duration_s = 0.0
         shape = self.classifier.card.clip.shape[1:]
         wanted = NUM_THUMBNAILS if thumbnails is not None else 0
+        brightness = Brightness()
         since = time.perf_counter()
         decode_s = model_s = 0.0
         async with aclosing(decoder.decode(path, timeout_s, wanted)) as messages:
@@ -164,13 +204,14 @@ class Recogniser:
                         decode_s += arrived - since
                         frames = np.frombuffer(pixels, dtype=np.uint8).reshape(-1, *shape)
                         completed = await asyncio.to_thread(scorer.push, frames)
+                        brightness.add(frames)
                         if completed and on_progress is not None:
                             on_progress(*self._so_far(scorer, duration_s))
                         since = time.perf_counter()
                         model_s += since - arrived
                     case Done(info) if scorer is not None and scorer.num_scored == scorer.plan.num_windows:
                         decode_s += time.perf_counter() - since
-                        return Watched(scorer.recognition(info), decode_s, model_s)
+                        return Watched(scorer.recognition(info), brightness.mean, decode_s, model_s)
                     case _:
                         raise DecoderDiedError("unexpected message")
         raise DecoderDiedError("messages ended early")

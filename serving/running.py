@@ -10,12 +10,13 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from actreel.statistics import StatisticsLog
 from actreel.youtube.cache import VideoCache
-from serving.answers import Served, busy
+from serving.answers import Prediction, Served, busy
 from serving.jobs.news import News
 from serving.jobs.runner import JobRunner
 from serving.jobs.store import JobStore
-from serving.recognition import Recogniser
+from serving.recognition import Answered, Recogniser
 from serving.settings import Settings
 from serving.tickets import Tickets
 from serving.workers.scratch import Scratch
@@ -59,6 +60,7 @@ class Running:
         news: News of jobs between workers.
         runner: This worker's jobs.
         cache: Downloaded videos.
+        statistics: What was asked; None if the operator wants none kept.
         videos: Limits the videos in progress.
         streams: Limits the event streams.
         cameras: Limits the cameras.
@@ -74,11 +76,18 @@ class Running:
     news: News
     runner: JobRunner
     cache: VideoCache
+    statistics: StatisticsLog | None
     videos: Admission
     streams: Admission
     cameras: Admission
     camera_turn: asyncio.Lock
     tickets: Tickets
+
+    async def count(self, answered: Answered) -> Prediction:
+        """Adds a video that was answered to the statistics; returns its prediction."""
+        if self.statistics is not None:
+            await asyncio.to_thread(self.statistics.add, answered.asked)
+        return answered.prediction
 
 
 async def _running(request: Request) -> Running:

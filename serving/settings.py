@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 from actreel.base.console import LEVEL_VARIABLE
 from actreel.errors import ConfigError
 from actreel.feedback import default_folder
+from actreel.statistics import default_statistics_folder
 from actreel.video.info import VideoLimits
 from actreel.youtube.access import PREFIX, YouTubeAccess
 
@@ -30,6 +31,10 @@ class Settings(YouTubeAccess):
         api_key: If set, every call that changes something must send it as `X-API-Key`. Printable ASCII.
         state_dir: Scratch space that the workers share; its videos are deleted, see `result_ttl_s`.
         feedback_dir: Where feedback is kept, for good.
+        statistics: Whether a few numbers of each video that was answered are kept, for `actreel drift`.
+        statistics_dir: Where they are kept.
+        statistics_days: Days for which they are kept.
+        statistics_max_bytes: Bytes that they may take; the oldest are deleted.
         max_upload_bytes: The largest video file.
         max_pixels: Width times height of a video.
         max_frames: Frames of a video.
@@ -59,6 +64,10 @@ class Settings(YouTubeAccess):
     api_key: SecretStr | None = None
     state_dir: Path = Field(default_factory=_state_folder)
     feedback_dir: Path = Field(default_factory=default_folder)
+    statistics: bool = True
+    statistics_dir: Path = Field(default_factory=default_statistics_folder)
+    statistics_days: int = Field(default=90, ge=1)
+    statistics_max_bytes: int = Field(default=50 * 2**20, ge=1)
     max_upload_bytes: int = Field(default=200 * 2**20, ge=1)
     max_pixels: int = Field(default=4096 * 2304, ge=1)
     max_frames: int = Field(default=60_000, ge=1)

@@ -151,7 +151,8 @@ async def _predict(
     parts: Running, ticket: Ticket, path: Path, title: str, download_s: float, started: float
 ) -> Prediction:
     ticket.report("decode", 0.0, [])
-    return await parts.recogniser.predict(
+    answered = await parts.recogniser.predict(
         path, title, parts.settings.job_timeout_s, download_s=download_s, started=started,
         on_progress=lambda share, segments: ticket.report("model", share, segments), thumbnails=ticket.folder,
     )  # fmt: skip
+    return await parts.count(answered)

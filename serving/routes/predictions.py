@@ -15,6 +15,7 @@ from serving.answers import Link, Prediction, gone
 from serving.downloads import download
 from serving.jobs.store import VIDEO_FILE
 from serving.metrics import STAGE_SECONDS
+from serving.recognition import Answered
 from serving.running import Parts
 from serving.uploads import FORM, receive_video
 
@@ -34,9 +35,9 @@ async def predict_file(request: Request, parts: Parts) -> Prediction:
             title = await receive_video(request, path, settings.max_upload_bytes)
             STAGE_SECONDS.labels("upload").observe(time.perf_counter() - started)
             work = parts.recogniser.predict(path, title, settings.decode_timeout_s, started=started)
-            prediction = await _while_connected(request, work)
-    await asyncio.to_thread(parts.store.remember, prediction, None)
-    return prediction
+            answered = await _while_connected(request, work)
+    await asyncio.to_thread(parts.store.remember, answered.prediction, None)
+    return await parts.count(answered)
 
 
 @router.post("/predict_url")
@@ -46,15 +47,15 @@ async def predict_url(request: Request, link: Link, parts: Parts) -> Prediction:
     with parts.videos.admitted():
         async with parts.scratch.private() as folder:
 
-            async def work() -> Prediction:
+            async def work() -> Answered:
                 fetched, took = await download(parts, link.url, folder, threading.Event())
                 return await parts.recogniser.predict(
                     fetched.path, fetched.title, parts.settings.decode_timeout_s, download_s=took, started=started
                 )
 
-            prediction = await _while_connected(request, work())
-    await asyncio.to_thread(parts.store.remember, prediction, None)
-    return prediction
+            answered = await _while_connected(request, work())
+    await asyncio.to_thread(parts.store.remember, answered.prediction, None)
+    return await parts.count(answered)
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:

@@ -132,6 +132,7 @@ def launch(
     defaults = {
         "state_dir": home / "state",
         "feedback_dir": home / "feedback",
+        "statistics_dir": home / "statistics",
         "max_upload_bytes": MAX_UPLOAD_BYTES,
         "max_duration_s": MAX_DURATION_S,
         "max_pixels": 1920 * 1080,
