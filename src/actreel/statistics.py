@@ -1,7 +1,7 @@
 """What the service was asked, as a few numbers a video: no video, no name, no link, no address.
 
-One JSON object a line, in one file a day, so that `actreel drift` can compare it with what the model learned from. Every
-number has two digits, and the time is that of the hour: a line does not tell which video it is about.
+One JSON object a line, in one file a day, so that `actreel drift` can compare it with what the model learned from.
+Every number has two digits, and the time is that of the hour: a line does not tell which video it is about.
 """
 
 from __future__ import annotations

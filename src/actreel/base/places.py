@@ -51,6 +51,8 @@ DATA_WARNINGS = DATASET / "warnings.json"
 VALIDATION = REPORTS / "validation"
 PLOTS = REPORTS / "figures"
 METRICS = REPORTS / "metrics.json"
+ANSWERS = REPORTS / "answers.csv"
+"""What the model answered to each test clip; kept with its run too."""
 VERDICT = REPORTS / "verdict.json"
 CHAMPION = REPORTS / "champion.json"
 

@@ -113,6 +113,12 @@ class Evaluation:
         return np.asarray(self.predicted == self.targets)
 
     @property
+    def known(self) -> NDArray[np.bool_]:
+        """Bool (N,), which clips the classifier accepts as showing one of its actions."""
+        limit = self.classifier.card.max_distance
+        return np.asarray(self.served.distances <= (np.inf if limit is None else limit))
+
+    @property
     def uncalibrated(self) -> NDArray[np.float32]:
         """float32 (N, K), the probabilities without the temperature."""
         return sharpened(self.probabilities, self.classifier.card.temperature)
@@ -212,10 +218,14 @@ def order_gain(evaluation: Evaluation) -> dict[str, float]:
 
 def tables_of(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
     """The tables of the report, by name."""
+    second, best = np.sort(evaluation.probabilities, axis=1)[:, -2:].T
     answers = evaluation.test[["clip", "sha256", "group"]].assign(
         actual=evaluation.test["action"],
         predicted=evaluation.answers,
-        confidence=evaluation.probabilities.max(axis=1),
+        confidence=best,
+        margin=best - second,
+        distance=evaluation.served.distances,
+        known=evaluation.known,
     )
     return {
         "per_class": metrics.per_class(

@@ -13,13 +13,13 @@ from typing import Any
 
 import pandas as pd
 
+from actreel.base.places import ANSWERS
 from actreel.errors import ModelError
 from actreel.evaluation.intervals import FEW_GROUPS
 from actreel.evaluation.paired import Paired, compare_pair
 from actreel.tracking.registry import CHAMPION, find_champion, registered_model
 from actreel.tracking.runs import Run, find_run, read_artifact
 
-ANSWERS = "reports/answers.csv"
 COLUMNS = ("sha256", "group", "actual", "predicted")
 KEY_METRICS = (
     "accuracy",
@@ -120,7 +120,7 @@ def _find(wanted: Sequence[str]) -> list[Run]:
 
 def _answers(run: Run) -> pd.DataFrame:
     """A run's predictions, one row for each test clip by content."""
-    text = read_artifact(run, ANSWERS)
+    text = read_artifact(run, ANSWERS.as_posix())
     # An action may be called "nan" or "1".
     table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
     missing = [name for name in COLUMNS if name not in table]

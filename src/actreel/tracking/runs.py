@@ -22,6 +22,7 @@ from mlflow.types import Schema, TensorSpec
 from actreel.config import DatasetParams, ModelParams, Params, SplitParams
 from actreel.dataset.layout import SPLITS
 from actreel.errors import MOST_NAMED, ModelError
+from actreel.tracking.drifts import is_drift
 from actreel.tracking.names import telling_name
 from actreel.tracking.store import EXPERIMENT, connect, is_missing, requirements
 
@@ -238,13 +239,14 @@ class Run:
 
 
 def find_run(wanted: str) -> Run:
-    """Finds a run by its name, its id, or the start of its id.
+    """Finds the run of a model or an experiment by its name, its id, or the start of its id.
 
     Raises:
         ModelError: No run matches, or several do.
     """
     connect()
     runs = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    runs = [run for run in runs if not is_drift(run.data.tags)]
     named = [run for run in runs if run.info.run_name == wanted]
     found = named or [run for run in runs if wanted and run.info.run_id.startswith(wanted)]
     if not found:

@@ -1,0 +1,1 @@
+"""What the service is asked against what the model learned from."""
