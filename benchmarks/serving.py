@@ -86,7 +86,8 @@ def served(bento: Path, scratch: Path, workers: int) -> Iterator[Server]:
     state = scratch / f"state-{port}"
     environment = {
         **os.environ, "ACTREEL_WORKERS": str(workers), "ACTREEL_STATE_DIR": str(state),
-        "ACTREEL_FEEDBACK_DIR": str(scratch / "feedback"), "BENTOML_DO_NOT_TRACK": "True",
+        "ACTREEL_FEEDBACK_DIR": str(scratch / "feedback"), "ACTREEL_STATISTICS_DIR": str(scratch / "statistics"),
+        "BENTOML_DO_NOT_TRACK": "True",
     }  # fmt: skip
     command = [
         sys.executable,

@@ -35,7 +35,9 @@ import bentoml
 
 log = logging.getLogger(__name__)
 
-SERVED = ("__init__.py", "base", "config", "errors.py", "feedback.py", "inference", "video", "youtube")
+SERVED = (
+    "__init__.py", "base", "config", "errors.py", "feedback.py", "inference", "statistics.py", "video", "youtube",
+)  # fmt: skip
 """The parts of `actreel` that the service imports, without the training code; a test checks it."""
 
 FRAMES = re.compile(r'<img [^>]*alt="Frames of [^>]*>')

@@ -9,7 +9,7 @@ import pyarrow.dataset
 import pytest
 
 from actreel.batch.job import Outcome
-from actreel.batch.table import Answers, Failures, Place
+from actreel.batch.table import Answers, Failures, Place, read_answers
 from actreel.errors import FileError
 
 
@@ -132,3 +132,20 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     os.truncate(part, 100)
     with pytest.raises(FileError, match=r"'model=v1/part-00000.parquet' of the batch is damaged.* Delete it"):
         answers(str(tmp_path / "out"))
+
+
+def test_answers_are_read_of_one_model_version(out: str) -> None:
+    with pytest.raises(FileError, match="holds no answers of a batch"):
+        list(read_answers(out, ["source"]))
+    table = answers(out)
+    for name in "ab":
+        table.add(name, sha(name), row("Jump"))
+        table.flush()
+    expected = [{"source": name, "label": "Jump"} for name in "ab"]
+    assert list(read_answers(out, ["source", "label"])) == expected
+    other = Answers(Place(out), "v2", {})
+    other.add("c", sha("c"), row("Run"))
+    other.flush()
+    with pytest.raises(FileError, match=r"answers of 2 model versions.*model=v1', '.*model=v2'"):
+        list(read_answers(out, ["source"]))
+    assert list(read_answers(f"{out}/model=v2/", ["label"])) == [{"label": "Run"}]

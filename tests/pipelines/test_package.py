@@ -83,6 +83,7 @@ def environment(home: Path) -> dict[str, str]:
         "BENTOML_DO_NOT_TRACK": "True",
         "ACTREEL_STATE_DIR": str(home / "state"),
         "ACTREEL_FEEDBACK_DIR": str(home / "feedback"),
+        "ACTREEL_STATISTICS_DIR": str(home / "statistics"),
         "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
     }
 

@@ -21,7 +21,7 @@ import pyarrow.parquet
 from actreel.base.atomic import written_aside
 from actreel.batch.items import is_url
 from actreel.batch.job import Outcome
-from actreel.errors import FileError
+from actreel.errors import FileError, listed_names
 
 _SCORED = pa.struct([("label", pa.string()), ("confidence", pa.float64())])
 _SEGMENT = pa.struct(
@@ -75,6 +75,12 @@ class Place:
             names = [posixpath.basename(path) for path in found]
         return [posixpath.join(folder, name) for name in sorted(names)]
 
+    def folders(self, prefix: str) -> list[str]:
+        """Its folders whose names begin so, sorted."""
+        if self._local is not None:
+            return sorted(path.name for path in self._local.glob(f"{prefix}*") if path.is_dir())
+        return sorted(posixpath.basename(path) for path in self._files.glob(posixpath.join(self._root, f"{prefix}*")))
+
     def read(self, name: str) -> bytes | None:
         """A file's content; None if there is no such file."""
         try:
@@ -99,6 +105,30 @@ class Place:
             (self._local / name).unlink()
         else:
             self._files.rm_file(posixpath.join(self._root, name))
+
+
+def read_answers(out: str, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """The rows of a table of answers, file by file.
+
+    Args:
+        out: The folder or address of the table; with answers of several model versions, that of one of them.
+        columns: What to read.
+
+    Raises:
+        FileError: There are no answers, those of several model versions, or a file is damaged.
+    """
+    place, own = Place(out), posixpath.basename(out.rstrip("/")).startswith("model=")
+    folders = [""] if own else place.folders("model=")
+    if len(folders) > 1:
+        raise FileError(
+            f"'{out}' holds the answers of {len(folders)} model versions. Name one of them: "
+            f"{listed_names([posixpath.join(out, folder) for folder in folders])}."
+        )
+    names = [name for folder in folders for name in place.names(folder)]
+    if not names:
+        raise FileError(f"'{out}' holds no answers of a batch. Make them: actreel batch SOURCE '{out}'")
+    for name in names:
+        yield from _rows(place, name, columns)
 
 
 class Answers:

@@ -14,6 +14,7 @@ from actreel.base.console import clean_exit
 from actreel.cli.audit import audit
 from actreel.cli.batch import batch
 from actreel.cli.encoders import encoders
+from actreel.cli.drift import drift
 from actreel.cli.experiments import compare, crossval, leakage, tune
 from actreel.cli.feedback import export, feedback
 from actreel.cli.groups import groups
@@ -92,7 +93,7 @@ def _about(
         0    done
         1    an error, which one sentence on stderr explains
         2    a wrong option or argument
-        3    of status alone: the command that it names is to be run
+        3    of status: the command that it names is to be run; of drift: what is asked has drifted
         4    of status alone: a run is in progress
         130  interrupted with Ctrl+C
         141  the reader of the output has gone, as in: actreel models | head -1
@@ -117,6 +118,7 @@ def build_program() -> typer.Typer:
     add_command(program, groups, extra="pipeline", panel=data)
     add_command(program, audit, extra="pipeline", panel=data)
     add_command(add_group(program, feedback, panel=data), export)
+    add_command(program, drift, extra="pipeline", panel=data)
     add_command(program, crossval, extra="pipeline", panel=train)
     add_command(program, leakage, extra="pipeline", panel=train)
     add_command(program, tune, extra="pipeline", panel=train)

@@ -6,7 +6,6 @@ import io
 from collections.abc import Sequence
 from dataclasses import asdict
 
-import numpy as np
 import pandas as pd
 
 from actreel.base.places import ANSWERS, CLIPS
@@ -92,6 +91,5 @@ def held_out_answers(run: Run) -> pd.DataFrame:
 
 def _coarse(table: pd.DataFrame) -> pd.DataFrame:
     """The table with numbers as coarse as those of the statistics."""
-    numbers = [name for name, kind in table.dtypes.items() if pd.api.types.is_float_dtype(kind)]
-    numbers += [name for name, kind in table.dtypes.items() if pd.api.types.is_integer_dtype(kind)]
-    return table.assign(**{name: table[name].astype(float).map(coarse) for name in numbers})
+    numbers = table.select_dtypes("number")
+    return table.assign(**{str(name): values.astype(float).map(coarse) for name, values in numbers.items()})
