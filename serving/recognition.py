@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actreel.inference.answers import Answer as Recognised
 from actreel.inference.classifier import ActionClassifier
@@ -203,8 +204,7 @@ class Recogniser:
                         arrived = time.perf_counter()
                         decode_s += arrived - since
                         frames = np.frombuffer(pixels, dtype=np.uint8).reshape(-1, *shape)
-                        completed = await asyncio.to_thread(scorer.push, frames)
-                        brightness.add(frames)
+                        completed = await asyncio.to_thread(_push, scorer, brightness, frames)
                         if completed and on_progress is not None:
                             on_progress(*self._so_far(scorer, duration_s))
                         since = time.perf_counter()
@@ -219,6 +219,11 @@ class Recogniser:
     def _so_far(self, scorer: WindowScorer, duration_s: float) -> tuple[float, list[Segment]]:
         share = scorer.num_scored / scorer.plan.num_windows
         return share, as_segments(self.classifier.labelled(scorer.segments(duration_s)))
+
+
+def _push(scorer: WindowScorer, brightness: Brightness, frames: NDArray[np.uint8]) -> int:
+    brightness.add(frames)
+    return scorer.push(frames)
 
 
 def _warm_up_video(folder: Path, classifier: ActionClassifier) -> Path:

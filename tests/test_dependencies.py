@@ -34,6 +34,7 @@ CORE = [
     "src/actreel/errors.py",
     "src/actreel/feedback.py",
     "src/actreel/base/fonts.py",
+    "src/actreel/statistics.py",
     "src/actreel/inference",
     "src/actreel/live",
     "src/actreel/base/places.py",
