@@ -114,6 +114,10 @@ def test_the_report_is_complete_and_goes_with_the_champion(trained: tuple[Projec
     metrics = metrics_but_time(project)
     assert slices.loc[slices["slice"] == "frame_size", "clips"].sum() == metrics["num_test_clips"]
     assert metrics["multi_clip_accuracy"] == 1.0
+    answers = pd.read_csv(project.root / "reports/answers.csv")
+    assert answers["known"].mean() == pytest.approx(metrics["true_accept_rate"])
+    assert (answers["margin"] <= answers["confidence"]).all()
+    assert (answers["distance"] > 0).all()
     assert metrics["flops"] > metrics["parameters"] > 60_000
     explained = project.run("actreel", "saliency", "artifacts/videos/Darken/v_Darken_g02_c01.avi", "--out", "why.png")
     assert "v_Darken_g02_c01.avi, Darken (" in explained
