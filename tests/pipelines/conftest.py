@@ -87,6 +87,7 @@ def make_project(root: Path) -> Project:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}",
         "PYTHONPATH": f"{root / 'src'}",
         "BENTOML_HOME": str(root / "bentoml"),
+        "ACTREEL_STATISTICS_DIR": str(root.with_name(f"{root.name}-statistics")),
         "COLUMNS": "100",
     }
     project = Project(root, env)

@@ -1,10 +1,14 @@
 """A team: results are in git, files on a remote, and a clone serves the same champion without training."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from actreel.config import load_params
+from actreel.statistics import read_statistics
+from actreel.tracking.names import registered_model
 from tests.pipelines.conftest import Project, stages_run
 from tests.pipelines.test_package import served
 
@@ -69,7 +73,9 @@ def test_a_clone_serves_what_it_has_pulled_and_running_the_pipeline_there_keeps_
     clone.run("dvc", "pull")
     assert not (clone.root / "mlflow.db").exists()
     champion = json.loads((clone.root / "reports/champion.json").read_text(encoding="utf-8"))
-    env = dict(clone.env) | {"ACTREEL_STATE_DIR": str(tmp_path)}
+    env = dict(clone.env) | {
+        "ACTREEL_STATE_DIR": str(tmp_path / "state"), "ACTREEL_STATISTICS_DIR": str(tmp_path / "statistics"),
+    }  # fmt: skip
     with (
         served(["serving.release", "serve"], clone.root, env, tmp_path / "log") as service,
         service.client() as client,
@@ -78,6 +84,11 @@ def test_a_clone_serves_what_it_has_pulled_and_running_the_pipeline_there_keeps_
         answer = client.post("/predict_file", files={"video": video}).json()
     assert answer["label"] == "Darken"
     assert answer["model"]["run_id"] == champion["run_id"]
+    ((asked,), _) = read_statistics(tmp_path / "statistics", datetime(2000, 1, 1, tzinfo=UTC))
+    # By this name `actreel drift` tells them from those of other projects.
+    dataset = load_params(clone.root / "params.yaml").dataset.label
+    assert asked.model == f"{registered_model(dataset)}@{champion['version']}"
+    assert asked.run_id == champion["run_id"]
 
     bento = (clone.root / "artifacts/bento/bento.yaml").read_bytes()
     output = clone.repro()

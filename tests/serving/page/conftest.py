@@ -86,7 +86,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "protocol": "group_holdout",
     }
     served = Served(ActionClassifier.load(model, threads=1), "actreel:test", labels, model)
-    settings = Settings(state_dir=folder / "state", feedback_dir=folder / "feedback")
+    settings = Settings(
+        state_dir=folder / "state", feedback_dir=folder / "feedback", statistics_dir=folder / "statistics"
+    )
     with running(served, settings) as address:
         yield Site(address, served, settings.feedback_dir, video, long_video, odd_video)
 

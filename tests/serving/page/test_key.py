@@ -23,7 +23,11 @@ KEY = "open sesame"
 def locked(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("locked")
     settings = Settings(
-        state_dir=folder / "state", feedback_dir=folder / "feedback", api_key=SecretStr(KEY), max_upload_bytes=2**26
+        state_dir=folder / "state",
+        feedback_dir=folder / "feedback",
+        statistics_dir=folder / "statistics",
+        api_key=SecretStr(KEY),
+        max_upload_bytes=2**26,
     )
     with running(site.served, settings) as address:
         yield replace(site, address=address, feedback=settings.feedback_dir)
