@@ -13,8 +13,8 @@ import actreel
 from actreel.base.console import clean_exit
 from actreel.cli.audit import audit
 from actreel.cli.batch import batch
-from actreel.cli.encoders import encoders
 from actreel.cli.drift import drift
+from actreel.cli.encoders import encoders
 from actreel.cli.experiments import compare, crossval, leakage, tune
 from actreel.cli.feedback import export, feedback
 from actreel.cli.groups import groups
@@ -125,7 +125,6 @@ def build_program() -> typer.Typer:
     add_command(program, compare, extra="pipeline", panel=train)
     add_command(program, status, extra="pipeline", panel=project)
     add_command(program, doctor, panel=project)
-    add_command(program, encoders, extra="pipeline", panel=project)
     add_command(program, encoders, extra="pipeline", panel=project)
     verbs = add_group(program, models, extra="pipeline", panel=project, alone=True)
     add_command(verbs, list_models, name="list", extra="pipeline")
