@@ -87,6 +87,7 @@ function drawTimeline(list, segments, duration, part) {
       const sure = segment.confidence === null ? "" : `, ${percent(segment.confidence)} confidence`;
       const element = part(segment, words, `${segment.name}, ${when}${sure}`);
       element.classList.add("part");
+      element.classList.toggle("nothing-known", segment.name === UNKNOWN);
       // Positioned by time, so gaps stay visible.
       const item = make("li", {}, element);
       item.style.position = "absolute";
@@ -134,8 +135,10 @@ export class Result {
     this.#root.classList.toggle("unknown", !prediction.known);
     this.#at(".eyebrow").textContent = prediction.video.title;
     this.#at("#answer").textContent = prediction.known ? inWords(prediction.label) : UNKNOWN;
-    const actions = new Set(this.#segments.map(({ name }) => name)).size;
-    const whole = actions > 1 ? ` for the whole video, which shows ${actions} actions` : "";
+    const names = new Set(this.#segments.map(({ name }) => name));
+    const actions = names.size - names.has(UNKNOWN);
+    const shows = `shows ${actions} ${actions === 1 ? "action" : "actions"}${names.has(UNKNOWN) ? " and parts that are unknown" : ""}`;
+    const whole = names.size > 1 ? ` for the whole video, which ${shows}` : "";
     this.#at(".confidence").textContent = prediction.known
       ? `${percent(prediction.confidence)} confidence${whole}`
       : "This video is unlike the model's training clips, so none of its actions is recognised.";
@@ -183,7 +186,7 @@ export class Result {
     this.#at(".axis .end").textContent = clock(duration, duration);
     this.#at(".legend").replaceChildren(
       ...[...colours(this.#segments)].map(([name, colour]) => {
-        const item = make("li", { dir: "auto" }, name);
+        const item = make("li", { dir: "auto", className: name === UNKNOWN ? "nothing-known" : "" }, name);
         item.style.setProperty("--colour", colour);
         return item;
       }),

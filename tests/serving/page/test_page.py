@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from actreel.feedback import DATABASE
 from tests import youtube_double
-from tests.conftest import patience
+from tests.conftest import grey_frames, patience, write_video_file
 from tests.serving.conftest import wait_for
 from tests.serving.page.conftest import Site, answer, ask_link, seconds_played, serious, upload
 from tests.youtube_double import Uploaded, YouTubeDouble
@@ -355,6 +355,18 @@ def test_an_action_that_the_model_does_not_know(page: Page, site: Site) -> None:
     )
     page.reload()
     expect(page.get_by_role("button", name="Unknown action odd.avi")).to_be_visible()
+
+
+def test_a_part_that_the_model_does_not_know_is_no_action(page: Page, tmp_path: Path) -> None:
+    levels = [102] * 150 + [128] * 75  # 6 s of TaiChi, then 3 s between it and HorseRiding
+    upload(page, write_video_file(tmp_path / "partly.avi", grey_frames(levels)))
+    expect(answer(page)).to_have_text("Tai Chi")
+    expect(page.locator(".confidence")).to_contain_text("which shows 1 action and parts that are unknown")
+    parts = page.get_by_role("list", name="Timeline").get_by_role("button")
+    expect(parts).to_have_text(["Tai Chi", "Unknown action"])
+    images = parts.evaluate_all("all => all.map(part => getComputedStyle(part).backgroundImage)")
+    assert ["gradient" in image for image in images] == [False, True], "hatched"
+    expect(page.locator(".legend li")).to_have_text(["Tai Chi", "Unknown action"])
 
 
 def test_a_shared_link_to_a_video_of_an_unknown_action(
