@@ -44,19 +44,23 @@ def test_watch_prints_changes_for_people(model: str, film: Path, capsys: pytest.
 
 def test_ctrl_c_ends_watching_without_a_traceback_and_imports_nothing_that_trains(model: str) -> None:
     code = (
-        "import sys\nfrom actreel.cli import main\ntry:\n    main(sys.argv[1:])\nfinally:\n"
+        # A shell starts what runs in its background without Ctrl+C, the suite and this process too.
+        "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from actreel.cli import main\ntry:\n    main(sys.argv[1:])\nfinally:\n"
         "    print([name for name in ('tensorflow', 'mlflow', 'matplotlib') if name in sys.modules])"
     )
     pictures = [jpeg(frame) for frame in grey_frames([5] * 10)]
     with filming(motion_jpeg(pictures), 0.02, MOTION_JPEG, again=True) as camera:
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, "watch", camera.url, "--model", model, "--window", "0.4", "--json"],
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert process.stdout is not None
-        first = json.loads(process.stdout.readline())
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=patience(20))
+        command = [sys.executable, "-c", code, "watch", camera.url, "--model", model, "--window", "0.4", "--json"]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True) as process:
+            assert process.stdout is not None
+            first = json.loads(process.stdout.readline())
+            process.send_signal(signal.SIGINT)
+            try:
+                out, err = process.communicate(timeout=patience(20))
+            finally:
+                process.kill()
     assert first["label"] == "dark"
     assert process.returncode == 130
     assert out.splitlines()[-1] == "[]"

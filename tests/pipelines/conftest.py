@@ -74,12 +74,12 @@ def stages_run(output: str) -> list[str]:
 
 
 def make_project(root: Path) -> Project:
-    """Copies what git tracks, or would, and makes a first commit."""
+    """Copies what git tracks, or would, but for results of runs in this checkout, and makes a first commit."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file() and not name.startswith("tests/"):
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "reports/", "dvc.lock")):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, root / name)
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "DVC_", "GIT_"))}
