@@ -17,10 +17,14 @@ class Starting(psutil.Process):
 
     seen = 0
     age = 0.0
+    program = "/usr/bin/python"
 
     def cmdline(self) -> list[str]:
         self.seen += 1
         return ["python", "-m", "served"] if self.seen > 2 else []
+
+    def exe(self) -> str:
+        return self.program
 
     def create_time(self) -> float:
         return time.time() - self.age
@@ -31,10 +35,12 @@ def test_a_process_that_starts_is_waited_for() -> None:
 
 
 def test_one_that_has_none_is_not_waited_for() -> None:
-    kernel_thread = Starting()
-    kernel_thread.age = STARTING + 1
-    assert command_line(kernel_thread) == []
-    assert kernel_thread.seen == 1
+    old, kernel_thread = Starting(), Starting()
+    old.age = STARTING + 1
+    kernel_thread.program = ""
+    for process in (old, kernel_thread):
+        assert command_line(process) == []
+        assert process.seen == 1
 
 
 def test_a_real_process_right_after_its_start_and_after_its_end() -> None:

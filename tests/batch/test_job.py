@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -10,7 +11,9 @@ from actreel.batch import job
 from actreel.batch.job import model_version, pack_job, recognise_item, unpack_job
 from actreel.config import ClipSpec
 from actreel.inference.classifier import ActionClassifier
+from actreel.youtube import fetch
 from tests.conftest import EditCode, write_model_folder
+from tests.youtube_double import Uploaded, YouTubeDouble
 
 LABELS = ("dark", "middle", "bright")
 
@@ -91,3 +94,27 @@ def test_a_version_changes_with_the_model_and_with_the_code(model: Path, tmp_pat
     assert model_version(other) != before
     edit_code("inference/recognition.py", ".mean(axis=0)", ".max(axis=0)")
     assert model_version(model) != before
+
+
+def test_a_youtube_link_answers_as_its_video_and_is_fetched_large_enough(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def fetched(*arguments: Any, **options: Any) -> fetch.FetchedVideo:
+        asked.append(options["min_side"])
+        return download(*arguments, **options)
+
+    download = fetch.fetch
+    wide = write_model_folder(tmp_path / "wide", ClipSpec(num_frames=8, height=32, width=64), LABELS)
+    folder = unpacked(wide, tmp_path / "job")
+    with YouTubeDouble().running() as double:
+        monkeypatch.setattr(fetch, "DOWNLOADER", double.downloader)
+        monkeypatch.setattr(fetch, "fetch", fetched)
+        double.videos["dQw4w9WgXcQ"] = Uploaded(video.read_bytes())
+        from_youtube = recognise_item(folder, "https://youtu.be/dQw4w9WgXcQ")
+        refused = recognise_item(folder, "https://youtu.be/aaaaaaaaaaA")
+    assert from_youtube.row == recognise_item(folder, str(video)).row
+    assert asked == [64, 64], "the longer side, as for predict"
+    assert refused.failure
+    assert not refused.permanent

@@ -164,3 +164,18 @@ def test_a_table_in_a_store_of_objects(archive: Path, model: Path) -> None:
     out = "memory://results/table"
     first = run_batch(read_items(str(archive)), out, model, local_crew())
     assert run_batch(read_items(str(archive)), out, model, local_crew()) == replace(first, answered=0, unchanged=4)
+
+
+def test_a_link_that_has_an_answer_is_not_downloaded_again(model: Path, video: Path, tmp_path: Path) -> None:
+    link, asked = "https://youtu.be/dQw4w9WgXcQ", []
+
+    def crew(job: Mapping[str, bytes], items: Sequence[str], again: bool) -> Generator[Outcome, None, None]:
+        asked.append(list(items))
+        for outcome in local_crew(1)(job, [str(video) for _ in items], again):
+            yield replace(outcome, source=link)
+
+    first = run_batch([link], str(tmp_path / "out"), model, crew)
+    assert (first.answered, first.unchanged) == (1, 0)
+    again = run_batch([link], str(tmp_path / "out"), model, crew)
+    assert (again.answered, again.unchanged) == (0, 1)
+    assert asked == [[link], []]

@@ -13,11 +13,14 @@ STARTING = 3
 def command_line(process: psutil.Process) -> list[str]:
     """A process's command line; that of one which has just been started is waited for.
 
-    Linux shows an empty command line until a new program has been loaded. Kernel threads never have one.
+    Linux shows an empty command line until a new program has been loaded. Kernel threads have no command line and no
+    program, and are not waited for.
 
     Raises:
         psutil.Error: The process has ended, or is another user's.
     """
-    while not (command := list(process.cmdline())) and time.time() - process.create_time() < STARTING:
+    while not (command := list(process.cmdline())):
+        if not process.exe() or time.time() - process.create_time() >= STARTING:
+            break
         time.sleep(0.001)
     return command

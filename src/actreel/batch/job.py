@@ -92,7 +92,8 @@ def recognise_item(job: Path, source: str, *, again: bool = False) -> Outcome:
     """
     sha256 = None
     try:
-        with _local_copy(source, _classifier(job).card.clip.height) as file:
+        clip = _classifier(job).card.clip
+        with _local_copy(source, max(clip.height, clip.width)) as file:
             sha256 = _sha256(file)
             if not again and _is_known(job, sha256):
                 return Outcome(source, sha256)

@@ -27,8 +27,8 @@ from actreel.inference.manifest import ClassifierCard as ClassifierCard  # re-ex
 from actreel.inference.manifest import Provenance as Provenance
 from actreel.inference.model_folder import ENCODER_FILE, HEAD_FILE, MANIFEST_FILE, ONNX_FILE, ModelFolder
 from actreel.inference.recognition import OnFrame, Recognition, ScoreWindow, WindowScorer, ignore_frame, recognise
-from actreel.inference.rolling import STREAM_WINDOW_S, TimedWindow
 from actreel.inference.segments import Segment
+from actreel.inference.timed_window import STREAM_WINDOW_S, TimedWindow
 from actreel.inference.windows import WindowPlan
 
 TOP_K = 5

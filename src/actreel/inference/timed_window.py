@@ -1,4 +1,4 @@
-"""A window that rolls over a stream, such as a camera's: always the last seconds, as long as a training clip."""
+"""The window of a visitor's camera: always the last seconds, as long as a training clip."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from actreel.config import ClipSpec
 from actreel.inference.classifier import ActionClassifier
-from actreel.inference.rolling import TimedWindow
+from actreel.inference.timed_window import TimedWindow
 from actreel.inference.windows import in_batches, window_passes
 from tests.conftest import grey_frames, write_model_folder, write_video_file
 
