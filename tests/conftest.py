@@ -79,6 +79,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return "trained" if nodeid.startswith(TRAINED) else str(super()._split_scope(nodeid))
 
+        def remove_node(self, node: Any) -> str | None:
+            # pytest-xdist would run the test that ended its worker on the next one, and so on without end; and it
+            # would wait for files that are done.
+            units = self.assigned_work[node]
+            unit, crashed = next(
+                ((unit, name) for unit in units.values() for name in unit if not unit[name]), ({}, None)
+            )
+            if crashed is not None:
+                unit[crashed] = True
+            self.assigned_work[node] = {scope: unit for scope, unit in units.items() if not all(unit.values())}
+            super().remove_node(node)
+            return crashed
+
     return FileScheduling(config, log)
 
 
