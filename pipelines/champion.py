@@ -15,7 +15,7 @@ from actreel.base.atomic import written_aside
 from actreel.base.console import exit_cleanly
 from actreel.base.faults import reading
 from actreel.base.kept_warnings import kept_warnings
-from actreel.base.places import CHAMPION, DATA_WARNINGS
+from actreel.base.places import CHAMPION, DATA_WARNINGS, TRAINING_WARNINGS
 from actreel.config import load_params
 from actreel.tracking import registry
 
@@ -39,7 +39,7 @@ def main() -> None:
             log.warning(f"{came}; version {champion.version} takes its place and was not compared with it. {SHARE}")
     with written_aside(CHAMPION) as aside:  # it may be a link into DVC's cache
         aside.write_text(json.dumps(labels, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    for warning in kept_warnings(DATA_WARNINGS):
+    for warning in kept_warnings(DATA_WARNINGS) + kept_warnings(TRAINING_WARNINGS):
         log.warning(f"(from the stage {warning.stage}) {warning.text}")
 
 

@@ -27,6 +27,7 @@ from actreel.base.places import (
     REPORTS,
     RUNNER_UP,
     TRAINING,
+    TRAINING_WARNINGS,
     UNKNOWN,
     VERDICT,
     VIDEOS,
@@ -76,7 +77,8 @@ def main() -> None:
         card, network, params.dataset.name, metrics, tables["per_class"], tables["slices"], confusions,
         models_judged(evaluation), table_of(CANDIDATES), table_of(GROUP_CURVE),
     )  # fmt: skip
-    write_model_card(facts, REPORTS, [warning.text for warning in kept_warnings(DATA_WARNINGS)])
+    warnings = kept_warnings(DATA_WARNINGS) + kept_warnings(TRAINING_WARNINGS)
+    write_model_card(facts, REPORTS, [warning.text for warning in warnings])
     log_results(metrics, tables)
 
     with runs.reopened_run(card.provenance.run_id):

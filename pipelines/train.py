@@ -10,6 +10,7 @@ import pandas as pd
 
 from actreel.base.console import exit_cleanly
 from actreel.base.kept import kept_folder, publish, share
+from actreel.base.kept_warnings import keeping_warnings
 from actreel.base.places import (
     CANDIDATES,
     CLIPS,
@@ -20,6 +21,7 @@ from actreel.base.places import (
     MODEL,
     RUNNER_UP,
     TRAINING,
+    TRAINING_WARNINGS,
     VALIDATION,
 )
 from actreel.config import ModelParams, load_params
@@ -84,7 +86,10 @@ def main() -> None:
         curve.to_csv(records / "curve.csv", index=False)
         return Fitted(each, model, curve)
 
-    with runs.training_run(params, params.split, data.index, version, state / "run") as run_id:
+    with (
+        keeping_warnings("train", kept / TRAINING_WARNINGS.name),
+        runs.training_run(params, params.split, data.index, version, state / "run") as run_id,
+    ):
         runs.log_folder(DATASET, "dataset")
         runs.log_folder(VALIDATION, "validation")
         candidates.to_csv(kept / CANDIDATES.name, index=False)

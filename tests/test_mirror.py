@@ -50,7 +50,6 @@ WITHOUT_MIRROR = {
     "serving/routes/pages.py": OVER_HTTP + "tests/serving/test_api.py and test_guard.py",
     "serving/routes/predictions.py": OVER_HTTP + "tests/serving/test_api.py and test_hostile.py",
     "serving/service.py": OVER_HTTP + "tests/pipelines/test_package.py serves the Bento",
-    "serving/workers/leaving.py": OVER_HTTP + "tests/pipelines/test_package.py replaces a Bento under load",
 }
 """Modules without a mirror, each with the reason: where its tests are, or why it needs none."""
 

@@ -14,12 +14,15 @@ from contextlib import suppress
 from types import FrameType
 
 import psutil
+import uvicorn
 
 from serving.bentoml_internals import is_worker
 from serving.workers.scratch import Scratch
 
 LONGEST_START_S = 30.0
 POLL_S = 0.1
+LAST_REQUESTS_S = 2.0
+"""How long connections that are open may still bring a request after the last one was accepted."""
 
 
 class Leaving:
@@ -48,6 +51,7 @@ class Leaving:
                 async with asyncio.timeout(LONGEST_START_S):
                     while await asyncio.to_thread(self._replacement_starts):
                         await asyncio.sleep(POLL_S)
+            await _last_requests(ending)
             ending(number, None)
 
         def begin(number: int) -> None:
@@ -78,3 +82,23 @@ class Leaving:
                     if younger and other.pid not in ready and is_worker(other):
                         return True
         return False
+
+
+async def _last_requests(ending: object) -> None:
+    """Accepts no more connections, and waits for the requests of those that are open.
+
+    The server closes a connection whose request has not arrived yet, and a visitor who has just connected to it would
+    get no answer. From here on the new worker accepts.
+
+    Args:
+        ending: uvicorn's handler of the signal, a method of its server.
+    """
+    server = getattr(ending, "__self__", None)
+    if not isinstance(server, uvicorn.Server):
+        return
+    for listener in server.servers:
+        listener.close()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_REQUESTS_S):
+            while server.server_state.connections:
+                await asyncio.sleep(POLL_S)

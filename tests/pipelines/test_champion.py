@@ -8,7 +8,7 @@ import mlflow
 import pytest
 import yaml
 
-from actreel.base.places import CHAMPION, DATA_WARNINGS
+from actreel.base.places import CHAMPION, DATA_WARNINGS, TRAINING_WARNINGS
 from actreel.config import load_params
 from actreel.errors import FileError
 from actreel.tracking import registry
@@ -23,8 +23,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with an MLflow store; a new store takes seconds."""
     root = tmp_path_factory.mktemp("project")
     shutil.copy(ROOT / "dvc.yaml", root)
-    (root / DATA_WARNINGS).parent.mkdir(parents=True)
-    (root / DATA_WARNINGS).write_text("[]", encoding="utf-8")
+    for stage, file in (("index", DATA_WARNINGS), ("train", TRAINING_WARNINGS)):
+        (root / file).parent.mkdir(parents=True)
+        (root / file).write_text(json.dumps([{"stage": stage, "text": f"few {stage} clips"}]), encoding="utf-8")
     return root
 
 
@@ -100,3 +101,9 @@ def test_without_the_file_there_is_no_champion_and_a_damaged_one_is_named(name: 
         champion.main()
     CHAMPION.unlink()
     assert champion_after() is None
+
+
+def test_what_skipped_stages_warned_of_is_repeated(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    champion.main()
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == [f"(from the stage {stage}) few {stage} clips" for stage in ("index", "train")]
