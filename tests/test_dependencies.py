@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import packages_distributions, version
@@ -16,7 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import actreel
-from tests.conftest import ROOT
+from tests.conftest import ROOT, patience
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OURS = {"actreel", "pipelines", "serving"}
@@ -191,32 +192,68 @@ def pins(lock: Path) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
 
 
+YOUTUBE = ("yt-dlp", "yt-dlp-ejs", "deno")
+
+PROJECT_OF_A_SHOP = """
+[project]
+name = "actreel"
+version = "1"
+requires-python = ">=3.11"
+dependencies = ["idna"]
+[project.optional-dependencies]
+youtube = ["yt-dlp", "yt-dlp-ejs", "deno"]
+serve = ["actreel[youtube]"]
+"""
+
+
+def write_wheel(shop: Path, name: str, version: str) -> None:
+    """A package without content."""
+    stem = f"{name.replace('-', '_')}-{version}"
+    with zipfile.ZipFile(shop / f"{stem}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wheel.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{stem}.dist-info/RECORD", "")
+
+
 def test_make_youtube_updates_what_youtube_needs_and_nothing_else(tmp_path: Path) -> None:
-    # Others' newer versions must stay away too: idna 3.6 is far from the newest.
-    old = {"idna": "3.6", "yt-dlp": "2026.8.1", "yt-dlp-ejs": "0.0.1", "deno": "2.0.0"}
-    locks = [tmp_path / name for name in ("requirements.lock", "serving/requirements.lock", "requirements-gpu.lock")]
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    for name in (*YOUTUBE, "idna", "torch"):
+        write_wheel(shop, name, "1.0")
+        write_wheel(shop, name, "2.0")
+    shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "serving").mkdir()
-    for name in ("Makefile", "pyproject.toml", "requirements-gpu.in", "requirements-gpu-overrides.in"):
-        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "pyproject.toml").write_text(PROJECT_OF_A_SHOP, encoding="utf-8")
+    (tmp_path / "requirements-gpu.in").write_text("torch\n", encoding="utf-8")
+    (tmp_path / "requirements-gpu-overrides.in").write_text("", encoding="utf-8")
+    locks = [tmp_path / name for name in ("requirements.lock", "serving/requirements.lock", "requirements-gpu.lock")]
     for lock in locks:
-        text = (ROOT / lock.relative_to(tmp_path)).read_text(encoding="utf-8")
-        for package, pin in old.items():
-            text = re.sub(rf"^{package}==[^ ;]+", f"{package}=={pin}", text, flags=re.MULTILINE)
-        lock.write_text(text, encoding="utf-8")
-    before = [pins(lock) for lock in locks]
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        lock.write_text("".join(f"{name}==1.0\n" for name in (*YOUTUBE, "idna", "torch")), encoding="utf-8")
+
+    (tmp_path / "uv.toml").write_text(f"no-index = true\nfind-links = ['{shop}']\n", encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("UV_")} | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "UV_CONFIG_FILE": str(tmp_path / "uv.toml"),
+        "UV_CACHE_DIR": str(tmp_path / "cache"),
+    }
     done = subprocess.run(
-        ["make", "locked-youtube"], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True
+        ["make", "locked-youtube"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=patience(60)
     )
-    if done.returncode and not os.environ.get("CI"):
-        pytest.skip(f"needs the package registry: {done.stderr}")
     assert done.returncode == 0, done.stderr
-    for lock, then in zip(locks, before, strict=True):
-        now = pins(lock)
-        changed = {name for name in then.keys() | now.keys() if then.get(name) != now.get(name)}
-        assert changed == {"yt-dlp", "yt-dlp-ejs", "deno"}
-        assert now["idna"] == "3.6"
-        assert "://" not in lock.read_text(encoding="utf-8"), "no package host"
+    updated = {"idna": "1.0", **dict.fromkeys(YOUTUBE, "2.0")}
+    # Others' newer versions stay away.
+    assert [pins(lock) for lock in locks] == [updated, updated, updated | {"torch": "1.0"}]
+
+
+def test_make_youtube_names_what_the_extra_installs() -> None:
+    (named,) = re.findall(r"--upgrade-package ,([^)]*)", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    extra = {Requirement(each).name for each in PROJECT["optional-dependencies"]["youtube"]}
+    assert extra == set(YOUTUBE) == set(named.split())
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "serving/requirements.lock", "requirements-gpu.lock"])
+def test_locks_name_no_package_host(lock: str) -> None:
+    assert "://" not in (ROOT / lock).read_text(encoding="utf-8")
 
 
 def installed_on(lock: Path, platform: str, machine: str) -> set[str]:
