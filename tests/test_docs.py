@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -228,13 +229,17 @@ def test_make_targets_exist() -> None:
 def test_commands_and_their_flags_exist(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line for line in COMMANDS if re.match(r"actreel [a-z]", line)]
     assert len(lines) > 8
-    for line in lines:
-        words = line.split()
-        command = words[1 : 3 if words[1] in ("feedback", "models") else 2]
+
+    @cache
+    def help_of(*command: str) -> str:
         with pytest.raises(SystemExit) as end:
             main([*command, "--help"])
-        assert end.value.code == 0, line
-        known = capsys.readouterr().out
+        assert end.value.code == 0, command
+        return capsys.readouterr().out
+
+    for line in lines:
+        words = line.split()
+        known = help_of(*words[1 : 3 if words[1] in ("feedback", "models") else 2])
         assert [flag for flag in re.findall(r"(?<= )--[a-z-]+", line) if flag not in known] == [], line
 
 
