@@ -18,6 +18,7 @@ OVER_HTTP = "tested through the running service, over HTTP: "
 WITHOUT_MIRROR = {
     "src/actreel/cli/experiments.py": "tests/experiments/test_crossval.py, test_tuning.py and test_compare.py run it",
     "src/actreel/cli/feedback.py": "tests/test_feedback.py exports through it",
+    "src/actreel/cli/segments.py": "tests/labelling/test_importing.py imports through it",
     "src/actreel/cli/saliency.py": "tests/evaluation/test_saliency.py draws through it",
     "src/actreel/inference/answers.py": "classes of fields",
     "src/actreel/drift/detect.py": "tests/cli/test_drift.py asks for drift of each kind, and of none",

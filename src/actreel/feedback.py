@@ -18,6 +18,7 @@ from pathlib import Path
 
 from actreel.base.atomic import written_aside
 from actreel.base.faults import naming
+from actreel.base.marks import Mark
 from actreel.base.places import UNKNOWN
 from actreel.errors import DatasetError
 
@@ -81,6 +82,15 @@ def folder_of(label: str) -> str:
         return name
     digest = hashlib.sha256(label.encode()).hexdigest()[:8]
     return f"{name.encode()[: _LONGEST_NAME - 9].decode(errors='ignore')}-{digest}"
+
+
+def clip_of(name: str, mark: Mark) -> str:
+    """The file name of a marked clip: what it was cut from, and when in it, in milliseconds.
+
+    `actreel groups` reads in such a name which clips come from one video.
+    """
+    ending = "".join(f"_{round(seconds * 1000):06d}" for seconds in (mark.start_s, mark.end_s)) + ".mp4"
+    return f"{name}{ending}"
 
 
 class FeedbackStore:

@@ -25,6 +25,7 @@ from actreel.cli.options import add_command, add_group
 from actreel.cli.predict import predict
 from actreel.cli.project import doctor, status
 from actreel.cli.saliency import saliency
+from actreel.cli.segments import import_segments, segments
 
 NAME = "actreel"
 ASKED_BY_THE_SHELL = f"_{NAME.upper()}_COMPLETE"
@@ -117,6 +118,7 @@ def build_program() -> typer.Typer:
     add_command(program, saliency, extra="pipeline", panel=use)
     add_command(program, groups, extra="pipeline", panel=data)
     add_command(program, audit, extra="pipeline", panel=data)
+    add_command(add_group(program, segments, panel=data), import_segments, name="import")
     add_command(add_group(program, feedback, panel=data), export)
     add_command(program, drift, extra="pipeline", panel=data)
     add_command(program, crossval, extra="pipeline", panel=train)

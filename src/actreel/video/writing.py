@@ -1,4 +1,4 @@
-"""Videos to look at: H.264 in MP4, which browsers and telephones play, upright, with the times of their frames."""
+"""Videos in MP4, upright, with the times of their frames: to look at, or to learn from."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,27 @@ from actreel.video.container import CONTAINERS
 
 log = logging.getLogger(__name__)
 
-OPTIONS = {"preset": "veryfast", "crf": "20"}
+
+@dataclass(frozen=True)
+class Coding:
+    """How frames are encoded.
+
+    Attributes:
+        codec: FFmpeg's name of the encoder.
+        pixels: FFmpeg's name of the pixels' format.
+        options: The encoder's.
+    """
+
+    codec: str
+    pixels: str
+    options: tuple[tuple[str, str], ...]
+
+
+VIEWED = Coding("libx264", "yuv420p", (("preset", "veryfast"), ("crf", "20")))
+"""H.264 that browsers and telephones play."""
+
+LOSSLESS = Coding("libx264rgb", "rgb24", (("preset", "veryfast"), ("qp", "0")))
+"""H.264 whose decoded pixels are those that were written; few players show it, FFmpeg reads it."""
 
 FINEST = Fraction(1, 90_000)
 """Seconds in a unit of time, if the source's is not known or is finer: MPEG's own."""
@@ -40,12 +61,19 @@ class Mp4Writer:
         fps: Frames a second, where they come evenly.
         time_base: Seconds in a unit of the source's times; None if unknown.
         pixel_shape: Width of a shown pixel as a share of its height.
+        coding: `VIEWED` or `LOSSLESS`.
     """
 
     def __init__(
-        self, output: Any, fps: float, time_base: Fraction | None, pixel_shape: Fraction = Fraction(1)
+        self,
+        output: Any,
+        fps: float,
+        time_base: Fraction | None,
+        pixel_shape: Fraction = Fraction(1),
+        coding: Coding = VIEWED,
     ) -> None:
         self._output = output
+        self._coding = coding
         self._fps = fps
         self._unit = time_base if time_base is not None and FINEST <= time_base <= 1.01 / fps else FINEST
         self._pixel_shape = pixel_shape
@@ -57,16 +85,18 @@ class Mp4Writer:
         """Adds a frame.
 
         Args:
-            frame: uint8 (H, W, 3), RGB. H.264 needs even sides: where one is odd, the last row or column is doubled.
+            frame: uint8 (H, W, 3), RGB. `VIEWED` needs even sides: where one is odd, the last row or column is doubled.
             seconds: From when on it is shown; the first frame is shown from 0 on.
         """
-        frame = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
+        if self._coding is VIEWED:
+            frame = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
         if self._stream is None:
             self._stream = self._add_stream(*frame.shape[:2])
-        picture = self._reformatter.reformat(
-            av.VideoFrame.from_ndarray(frame, format="rgb24"),
-            format="yuv420p", dst_colorspace=Colorspace.ITU709, threads=1,
-        )  # fmt: skip
+        picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+        if self._coding is VIEWED:
+            picture = self._reformatter.reformat(
+                picture, format=VIEWED.pixels, dst_colorspace=Colorspace.ITU709, threads=1
+            )
         # From 0 on, or joining the sound would move the pictures there.
         self._last = picture.pts = max(self._last + 1, round(seconds / self._unit)) if self._last >= 0 else 0
         picture.time_base = self._unit
@@ -79,23 +109,28 @@ class Mp4Writer:
 
     def _add_stream(self, height: int, width: int) -> Any:
         rate = Fraction(self._fps).limit_denominator(1001)
-        stream = self._output.add_stream("libx264", rate=rate, options=OPTIONS)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream = self._output.add_stream(self._coding.codec, rate=rate, options=dict(self._coding.options))
+        stream.width, stream.height, stream.pix_fmt = width, height, self._coding.pixels
         context = stream.codec_context
         context.time_base = self._unit
         context.sample_aspect_ratio = self._pixel_shape
-        context.colorspace = context.color_primaries = context.color_trc = BT709
-        context.color_range = LIMITED_RANGE
+        if self._coding is VIEWED:
+            context.colorspace = context.color_primaries = context.color_trc = BT709
+            context.color_range = LIMITED_RANGE
         return stream
 
 
 @contextmanager
 def mp4_writer(
-    path: Path, fps: float, time_base: Fraction | None, pixel_shape: Fraction = Fraction(1)
+    path: Path,
+    fps: float,
+    time_base: Fraction | None,
+    pixel_shape: Fraction = Fraction(1),
+    coding: Coding = VIEWED,
 ) -> Iterator[Mp4Writer]:
     """Opens a file to write; players can begin before they have all of it. See `Mp4Writer` for the arguments."""
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as output:
-        writer = Mp4Writer(output, fps, time_base, pixel_shape)
+        writer = Mp4Writer(output, fps, time_base, pixel_shape, coding)
         yield writer
         writer.finish()
 
