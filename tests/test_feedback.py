@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from actreel.base.marks import Mark
 from actreel.cli import main
-from actreel.feedback import Feedback, FeedbackStore, Waiting, count_waiting, export_dataset, is_label
+from actreel.feedback import Feedback, FeedbackStore, Waiting, count_waiting, is_label
+from actreel.labelling.visitors import export_dataset
 from tests.conftest import grey_frames, write_video_file
 
 
@@ -66,6 +68,20 @@ def test_the_pipeline_finds_exported_clips(folder: Path, tmp_path: Path) -> None
     assert [clip.suffix for clip in records.find_clips(tmp_path / "export")] == [".avi", ".mp4", ".mkv"]
 
 
+def test_a_corrected_timeline_is_kept_and_says_what_the_whole_video_shows(folder: Path, video: Path) -> None:
+    store = FeedbackStore(folder)
+    marks = (Mark(0, 0.5, "YoYo"), Mark(0.5, 0.8, "Juggling"), Mark(0.8, 1.2, "YoYo"))
+    store.add(Feedback.of_marks("one", "YoYo", 0.75, "actreel:1", reversed(marks)), video)
+    ((found, kept),) = FeedbackStore(folder).all()
+    assert (found.marks, found.correct, found.truth, kept is not None) == (marks, True, "YoYo", True)
+    store.add(Feedback.of_marks("one", "YoYo", 0.75, "actreel:1", [Mark(0, 1, "Juggling")]))
+    ((found, _),) = store.all()
+    assert (len(found.marks), found.correct, found.truth) == (1, False, "Juggling")
+    assert Feedback.of_marks("one", "YoYo", 0.75, "actreel:1", [Mark(0, 1, "_unknown")]).truth == "_unknown"
+    store.add(said("one", correct=True))
+    assert store.all()[0][0].marks == (), "the last word counts"
+
+
 def test_later_feedback_replaces_the_first_and_keeps_the_video(folder: Path, video: Path) -> None:
     store = FeedbackStore(folder)
     store.add(said("one", correct=True), video)
@@ -115,7 +131,7 @@ def test_two_labels_longer_than_a_folders_name_stay_two(folder: Path, video: Pat
     for number, label in enumerate(["ö" * 150 + "a", "ö" * 150 + "b"]):
         store.add(said(str(number), correct=False, label=label), video)
     export_dataset(folder, tmp_path / "export")
-    names = [entry.name for entry in (tmp_path / "export").iterdir()]
+    names = [entry.name for entry in (tmp_path / "export").iterdir() if entry.is_dir()]
     assert len(names) == 2
     assert all(name.startswith("ö" * 100) for name in names)
 

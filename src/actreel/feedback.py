@@ -1,6 +1,6 @@
 """Visitors' feedback on predictions: one SQLite file, and the videos that they agreed to share.
 
-`export_dataset` turns it into a folder of clips that the pipeline trains on like any other.
+`actreel.labelling.visitors` turns it into a folder of clips that the pipeline trains on like any other.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +21,6 @@ from actreel.base.atomic import written_aside
 from actreel.base.faults import naming
 from actreel.base.marks import Mark
 from actreel.base.places import UNKNOWN
-from actreel.errors import DatasetError
 
 DATABASE = "feedback.sqlite"
 VIDEOS = "videos"
@@ -34,6 +34,7 @@ LONGEST_LABEL = 200
 # What a folder's name cannot hold or would hide; `/` becomes `%2F`, as in an address.
 _NOT_IN_A_NAME = re.compile(r"[/\0]|^\.")
 _LONGEST_NAME = 255
+_CUT = re.compile(r"_\d{6,}_\d{6,}$")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Feedback:
         model: Tag of the Bento that answered.
         correct: Whether the visitor says that the prediction is correct.
         label: The correct label; None if the prediction is correct, or the action is none of the model's.
+        marks: What the video shows when, if the visitor corrected its timeline; in order of time.
     """
 
     prediction_id: str
@@ -55,6 +57,29 @@ class Feedback:
     model: str
     correct: bool
     label: str | None
+    marks: tuple[Mark, ...] = ()
+
+    @classmethod
+    def of_marks(
+        cls, prediction_id: str, predicted: str, confidence: float, model: str, marks: Iterable[Mark]
+    ) -> Feedback:
+        """Feedback on a timeline: of the whole video, the truth is then what is seen for longest.
+
+        Args:
+            prediction_id: As the attribute.
+            predicted: As the attribute.
+            confidence: As the attribute.
+            model: As the attribute.
+            marks: At least one.
+        """
+        marks = tuple(sorted(marks, key=lambda mark: mark.start_s))
+        seconds: dict[str, float] = defaultdict(float)
+        for mark in marks:
+            seconds[mark.label] += mark.end_s - mark.start_s
+        longest = max(seconds, key=lambda label: seconds[label])
+        correct = longest == predicted
+        label = None if correct or longest == UNKNOWN else longest
+        return cls(prediction_id, predicted, confidence, model, correct, label, marks)
 
     @property
     def truth(self) -> str:
@@ -105,6 +130,10 @@ class FeedbackStore:
                 "predicted TEXT NOT NULL, confidence REAL NOT NULL, model TEXT NOT NULL, correct INTEGER NOT NULL, "
                 "label TEXT, video TEXT)"
             )
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS marks (prediction_id TEXT NOT NULL, start_s REAL NOT NULL, "
+                "end_s REAL NOT NULL, label TEXT NOT NULL)"
+            )
 
     def add(self, feedback: Feedback, video: Path | None = None) -> None:
         """Stores feedback; it replaces earlier feedback on the same prediction.
@@ -130,6 +159,11 @@ class FeedbackStore:
                     feedback.confidence, feedback.model, feedback.correct, feedback.label, name,
                 ),
             )  # fmt: skip
+            database.execute("DELETE FROM marks WHERE prediction_id = ?", (feedback.prediction_id,))
+            database.executemany(
+                "INSERT INTO marks VALUES (?, ?, ?, ?)",
+                [(feedback.prediction_id, mark.start_s, mark.end_s, mark.label) for mark in feedback.marks],
+            )
 
     def all(self) -> list[tuple[Feedback, Path | None]]:
         """All feedback in the order given, with its video if there is one."""
@@ -138,9 +172,12 @@ class FeedbackStore:
                 "SELECT prediction_id, predicted, confidence, model, correct, label, video FROM feedback "
                 "ORDER BY given_at, prediction_id"
             ).fetchall()
+            marks: dict[str, list[Mark]] = defaultdict(list)
+            for name, *mark in database.execute("SELECT * FROM marks ORDER BY start_s"):
+                marks[name].append(Mark(*mark))
         return [
             (
-                Feedback(name, predicted, confidence, model, bool(correct), label),
+                Feedback(name, predicted, confidence, model, bool(correct), label, tuple(marks[name])),
                 self._folder / VIDEOS / video if video else None,
             )
             for name, predicted, confidence, model, correct, label, video in rows
@@ -168,62 +205,33 @@ class Waiting:
     videos: int
 
 
+def exported_ids(clips: Iterable[str]) -> set[str]:
+    """The predictions whose videos are among clips, whole or cut.
+
+    Args:
+        clips: Their file names.
+    """
+    names = (Path(clip).stem for clip in clips if clip.startswith(CLIP_PREFIX))
+    return {_CUT.sub("", name).removeprefix(CLIP_PREFIX) for name in names}
+
+
 def count_waiting(folder: Path, dataset: Path | None) -> Waiting:
     """Counts feedback, and the shared videos that are not in a dataset.
 
     Args:
         folder: The feedback folder; it need not exist.
-        dataset: A folder of clips, to which `export_dataset` may have added; None if the model learns from another
-            source.
+        dataset: A folder of clips, to which an export may have added; None if the model learns from another source.
     """
     if not (folder / DATABASE).is_file():
         return Waiting(0, 0, 0)
     feedback = FeedbackStore(folder).all()
     videos = [video for _, video in feedback if video is not None and video.is_file()]
-    exported = {clip.name for clip in dataset.glob(f"*/{CLIP_PREFIX}*")} if dataset is not None else set()
+    exported = exported_ids(clip.name for clip in dataset.glob(f"*/{CLIP_PREFIX}*")) if dataset is not None else set()
     return Waiting(
         len(feedback),
         sum(not each.correct for each, _ in feedback),
-        sum(f"{CLIP_PREFIX}{video.name}" not in exported for video in videos),
+        sum(video.stem not in exported for video in videos),
     )
-
-
-def export_dataset(folder: Path, target: Path) -> int:
-    """Copies the videos that visitors shared to `<target>/<action>/feedback_<id>.<suffix>`.
-
-    A video of none of the model's actions goes to `_unknown`, the folder of clips to reject.
-
-    Args:
-        folder: The feedback folder.
-        target: A new or empty folder, or an earlier export, to which new clips are added.
-
-    Returns:
-        The number of clips now in `target`.
-
-    Raises:
-        DatasetError: No feedback has a video.
-    """
-    if not (folder / DATABASE).is_file():
-        raise DatasetError(
-            f"There is no feedback to export in '{folder}'. "
-            "Set ACTREEL_FEEDBACK_DIR to the same folder as for the service."
-        )
-    count = 0
-    for feedback, video in FeedbackStore(folder).all():
-        if video is None or not video.is_file():
-            continue
-        clip = target / folder_of(feedback.truth) / f"{CLIP_PREFIX}{video.name}"
-        for earlier in target.glob(f"*/{clip.name}"):  # the visitor has changed their mind since the last export
-            earlier.unlink()
-        with written_aside(clip) as aside:
-            shutil.copyfile(video, aside)
-        count += 1
-    if count == 0:
-        raise DatasetError(
-            f"An export must hold at least 1 video. Received: feedback in '{folder}', but no video that a visitor "
-            "shared."
-        )
-    return count
 
 
 def _suffix(video: Path) -> str:

@@ -23,14 +23,15 @@ def export(
 ) -> None:
     """Make a dataset folder of the videos that visitors gave.
 
-    Prints the command that trains on it.
+    Where a visitor corrected the timeline, each segment becomes a clip. Prints the command that trains on them.
 
     Examples:
         actreel feedback export clips
         ACTREEL_FEEDBACK_DIR=/srv/feedback actreel feedback export clips --json
     """
     from actreel.config.commands import exp_run
-    from actreel.feedback import default_folder, export_dataset
+    from actreel.feedback import default_folder
+    from actreel.labelling.visitors import export_dataset
 
     count = export_dataset(default_folder(), target)
     command = exp_run({"dataset.name": "folder", "dataset.path": str(target.absolute())})

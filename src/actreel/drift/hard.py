@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from actreel.base.places import UNKNOWN
-from actreel.feedback import CLIP_PREFIX, DATABASE, FeedbackStore
+from actreel.feedback import DATABASE, FeedbackStore, exported_ids
 
 _CORRECTED, _UNKNOWN = 1.0, 0.9
 _FADES = 0.7
@@ -47,9 +47,9 @@ def from_feedback(folder: Path, index: pd.DataFrame | None) -> Iterator[Hard]:
     """
     if not (folder / DATABASE).is_file():
         return
-    names = set() if index is None else {str(clip).rpartition("/")[2] for clip in index["clip"]}
+    names = exported_ids([] if index is None else [str(clip).rpartition("/")[2] for clip in index["clip"]])
     for feedback, video in FeedbackStore(folder).all():
-        if video is None or not video.is_file() or f"{CLIP_PREFIX}{video.name}" in names:
+        if video is None or not video.is_file() or video.stem in names:
             continue
         if not feedback.correct:
             reason, hardness = f"a visitor says '{feedback.truth}', the model '{feedback.predicted}'", _CORRECTED

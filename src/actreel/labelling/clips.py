@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from actreel.base.marks import Mark, fault_in
@@ -60,7 +60,7 @@ class ClipFolder:
         """
         marks = sorted(marks, key=lambda mark: mark.start_s)
         _check(marks, None, video)
-        paths = [Path(_action_folder(mark.label), clip_of(name, mark)) for mark in marks]
+        paths = [Path(action_folder(mark.label), clip_of(name, mark)) for mark in marks]
         self.folder.mkdir(parents=True, exist_ok=True)
         # In the folder itself, so that moving a clip is a rename; hidden, so that no clip is read before it is whole.
         with tempfile.TemporaryDirectory(prefix=".cut-", dir=self.folder) as aside:
@@ -82,21 +82,37 @@ class ClipFolder:
         """Removes the clips that were cut under a name."""
         self._replace(name, "", [])
 
-    def _replace(self, name: str, group: str, paths: list[Path]) -> None:
+    def holds(self, marks: Iterable[Mark], *, name: str, group: str) -> bool:
+        """Whether just these marks were cut under this name, and the clips are there."""
+        paths = {f"{folder_of(mark.label)}/{clip_of(name, mark)}" for mark in marks}
+        lines = {clip: self._groups[clip] for clip in self._cut(name)}
+        return lines == dict.fromkeys(paths, group) and all((self.folder / path).is_file() for path in paths)
+
+    def set_groups(self, groups: Mapping[str, str | None]) -> None:
+        """Sets or, with None, removes the lines of clips in `groups.csv`.
+
+        Args:
+            groups: By the clips' paths below the folder.
+        """
+        changed = {clip: group for clip, group in {**self._groups, **groups}.items() if group is not None}
+        if changed != self._groups:
+            self._groups = changed
+            write_groups(self.folder, list(changed), list(changed.values()))
+
+    def _cut(self, name: str) -> set[str]:
         ours = re.compile(re.escape(name) + r"_\d{6,}_\d{6,}\.mp4")
-        before = {clip for clip in self._groups if ours.fullmatch(clip.rpartition("/")[2])}
+        return {clip for clip in self._groups if ours.fullmatch(clip.rpartition("/")[2])}
+
+    def _replace(self, name: str, group: str, paths: list[Path]) -> None:
+        before = self._cut(name)
         after = [path.as_posix() for path in paths]
         if others := {self._groups[clip] for clip in before} - {group} if paths else set():
             raise DatasetError(
                 f"Videos must have names of their own. Received: '{name}' from '{group}', and clips of that name from "
                 f"'{others.pop()}' in '{self.folder}'. Rename one of the videos."
             )
-        if not before and not after:
-            return
         # The lines come first: a line without a clip does no harm, a clip without its line would be its own group.
-        groups = {clip: of for clip, of in self._groups.items() if clip not in before or clip in after}
-        self._groups = groups | dict.fromkeys(after, group)
-        write_groups(self.folder, list(self._groups), list(self._groups.values()))
+        self.set_groups({**dict.fromkeys(before, None), **dict.fromkeys(after, group)})
         for clip in before - set(after):
             (self.folder / clip).unlink(missing_ok=True)
 
@@ -106,7 +122,12 @@ def _check(marks: list[Mark], duration_s: float | None, video: Path) -> None:
         raise DatasetError(f"{fault}, of '{video}'. Correct it where it was labelled.")
 
 
-def _action_folder(label: str) -> str:
+def action_folder(label: str) -> str:
+    """The name of an action's folder.
+
+    Raises:
+        DatasetError: A folder of that name would be passed over, or stand in the place of `groups.csv`.
+    """
     name = folder_of(label)
     if is_leftover(name) or name == GROUPS_FILE:
         raise DatasetError(f"An action's name must be one that a folder of clips may have. Received: '{label}'")

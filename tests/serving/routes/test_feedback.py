@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from actreel.config import ClipSpec
-from actreel.feedback import FeedbackStore, export_dataset
+from actreel.feedback import FeedbackStore
+from actreel.labelling.visitors import export_dataset
 from tests.conftest import write_model_folder
 from tests.serving.conftest import Serve, Server
 from tests.serving.routes.test_jobs import ended, submit
