@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Literal
 
 from fastapi import HTTPException
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from actreel.config import ClipSpec
 from actreel.inference.answers import LabelledSegment
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import ModelFolder
 from actreel.video.info import VideoInfo
+
+MOST_SEGMENTS = 256
+"""Segments that a visitor may mark in a video; with long labels, the limit of a body is reached before."""
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 Stage = Literal["download", "decode", "model"]
@@ -171,6 +174,25 @@ class PredictionFeedback(BaseModel):
     prediction_id: str
     correct: bool
     label: str | None = None
+    share_video: bool = False
+
+
+class MarkedSegment(BaseModel):
+    """What a visitor says is seen between two times, in seconds; without a label none of the model's actions."""
+
+    start_s: float = Field(ge=0, allow_inf_nan=False)
+    end_s: float = Field(gt=0, allow_inf_nan=False)
+    label: str | None = None
+
+
+class TimelineFeedback(BaseModel):
+    """A prediction's timeline as it should be; the video is kept only if `share_video` is true.
+
+    Segments may leave parts of the video out, and must not overlap. They replace earlier feedback on the prediction.
+    """
+
+    prediction_id: str
+    segments: list[MarkedSegment] = Field(min_length=1, max_length=MOST_SEGMENTS)
     share_video: bool = False
 
 

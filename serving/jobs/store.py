@@ -37,12 +37,14 @@ class RecentPrediction:
         confidence: Its probability.
         bento: Tag of the Bento that answered.
         video: The video, if it is still kept.
+        duration_s: Seconds that it lasts, if it was answered as a job.
     """
 
     label: str
     confidence: float
     bento: str
     video: Path | None
+    duration_s: float | None
 
 
 class JobStore:
@@ -177,7 +179,11 @@ class JobStore:
         Raises:
             RefusalError: 404, as there is no such prediction, or it has expired.
         """
-        rows = self._rows("SELECT label, confidence, bento, job FROM predictions WHERE id = ?", prediction_id)
+        rows = self._rows(
+            "SELECT label, confidence, bento, job, json_extract(jobs.result, '$.video.duration_s') "
+            "FROM predictions LEFT JOIN jobs ON jobs.id = predictions.job WHERE predictions.id = ?",
+            prediction_id,
+        )
         if not rows:
             raise RefusalError(
                 404,
@@ -186,9 +192,9 @@ class JobStore:
                 f"{self._settings.result_ttl_s:g} s.",
                 "Send the video again.",
             )
-        label, confidence, bento, job = rows[0]
+        label, confidence, bento, job, duration_s = rows[0]
         video = self.folder(job) / VIDEO_FILE if job else None
-        return RecentPrediction(label, confidence, bento, video if video and video.is_file() else None)
+        return RecentPrediction(label, confidence, bento, video if video and video.is_file() else None, duration_s)
 
     def sweep(self, alive: set[str]) -> None:
         """Removes what has expired, and marks the jobs of workers that have died as failed."""

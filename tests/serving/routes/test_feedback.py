@@ -81,3 +81,61 @@ def test_a_video_of_no_known_action_is_learned_as_such(
     assert entry(server, result["prediction_id"])[0].truth == "_unknown"
     export_dataset(server.feedback, tmp_path / "export")
     assert any(result["prediction_id"] in clip.name for clip in (tmp_path / "export" / "_unknown").iterdir())
+
+
+def timeline(prediction: str, *spans: tuple[Any, Any, str | None], share: bool = False) -> dict[str, Any]:
+    segments = [{"start_s": start, "end_s": end, "label": label} for start, end, label in spans]
+    return {"prediction_id": prediction, "segments": segments, "share_video": share}
+
+
+def test_a_corrected_timeline_becomes_clips(server: Server, client: httpx.Client, films: Path, tmp_path: Path) -> None:
+    result = ended(client, submit(client, films / "noisy.avi"))["result"]
+    end = result["video"]["duration_s"]
+    body = timeline(result["prediction_id"], (0, end / 2, "Waving"), (end / 2, end, None), share=True)
+    assert client.post("/feedback/segments", json=body).json() == {"stored": True, "video_kept": True}
+    feedback, _ = entry(server, result["prediction_id"])
+    assert [(mark.start_s, mark.end_s, mark.label) for mark in feedback.marks] == [
+        (0, end / 2, "Waving"), (end / 2, end, "_unknown"),
+    ]  # fmt: skip
+    export_dataset(server.feedback, tmp_path / "export")
+    cut = {path.parent.name for path in (tmp_path / "export").glob(f"*/feedback_{result['prediction_id']}_*")}
+    assert cut == {"Waving", "_unknown"}
+    body = timeline(result["prediction_id"], (0, end, "middle"))
+    assert client.post("/feedback/segments", json=body).json() == {"stored": True, "video_kept": False}
+    assert len(entry(server, result["prediction_id"])[0].marks) == 1, "the last word counts"
+
+
+@pytest.mark.parametrize(
+    ("spans", "code"),
+    [
+        ([], "bad_request"),
+        ([(0, 0.01, "a")] * 257, "bad_request"),
+        ([(-1, 1, "a")], "bad_request"),
+        ([("soon", 1, "a")], "bad_request"),
+        ([(0, 0, "a")], "bad_request"),
+        ([(0.4, 0.2, "a")], "bad_segments"),
+        ([(0, 900, "a")], "bad_segments"),
+        ([(0, 0.4, "a"), (0.1, 0.5, "b")], "bad_segments"),
+        ([(0, 0.4, " a")], "bad_label"),
+        ([(0, 0.4, "a\nb")], "bad_label"),
+    ],
+)
+def test_invalid_timelines(server: Server, client: httpx.Client, films: Path, spans: list[Any], code: str) -> None:
+    prediction = ended(client, submit(client, films / "grey.avi"))["result"]["prediction_id"]
+    refusal = client.post("/feedback/segments", json=timeline(prediction, *spans))
+    assert (refusal.status_code, refusal.json()["error"]["code"]) == (422, code)
+    assert all(feedback.prediction_id != prediction for feedback, _ in FeedbackStore(server.feedback).all())
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "-Infinity"])
+def test_times_of_a_timeline_are_numbers(client: httpx.Client, number: str) -> None:
+    body = f'{{"prediction_id": "x", "segments": [{{"start_s": 0, "end_s": {number}, "label": "a"}}]}}'
+    refusal = client.post("/feedback/segments", content=body, headers={"Content-Type": "application/json"})
+    assert (refusal.status_code, refusal.json()["error"]["code"]) == (422, "bad_request")
+
+
+def test_a_timeline_needs_a_prediction_and_the_services_own_page(client: httpx.Client) -> None:
+    body = timeline("none", (0, 1, "a"))
+    assert client.post("/feedback/segments", json=body).json()["error"]["code"] == "no_such_prediction"
+    foreign = client.post("/feedback/segments", json=body, headers={"Origin": "http://elsewhere.test"})
+    assert (foreign.status_code, foreign.json()["error"]["code"]) == (403, "cross_origin")
