@@ -2,6 +2,7 @@
 
 import { offerCamera } from "./camera_panel.js";
 import { ask, Job, Problem } from "./client.js";
+import { Labelling } from "./labelling.js";
 import { clock, drawPartial, inWords, limits, make, Result, UNKNOWN } from "./result.js";
 
 const STAGES = {
@@ -88,7 +89,9 @@ function finish(shown, details) {
 function show(shown, details) {
   const { prediction, video } = shown;
   result.show(shown, details);
-  prepareFeedback(details?.labels ?? prediction.top.map(({ label }) => label));
+  const labels = details?.labels ?? prediction.top.map(({ label }) => label);
+  prepareFeedback(labels);
+  labelling.offer(prediction, labels);
   history.replaceState(null, "", video ? `?v=${video}` : location.pathname);
   const answer = at("#answer");
   answer.focus({ preventScroll: true });
@@ -218,6 +221,12 @@ feedback.addEventListener("submit", async (event) => {
   } catch (problem) {
     hint.textContent = `${problem.message} ${problem.nextStep}`;
   }
+});
+
+const labelling = new Labelling(at("#labelling"), at("#result video"), {
+  say,
+  seek: (seconds) => result.seek(seconds),
+  saved: () => (feedback.querySelector("fieldset").hidden = true), // it would replace the timeline
 });
 
 // Recent results, in this browser only
