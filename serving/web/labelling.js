@@ -47,6 +47,8 @@ export class Labelling {
       this.#add(this.#at(".other input").value.trim());
     });
     root.addEventListener("keydown", (event) => this.#onKey(event));
+    // Firefox clicks a button when the space bar is released, whatever became of its pressing.
+    root.addEventListener("keyup", (event) => event.key === " " && this.#track.holds(event.target) && event.preventDefault());
     for (const name of ["timeupdate", "seeked"]) player.addEventListener(name, () => this.#follow());
     for (const name of ["play", "pause"]) player.addEventListener(name, () => this.#onPlay());
     player.addEventListener("error", () => this.#draw());

@@ -60,7 +60,8 @@ export class Segments {
     const part = this.#parts[place];
     const cut = this.snap(seconds);
     if (!even && part.label === label) return false;
-    if (cut - part.start < this.frame / 2 || part.end - cut < this.frame / 2) return even ? false : this.label(place, label);
+    if (part.end - cut < this.frame / 2) return false;
+    if (cut - part.start < this.frame / 2) return even ? false : this.label(place, label);
     this.#remember();
     this.#replace(place, 1, { ...part, end: cut }, { ...part, start: cut, label });
     return true;

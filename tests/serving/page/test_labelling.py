@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from actreel.base.marks import Mark
@@ -130,3 +131,55 @@ def test_a_boundary_is_dragged_an_action_named_and_labels_set_while_it_plays(pag
     page.get_by_role("button", name="Save the timeline").click()
     expect(page.locator("#labelling .hint")).to_have_text("It has expired. Send the video again.")
     assert len(parts(page)) == 4
+
+
+@pytest.mark.parametrize(
+    "options", [{"viewport": {"width": 360, "height": 740}, "color_scheme": "dark", "has_touch": True}], ids=["phone"]
+)
+def test_without_a_player_the_frames_are_labelled(page: Page) -> None:
+    page.get_by_role("button", name="Tai Chi", exact=True).click()  # the sample, an AVI
+    answer(page)
+    expect(page.locator(".still")).to_be_visible()
+    page.get_by_role("button", name="Correct the timeline").click()
+    expect(page.get_by_role("button", name="Play")).to_be_disabled()
+    first = page.locator(".still").get_attribute("src")
+    page.locator(".strip .part").last.tap()
+    expect(page.locator(".still")).not_to_have_attribute("src", first or "")
+    page.get_by_role("button", name="None of these").tap()
+    assert parts(page)[-1].startswith("None of these actions")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert not serious(page)
+
+
+def test_segments_never_leave_gaps_and_undo_leads_back_to_the_start(page: Page) -> None:
+    faults = page.evaluate(
+        """async () => {
+            const { Segments } = await import("./static/segments.js");
+            const part = ([start, end, label]) => ({ start, end, label });
+            const start = [[0, 3.33, "a"], [3.33, 7, null], [7, 9.5, "b"]].map(part);
+            const segments = new Segments(start, 9.5, 25);
+            let seed = 1;
+            const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
+            const faults = [];
+            for (let step = 0; step < 2000; step += 1) {
+                const place = Math.floor(random() * segments.parts.length);
+                const label = [null, "a", "b", "c"][Math.floor(random() * 4)];
+                const time = random() * 10;
+                const acts = [
+                    () => segments.move(place, time - 1), () => segments.split(time), () => segments.begin(time, label),
+                    () => segments.label(place, label), () => segments.remove(place),
+                    () => segments.undo(), () => segments.redo(),
+                ];
+                acts[Math.floor(random() * acts.length)]();
+                const { parts } = segments;
+                const whole = parts[0].start === 0 && parts.at(-1).end === 9.5;
+                const joined = parts.every((part, at) => at === 0 || part.start === parts[at - 1].end);
+                const long = parts.every((part) => part.end - part.start > 0.039 && part.label !== undefined);
+                if (!whole || !joined || !long) faults.push([step, parts]);
+            }
+            while (segments.canUndo) segments.undo();
+            if (JSON.stringify(segments.parts) !== JSON.stringify(start)) faults.push(["undone", segments.parts]);
+            return faults;
+        }"""
+    )
+    assert faults == []

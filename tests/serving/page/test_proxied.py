@@ -48,6 +48,9 @@ def test_an_upload_is_followed_to_its_answer_and_feedback_is_stored(page: Page, 
     page.get_by_role("radio", name="Yes").check()
     page.get_by_role("button", name="Send").click()
     expect(page.locator("#feedback")).to_contain_text("Thank you")
+    page.get_by_role("button", name="Correct the timeline").click()
+    page.get_by_role("button", name="Save the timeline").click()
+    expect(page.locator("#labelling")).to_contain_text("Thank you")
 
 
 def test_a_sample_is_sent_and_the_documentation_opens(page: Page, address: str) -> None:
