@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actreel.base.marks import Mark
 from actreel.cli.program import main
+from actreel.config import load_params
 from actreel.errors import DatasetError
 from actreel.inference.answers import LabelledSegment, Scored
 from actreel.inference.classifier import Provenance
@@ -18,7 +18,7 @@ from actreel.inference.recogniser import Prediction
 from actreel.labelling.importing import import_segments, read_marks
 from actreel.video.decode import probe, sample_frames
 from actreel.video.info import VideoInfo
-from tests.conftest import grey_frames, write_video_file
+from tests.conftest import ROOT, grey_frames, write_video_file
 from tests.labelling.conftest import eaf, region, sidecar, task, write
 
 
@@ -131,9 +131,14 @@ def test_the_command_says_how_to_train_on_the_clips(
     assert "--videos" in capsys.readouterr().err
 
 
-def test_an_import_can_be_learned_from(films: Path, tmp_path: Path) -> None:
-    records = pytest.importorskip("actreel.dataset.records")
-    import_segments(files_of_all(tmp_path)[:1], films, tmp_path / "clips")
-    clips = records.find_clips(tmp_path / "clips")
-    assert [clip.parts[0] for clip in clips] == ["Kick", "Wave"]
-    assert read_marks(tmp_path / "lesson.eaf")[0].marks[0] == Mark(0, 1, "Wave")
+def test_make_learn_takes_an_import_with_a_group_for_each_video(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    learn = pytest.importorskip("pipelines.learn")
+    for number in range(9):
+        write_video_file(tmp_path / f"films/{number}.mp4", grey_frames([number] * 10, 16, 16), codec="mp4v")
+    tasks = [task(region(1, 5, "Wave"), region(6, 10, "Kick"), video=f"{number}.mp4", fps=25) for number in range(9)]
+    import_segments([write(tmp_path / "project.json", tasks)], tmp_path / "films", tmp_path / "clips")
+    with caplog.at_level("INFO"):
+        learn.settings_for(load_params(ROOT / "params.yaml"), str(tmp_path / "clips"), "", "")
+    assert "18 clips of 2 actions (9 to 9 of each) in 9 groups" in caplog.text

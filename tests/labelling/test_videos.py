@@ -32,6 +32,7 @@ def folder(tmp_path: Path) -> VideoFolder:
         ("/data/local-files/?d=films/monday/talk.mp4", "monday/talk.mp4"),
         ("s3://bucket/tuesday/caf%C3%A9.mov", "tuesday/caf\u0065\u0301.mov"),
         ("../films/./lesson.mp4", "lesson.mp4"),
+        ("lesson", "lesson.mp4"),
     ],
 )
 def test_the_video_whose_path_ends_as_the_name_does(folder: VideoFolder, name: str, video: str) -> None:

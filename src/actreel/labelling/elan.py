@@ -35,7 +35,7 @@ def read_elan(text: str, file: Path, tier: str | None) -> list[MarkedVideo]:
         _mark(annotation, times, begins_ms, file)
         for annotation in _tier(document, tier, file).findall("ANNOTATION/ALIGNABLE_ANNOTATION")
     )
-    return [MarkedVideo(file, tuple(filter(None, names)), marks)]
+    return [MarkedVideo(file, (*filter(None, names), file.stem), marks)]
 
 
 def _tier(document: ElementTree.Element, wanted: str | None, file: Path) -> ElementTree.Element:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from actreel.dataset.folder import read_folder
 from actreel.errors import DatasetError, listed_names
+from actreel.video.endings import is_video
 
 # What Label Studio puts before the name of a file that was uploaded.
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")
@@ -34,6 +35,8 @@ class VideoFolder:
         self._named: dict[str, list[Path]] = defaultdict(list)
         for path in contents.clips + contents.loose:
             self._named[_spelt(path.name)].append(path)
+            if not is_video(Path(path.stem)):  # a file of segments that names no video may be called as its video
+                self._named[_spelt(path.stem)].append(path)
         if not self._named:
             raise DatasetError(f"--videos must be the folder that holds the videos. Received: '{folder}', without any.")
 
