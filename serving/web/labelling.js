@@ -12,6 +12,9 @@ const LONGEST_LABEL = 200;
 /** How the page calls what shows none of the actions. */
 const NONE_WORDS = "None of these actions";
 
+const sameVideo = ({ video: one }, { video: other }) =>
+  one.title === other.title && Math.abs(one.duration_s - other.duration_s) < 0.01 && one.width === other.width && one.height === other.height;
+
 /**
  * The editor in `root`. `player` is the page's video, `seek(seconds)` shows a moment even without one; `say(text)`
  * tells screen readers; `saved()` is called when the service has stored a timeline.
@@ -25,6 +28,7 @@ export class Labelling {
   #segments = null;
   #labels = [];
   #now = 0;
+  #saved = false;
 
   constructor(root, player, { seek, say, saved }) {
     this.#root = root;
@@ -34,7 +38,7 @@ export class Labelling {
       name: (label) => this.#name(label),
       place: (label) => this.#labels.indexOf(label),
       seek: (seconds) => this.#seek(seconds),
-      drag: (place, seconds) => this.#segments.move(place, seconds) && this.#seek(this.#segments.parts[place].end),
+      drag: (place, seconds) => this.#moveTo(place, seconds),
       dragging: (begins) => (begins ? this.#segments.open() : this.#segments.close()),
     });
     this.#at(".open").addEventListener("click", () => this.#open());
@@ -60,13 +64,19 @@ export class Labelling {
 
   /** Offers to correct this prediction; `labels` are the model's. */
   offer(prediction, labels) {
+    // Labelling may take longer than the service keeps a video: sent again, it has its corrections again.
+    const again = this.#segments?.canUndo && !this.#saved && sameVideo(this.#prediction, prediction);
+    const named = again ? this.#segments.parts.map(({ label }) => label).filter((label) => label !== null) : [];
     this.#prediction = prediction;
     const used = prediction.segments.filter(({ known }) => known && prediction.known).map(({ label }) => label);
     const top = prediction.top.map(({ label }) => label);
     // Keys go to those that are likely here; the others follow by name.
-    this.#labels = [...new Set([...used, ...top, ...[...labels].sort()])];
-    this.#segments = null;
-    this.#at(".hint").textContent = "";
+    this.#labels = [...new Set([...used, ...top, ...[...labels].sort(), ...named])];
+    this.#at(".label").replaceChildren();
+    if (!again) this.#segments = null;
+    this.#saved = false;
+    this.#now = 0;
+    this.#at(".hint").textContent = again ? "Your corrections of this video are here again. Save them now." : "";
     this.#close(false);
     this.#root.hidden = prediction.segments.length === 0;
   }
@@ -159,6 +169,7 @@ export class Labelling {
 
   #did(changed, words) {
     if (!changed) return;
+    this.#saved = false;
     this.#draw();
     this.#calls.say(words());
   }
@@ -249,6 +260,7 @@ export class Labelling {
 
   #moveTo(boundary, seconds) {
     if (!this.#segments.move(boundary, seconds)) return;
+    this.#saved = false;
     this.#seek(this.#segments.parts[boundary].end);
   }
 
@@ -261,6 +273,7 @@ export class Labelling {
         share_video: this.#at(".share").checked,
       });
       hint.textContent = `Thank you. The timeline is stored${stored.video_kept ? " with the video, for the next training" : "; the video is not kept"}.`;
+      this.#saved = true;
       this.#close();
       this.#calls.saved();
     } catch (problem) {

@@ -131,6 +131,13 @@ def test_a_boundary_is_dragged_an_action_named_and_labels_set_while_it_plays(pag
     page.get_by_role("button", name="Save the timeline").click()
     expect(page.locator("#labelling .hint")).to_have_text("It has expired. Send the video again.")
     assert len(parts(page)) == 4
+    page.get_by_role("button", name="Undo").click()
+    left = parts(page)
+    page.context.unroute("**/feedback/segments")
+    upload(page, site.video)  # as the service kept it for no longer
+    expect(page.locator("#labelling .hint")).to_contain_text("Your corrections of this video are here again")
+    page.get_by_role("button", name="Correct the timeline").click()
+    assert parts(page) == left
 
 
 @pytest.mark.parametrize(
