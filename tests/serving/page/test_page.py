@@ -475,6 +475,8 @@ def test_everything_by_keyboard(page: Page, site: Site, double: YouTubeDouble, n
     chooser.value.set_files(site.video)
     expect(answer(page)).to_be_focused()
     page.keyboard.press("Shift+Tab")
+    expect(page.get_by_role("button", name="Correct the timeline")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
     assert page.evaluate("document.activeElement.closest('.timeline') !== null")
     page.keyboard.press("Enter")
     wait_for(lambda: seconds_played(page) > 6)
