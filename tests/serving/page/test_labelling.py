@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from actreel.base.marks import Mark
 from actreel.feedback import FeedbackStore
+from actreel.labelling.visitors import export_dataset
+from actreel.video.decode import probe
 from tests.conftest import patience
 from tests.serving.conftest import wait_for
 from tests.serving.page.conftest import Site, answer, serious, upload
@@ -23,14 +26,11 @@ def boundary(page: Page, place: int) -> Locator:
     return page.locator(".strip").get_by_role("slider").nth(place)
 
 
-def stored(site: Site, count: int) -> tuple[Mark, ...]:
-    """The marks that the service has stored last, once there are so many."""
-
-    def newest() -> tuple[Mark, ...]:
-        return max((feedback.marks for feedback, _ in FeedbackStore(site.feedback).all()), key=len, default=())
-
-    wait_for(lambda: len(newest()) == count)
-    return newest()
+def stored(page: Page, site: Site) -> tuple[Mark, ...]:
+    """The marks that the service has stored of the result on the page."""
+    shown = page.evaluate("JSON.parse(localStorage.getItem('actreel.recent'))[0].prediction.prediction_id")
+    (marks,) = [found.marks for found, _ in FeedbackStore(site.feedback).all() if found.prediction_id == shown]
+    return marks
 
 
 def test_a_timeline_is_corrected_by_keyboard_alone(page: Page, site: Site) -> None:
@@ -81,12 +81,14 @@ def test_a_timeline_is_corrected_by_keyboard_alone(page: Page, site: Site) -> No
     expect(page.locator("#labelling .hint")).to_contain_text("the video is not kept")
     expect(page.get_by_role("button", name="Correct the timeline")).to_be_focused()
     expect(page.locator("#feedback fieldset")).to_be_hidden()
-    marks = stored(site, 3)
+    marks = stored(page, site)
     assert [mark.label for mark in marks] == ["JumpRope", "HorseRiding", "HorseRiding"]
     assert (marks[0].start_s, marks[0].end_s, marks[2].end_s) == (0, marks[1].start_s, 12)
 
 
-def test_a_boundary_is_dragged_an_action_named_and_labels_set_while_it_plays(page: Page, site: Site) -> None:
+def test_a_boundary_is_dragged_an_action_named_and_labels_set_while_it_plays(
+    page: Page, site: Site, tmp_path: Path
+) -> None:
     upload(page, site.video)
     answer(page)
     page.get_by_role("button", name="Correct the timeline").click()
@@ -122,8 +124,11 @@ def test_a_boundary_is_dragged_an_action_named_and_labels_set_while_it_plays(pag
     page.locator("#labelling").get_by_label("Keep this video").check()
     page.get_by_role("button", name="Save the timeline").click()
     expect(page.locator("#labelling .hint")).to_contain_text("stored with the video", timeout=patience(10_000))
-    marks = stored(site, 4)
+    marks = stored(page, site)
     assert [mark.label for mark in marks] == ["Two <b>jumps</b>", "TaiChi", "TaiChi", "HorseRiding"]
+    export_dataset(site.feedback, tmp_path / "clips")
+    (clip,) = (tmp_path / "clips" / "Two <b>jumps<%2Fb>").iterdir()
+    assert probe(clip).num_frames == round(25 * marks[0].end_s)
     # What the service refuses is told, and nothing is lost.
     page.get_by_role("button", name="Correct the timeline").click()
     problem = {"code": "no_such_prediction", "message": "It has expired.", "next_step": "Send the video again."}
