@@ -96,6 +96,7 @@ export class Labelling {
     this.#segments ??= this.#begin();
     this.#show(true);
     this.#draw();
+    this.#onPlay(); // the video may have been played before
     this.#track.focus(this.#segments.at(this.#now));
   }
 

@@ -91,7 +91,9 @@ def test_a_boundary_is_dragged_an_action_named_and_labels_set_while_it_plays(
 ) -> None:
     upload(page, site.video)
     answer(page)
+    page.get_by_role("list", name="Timeline").get_by_role("button").last.click()
     page.get_by_role("button", name="Correct the timeline").click()
+    expect(page.locator(".strip .part").last).to_have_attribute("aria-current", "true")  # where the player stands
     track, knob = page.locator(".strip").bounding_box(), boundary(page, 1).bounding_box()
     assert track is not None
     assert knob is not None
