@@ -17,9 +17,9 @@ from actreel.base.faults import reading
 from actreel.base.places import BENTO, INDEX, MODEL, MODEL_TAG, NOT_PACKAGED, REPORTS, VERDICT, VIDEOS
 from actreel.config import Params, load_params
 from actreel.dataset.demo.motions import ORDERED_PAIRS
-from actreel.dataset.layout import TEST
-from actreel.dataset.records import clips_of, read_index
+from actreel.dataset.records import read_index
 from actreel.errors import ModelError
+from actreel.evaluation.int8 import serve_in_int8, unseen_test_clips
 from actreel.inference.classifier import ActionClassifier, ClassifierCard
 from actreel.inference.model_folder import MODEL_CARD_FILE, ModelFolder
 from actreel.inference.samples import make_samples, pick_samples
@@ -79,6 +79,9 @@ def package(version: registry.ModelVersion, params: Params, target: Path) -> Non
     Its samples are test clips of the present dataset, so a model of another dataset gets none.
     """
     with model_folder(version) as folder, tempfile.TemporaryDirectory(prefix="actreel-samples-") as made:
+        labels = version.labels
+        if params.package.precision == "int8":
+            labels = {**labels, **serve_in_int8(folder, params.dataset.label, params.package)}
         classifier = ActionClassifier.load(folder)
         card = classifier.card
         samples: dict[str, Path] = {}
@@ -89,7 +92,7 @@ def package(version: registry.ModelVersion, params: Params, target: Path) -> Non
             samples = make_samples(classifier, picked, Path(made))
             _tell([picked[action] for action in samples])
         say_who_promoted(version, ModelFolder(folder).model_card)
-        tag = build_bento(folder, params.package.name, version.labels, samples, target)
+        tag = build_bento(folder, params.package.name, labels, samples, target)
     log.info(f"packaged {tag}: {version.registered_model} version {version.version}, {len(card.labels)} actions")
 
 
@@ -117,13 +120,8 @@ def model_folder(version: registry.ModelVersion) -> Iterator[Path]:
 
 
 def held_out(folder: Path, card: ClassifierCard) -> dict[str, Path]:
-    """A test clip of each action that the model in `folder` knows.
-
-    An older model may have been trained on clips that the present split tests; these are left out.
-    """
-    seen = ModelFolder(folder).seen_clips.read_text(encoding="utf-8").split()
-    test = clips_of(read_index(INDEX), TEST)
-    test = test[~test["sha256"].isin(seen) & test["action"].isin(card.labels)]
+    """A test clip of each action that the model in `folder` knows, which it was not trained on."""
+    test = unseen_test_clips(read_index(INDEX), folder, card)
     return {str(action): VIDEOS / clip for action, clip in test.groupby("action")["clip"].first().items()}
 
 

@@ -90,6 +90,7 @@ class Prediction(Answer):
 class ModelDescription(ServedModel):
     """The served model; `metrics` are those that the registry has, on held-out groups.
 
+    `precision` is float32, or int8 for a model that was rounded after training: its accuracy was then measured in int8.
     `card` is the model card's address, or null if the model has none. A model with `can_reject` false answers every
     video with one of its actions.
     """
@@ -102,6 +103,7 @@ class ModelDescription(ServedModel):
     clip: ClipSpec
     clip_duration_s: float | None
     can_reject: bool
+    precision: Literal["float32", "int8"]
     card: str | None
 
 

@@ -28,6 +28,7 @@ def model(parts: Parts) -> ModelDescription:
         clip=card.clip,
         clip_duration_s=card.clip_duration_s,
         can_reject=card.max_distance is not None,
+        precision="float32" if card.int8 is None else "int8",
         card="/model/card" if served.card.is_file() else None,
     )
 

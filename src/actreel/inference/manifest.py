@@ -78,6 +78,22 @@ class OnnxEncoder(BaseModel):
             )
 
 
+class Int8(BaseModel):
+    """How a network was rounded to int8 after training.
+
+    Attributes:
+        calibration_clips: Training clips that the ranges of its activations were measured on.
+        calibration_sha256: Digest of these clips' sha256.
+        onnxruntime: The version of ONNX Runtime that rounded it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    calibration_clips: int = Field(ge=1)
+    calibration_sha256: str
+    onnxruntime: str
+
+
 class ClassifierCard(BaseModel):
     """The manifest, `classifier.json`: what is needed to use the weights.
 
@@ -91,6 +107,7 @@ class ClassifierCard(BaseModel):
         temperature: What the logits are divided by for calibrated confidences; already part of the weights.
         network: The network; None for models of versions that did not say.
         encoder: The network's encoder, if it came as an ONNX file.
+        int8: How the network was rounded to int8; None if it is as it was trained, in float32.
         provenance: Where the model comes from.
     """
 
@@ -103,6 +120,7 @@ class ClassifierCard(BaseModel):
     temperature: float = Field(default=1.0, gt=0)
     network: ModelParams | None = None
     encoder: OnnxEncoder | None = None
+    int8: Int8 | None = None
     provenance: Provenance
 
     def save(self, folder: Path) -> None:
