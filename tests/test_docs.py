@@ -239,7 +239,7 @@ def test_commands_and_their_flags_exist(capsys: pytest.CaptureFixture[str]) -> N
 
     for line in lines:
         words = line.split()
-        known = help_of(*words[1 : 3 if words[1] in ("feedback", "models") else 2])
+        known = help_of(*words[1 : 3 if words[1] in ("encoders", "feedback", "models") else 2])
         assert [flag for flag in re.findall(r"(?<= )--[a-z-]+", line) if flag not in known] == [], line
 
 

@@ -17,6 +17,8 @@ DVC_CACHE_CHECKED = Path(".dvc", "tmp", "checked")
 
 DATA = Path("data")
 UNPACKED = DATA / "unpacked"
+ENCODERS = DATA / "encoders"
+"""ONNX files that `actreel encoders pull` has brought, each with its settings and where it came from."""
 
 ARTIFACTS = Path("artifacts")
 SOURCE = ARTIFACTS / "source.json"

@@ -14,7 +14,7 @@ from actreel.base.console import clean_exit
 from actreel.cli.audit import audit
 from actreel.cli.batch import batch
 from actreel.cli.drift import drift
-from actreel.cli.encoders import encoders
+from actreel.cli.encoders import encoders, list_encoders, pull
 from actreel.cli.experiments import compare, crossval, leakage, tune
 from actreel.cli.feedback import export, feedback
 from actreel.cli.groups import groups
@@ -127,7 +127,9 @@ def build_program() -> typer.Typer:
     add_command(program, compare, extra="pipeline", panel=train)
     add_command(program, status, extra="pipeline", panel=project)
     add_command(program, doctor, panel=project)
-    add_command(program, encoders, extra="pipeline", panel=project)
+    networks = add_group(program, encoders, extra="pipeline", panel=project, alone=True)
+    add_command(networks, list_encoders, name="list", extra="pipeline")
+    add_command(networks, pull, extra="pipeline")
     verbs = add_group(program, models, extra="pipeline", panel=project, alone=True)
     add_command(verbs, list_models, name="list", extra="pipeline")
     add_command(verbs, promote, extra="pipeline")

@@ -5,17 +5,26 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from actreel.base.places import ENCODERS, MLFLOW_DATABASE
 from actreel.config import IMAGENET, NO_WEIGHTS, ONNX, PRETRAINED_ENCODERS, Params
 from actreel.errors import ActreelError
+from actreel.project.encoder_sources import SOURCES, EncoderSource
+from actreel.project.pulling import keras_weights
+from actreel.tracking.names import registered_model
 from actreel.training.onnx_encoder import OwnEncoder
 
+if TYPE_CHECKING:
+    from actreel.tracking.by_encoder import Gave
+
 TRAINED = "small_cnn"
+PULL = "actreel encoders pull"
 
 _KERAS_FILES = {
     "mobilenet_v2": "mobilenet_v2_*_1.0_224_no_top.h5",
@@ -36,6 +45,7 @@ class Listed:
         weights: Where its weights are, or what keeps an ONNX file from being used.
         size_mb: Of its weights, in MB; None if they are not here.
         ms_per_clip: As measured here; None if it was not.
+        gave: The best that was registered here with it; None if nothing was.
     """
 
     name: str
@@ -43,26 +53,50 @@ class Listed:
     weights: str
     size_mb: float | None = None
     ms_per_clip: float | None = None
+    gave: Gave | None = None
 
     @property
     def known_by_name(self) -> bool:
         """Whether it comes with Actreel, and is no ONNX file."""
         return self.name in (TRAINED, *PRETRAINED_ENCODERS)
 
+    @property
+    def can_be_pulled(self) -> bool:
+        """Whether it is not here, and `actreel encoders pull` would bring it."""
+        return not self.at_hand and any(source.name == self.name for source in SOURCES)
+
 
 def list_encoders(params: Params, files: Sequence[Path] = ()) -> list[Listed]:
-    """Lists every encoder that `model.encoder` can name, and ONNX files.
+    """Lists every encoder that `model.encoder` can name, and ONNX files, with what they gave here.
 
     Args:
-        params: Clip settings matter to ONNX files; the one that `model.weights` names is listed too.
+        params: Clip settings matter to ONNX files; the one that `model.weights` names is listed too, and pulled ones.
         files: More ONNX files.
     """
     own = [Path(params.model.weights)] if params.model.encoder == ONNX else []
-    return [
+    pulled = sorted(ENCODERS.glob("*.onnx"))
+    listed = [
         Listed(TRAINED, at_hand=True, weights="none: trained from scratch"),
         *map(_built_in, PRETRAINED_ENCODERS),
-        *(_from_file(file, params) for file in dict.fromkeys([*own, *files])),
+        *(_to_pull(source) for source in SOURCES if not source.of_keras and ENCODERS / source.file not in pulled),
+        *(_from_file(file, params) for file in dict.fromkeys([*own, *pulled, *files])),
     ]
+    gave = _results(registered_model(params.dataset.label))
+    return [replace(each, gave=gave.get(each.name if each.known_by_name else Path(each.name).name)) for each in listed]
+
+
+def _results(name: str) -> dict[str, Gave]:
+    """As `best_by_encoder`, without MLflow's two seconds where there is no registry."""
+    if not os.environ.get("MLFLOW_TRACKING_URI") and not MLFLOW_DATABASE.is_file():
+        return {}
+    from actreel.tracking.by_encoder import best_by_encoder
+
+    return best_by_encoder(name)
+
+
+def _to_pull(source: EncoderSource) -> Listed:
+    size = None if source.size is None else source.size / 1e6
+    return Listed(source.name, at_hand=False, weights=f"{source.licence}: {PULL} {source.name}", size_mb=size)
 
 
 def _built_in(name: str) -> Listed:
@@ -73,11 +107,10 @@ def _built_in(name: str) -> Listed:
         except PackageNotFoundError:
             return Listed(name, at_hand=False, weights=f"package {package} is not installed. Run: make setup")
         return Listed(name, at_hand=True, weights=f"package {package}", size_mb=_megabytes(held))
-    folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
-    found = sorted(folder.glob(_KERAS_FILES[name]))
+    found = sorted(keras_weights().glob(_KERAS_FILES[name]))
     if found:
         return Listed(name, at_hand=True, weights=str(found[0]), size_mb=_megabytes(found[:1]))
-    return Listed(name, at_hand=False, weights="downloaded by Keras at the first use, or model.weights")
+    return Listed(name, at_hand=False, weights=f"downloaded by Keras at the first use, or: {PULL} {name}")
 
 
 def _from_file(file: Path, params: Params) -> Listed:

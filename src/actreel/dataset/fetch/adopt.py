@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from functools import partial
 from pathlib import Path
 
 from actreel.base.atomic import written_aside
@@ -38,7 +39,7 @@ def adopt(file: Path, target: Path, *, size: int | None = None, md5: str | None 
             log.warning(f"keep '{file.resolve()}': '{target}' is only a link to it, on another file system")
 
 
-def check_file(path: Path, size: int | None, md5: str | None, source: str) -> None:
+def check_file(path: Path, size: int | None, md5: str | None, source: str, sha256: str | None = None) -> None:
     """Compares a file with what is known about it.
 
     Args:
@@ -46,9 +47,10 @@ def check_file(path: Path, size: int | None, md5: str | None, source: str) -> No
         size: The expected size in bytes, if known.
         md5: The expected md5 of the content, if known.
         source: Where the file comes from, for the message.
+        sha256: The expected sha256 of the content, if known.
 
     Raises:
-        FetchError: Size or md5 differ.
+        FetchError: Size or digest differ.
     """
     found = path.stat().st_size
     if size is not None and found != size:
@@ -56,11 +58,16 @@ def check_file(path: Path, size: int | None, md5: str | None, source: str) -> No
             f"the file must have {size:,} bytes. Received: {found:,} in '{path}', from {source}. It is kept; delete it "
             "to download it again."
         )
-    if md5 is not None:
+    for rule, name, expected in (
+        ("the file's md5 must be", "md5", md5),
+        ("the file's sha256 must be", "sha256", sha256),
+    ):
+        if expected is None:
+            continue
         with path.open("rb") as file:
-            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-        if digest != md5:
+            digest = hashlib.file_digest(file, partial(hashlib.new, name, usedforsecurity=False)).hexdigest()
+        if digest != expected:
             raise FetchError(
-                f"the file's md5 must be {md5}. Received: {digest} in '{path}', from {source}. It is kept; delete it "
-                "to download it again."
+                f"{rule} {expected}. Received: {digest} in '{path}', from {source}. It is kept; "
+                "delete it to download it again."
             )

@@ -38,15 +38,33 @@ class RemoteFile:
         return None
 
 
+@dataclass(frozen=True)
+class Advice:
+    """What a user can do about a download that fails.
+
+    Attributes:
+        mirror: How another address is tried, a sentence.
+        trust: What must be corrected for a new file, after "if you trust it, ".
+    """
+
+    mirror: str
+    trust: str
+
+
+UCF50 = Advice("Try a mirror: make ucf50 URL=https://…", "correct size and md5 in data.dvc")
+
+
 class PartialFile:
     """The bytes received so far, in `.<name>.part` next to the target; the note is in `.<name>.part.json`.
 
     Attributes:
         path: The file with the bytes.
         note: The file with the note.
+        advice: For errors.
     """
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, advice: Advice = UCF50) -> None:
+        self.advice = advice
         self.path = target.with_name(f".{target.name}.part")
         self.note = self.path.with_name(f"{self.path.name}.json")
 
@@ -72,6 +90,6 @@ class PartialFile:
         """The error for a server whose file is not the one that these bytes belong to."""
         return FetchError(
             f"the file must be {expected}. Received: {received}, at {url}. The {self.size:,} bytes so far are kept in "
-            f"'{self.path}'. Try a mirror: make ucf50 URL=https://… Or, if you trust the new file, delete "
-            f"'{self.path}' and correct size and md5 in data.dvc."
+            f"'{self.path}'. {self.advice.mirror} Or, if you trust the new file, delete '{self.path}' and "
+            f"{self.advice.trust}."
         )

@@ -84,7 +84,7 @@ def transfer(
     if wanted is not None and have > wanted:
         raise part.other_file(url, f"{wanted:,} bytes", f"{have:,} bytes so far")
     with _request(session, url, have, known) as answer:
-        remote = _remote_file(answer, url, have, size)
+        remote = _remote_file(answer, url, part, size)
         if size is not None and remote.total != size:
             raise part.other_file(url, f"{size:,} bytes", f"{remote.total:,} bytes")
         change = remote.difference_from(known) if known else None
@@ -137,11 +137,12 @@ def _request(session: requests.Session, url: str, have: int, known: RemoteFile |
     except (requests.ConnectionError, requests.Timeout) as error:
         raise TransferError(f"no answer: {error}") from error
     except requests.RequestException as error:
-        raise FetchError(f"the archive's address must be an http or https URL. Received: {url}: {error}") from error
+        raise FetchError(f"the file's address must be an http or https URL. Received: {url}: {error}") from error
 
 
-def _remote_file(answer: requests.Response, url: str, have: int, size: int | None) -> RemoteFile:
+def _remote_file(answer: requests.Response, url: str, part: PartialFile, size: int | None) -> RemoteFile:
     """The file that the answer is about."""
+    have = part.size
     if url.startswith("https:") and not answer.url.startswith("https:"):
         raise FetchError(f"an https address must not redirect to an unsafe one. Received: {answer.url}, from {url}.")
     if answer.status_code in _TEMPORARY:
@@ -153,7 +154,7 @@ def _remote_file(answer: requests.Response, url: str, have: int, size: int | Non
         if span is None or (answer.status_code == 206 and int(span[1] or -1) != have):
             raise FetchError(
                 f"the server must send the requested range, from byte {have:,} on. Received: {answer.status_code} with "
-                f"Content-Range '{answer.headers.get('Content-Range')}', from {url}. Try a mirror: make ucf50 URL=https://…"
+                f"Content-Range '{answer.headers.get('Content-Range')}', from {url}. {part.advice.mirror}"
             )
         total = int(span[2])
     elif answer.status_code == 200:
@@ -161,8 +162,7 @@ def _remote_file(answer: requests.Response, url: str, have: int, size: int | Non
         total = int(length) if length.isdecimal() else size
     else:
         raise FetchError(
-            f"the archive must be at its address. Received: HTTP {answer.status_code} from {url}. "
-            "Try a mirror: make ucf50 URL=https://…"
+            f"the file must be at its address. Received: HTTP {answer.status_code} from {url}. {part.advice.mirror}"
         )
     if total is None:
         raise FetchError(f"the server must send the size of its file. Received: no Content-Length, from {url}.")
