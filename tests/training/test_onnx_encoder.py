@@ -16,6 +16,7 @@ from actreel.dataset.records import clips_of, index_videos, labels_of
 from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import Store, StoredClips, extract_clips
 from actreel.errors import ModelError
+from actreel.evaluation.quantising import quantise
 from actreel.evaluation.report import Evaluation, metrics_of, plots_of
 from actreel.evaluation.saliency import load_network
 from actreel.evaluation.served import check_parity, score
@@ -111,6 +112,18 @@ def test_test_clips_are_right_and_every_form_of_the_model_gives_the_same(trained
     steps = 8 if trained.weights.name == "e.onnx" else 3
     assert trained.inputs.input_shape == classifier.encode_clip(frames.take([frames.clips[0]])[0]).shape
     assert trained.inputs.input_shape[0] == steps
+
+
+def test_in_int8_it_answers_nearly_as_before_and_the_encoder_is_the_one_of_the_manifest(
+    trained: Trained, tmp_path: Path
+) -> None:
+    frames, names = trained.inputs.frames, clips_of(trained.index, TRAIN)["clip"].tolist()
+    assert frames is not None
+    quantise(trained.folder.path, (frames.take([name])[0] for name in names), names, tmp_path)
+    before, after = ActionClassifier.load(trained.folder.path), ActionClassifier.load(tmp_path)
+    clips = frames.take(clips_of(trained.index, TEST)["clip"].tolist())
+    apart = np.abs(after.score(clips).probabilities - before.score(clips).probabilities).max()
+    assert 1e-6 < apart < 0.1
 
 
 def test_a_long_video_is_the_same_to_the_parts_as_to_the_whole(trained: Trained, tmp_path: Path) -> None:

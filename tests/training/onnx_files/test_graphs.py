@@ -14,6 +14,7 @@ def test_a_chain_keeps_the_names_at_its_ends_whatever_its_parts_call_theirs() ->
     same = [line("x", factor).end("y", TensorProto.FLOAT, ["N", 2]) for factor in (2, 3, 5)]
     joined = chain(same)
     assert [value.name for value in (*joined.graph.input, *joined.graph.output)] == ["x", "y"]
+    assert [(each.domain, each.version) for each in joined.opset_import] == [("", 17)], "other tools want it once"
     session = onnxruntime.InferenceSession(joined.SerializeToString())
     np.testing.assert_array_equal(session.run(None, {"x": np.ones((1, 2), np.float32)})[0], [[30, 30]])
     assert same[0].graph.input[0].name == "x"  # the parts are left as they are

@@ -92,17 +92,23 @@ def chain(parts: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
     for number, part in enumerate(parts):
         part = compose.add_prefix(part, f"{number}/")
         part.ir_version = newest
-        del part.opset_import[:]
-        part.opset_import.extend(helper.make_opsetid(*each) for each in imports.items())
+        _import(part, imports)
         (taken,) = inputs_of(part)
         joined = compose.merge_models(joined, part, [(given, taken.name)]) if number else part
         given = joined.graph.output[0].name
     (taken,) = inputs_of(joined)
     names = [taken.name, *(output.name for output in joined.graph.output)]
     _rename(joined.graph, {name: name.partition("/")[2] for name in names})
+    _import(joined, imports)  # each part has brought all of them
     joined.producer_name = "actreel"
     onnx.checker.check_model(joined)
     return joined
+
+
+def _import(model: onnx.ModelProto, versions: Mapping[str, int]) -> None:
+    """Makes these, by domain, the only operators that a model imports."""
+    del model.opset_import[:]
+    model.opset_import.extend(helper.make_opsetid(*each) for each in versions.items())
 
 
 def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
