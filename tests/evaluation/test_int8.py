@@ -12,6 +12,7 @@ from actreel.config import ClipSpec, PackageParams
 from actreel.dataset.records import write_index
 from actreel.dataset.store import extract_clips
 from actreel.evaluation.int8 import clips_at_hand, compare, serve_in_int8
+from actreel.evaluation.served import score
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import ModelFolder
 from tests.conftest import grey_frames, write_video_file
@@ -64,6 +65,10 @@ def test_what_is_served_in_int8_gives_what_was_evaluated(
     served = ActionClassifier.load(model.path)
     assert served.card.int8 is not None
     assert served.card.int8.calibration_clips == 6
+    squares = [np.square(score(each, clips.store, clips.train, VIDEOS).distances) for each in (float32, served)]
+    moved = 0.15**2 + np.median(squares[1].astype(np.float64) - squares[0])
+    assert served.card.max_distance == pytest.approx(moved**0.5, abs=1e-7)
+    assert served.card.max_distance != 0.15
     for clip, expected in zip(clips.test["clip"], evaluated.int8.probabilities, strict=True):
         found, before = (each.recognise(VIDEOS / clip).probabilities for each in (served, float32))
         np.testing.assert_allclose(found, expected, atol=1e-6)

@@ -148,7 +148,8 @@ def test_changed_training_reruns_it_and_later_stages_and_the_champion_must_be_be
 ) -> None:
     project, _ = trained
     before = metrics_but_time(project)
-    output = project.run("dvc", "exp", "run", "-S", "train.patience=50", "-S", "package.show_clips=false")
+    settings = ("train.patience=50", "package.show_clips=false", "package.precision=int8", "package.max_drop=0.5")
+    output = project.run("dvc", "exp", "run", *(word for setting in settings for word in ("-S", setting)))
     assert stages_run(output) == ["source", "train", "evaluate", "champion", "package"]
     assert "not champion: 100.0 % of 8 test clips of 2 groups are right" in output
     assert "undecided, so version 1 stays; make serve MODEL=actreel-fading@2 serves this one all the same" in output
@@ -159,6 +160,11 @@ def test_changed_training_reruns_it_and_later_stages_and_the_champion_must_be_be
     assert 'alt="Frames of' not in card.read_text(encoding="utf-8")
     assert 'alt="Confusion matrix' in card.read_text(encoding="utf-8")
     assert not list((project.root / "artifacts/bento").rglob("*.webm"))
+    bento = yaml.safe_load((project.root / "artifacts/bento/bento.yaml").read_text(encoding="utf-8"))
+    assert (bento["labels"]["precision"], bento["labels"]["float32_accuracy"]) == ("int8", "1")
+    assert ActionClassifier.load(card.parent).card.int8 is not None
+    assert ActionClassifier.load(project.root / "artifacts/model").card.int8 is None
+    assert "<h2>Precision</h2>" in card.read_text(encoding="utf-8")
     # The same seed, and a patience that is never reached: the metrics are equal to the last digit.
     assert metrics_but_time(project) == before
 

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from actreel.base.places import CLIPS, INDEX, UNKNOWN, VIDEOS
@@ -18,6 +19,7 @@ from actreel.dataset.store import StoredClips
 from actreel.errors import ActreelError, ModelError
 from actreel.evaluation.precision import Clips, Comparison, measure
 from actreel.evaluation.quantising import quantise
+from actreel.evaluation.served import score
 from actreel.inference.classifier import ActionClassifier, ClassifierCard
 from actreel.inference.model_folder import ModelFolder
 
@@ -61,7 +63,26 @@ def compare(folder: Path, target: Path, clips: Clips, max_drop: float) -> Compar
     """
     classifier, chosen = ActionClassifier.load(folder), clips.calibration
     quantise(folder, clips.frames(classifier, chosen), chosen["sha256"], target)
+    move_limit(classifier, target, clips)
     return Comparison(measure(folder, clips), measure(target, clips), clips.test["group"].tolist(), max_drop)
+
+
+def move_limit(float32: ActionClassifier, target: Path, clips: Clips) -> None:
+    """Moves the rejection limit of an int8 model folder by what rounding adds to distances.
+
+    Rounding shifts embeddings by a vector that hardly depends on how far they are from their action, so it adds about
+    the same to the square of every distance: its median over the training clips that the ranges were measured on.
+    """
+    card, limit = ActionClassifier.load(target).card, float32.card.max_distance
+    if limit is None:
+        return
+    before, after = (
+        score(each, clips.store, clips.calibration, clips.videos).distances.astype(np.float64) ** 2
+        for each in (float32, ActionClassifier.load(target))
+    )
+    square = limit**2 + float(np.median(after - before))
+    # Where rounding brings clips nearer than the limit is wide, what is measured next refuses the model.
+    card.model_copy(update={"max_distance": float(np.sqrt(max(square, 1e-12)))}).save(target)
 
 
 def clips_at_hand(folder: Path, dataset: str) -> Clips:

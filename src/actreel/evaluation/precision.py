@@ -66,6 +66,7 @@ class Form:
     Attributes:
         right: bool (N,), which clips it classifies correctly.
         probabilities: float32 (N, K), as served.
+        limit: Its rejection limit; None if it accepts every clip.
         accepted: Share of the clips that it accepts as known.
         rejected: Share of the unknown clips that it does not accept; None if there are none.
         calibration_error: Expected calibration error.
@@ -75,6 +76,7 @@ class Form:
 
     right: NDArray[np.bool_]
     probabilities: NDArray[np.float32]
+    limit: float | None
     accepted: float
     rejected: float | None
     calibration_error: float
@@ -104,6 +106,7 @@ def measure(folder: Path, clips: Clips) -> Form:
     return Form(
         right=np.asarray(scores.probabilities.argmax(axis=1) == targets),
         probabilities=scores.probabilities,
+        limit=card.max_distance,
         accepted=float((scores.distances <= limit).mean()),
         rejected=rejected,
         calibration_error=metrics.calibration_error(scores.probabilities, targets),
@@ -178,8 +181,17 @@ class Comparison:
         return (
             f"The model is served in int8: on {clips}, {percent(pair.second_accuracy)} are right, and "
             f"{percent(pair.first_accuracy)} in float32 (difference {100 * pair.difference:+.1f} points, 95 %: "
-            f"{100 * pair.low:+.1f} to {100 * pair.high:+.1f}). The rejection limit and the confidences are those of "
-            f"float32; on these clips they hold in int8 within {percent(self.max_drop)}.{slower}"
+            f"{100 * pair.low:+.1f} to {100 * pair.high:+.1f}). {self._limit_in_words}On these clips, rejection "
+            f"and confidences hold in int8 within {percent(self.max_drop)}.{slower}"
+        )
+
+    @property
+    def _limit_in_words(self) -> str:
+        if self.float32.limit is None or self.int8.limit is None:
+            return ""
+        return (
+            f"The rejection limit was moved from {self.float32.limit:.4g} to {self.int8.limit:.4g}, by what rounding "
+            "adds to the distances of training clips. "
         )
 
     @property

@@ -29,6 +29,8 @@ CALIBRATION_CLIPS = 32
 _IN_ENCODERS = ["Conv", "MatMul", "Gemm", "Add", "Clip", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool"]
 _IN_WHOLE_NETWORKS = ["Conv"]
 """A whole network ends with the distance and the probabilities, which stay as they are."""
+_DEEP = 12
+"""Convolutions from which on a network can spare its first ones."""
 
 
 def quantise(folder: Path, clips: Iterable[NDArray[np.uint8]], digests: Iterable[str], target: Path) -> None:
@@ -85,19 +87,29 @@ class _Batches(CalibrationDataReader):  # type: ignore[misc]  # the library has 
         return None if batch is None else {self._name: batch}
 
 
+def _first_block(graph: onnx.GraphProto) -> list[str]:
+    """The nodes up to the third convolution of a deep network, which take the pixels: rounding them costs the most."""
+    convolutions = [place for place, node in enumerate(graph.node) if node.op_type == "Conv"]
+    if len(convolutions) < _DEEP:
+        return []
+    return [node.name for node in graph.node[: convolutions[2] + 1] if node.name]
+
+
 def _quantise_network(file: Path, batches: Iterable[NDArray[np.uint8]], target: Path, operators: list[str]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         prepared = Path(scratch) / file.name
         try:
             # Folds what can be folded. Of the shapes it needs none that sympy would work out.
             quant_pre_process(str(file), str(prepared), skip_symbolic_shape=True)
-            (taken,) = onnx.load(prepared, load_external_data=False).graph.input
+            graph = onnx.load(prepared, load_external_data=False).graph
+            (taken,) = graph.input
             quantize_static(
                 str(prepared),
                 str(target),
                 _Batches(taken.name, batches),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=operators,
+                nodes_to_exclude=_first_block(graph),
                 per_channel=True,
                 # Seven bits of each weight: sums of eight overflow on processors without VNNI, and the answers of two
                 # machines would differ.
