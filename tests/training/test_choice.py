@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actreel.config import PROBES, ModelParams
+from actreel.config import ModelParams
 from actreel.dataset.store import StoredClips
 from actreel.training import probes
-from actreel.training.choice import choose_head, spread
+from actreel.training.choice import CANDIDATES, choose_head, spread
 from actreel.training.data import TrainingData
 from actreel.training.features import StoredFeatures
 from actreel.training.held_out import hold_out
@@ -57,7 +57,7 @@ def test_the_winner_is_the_one_that_a_whole_training_of_each_finds_and_is_solved
     solved: list[Pooled] = []
     monkeypatch.setattr(probes, "score_folds", lambda clips: solved.append(clips) or score_folds(clips))
     long_way: dict[ModelParams, tuple[Any, pd.DataFrame, Scored]] = {}
-    for head, motion in product(PROBES, ("none", "difference")):
+    for head, motion in product(CANDIDATES, ("none", "difference")):
         candidate, alone = MODEL.model_copy(update={"head": head, "motion": motion}), Scored()
         long_way[candidate] = (*train(candidate, train_params(), store, ROWS, LABELS, scored=alone), alone)
     assert len(solved) == len(long_way), "without scores from before, the folds are solved"

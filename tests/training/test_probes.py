@@ -16,7 +16,8 @@ from actreel.models import CLIP_NORMALISE, PROBABILITIES, embedding_of, export_o
 from actreel.quiet_keras import keras
 from actreel.training.batches import targets_of
 from actreel.training.features import StoredFeatures
-from actreel.training.probes import FOLDS, PATH
+from actreel.training.logistic import Solutions
+from actreel.training.probes import FOLDS
 from actreel.training.train import epoch_models, predict, train
 from tests.conftest import train_params
 
@@ -94,7 +95,7 @@ def test_the_answers_are_those_of_logistic_regression_on_all_standardised_clips(
     known = standardised(model, store.take(both["clip"].tolist()))
     np.testing.assert_allclose(known.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(known.std(axis=0), 1, atol=0.06 if len(labels) == 3 else 0.1)
-    strength = PATH[int(curve["val_loss"].argmin())]
+    strength = Solutions.PATH[int(curve["val_loss"].argmin())]
     expected = solved(known, targets_of(both, labels), strength).predict_proba(known)
     np.testing.assert_allclose(predict(model, store, both, 8), expected, atol=0.01)
 
@@ -108,7 +109,7 @@ def test_the_penalty_is_the_one_that_is_best_on_held_out_groups(store: StoredFea
     assert told == list(zip(curve["epoch"], curve["val_loss"], strict=True))
     best = curve["val_loss"].argmin()
     assert 0 < best < len(curve) - 1
-    assert len(curve) == min(len(PATH), best + 4), "weaker penalties are tried as long as they may help"
+    assert len(curve) == min(len(Solutions.PATH), best + 4), "weaker penalties are tried as long as they may help"
     kept = predict(model, store, INDEX, 8)
     np.testing.assert_array_equal(
         kept, [predict(then, store, INDEX, 8) for then in epoch_models(model, tmp_path)][best]
@@ -121,7 +122,7 @@ def test_the_penalty_is_the_one_that_is_best_on_held_out_groups(store: StoredFea
         others, held_out = rows[fold_of != fold], rows[fold_of == fold]
         pooled, given = (pooled_of(model, store, part) for part in (others, held_out))
         mean, scale = pooled.mean(axis=0), np.sqrt(pooled.var(axis=0) + 1e-3)
-        solver = solved((pooled - mean) / scale, targets_of(others, LABELS), PATH[best])
+        solver = solved((pooled - mean) / scale, targets_of(others, LABELS), Solutions.PATH[best])
         answers = solver.predict_proba((given - mean) / scale)
         losses += (-np.log(answers[np.arange(len(held_out)), targets_of(held_out, LABELS)])).tolist()
     assert curve["val_loss"][best] == pytest.approx(np.mean(losses), rel=0.01)
@@ -142,7 +143,7 @@ def test_a_clip_is_learned_in_a_mirror_too_as_what_it_shows_there(store: StoredF
     views = [store.take(names.tolist()), store.take(names[moving].tolist(), [True] * int(moving.sum()))]
     known = standardised(model, np.concatenate(views))
     np.testing.assert_allclose(known.mean(axis=0), 0, atol=1e-5)
-    strength = PATH[int(curve["val_loss"].argmin())]
+    strength = Solutions.PATH[int(curve["val_loss"].argmin())]
     expected = solved(known, np.r_[targets, 2 - targets[moving]], strength).predict_proba(known)
     np.testing.assert_allclose(np.asarray(model(np.concatenate(views))), expected, atol=0.01)
 
@@ -162,7 +163,7 @@ def test_balance_gives_every_action_the_same_weight(store: StoredFeatures) -> No
     model, curve = train(MODEL, train_params(balance=True), store, rows, LABELS)
     both = pd.concat(list(rows.values()))
     known = standardised(model, store.take(both["clip"].tolist()))
-    strength = PATH[int(curve["val_loss"].argmin())]
+    strength = Solutions.PATH[int(curve["val_loss"].argmin())]
     targets = targets_of(both, LABELS)
     expected = solved(known, targets, strength, class_weight="balanced").predict_proba(known)
     np.testing.assert_allclose(predict(model, store, both, 8), expected, atol=0.01)

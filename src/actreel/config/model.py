@@ -20,11 +20,13 @@ PretrainedEncoder = Literal[
 ]  # fmt: skip
 FrameHead = Literal["mean", "statistics", "lstm", "bilstm", "gru", "attention_lstm", "temporal_conv", "transformer"]
 ClipHead = Literal["convlstm", "cnn3d_attention_lstm"]
-Probe = Literal["mean_probe", "moments_probe", "statistics_probe"]
+Probe = Literal["mean_probe", "moments_probe", "statistics_probe", "ridge_probe"]
 PRETRAINED_ENCODERS: tuple[str, ...] = get_args(PretrainedEncoder)
 FRAME_HEADS: tuple[str, ...] = get_args(FrameHead)
 CLIP_HEADS: tuple[str, ...] = get_args(ClipHead)
 PROBES: tuple[str, ...] = get_args(Probe)
+RIDGE = "ridge_probe"
+"""The probe that can be solved from sums over clips; see `actreel.federation`."""
 
 
 class ModelParams(Section):
@@ -41,9 +43,9 @@ class ModelParams(Section):
             of each feature. `lstm`, `bilstm`, `gru`, `attention_lstm`, `temporal_conv` and `transformer` see the frames
             in order. `convlstm` and `cnn3d_attention_lstm` need encoder `pixels`. The probes `mean_probe`,
             `moments_probe` and `statistics_probe` need a frozen encoder and are solved by logistic regression, not
-            trained, which suits small datasets: each epoch weakens the penalty on the weights, and of section `train`
-            they use only `mirror`, `mirror_as`, `balance`, `fine_tune`, `true_accept_rate` and `seed`. `auto` takes
-            the probe, without or with `motion`, that is best on held-out groups of the training clips.
+            trained, which suits small datasets; so is `ridge_probe`, by ridge regression, whose sums over clips may come
+            from several places. Each epoch weakens the penalty on the weights, and of section `train` they use only `mirror`, `mirror_as`, `balance`, `fine_tune`, `true_accept_rate` and `seed`. `auto` takes
+            the logistic probe, without or with `motion`, that is best on held-out groups of the training clips.
         motion: `difference` adds the difference to the previous frame: in pixels if the encoder is trained, in features
             if it is frozen.
         units: Width of the head.
@@ -74,7 +76,7 @@ class ModelParams(Section):
 
     @property
     def is_probe(self) -> bool:
-        """Whether the head is fitted by logistic regression instead of gradient descent."""
+        """Whether the head is solved, by logistic or ridge regression, instead of trained by gradient descent."""
         return self.head in (*PROBES, AUTO)
 
     @property

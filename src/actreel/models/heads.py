@@ -8,6 +8,10 @@ from actreel.config import ModelParams
 from actreel.quiet_keras import keras
 
 CLIP_NORMALISE = "normalise_clip"
+_FLOOR = 1e-3
+"""Added to a variance before its root is taken: Keras's default."""
+_RIDGE_FLOOR = 1e-6
+"""As `actreel.training.ridge` adds."""
 
 # Each takes float32 (B, T, F) and gives float32 (B, D); `params.units` is its width, `params.dropout` its dropout.
 
@@ -51,6 +55,11 @@ def moments_probe(features: keras.KerasTensor, params: ModelParams) -> keras.Ker
     return _normalise_clip(ops.concatenate([level, spread, changes], axis=-1))
 
 
+def ridge_probe(features: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
+    """As `statistics_probe`, for features as the encoder gives them, on the scale that all places share."""
+    return _normalise_clip(_statistics_over_time(features), _RIDGE_FLOOR)
+
+
 def _statistics_over_time(features: keras.KerasTensor) -> keras.KerasTensor:
     """float32 (B, T, F) to (B, 3 F): mean, deviation and slope over time.
 
@@ -74,9 +83,11 @@ def _level_and_spread(features: keras.KerasTensor) -> tuple[keras.KerasTensor, k
     return level[:, 0], centred, keras.ops.sqrt(keras.ops.mean(centred**2, axis=1) + 1e-6)
 
 
-def _normalise_clip(x: keras.KerasTensor) -> keras.KerasTensor:
+def _normalise_clip(x: keras.KerasTensor, floor: float = _FLOOR) -> keras.KerasTensor:
     """To mean 0 and variance 1 over the training clips; `fit_probe` sets its statistics, gradients never change it."""
-    return keras.layers.BatchNormalization(center=False, scale=False, trainable=False, name=CLIP_NORMALISE)(x)
+    return keras.layers.BatchNormalization(
+        epsilon=floor, center=False, scale=False, trainable=False, name=CLIP_NORMALISE
+    )(x)
 
 
 def lstm(features: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
@@ -144,6 +155,6 @@ HEADS: dict[str, Callable[[keras.KerasTensor, ModelParams], keras.KerasTensor]] 
     head.__name__: head
     for head in (
         mean, statistics, lstm, bilstm, gru, attention_lstm, temporal_conv, transformer,
-        mean_probe, moments_probe, statistics_probe,
+        mean_probe, moments_probe, statistics_probe, ridge_probe,
     )
 }  # fmt: skip

@@ -9,7 +9,7 @@ from itertools import product
 import pandas as pd
 
 from actreel.base.progress import tracked
-from actreel.config import AUTO, PROBES, ModelParams, TrainParams
+from actreel.config import AUTO, PROBES, RIDGE, ModelParams, TrainParams
 from actreel.dataset.layout import TRAIN, VAL
 from actreel.dataset.store import Store
 from actreel.training.probes import Scored
@@ -20,6 +20,9 @@ FEW_CLIPS = 500
 
 MOST_CLIPS = 1500
 """Clips that the choice is made on: more cost minutes and tell heads apart that differ by less than a point."""
+
+CANDIDATES = tuple(probe for probe in PROBES if probe != RIDGE)
+"""Probes whose losses can be compared: that of `ridge_probe` is another one."""
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +35,7 @@ def choose_head(
     labels: list[str],
     scored: Scored | None = None,
 ) -> tuple[ModelParams, pd.DataFrame]:
-    """Solves each probe, without and with motion, for the folds, and takes the one right on most held-out clips.
+    """Solves each candidate, without and with motion, for the folds, and takes the one right on most held-out clips.
 
     The folds are those of the training and validation groups that `fit_probe` makes; test clips take no part. Among
     equals the lower loss decides. As the best of several, the winner's own figures are too high.
@@ -58,7 +61,7 @@ def choose_head(
         return network, pd.DataFrame(columns=columns)
     every = pd.concat([rows[TRAIN], rows[VAL]], ignore_index=True)
     clips = spread(every, MOST_CLIPS, params.seed)
-    candidates = list(product(PROBES, ("none", "difference")))
+    candidates = list(product(CANDIDATES, ("none", "difference")))
     results = []
     for head, motion in tracked(candidates, "choose", len(candidates), unit="head"):
         candidate = network.model_copy(update={"head": head, "motion": motion})

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.covariance import OAS, LedoitWolf
 
-from actreel.config import ModelParams, TrainParams
+from actreel.config import RIDGE, ModelParams, TrainParams
 from actreel.dataset.layout import TRAIN, VAL
 from actreel.models import embedding_of
 from actreel.quiet_keras import keras
@@ -17,7 +20,7 @@ from actreel.training.batches import targets_of
 from actreel.training.data import TrainingData
 from actreel.training.fitting import Fitting
 from actreel.training.group_curve import COLUMNS, group_curve
-from actreel.training.probes import PATH, FoldScores, Scored, pool
+from actreel.training.probes import FoldScores, Scored, pool
 from actreel.training.rejection import EmbeddingStatistics, fit_statistics
 from actreel.training.train import epoch_models, predict
 
@@ -64,7 +67,10 @@ def hold_out(
         The distribution of the clips that the model was fitted to, and the outputs for the others.
     """
     if network.is_probe and not params.fine_tune:
-        return _by_folds(fitted, scored[network], params, data)
+        every = pd.concat([data.rows[TRAIN], data.rows[VAL]], ignore_index=True)
+        # A probe's embedding is its pooled features, whatever it was solved for.
+        embeddings = predict(embedding_of(fitted), data.store, every, params.batch_size)
+        return hold_out_by_folds(scored[network], embeddings, targets_of(every, data.labels), network.head)
     rows, every = data.rows, pd.concat([data.rows[TRAIN], data.rows[VAL]], ignore_index=True)
     before = fitted
     if params.refit:
@@ -86,8 +92,8 @@ def curve_over_groups(
     if not network.is_probe or params.fine_tune:
         return pd.DataFrame(columns=COLUMNS)
     rows = pd.concat([data.rows[TRAIN], data.rows[VAL]], ignore_index=True)
-    clips = pool(fitted, params, Fitting(data.store, rows, None, data.labels))
-    return group_curve(clips, PATH[int(curve["val_loss"].argmin())], params.seed)
+    clips = pool(fitted, network.head, params, Fitting(data.store, rows, None, data.labels))
+    return group_curve(clips, clips.solver.PATH[int(curve["val_loss"].argmin())], params.seed)
 
 
 def _statistics(model: keras.Model, rows: pd.DataFrame, params: TrainParams, data: TrainingData) -> EmbeddingStatistics:
@@ -95,16 +101,21 @@ def _statistics(model: keras.Model, rows: pd.DataFrame, params: TrainParams, dat
     return fit_statistics(embeddings, targets_of(rows, data.labels))
 
 
-def _by_folds(
-    fitted: keras.Model, scores: FoldScores, params: TrainParams, data: TrainingData
+def hold_out_by_folds(
+    scores: FoldScores, embeddings: NDArray[Any], targets: NDArray[np.int64], head: str
 ) -> tuple[EmbeddingStatistics, HeldOut]:
-    rows = pd.concat([data.rows[TRAIN], data.rows[VAL]], ignore_index=True)
-    # A probe's embedding is its pooled features, whatever it was solved for.
-    embeddings = predict(embedding_of(fitted), data.store, rows, params.batch_size)
-    targets = targets_of(rows, data.labels)
+    """As `hold_out`, of a probe.
+
+    Args:
+        scores: By its folds.
+        embeddings: float (N, F), of the recorded clips.
+        targets: int64 (N,), their actions.
+        head: As `model.head`.
+    """
+    # What belongs to ridge regression depends on the clips through their first and second moments alone.
+    fit = partial(fit_statistics, shrinkage=OAS if head == RIDGE else LedoitWolf)
     distances = [
-        fit_statistics(embeddings[others], targets[others]).distances(embeddings[held_out])
-        for others, held_out in scores.folds
+        fit(embeddings[others], targets[others]).distances(embeddings[held_out]) for others, held_out in scores.folds
     ]
     every = np.concatenate([held_out for _, held_out in scores.folds])
-    return fit_statistics(embeddings, targets), HeldOut(scores.probabilities, np.concatenate(distances), targets[every])
+    return fit(embeddings, targets), HeldOut(scores.probabilities, np.concatenate(distances), targets[every])

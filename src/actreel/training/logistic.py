@@ -12,12 +12,13 @@ then enough for any penalty.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize
+from scipy.special import softmax
 
 VARIANCE_FLOOR = 1e-3
 """Added to each feature's variance, as Keras's batch normalisation does."""
@@ -38,9 +39,12 @@ class Solutions:
     """The logistic regressions of some clips, one for each penalty.
 
     Attributes:
+        PATH: Penalties as scikit-learn's C, from the strongest to the weakest.
         mean: float32 (D,), of the features.
         variance: float32 (D,), of the features.
     """
+
+    PATH: ClassVar = tuple(float(strength) for strength in np.logspace(-4, 1, 11))
 
     def __init__(
         self, features: NDArray[np.float32], targets: NDArray[np.int64], weights: NDArray[np.float32], num_classes: int
@@ -87,6 +91,11 @@ class Solutions:
     def standardised(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Brings features, float32 (n, D), to mean 0 and variance 1 over the clips of `__init__`."""
         return np.asarray((features - self.mean) / np.sqrt(self.variance + VARIANCE_FLOOR), dtype=np.float32)
+
+    @staticmethod
+    def losses(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32 (N,): the cross-entropy of each clip's probabilities with its action."""
+        return np.asarray(-np.log(softmax(logits, axis=1)[np.arange(len(targets)), targets].clip(1e-7)))
 
     def _solved(
         self, strength: float, weights: NDArray[np.float64], bias: NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Linear probes: heads on stored features, solved by logistic regression instead of gradient descent.
+"""Linear probes: heads on stored features, solved by logistic or ridge regression instead of gradient descent.
 
 Alain and Bengio, "Understanding intermediate layers using linear classifier probes", 2016. With a few dozen clips, the
 result of gradient descent depends more on when it stops than on the clips; a penalised loss has one minimum.
@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from actreel.config import ModelParams, TrainParams
+from actreel.config import RIDGE, ModelParams, TrainParams
 from actreel.dataset.splits import assign_folds
 from actreel.errors import ModelError
 from actreel.models import CLIP_NORMALISE, PROBABILITIES
@@ -24,9 +25,7 @@ from actreel.quiet_keras import keras
 from actreel.training.batches import class_weights, mirror_targets, targets_of
 from actreel.training.fitting import Fitting, Logs, Records
 from actreel.training.logistic import Solutions
-
-PATH = tuple(float(strength) for strength in np.logspace(-4, 1, 11))
-"""Penalties as scikit-learn's C, from the strongest to the weakest: each counts as an epoch."""
+from actreel.training.ridge import RidgeSolutions
 
 FOLDS = 5
 
@@ -43,20 +42,22 @@ class Pooled:
     A clip that may be mirrored is there in two views; the views as recorded come first.
 
     Attributes:
-        features: float32 (V, D), before standardisation.
+        features: float32 (V, D), before standardisation; float64 if they were made from sums over clips.
         targets: int64 (V,), the views' actions.
         fold: int64 (V,); views of one group share a fold.
         group: str (V,), the views' groups.
         num_clips: N, the number of views as recorded.
         weights: float32 (K,), the weight of each action's loss.
+        solver: What solves the probe; each penalty of its `PATH` counts as an epoch.
     """
 
-    features: NDArray[np.float32]
+    features: NDArray[Any]
     targets: NDArray[np.int64]
     fold: NDArray[np.int64]
     group: NDArray[np.str_]
     num_clips: int
     weights: NDArray[np.float32]
+    solver: type[Solutions | RidgeSolutions] = Solutions
 
     def folds(self) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
         """For each fold: bool (V,), the views of the others, and int64 (n,), its clips whose action these show too."""
@@ -65,10 +66,10 @@ class Pooled:
             known = np.isin(self.targets, self.targets[others])
             yield others, np.flatnonzero((~others & known)[: self.num_clips])
 
-    def solutions(self, views: NDArray[np.bool_] | slice = slice(None)) -> Solutions:
-        """The logistic regressions of some views."""
+    def solutions(self, views: NDArray[np.bool_] | slice = slice(None)) -> Solutions | RidgeSolutions:
+        """The regressions of some views."""
         targets = self.targets[views]
-        return Solutions(self.features[views], targets, self.weights[targets], len(self.weights))
+        return self.solver(self.features[views], targets, self.weights[targets], len(self.weights))
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ Scored = dict[ModelParams, FoldScores]
 
 def fit_probe(
     build: Callable[[], keras.Model],
+    head: str,
     params: TrainParams,
     data: Fitting,
     records: Records,
@@ -106,6 +108,7 @@ def fit_probe(
 
     Args:
         build: Makes a probe, the same each time.
+        head: As `model.head`.
         params: Only `mirror`, `mirror_as`, `balance` and `seed` are used.
         data: Features of a frozen encoder; `val` is not used.
         records: What is kept of each penalty, which counts as an epoch; no state is kept.
@@ -121,7 +124,13 @@ def fit_probe(
         ModelError: There are no features, or too few groups or actions to hold out a part.
     """
     model = build()
-    clips = pool(model, params, data)
+    return solve_probe(model, pool(model, head, params, data), records, by_folds)
+
+
+def solve_probe(
+    model: keras.Model, clips: Pooled, records: Records, by_folds: FoldScores | None = None
+) -> tuple[keras.Model, Logs, FoldScores]:
+    """As `fit_probe`, of clips that are pooled already, in a model that is changed in place."""
     by_folds = by_folds or score_folds(clips)
     solutions = clips.solutions()
     model.get_layer(CLIP_NORMALISE).set_weights([solutions.mean, solutions.variance])
@@ -130,11 +139,11 @@ def fit_probe(
     targets = clips.targets[: clips.num_clips]
     logs: Logs = []
     kept: list[NDArray[np.float32]] = []
-    for epoch, (kernel, bias) in enumerate(solutions.solve(PATH[: len(by_folds.by_penalty)])):
+    for epoch, (kernel, bias) in enumerate(solutions.solve(clips.solver.PATH[: len(by_folds.by_penalty)])):
         last.set_weights([kernel, bias])
         if epoch == by_folds.best:
             kept = [kernel, bias]
-        metrics = _scores(softmax(recorded @ kernel + bias, axis=1), targets, clips.weights)
+        metrics = _scores(clips, recorded @ kernel + bias, targets)
         metrics |= {f"val_{name}": value for name, value in by_folds.by_penalty[epoch].items()}
         if records.epoch_weights is not None:
             records.epoch_weights.mkdir(parents=True, exist_ok=True)
@@ -145,11 +154,12 @@ def fit_probe(
     return model, logs, by_folds
 
 
-def pool(model: keras.Model, params: TrainParams, data: Fitting) -> Pooled:
+def pool(model: keras.Model, head: str, params: TrainParams, data: Fitting) -> Pooled:
     """Pools clips over time, and deals their groups to `FOLDS` folds, or to as many as there are groups.
 
     Args:
         model: A probe, fitted or not.
+        head: As `model.head`.
         params: As for `fit_probe`.
         data: As for `fit_probe`.
 
@@ -184,20 +194,22 @@ def pool(model: keras.Model, params: TrainParams, data: Fitting) -> Pooled:
         group=np.r_[group, group[both]],
         num_clips=len(names),
         weights=class_weights(targets, len(labels)) if params.balance else np.ones(len(labels), dtype=np.float32),
+        solver=RidgeSolutions if head == RIDGE else Solutions,
     )
 
 
-def score_folds(clips: Pooled, path: Sequence[float] = PATH, patience: int = PATIENCE) -> FoldScores:
+def score_folds(clips: Pooled, path: Sequence[float] = (), patience: int = PATIENCE) -> FoldScores:
     """Solves the probe for each fold's other views, and scores the clips that the fold holds out.
 
     Args:
         clips: The clips.
-        path: Penalties, from the strongest to the weakest.
+        path: Penalties, from the strongest to the weakest; those of the solver if there are none.
         patience: Penalties without a lower loss after which weaker ones are not tried.
 
     Raises:
         ModelError: No action is shown by clips of two groups.
     """
+    path = path or clips.solver.PATH
     folds = [(others, held_out) for others, held_out in clips.folds() if len(held_out)]
     if not folds:
         raise ModelError(
@@ -213,23 +225,20 @@ def score_folds(clips: Pooled, path: Sequence[float] = PATH, patience: int = PAT
         answers = []
         for (solutions, held_out), each in zip(parts, paths, strict=True):
             kernel, bias = next(each)
-            answers.append(softmax(solutions.standardised(clips.features[held_out]) @ kernel + bias, axis=1))
-        probabilities = np.concatenate(answers)
-        scores.append(_scores(probabilities, targets, clips.weights))
+            answers.append(solutions.standardised(clips.features[held_out]) @ kernel + bias)
+        logits = np.concatenate(answers)
+        scores.append(_scores(clips, logits, targets))
         losses = [each["loss"] for each in scores]
         since_best = len(losses) - 1 - int(np.argmin(losses))
         if since_best == 0:
-            kept = probabilities
+            kept = softmax(logits, axis=1)
         if since_best >= patience:
             break
     return FoldScores(scores, [(others[: clips.num_clips], held_out) for others, held_out in folds], kept)
 
 
-def _scores(
-    probabilities: NDArray[np.float32], targets: NDArray[np.int64], weights: NDArray[np.float32]
-) -> dict[str, float]:
-    given = probabilities[np.arange(len(targets)), targets]
+def _scores(clips: Pooled, logits: NDArray[np.float32], targets: NDArray[np.int64]) -> dict[str, float]:
     return {
-        "accuracy": float((probabilities.argmax(axis=1) == targets).mean()),
-        "loss": float((-np.log(given.clip(1e-7)) * weights[targets]).mean()),
+        "accuracy": float((logits.argmax(axis=1) == targets).mean()),
+        "loss": float((clips.solver.losses(logits, targets) * clips.weights[targets]).mean()),
     }

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import LedoitWolf
+from sklearn.covariance import OAS, LedoitWolf
 
 
 @dataclass(frozen=True)
@@ -37,18 +38,22 @@ class EmbeddingStatistics:
         return np.asarray(np.min(apart, axis=0), dtype=np.float32)
 
 
-def fit_statistics(embeddings: NDArray[np.float32], targets: NDArray[np.int64]) -> EmbeddingStatistics:
+def fit_statistics(
+    embeddings: NDArray[Any], targets: NDArray[np.int64], shrinkage: type[LedoitWolf | OAS] = LedoitWolf
+) -> EmbeddingStatistics:
     """Estimates the actions' means and their shared covariance.
 
-    The covariance is shrunk (Ledoit and Wolf, 2004), so that it can be inverted with fewer clips than dimensions.
+    The covariance is shrunk, so that it can be inverted with fewer clips than dimensions: by Ledoit and Wolf's method
+    (2004), or by OAS (Chen et al., 2010), which needs nothing but the covariance itself.
 
     Args:
         embeddings: float32 (N, D), of the training clips.
         targets: int64 (N,), their actions.
+        shrinkage: The method.
     """
     actions, place = np.unique(targets, return_inverse=True)
     means = np.stack([embeddings[targets == action].mean(axis=0, dtype=np.float64) for action in actions])
-    covariance = LedoitWolf(assume_centered=True).fit(embeddings - means[place]).covariance_
+    covariance = shrinkage(assume_centered=True).fit(embeddings - means[place]).covariance_
     values, axes = np.linalg.eigh(covariance)
     # The lower bound keeps units that never change from a division by zero.
     whitening = axes / np.sqrt(np.maximum(values, 1e-6 * values.max() + 1e-12))

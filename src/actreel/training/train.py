@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from actreel.base.faults import TRAIN_AGAIN, reading
-from actreel.config import ONNX, ClipSpec, ModelParams, TrainParams
+from actreel.config import ONNX, RIDGE, ClipSpec, ModelParams, TrainParams
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.models import (
@@ -28,7 +28,7 @@ from actreel.models import (
 from actreel.quiet_keras import keras
 from actreel.training.batches import targets_of as targets_of  # re-exported for callers of train and predict
 from actreel.training.fitting import Fitting, Logs, OnEpoch, Records, fit_network, no_op
-from actreel.training.probes import PATH, FoldScores, Scored, fit_probe, pool, score_folds
+from actreel.training.probes import FoldScores, Scored, fit_probe, pool, score_folds
 
 _FINE_TUNED = "fine_tuned"
 
@@ -77,7 +77,9 @@ def train(
         build = _builder(model_params, store, rows, labels)
         data = Fitting(store, rows, val, labels)
         if model_params.is_probe:  # solved faster than its state could be written
-            fitted, logs, scored[model_params] = fit_probe(build, params, data, records, scored.get(model_params))
+            fitted, logs, scored[model_params] = fit_probe(
+                build, model_params.head, params, data, records, scored.get(model_params)
+            )
             return fitted, logs
         state = resume / f"{name}.npz" if resume else None
         return fit_network(build, params, data, replace(records, state=state), epochs=epochs)
@@ -131,8 +133,8 @@ def score_probe(
         ModelError: There are no features, or too few groups or actions to hold out a part.
     """
     model = _builder(model_params, store, rows, labels)()
-    clips = pool(model, params, Fitting(store, rows, None, labels))
-    return score_folds(clips, PATH[::2], patience=1) if coarse else score_folds(clips)
+    clips = pool(model, model_params.head, params, Fitting(store, rows, None, labels))
+    return score_folds(clips, clips.solver.PATH[::2], patience=1) if coarse else score_folds(clips)
 
 
 def _builder(
@@ -141,6 +143,8 @@ def _builder(
     """Gives a function that builds a new network for what the store holds."""
     if not store.holds_features:
         return lambda: build_model(model_params, store.spec, len(labels))
+    if model_params.head == RIDGE:
+        return lambda: build_ridge_head(model_params, store.input_shape, len(labels))
     scale = _mean_and_variance(store, rows["clip"].tolist())
 
     def build() -> keras.Model:
@@ -149,6 +153,15 @@ def _builder(
         return model
 
     return build
+
+
+def build_ridge_head(model_params: ModelParams, input_shape: tuple[int, ...], num_classes: int) -> keras.Model:
+    """Builds `ridge_probe`, which pools features as they are: the same function of a clip, whatever the other clips."""
+    model = build_head(model_params, input_shape, num_classes)
+    normalise = model.get_layer(NORMALISE)
+    zeros = np.zeros(input_shape[-1], np.float32)
+    normalise.set_weights([zeros, zeros + np.float32(1 - normalise.epsilon)])
+    return model
 
 
 def _fine_tune(
