@@ -63,6 +63,8 @@ KEPT = ARTIFACTS / "kept"
 """What stages keep between their runs; DVC does not know it."""
 CROSSVAL = ARTIFACTS / "crossval"
 SWEEPS = ARTIFACTS / "tune"
+GROUP_SALT = ARTIFACTS / "group_salt"
+"""What names of groups are hashed with before statistics leave this place; see `actreel.federation`."""
 
 UNKNOWN = "_unknown"
 """The class folder, and the split, of clips that show none of the actions."""

@@ -16,6 +16,7 @@ from actreel.cli.batch import batch
 from actreel.cli.drift import drift
 from actreel.cli.encoders import encoders, list_encoders, pull
 from actreel.cli.experiments import compare, crossval, leakage, tune
+from actreel.cli.federation import forget, merge, stats
 from actreel.cli.feedback import export, feedback
 from actreel.cli.groups import groups
 from actreel.cli.live import annotate, watch
@@ -111,6 +112,7 @@ def build_program() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     use, data, train, project = "Use a model", "Look at data", "Experiment", "The project and its models"
+    sites = "Learn from several sites"
     add_command(program, predict, panel=use)
     add_command(program, batch, extra="batch", panel=use)
     add_command(program, watch, panel=use)
@@ -125,6 +127,9 @@ def build_program() -> typer.Typer:
     add_command(program, leakage, extra="pipeline", panel=train)
     add_command(program, tune, extra="pipeline", panel=train)
     add_command(program, compare, extra="pipeline", panel=train)
+    add_command(program, stats, extra="pipeline", panel=sites)
+    add_command(program, merge, extra="pipeline", panel=sites)
+    add_command(program, forget, extra="pipeline", panel=sites)
     add_command(program, status, extra="pipeline", panel=project)
     add_command(program, doctor, panel=project)
     networks = add_group(program, encoders, extra="pipeline", panel=project, alone=True)

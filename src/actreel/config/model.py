@@ -43,9 +43,10 @@ class ModelParams(Section):
             of each feature. `lstm`, `bilstm`, `gru`, `attention_lstm`, `temporal_conv` and `transformer` see the frames
             in order. `convlstm` and `cnn3d_attention_lstm` need encoder `pixels`. The probes `mean_probe`,
             `moments_probe` and `statistics_probe` need a frozen encoder and are solved by logistic regression, not
-            trained, which suits small datasets; so is `ridge_probe`, by ridge regression, whose sums over clips may come
-            from several places. Each epoch weakens the penalty on the weights, and of section `train` they use only `mirror`, `mirror_as`, `balance`, `fine_tune`, `true_accept_rate` and `seed`. `auto` takes
-            the logistic probe, without or with `motion`, that is best on held-out groups of the training clips.
+            trained, which suits small datasets; so is `ridge_probe`, by ridge regression, whose sums over clips may
+            come from several places. Each epoch weakens the penalty on the weights, and of section `train` they use
+            only `mirror`, `mirror_as`, `balance`, `fine_tune`, `true_accept_rate` and `seed`. `auto` takes the logistic
+            probe, without or with `motion`, that is best on held-out groups of the training clips.
         motion: `difference` adds the difference to the previous frame: in pixels if the encoder is trained, in features
             if it is frozen.
         units: Width of the head.

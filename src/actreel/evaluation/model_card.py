@@ -113,7 +113,7 @@ def write_model_card(facts: Facts, folder: Path, warnings: Sequence[str] = ()) -
 def as_markdown(facts: Facts, warnings: Sequence[str] = ()) -> str:
     """Fills in the template. Names are escaped, since a folder may be called `<script>` or `[x](y)`."""
     card, metrics = facts.classifier, facts.metrics
-    text = _templates().get_template("model_card.md.jinja").render(
+    text = templates().get_template("model_card.md.jinja").render(
         network=facts.model.title,
         card=card,
         origin=card.provenance,
@@ -217,13 +217,13 @@ def as_html(text: str, folder: Path) -> str:
     body = body.replace("<table>", '<div class="wide" role="region" aria-label="Table" tabindex="0"><table>')
     body = body.replace("</table>", "</table></div>")
     # markdown-it has escaped what is in it.
-    return _templates().get_template("model_card.html.jinja").render(body=Markdown(body)) + "\n"
+    return templates().get_template("model_card.html.jinja").render(body=Markdown(body)) + "\n"
 
 
-def _templates() -> Environment:
-    """The templates of this folder: every value is escaped as Markdown, unless it is `Markdown`."""
+def templates(folder: Path = Path(__file__).parent) -> Environment:
+    """The templates of a folder: every value is escaped as Markdown, unless it is `Markdown`."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(folder),
         undefined=StrictUndefined,
         trim_blocks=True,
         autoescape=False,  # noqa: S701  escapes HTML, and this is Markdown: `finalize` escapes

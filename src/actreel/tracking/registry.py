@@ -185,11 +185,16 @@ def find_version(asked: str) -> ModelVersion:
     return found
 
 
+def versions(name: str) -> list[ModelVersion]:
+    """The versions of a registered model; none if there is no such model."""
+    connect()
+    held = mlflow.MlflowClient().search_model_versions(f"name='{name}'")
+    return [ModelVersion(name, str(each.version), str(each.run_id), dict(each.tags)) for each in held]
+
+
 def runs_with_tag(name: str, tag: str, value: str) -> set[str]:
     """The runs of a registered model's versions that have a tag with this value."""
-    connect()
-    versions = mlflow.MlflowClient().search_model_versions(f"name='{name}'")
-    return {str(version.run_id) for version in versions if version.tags.get(tag) == value}
+    return {version.run_id for version in versions(name) if version.tags.get(tag) == value}
 
 
 def champions() -> list[str]:

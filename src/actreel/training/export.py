@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from actreel.config import ONNX, ModelParams
+from actreel.config import ONNX, ClipSpec, ModelParams
 from actreel.dataset.records import usable
 from actreel.inference.manifest import ClassifierCard, OnnxEncoder, Provenance
 from actreel.inference.model_folder import ModelFolder
@@ -15,7 +16,7 @@ from actreel.quiet_keras import keras
 from actreel.training.calibration import fit_temperature
 from actreel.training.data import TrainingData
 from actreel.training.held_out import HeldOut
-from actreel.training.onnx_encoder import encoder_of
+from actreel.training.onnx_encoder import OwnEncoder, encoder_of
 from actreel.training.rejection import EmbeddingStatistics, distance_limit
 from actreel.training.train import apply_temperature, complete
 
@@ -83,9 +84,23 @@ def export_model(
     Raises:
         ModelError: The ONNX file has changed since the clips were encoded.
     """
-    folder.path.mkdir(parents=True, exist_ok=True)
     encoder = encoder_of(data.store, model_params.weights) if model_params.encoder == ONNX else None
-    model = complete(model_params, data.store.spec, fitted)
+    seen = {digest for rows in data.rows.values() for digest in rows["sha256"]}
+    return export_network(fitted, model_params, data.store.spec, rejection, seen, folder, encoder)
+
+
+def export_network(
+    fitted: keras.Model,
+    model_params: ModelParams,
+    spec: ClipSpec,
+    rejection: Rejection,
+    seen: Iterable[str],
+    folder: ModelFolder,
+    encoder: OwnEncoder | None = None,
+) -> tuple[keras.Model, OnnxEncoder | None]:
+    """As `export_model`, given the sha256 of the clips, and the encoder if it is an ONNX file."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    model = complete(model_params, spec, fitted)
     model.save(folder.keras)
     statistics = rejection.statistics
     with_distances = with_distance(model, statistics.whitening, statistics.offset, statistics.centres)
@@ -97,8 +112,7 @@ def export_model(
         export_parts(with_distances, folder.encoder, folder.head)
         described = None
     # A later candidate is compared with this model on clips that neither was trained on.
-    seen = sorted({digest for rows in data.rows.values() for digest in rows["sha256"]})
-    folder.seen_clips.write_text("\n".join(seen) + "\n", encoding="utf-8")
+    folder.seen_clips.write_text("\n".join(sorted(seen)) + "\n", encoding="utf-8")
     return model, described
 
 

@@ -69,7 +69,7 @@ def encode_clips(
     made_with = {
         **clips.made_with,
         "encoder": encoder,
-        **_key(encoder, weights, clips.spec),
+        **encoder_key(encoder, weights, clips.spec),
         "mirror": mirror,
     }
     write_store(index, target, made_with, encode)
@@ -139,7 +139,7 @@ def open_inputs(clips: Path, features: Path, videos: Path = VIDEOS) -> Store:
     return stored if stored.made_with["encoder"] else frames
 
 
-def _key(encoder: str, weights: str, spec: ClipSpec) -> dict[str, Any]:
+def encoder_key(encoder: str, weights: str, spec: ClipSpec) -> dict[str, Any]:
     """All that features depend on besides the frames and the encoder's name."""
     if encoder == ONNX:
         code = code_digest(*_OWN_CODE, "training/features.py", packages=("onnx",))

@@ -154,7 +154,7 @@ def solve_probe(
     return model, logs, by_folds
 
 
-def pool(model: keras.Model, head: str, params: TrainParams, data: Fitting) -> Pooled:
+def pool(model: keras.Model, head: str, params: TrainParams, data: Fitting, *, few: bool = False) -> Pooled:
     """Pools clips over time, and deals their groups to `FOLDS` folds, or to as many as there are groups.
 
     Args:
@@ -162,6 +162,7 @@ def pool(model: keras.Model, head: str, params: TrainParams, data: Fitting) -> P
         head: As `model.head`.
         params: As for `fit_probe`.
         data: As for `fit_probe`.
+        few: Whether one group or one action is enough, as where the clips are only summed.
 
     Raises:
         ConfigError: As for `fit_probe`.
@@ -174,7 +175,7 @@ def pool(model: keras.Model, head: str, params: TrainParams, data: Fitting) -> P
         )
     groups = rows["group"].nunique()
     actions = sorted(rows["action"].unique())
-    if len(actions) < 2 or groups < 2:
+    if not few and (len(actions) < 2 or groups < 2):
         raise ModelError(
             "A probe needs training clips of at least 2 actions and 2 groups. "
             f"Received: {', '.join(actions)} in {groups} groups."

@@ -1,0 +1,1 @@
+"""Learning from clips in several places that stay there: sums over their clips, models from these, and forgetting."""
