@@ -1,7 +1,10 @@
 """Two sites that share sums and no clips: from their folders to one registered model, and to one that forgets."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +92,8 @@ def assert_same(first: Merged, second: Merged) -> None:
     for ours, theirs in zip(weights(first), weights(second), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6, rtol=1e-6)
     some = np.random.default_rng(0).normal(0.3, 0.1, (5, 8)).astype(np.float32)
-    apart = [model.rejection.statistics.distances(some) for model in (first, second)]
-    np.testing.assert_allclose(*apart, rtol=1e-4)
+    ours, theirs = (model.rejection.statistics.distances(some) for model in (first, second))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4)
 
 
 def test_sums_of_two_sites_give_the_model_of_all_clips(project: Path) -> None:
@@ -170,8 +173,15 @@ def test_from_files_to_a_champion_and_to_its_successor_that_forgot(
     assert (second["version"], second["champion"], second["forgotten"]) == ("2", "2", ["g06"])
     assert (second["group"], second["clips"]) == ("g06", 4)
     told = "\n".join(second["remains"])
-    assert f"delete_model_version('\"'\"'actreel-town'\"'\"', '\"'\"'1'\"'\"')" in told
+    assert "delete_model_version('actreel-town', '1')" in told
     assert champion.run_id in told
+    (command,) = (line.partition(": ")[2] for line in second["remains"] if line.startswith("version 1 "))
+    files = registry.logged_model(champion)
+    assert list(Path("mlartifacts").rglob(f"{files}/**/head.onnx"))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["sh", "-ec", command], check=True, capture_output=True, env=os.environ | {"PATH": path})
+    assert [version.version for version in registry.versions("actreel-town")] == ["2"]
+    assert not [path for name in (files, champion.run_id) for path in Path("mlartifacts").glob(f"**/{name}/**/*.*")]
     with registry.find_version("actreel-town").folder() as folder:
         assert "Forgotten: the group g06, 4 clips of west" in (folder / MODEL_CARD_FILE).read_text(encoding="utf-8")
         left = ModelFolder(folder).seen_clips.read_text().split()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,13 +77,13 @@ def _not_found(sites: Sequence[Site], group: str, salt: Path) -> str:
     )
 
 
-def what_remains(forgotten: Forgotten, model: str, older: Sequence[tuple[str, str]], into: Path) -> list[str]:
+def what_remains(forgotten: Forgotten, model: str, older: Sequence[tuple[str, str, str]], into: Path) -> list[str]:
     """What may still hold the group, each with what to do.
 
     Args:
         forgotten: What was taken away.
         model: The name of the registered model.
-        older: Number and run of each version that may know the group.
+        older: Number, run and MLflow's id of the files of each version that may know the group.
         into: The folder of the merged model.
     """
     lines = [
@@ -94,11 +93,15 @@ def what_remains(forgotten: Forgotten, model: str, older: Sequence[tuple[str, st
         "pipeline ran on them too: rm -rf artifacts/videos artifacts/clips artifacts/features artifacts/kept && dvc gc "
         "--workspace --force",
     ]
-    for version, run in older:
-        delete = f"import mlflow; mlflow.MlflowClient().delete_model_version('{model}', '{version}')"
+    for version, run, files in older:
+        delete = (
+            f"import mlflow; c = mlflow.MlflowClient(); c.delete_model_version('{model}', '{version}'); "
+            f"c.delete_logged_model('{files}'); c.delete_run('{run}')"
+        )
         lines.append(
             f"version {version} of {model}: export MLFLOW_TRACKING_URI=${{MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}}; "
-            f"python -c {shlex.quote(delete)} && mlflow runs delete --run-id {run} && mlflow gc --run-ids {run}"
+            f'python -c "{delete}" && mlflow gc --run-ids {run} '
+            f"--logged-model-ids {files}"
         )
     lines += [
         f"a Bento or a server with an older version: make reload MODEL={model}, and bentoml list to find others",

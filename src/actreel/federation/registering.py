@@ -250,11 +250,11 @@ def _digest_of_record(aside: Path) -> str:
     return ", ".join(f"{site['name']} {site['sha256'][:12]}" for site in sites)[:4000]
 
 
-def versions_that_may_know(name: str, group: str, but: str) -> list[tuple[str, str]]:
-    """Number and run of each registered version that has not forgotten a group, but for one version."""
+def versions_that_may_know(name: str, group: str, but: str) -> list[tuple[str, str, str]]:
+    """Number, run and MLflow's id of the files of each version that has not forgotten a group, but for one version."""
     found = []
     for version in registry.versions(name):
         gone = json.loads(version.tags.get(FORGOTTEN_TAG, "[]"))
         if group not in gone and version.version != but:
-            found.append((version.version, version.run_id))
+            found.append((version.version, version.run_id, registry.logged_model(version)))
     return found

@@ -192,6 +192,12 @@ def versions(name: str) -> list[ModelVersion]:
     return [ModelVersion(name, str(each.version), str(each.run_id), dict(each.tags)) for each in held]
 
 
+def logged_model(version: ModelVersion) -> str:
+    """MLflow's id of the files that a version was registered from; they outlive the version and its run."""
+    source = mlflow.MlflowClient().get_model_version(version.registered_model, version.version).source
+    return str(source).rpartition("/")[2]
+
+
 def runs_with_tag(name: str, tag: str, value: str) -> set[str]:
     """The runs of a registered model's versions that have a tag with this value."""
     return {version.run_id for version in versions(name) if version.tags.get(tag) == value}
