@@ -175,6 +175,8 @@ def test_from_files_to_a_champion_and_to_its_successor_that_forgot(
     told = "\n".join(second["remains"])
     assert "delete_model_version('actreel-town', '1')" in told
     assert champion.run_id in told
+    with pytest.raises(SystemExit, match=r"must not come back\. Received: 'west', which has 'g06'"):
+        run("merge", "east.npz", "west.npz", "--into", "town")
     (command,) = (line.partition(": ")[2] for line in second["remains"] if line.startswith("version 1 "))
     files = registry.logged_model(champion)
     assert list(Path("mlartifacts").rglob(f"{files}/**/head.onnx"))

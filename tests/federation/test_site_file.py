@@ -53,7 +53,7 @@ def test_what_differs_is_named() -> None:
     assert differences(MADE, other) == ["height 8 and 9", "code '1' and '2'"]
 
 
-Change = Callable[[dict[str, bytes]], None]
+Change = Callable[[dict[str, bytes]], Any]
 
 
 def member(array: NDArray[Any], **header: Any) -> bytes:
@@ -113,6 +113,12 @@ HOSTILE = {
     "a control character": (about(labels=["Jump\x1b[2J", "Run"]), "labels.0: String should match"),
     "no clips": (about(parts=[PART | {"clips": 0}]), "parts.0.clips: Input should be greater"),
     "a billion clips": (about(parts=[PART | {"clips": 10**9}]), "parts.0.clips: Input should be less"),
+    "more clips than memory": (
+        lambda members: (
+            about(parts=[PART | {"clips": 10**6}])(members), members.update({"means.npy": member(np.ones((1, 600)))})
+        ),
+        "at most 500,000,000 features, and have 600,000,000",
+    ),
     "no digest": (about(parts=[PART | {"seen": ["../x"]}]), "parts.0.seen.0: String should match"),
 }  # fmt: skip
 

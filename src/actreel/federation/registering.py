@@ -15,7 +15,7 @@ import numpy as np
 
 from actreel.base.faults import reading
 from actreel.config import IMAGENET, Params
-from actreel.errors import FileError
+from actreel.errors import FileError, ModelError
 from actreel.evaluation import metrics
 from actreel.evaluation.intervals import balanced_interval, interval_over_groups
 from actreel.evaluation.model_card import METRICS as TITLES
@@ -55,6 +55,7 @@ def publish(sites: Sequence[Site], params: Params, into: Path, forgotten: Forgot
     label = params.dataset.label
     name = registry.registered_model(label)
     earlier = _forgotten_before(into)
+    check_forgotten(sites, earlier)
     aside = into.with_name(f".part.{into.name}")
     shutil.rmtree(aside, ignore_errors=True)
     (aside / SITES).mkdir(parents=True)
@@ -98,6 +99,21 @@ def check_folder(into: Path) -> None:
             f"--into must name a new folder, or one that actreel merge made, which is replaced. Received: '{into}', "
             f"which has no {RECORD}."
         )
+
+
+def check_forgotten(sites: Sequence[Site], gone: Sequence[str]) -> None:
+    """Checks that no site's file brings back a group that was forgotten.
+
+    Raises:
+        ModelError: One does.
+    """
+    for site in sites:
+        if back := sorted(set(gone) & set(site.groups)):
+            raise ModelError(
+                f"A group that was forgotten must not come back. Received: '{site.name}', which has '{back[0]}'. Ask "
+                "the site for a file without it: actreel stats FOLDER --out FILE.npz. To start over with the group: --into "
+                "a new folder"
+            )
 
 
 def read_folder(into: Path) -> list[Site]:

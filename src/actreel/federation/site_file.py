@@ -27,6 +27,8 @@ from actreel.federation.parts import Part, rank
 MOST_BYTES = 4 * 2**30
 MOST_ABOUT = 32 * 2**20
 MOST_FEATURES = 100_000
+MOST_NUMBERS = 500_000_000
+"""Of all clips of a file: a part of few numbers may say that it is of a million clips, which are made up to solve."""
 LARGEST = 1e6
 """No encoder gives features anywhere near; sums of larger ones would drown those of the others."""
 
@@ -235,11 +237,13 @@ def _parts(about: About, means: NDArray[np.float64], factors: NDArray[np.float64
     if not 1 <= size <= MOST_FEATURES or len(means) != len(about.parts):
         said = f"{len(about.parts)} parts with 1 to {MOST_FEATURES:,} features each. It holds means of {means.shape}"
         raise ModelError(_refusal(path, f"there must be {said}"))
+    if (numbers := size * sum(part.clips for part in about.parts)) > MOST_NUMBERS:
+        raise ModelError(_refusal(path, f"its clips must have at most {MOST_NUMBERS:,} features, and have {numbers:,}"))
     ranks = [rank(part.clips, size) for part in about.parts]
     if factors.shape != (sum(ranks), size):
         raise ModelError(_refusal(path, f"its factors must be {(sum(ranks), size)}, and are {factors.shape}"))
-    for numbers in (means, factors):
-        if not (np.isfinite(numbers).all() and np.abs(numbers).max(initial=0) <= LARGEST):
+    for sums in (means, factors):
+        if not (np.isfinite(sums).all() and np.abs(sums).max(initial=0) <= LARGEST):
             raise ModelError(_refusal(path, f"numbers must be finite and at most {LARGEST:.0e}"))
     ends = np.cumsum(ranks)
     return tuple(
