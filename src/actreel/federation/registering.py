@@ -111,7 +111,7 @@ def check_forgotten(sites: Sequence[Site], gone: Sequence[str]) -> None:
         if back := sorted(set(gone) & set(site.groups)):
             raise ModelError(
                 f"A group that was forgotten must not come back. Received: '{site.name}', which has '{back[0]}'. Ask "
-                "the site for a file without it: actreel stats FOLDER --out FILE.npz. To start over with the group: --into "
+                "the site for a file without it: actreel stats FOLDER --out FILE.npz. To start over with it: --into "
                 "a new folder"
             )
 
