@@ -46,7 +46,9 @@ def test_help_lists_every_command_below_a_heading(capsys: pytest.CaptureFixture[
     for command in COMMANDS:
         assert f"\n  {command.split()[0]} " in out
     headings = re.findall(r"^(\S.*):$", out, re.MULTILINE)
-    assert headings[:4] == ["Use a model", "Look at data", "Experiment", "The project and its models"]
+    assert headings[:5] == [
+        "Use a model", "Look at data", "Experiment", "Learn from several sites", "The project and its models",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "feedback", "models"])
