@@ -22,10 +22,12 @@ from actreel.errors import ModelError
 from actreel.evaluation.int8 import serve_in_int8, unseen_test_clips
 from actreel.inference.classifier import ActionClassifier, ClassifierCard
 from actreel.inference.model_folder import MODEL_CARD_FILE, ModelFolder
+from actreel.inference.on_device import RUNTIME, why_not
 from actreel.inference.samples import make_samples, pick_samples
 from actreel.tracking import registry
 from actreel.tracking.promotions import BY_HAND
 from pipelines.bento_store import MODEL_NAME, delete_old, project_label
+from pipelines.browser_runtime import fetch_runtime
 from pipelines.champion import read_champion
 from pipelines.summary import closing_line
 
@@ -91,6 +93,8 @@ def package(version: registry.ModelVersion, params: Params, target: Path) -> Non
             picked = pick_samples(held_out(folder, card), first=[name for pair in ORDERED_PAIRS for name in pair])
             samples = make_samples(classifier, picked, Path(made))
             _tell([picked[action] for action in samples])
+        if params.package.on_device:
+            add_runtime(folder, card)
         say_who_promoted(version, ModelFolder(folder).model_card)
         tag = build_bento(folder, params.package.name, labels, samples, target)
     log.info(f"packaged {tag}: {version.registered_model} version {version.version}, {len(card.labels)} actions")
@@ -148,13 +152,22 @@ def say_who_promoted(version: registry.ModelVersion, model_card: Path) -> None:
         model_card.write_text(text.replace("</h1>", f"</h1>\n{told}", 1), encoding="utf-8")
 
 
+def add_runtime(folder: Path, card: ClassifierCard) -> None:
+    """Puts what browsers need to run the model beside it, if they can."""
+    if reason := why_not(card, folder):
+        log.warning(f"visitors' browsers cannot run this model: {reason}; the page sends videos to the service")
+        return
+    fetch_runtime(folder / RUNTIME)
+
+
 def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Mapping[str, Path], target: Path) -> str:
     """Puts a model into BentoML's store, builds a Bento with it there, and exports both to a folder.
 
     Older Bentos and models of this project are deleted from the store; see `pipelines.bento_store`.
 
     Args:
-        folder: A model folder, with `model_card.html` if it is from the registry.
+        folder: A model folder, with `model_card.html` if it is from the registry, and what browsers run it with if
+            they are handed it.
         name: The Bento's name.
         labels: What identifies the model; the service shows them.
         samples: One sample video per action.
@@ -169,6 +182,8 @@ def build_bento(folder: Path, name: str, labels: Mapping[str, str], samples: Map
         page = [files.model_card] if files.model_card.exists() else []  # models registered by early versions have none
         for file in (files.manifest, *files.network_files(), *page):
             shutil.copy(file, model.path_of(file.name))
+        if (folder / RUNTIME).is_dir():
+            shutil.copytree(folder / RUNTIME, model.path_of(RUNTIME))
         for action, video in samples.items():
             sample = Path(model.path_of("samples")) / action / video.name
             sample.parent.mkdir(parents=True)

@@ -18,9 +18,10 @@ from serving.guard import SAFE_METHODS, Guard
 from serving.jobs.news import News
 from serving.jobs.runner import JobRunner
 from serving.jobs.store import JobStore
+from serving.on_device import device_files
 from serving.recognition import Recogniser
 from serving.refusals import handle_refusals
-from serving.routes import camera, feedback, jobs, model, pages, predictions, schema
+from serving.routes import camera, feedback, jobs, model, on_device, pages, predictions, schema
 from serving.running import Admission, Running
 from serving.settings import Settings
 from serving.tickets import Tickets
@@ -73,7 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.ready = False
     app.add_middleware(Guard, settings=settings)
-    for routes in (predictions, jobs, camera, feedback, model, pages, schema):
+    for routes in (predictions, jobs, camera, feedback, model, on_device, pages, schema):
         app.include_router(routes.router)
     app.mount("/static/swagger-ui", StaticFiles(directory=pages.SWAGGER_UI), name="swagger-ui")
     app.mount("/static", StaticFiles(directory=pages.WEB, check_dir=False), name="static")
@@ -140,4 +141,5 @@ def _parts(settings: Settings, served: Served, scratch: Scratch) -> Running:
         cameras=Admission("cameras", settings.max_cameras, 10),
         camera_turn=asyncio.Lock(),
         tickets=Tickets.shared(settings.state_dir),
+        device_files=device_files(served),
     )

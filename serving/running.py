@@ -16,6 +16,7 @@ from serving.answers import Prediction, Served, busy
 from serving.jobs.news import News
 from serving.jobs.runner import JobRunner
 from serving.jobs.store import JobStore
+from serving.on_device import DeviceFiles
 from serving.recognition import Answered, Recogniser
 from serving.settings import Settings
 from serving.tickets import Tickets
@@ -66,6 +67,7 @@ class Running:
         cameras: Limits the cameras.
         camera_turn: Held by the camera whose frame is looked at.
         tickets: Tickets for WebSockets.
+        device_files: What visitors' browsers are handed to run the model themselves.
     """
 
     settings: Settings
@@ -82,6 +84,7 @@ class Running:
     cameras: Admission
     camera_turn: asyncio.Lock
     tickets: Tickets
+    device_files: DeviceFiles
 
     async def count(self, answered: Answered) -> Prediction:
         """Adds a video that was answered to the statistics; returns its prediction."""

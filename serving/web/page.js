@@ -2,11 +2,13 @@
 
 import { offerCamera } from "./camera_panel.js";
 import { ask, Job, Problem } from "./client.js";
+import { offerDevice } from "./device/offer.js";
 import { Labelling } from "./labelling.js";
 import { clock, drawPartial, inWords, limits, make, Result, UNKNOWN } from "./result.js";
 
 const STAGES = {
   queued: "Waiting in the queue",
+  load: "Loading the model onto this device",
   upload: "Uploading the video",
   download: "Downloading the video from YouTube",
   decode: "Decoding the frames",
@@ -25,16 +27,17 @@ const model = ask("model").catch(() => null);
 let job = null;
 let repeat = null;
 let camera = null;
+let device = null;
 
 const say = (text) => (at("#status").textContent = text);
 
 // Sending
 
-function start(send, file = null) {
+function start(send, file = null, create = (callbacks) => new Job(callbacks)) {
   job?.cancel();
   camera?.stop();
-  repeat = () => start(send, file);
-  const mine = (job = new Job({
+  repeat = () => start(send, file, create);
+  const mine = (job = create({
     progress: showProgress,
     segments: showPartial,
     done: async (prediction) => finish({ prediction, job: mine.id, video: mine.video, file }, await model),
@@ -56,7 +59,9 @@ function start(send, file = null) {
 }
 
 const startLink = (link) => start((mine) => mine.sendLink(link));
-const startFile = (file) => start((mine) => mine.sendFile(file), file);
+// What is to stay on this device is never sent, whatever happens.
+const startFile = (file) =>
+  device?.chosen ? start((mine) => mine.look(file), file, (callbacks) => device.job(callbacks)) : start((mine) => mine.sendFile(file), file);
 
 function showProgress(stage, fraction) {
   const words = STAGES[stage] ?? stage;
@@ -91,6 +96,7 @@ function show(shown, details) {
   result.show(shown, details);
   const labels = details?.labels ?? prediction.top.map(({ label }) => label);
   prepareFeedback(labels);
+  feedback.hidden = Boolean(prediction.on_device); // the service does not know this prediction
   labelling.offer(prediction, labels);
   history.replaceState(null, "", video ? `?v=${video}` : location.pathname);
   const answer = at("#answer");
@@ -295,6 +301,7 @@ offerCamera({
     showProblem(problem);
   },
 }).then((panel) => (camera = panel));
+offerDevice().then((offered) => (device = offered));
 
 listRecent();
 offerSamples();

@@ -236,6 +236,7 @@ export class Result {
     if (details?.dataset === "demo") rows.push(["Clips", "Drawn figures, not people"]);
     if (details?.trained_at) rows.push(["Trained", details.trained_at.slice(0, 10)]);
     rows.push(["Data", model.data_version.slice(0, 12)], ["Code", model.git_commit.replace(/^(.{12})[0-9a-f]*/, "$1")]);
+    if (this.#shown.prediction.on_device) rows.push(["Recognised", "On this device; the video was not sent"]);
     rows.push(["Time taken", `${span(took.total)} (model ${span(took.model)})`]);
     this.#at(".about .model-card").hidden = !details?.card;
     this.#at(".about dl").replaceChildren(

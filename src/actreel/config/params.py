@@ -56,6 +56,7 @@ class PackageParams(Section):
         name: Name of the Bento in BentoML's store.
         show_clips: Whether the page shows clips of the dataset: six test clips as samples, and frames of test clips in
             the model card.
+        on_device: Whether visitors' browsers are handed the model, so that they can run it themselves.
         precision: Of the served network. `int8` rounds it after training, where that costs at most `max_drop`.
         max_drop: What int8 may lose on held-out clips, as a share: of accuracy, of known clips accepted, of unknown
             clips rejected, and of the agreement of confidence and accuracy.
@@ -63,6 +64,7 @@ class PackageParams(Section):
 
     name: Annotated[str, AfterValidator(_bento_name)]
     show_clips: bool = True
+    on_device: bool = False
     precision: Literal["float32", "int8"] = "float32"
     max_drop: float = Field(default=0.02, ge=0, lt=1)
 
