@@ -30,6 +30,7 @@ from actreel.config import ClipSpec
 from actreel.errors import ModelError
 from actreel.inference.classifier import ActionClassifier, ClassifierCard
 from actreel.inference.model_folder import MODEL_CARD_FILE
+from actreel.inference.on_device import runtime_files
 from actreel.tracking import registry
 from actreel.tracking.promotions import Promotion
 from actreel.video.clips import load_clip
@@ -37,6 +38,7 @@ from pipelines import package
 from pipelines.package import SERVED
 from serving.bentoml_internals import WORKER_MODULE
 from serving.camera.messages import HEADER
+from tests.browser_runtime import add_stand_in
 from tests.conftest import (
     ROOT,
     children_running,
@@ -100,6 +102,7 @@ def bento(home: Path, environment: dict[str, str], video: Path) -> Path:
     card = ClassifierCard.model_validate_json((model / "classifier.json").read_text(encoding="utf-8"))
     card.model_copy(update={"clip_duration_s": 1.0}).save(model)
     (model / "model_card.html").write_text("<h1>About it</h1>", encoding="utf-8")
+    add_stand_in(model)
     target = home / "artifacts" / "bento"
     queued = home / ".dvc" / "tmp" / "exps" / "copy"  # where DVC's queue runs a pipeline
     for part in ("pipelines", "serving", "src"):
@@ -233,6 +236,27 @@ def test_nothing_that_trains_is_in_the_bento(bento: Path) -> None:
 def test_the_network_is_in_the_bento_once(bento: Path) -> None:
     (card,) = (bento / "models").rglob("classifier.json")
     assert {path.name for path in card.parent.glob("*.onnx")} == {"encoder.onnx", "head.onnx"}
+
+
+def test_what_browsers_run_the_network_with_is_in_the_bento(bento: Path) -> None:
+    (card,) = (bento / "models").rglob("classifier.json")
+    assert [file.read_bytes() for file in runtime_files(card.parent).values()] == [
+        b"ort.wasm.bundle.min.mjs", b"ort-wasm-simd-threaded.wasm.gz",
+    ]  # fmt: skip
+
+
+def test_the_runtime_is_fetched_for_models_that_browsers_can_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fetched: list[Path] = []
+    monkeypatch.setattr(package, "fetch_runtime", fetched.append)
+    folder = write_model_folder(tmp_path / "model", ClipSpec(num_frames=8, height=32, width=32), ("dark", "bright"))
+    card = ActionClassifier.load(folder).card
+    package.add_runtime(folder, card)
+    assert fetched == [folder / "onnxruntime-web"]
+    package.add_runtime(folder, card.model_copy(update={"clip": card.clip.model_copy(update={"colour": "equalised"})}))
+    assert len(fetched) == 1
+    assert "visitors' browsers cannot run this model: clip.colour is 'equalised'" in caplog.text
 
 
 def test_the_model_card_is_in_the_bento(bento: Path) -> None:
