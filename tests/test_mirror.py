@@ -48,6 +48,7 @@ WITHOUT_MIRROR = {
     "serving/callers.py": OVER_HTTP + "tests/serving/test_guard.py and tests/serving/camera/test_session.py",
     "serving/downloads.py": OVER_HTTP + "tests/serving/page/test_page.py and test_key.py send links and cancel them",
     "serving/metrics.py": OVER_HTTP + "tests/serving/test_api.py reads /metrics",
+    "serving/on_device.py": OVER_HTTP + "tests/serving/routes/test_on_device.py",
     "serving/recognition.py": OVER_HTTP + "tests/serving/test_api.py and test_hostile.py",
     "serving/refusals.py": OVER_HTTP + "tests/serving/test_api.py asks for each refusal",
     "serving/routes/camera.py": OVER_HTTP + "tests/serving/camera/test_session.py",
