@@ -11,7 +11,7 @@ import pytest
 from actreel.cli import main
 from actreel.config import ClipSpec
 from actreel.video.decode import probe
-from tests.conftest import ROOT, grey_frames, patience, write_model_folder, write_video_file
+from tests.conftest import ROOT, free_port, grey_frames, patience, write_model_folder, write_video_file
 from tests.serving.conftest import write_served_model
 from tests.streaming import MOTION_JPEG, filming, jpeg, motion_jpeg
 
@@ -40,6 +40,17 @@ def test_watch_prints_changes_for_people(model: str, film: Path, capsys: pytest.
     main(["watch", str(film), "--model", model, "--window", "0.1"])
     (line,) = capsys.readouterr().out.splitlines()
     assert line.split()[1:4] == ["s", "bright", "100%"]
+
+
+def test_watch_shows_a_page_and_its_port_is_of_no_use_without_it(
+    model: str, film: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    main(["watch", str(film), "--model", model, "--page", "--port", str(port), "--json"])
+    assert f"the page: http://127.0.0.1:{port}/" in caplog.text
+    assert json.loads(capsys.readouterr().out)["label"] == "bright"
+    with pytest.raises(SystemExit, match=r"^error: --port is that of --page\. Received: --port 1 alone"):
+        main(["watch", str(film), "--model", model, "--port", "1"])
 
 
 def test_ctrl_c_ends_watching_without_a_traceback_and_imports_nothing_that_trains(model: str) -> None:

@@ -67,7 +67,9 @@ def test_a_stream_with_times_says_what_it_shows_now(classifier: ActionClassifier
 @pytest.mark.parametrize("every_frame", [False, True])
 def test_a_file_is_watched_to_its_end(classifier: ActionClassifier, tmp_path: Path, every_frame: bool) -> None:
     film = write_video_file(tmp_path / "film.avi", grey_frames([5] * 30 + [250] * 30), fps=50)
-    sights = list(watch(find_source(str(film)), classifier, 0.4, every_frame=every_frame))
+    pictures: list[Any] = []
+    sights = list(watch(find_source(str(film)), classifier, 0.4, every_frame=every_frame, on_picture=pictures.append))
+    assert {picture.shape for picture in pictures} == {(48, 64, 3)}  # as they are, not as the model sees them
     assert sights[-1].label == "bright"
     assert all(sight.lag_ms >= 0 and sight.known == (sight.confidence > 0) for sight in sights)
     assert sights[-1].end_s == pytest.approx(1.2, abs=0.01)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,7 @@ from actreel.base.console import can_print
 from actreel.cli.answers import as_text, print_json
 from actreel.cli.options import file_argument
 from actreel.cli.predict import UsedModel, say_which
-from actreel.errors import FetchError
+from actreel.errors import ConfigError, FetchError
 from actreel.youtube.errors import YouTubeError
 from actreel.youtube.links import video_id
 
@@ -49,6 +49,13 @@ def watch(
     every_frame: Annotated[
         bool, typer.Option("--every-frame", help="answer with every frame, instead of twice a window")
     ] = False,
+    page: Annotated[
+        bool, typer.Option("--page", help="show it on a page that only this machine can open; stderr has its address")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", metavar="PORT", min=1, max=65535, help="of the page (without it: any that is free)"),
+    ] = None,
 ) -> None:
     """Recognise what a camera or a stream shows, while it shows it.
 
@@ -59,22 +66,35 @@ def watch(
         actreel watch 0
         actreel watch rtsp://camera.local/live --json
         actreel watch clip.mp4 --every-frame --json
+        actreel watch 0 --page
 
     Exit codes:
         0    the file has ended
         1    the source cannot be opened, or there is no model
         130  interrupted with Ctrl+C
     """
+    from actreel.live.page import LivePage
+    from actreel.live.sampling import ignore_picture
     from actreel.live.watch import watch as sights_of
     from actreel.video.streams import find_source
+
+    if port is not None and not page:
+        raise ConfigError(f"--port is that of --page. Received: --port {port} alone. Add --page, or leave it out.")
 
     _refuse_youtube(source)
     found = find_source(source)
     classifier = _load(model)
     log.info(f"watching {found.name}; end with Ctrl+C")
     shown: tuple[str, bool] | None = None
-    with closing(sights_of(found, classifier, window, every_frame=every_frame)) as sights:
-        for sight in sights:
+    with ExitStack() as stack:
+        live = stack.enter_context(LivePage(found.name, port or 0)) if page else None
+        if live is not None:
+            log.info(f"the page: {live.address}")
+        pictures = live.picture if live is not None else ignore_picture
+        watching = sights_of(found, classifier, window, every_frame=every_frame, on_picture=pictures)
+        for sight in stack.enter_context(closing(watching)):
+            if live is not None:
+                live.tell(asdict(sight))
             if as_json:
                 print_json(f"{json.dumps(asdict(sight), ensure_ascii=False)}\n")
                 sys.stdout.flush()

@@ -10,7 +10,7 @@ from threading import Condition, Event, Thread
 from actreel.config import ClipSpec
 from actreel.errors import VideoError
 from actreel.live.grid import Grid
-from actreel.live.sampling import Rate, Sample, Sampler, WallClock
+from actreel.live.sampling import OnPicture, Rate, Sample, Sampler, WallClock, ignore_picture
 from actreel.video.streams import LiveVideo, Source, receiving
 
 log = logging.getLogger(__name__)
@@ -33,13 +33,20 @@ class NewestSamples:
         num_breaks: How often the stream broke.
     """
 
-    def __init__(self, source: Source, plan: Callable[[LiveVideo], Grid], spec: ClipSpec) -> None:
+    def __init__(
+        self,
+        source: Source,
+        plan: Callable[[LiveVideo], Grid],
+        spec: ClipSpec,
+        on_picture: OnPicture = ignore_picture,
+    ) -> None:
         """Prepares to read.
 
         Args:
             source: What to watch.
             plan: Makes the grid, once the source is open for the first time.
             spec: How frames become the model's input.
+            on_picture: As `OnPicture`; called in the thread that reads.
         """
         self._grid: Grid | None = None
         self.num_dropped = 0
@@ -48,6 +55,7 @@ class NewestSamples:
         self._source = source
         self._plan = plan
         self._spec = spec
+        self._on_picture = on_picture
         self._stopped = Event()
         self._changed = Condition()
         self._waiting: deque[Sample] = deque()
@@ -129,7 +137,10 @@ class NewestSamples:
             if self._grid is None:
                 self._grid = self._plan(video)
             clock = WallClock(self._stopped)
-            sampler = Sampler(video, self._grid, self._spec, clock, is_file=self._source.kind == "file", run=run)
+            is_file = self._source.kind == "file"
+            sampler = Sampler(
+                video, self._grid, self._spec, clock, is_file=is_file, run=run, on_picture=self._on_picture
+            )
             self._rate = sampler.rate
             skipped = 0
             for sample in sampler.samples():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
 from typing import Any, Protocol
@@ -19,6 +19,9 @@ from actreel.video.streams import LiveVideo
 
 SNAP = 0.1
 """How far, in frames, a time may be from a whole number of frames to count as rounded by its container."""
+
+OnPicture = Callable[[NDArray[np.uint8]], None]
+"""Called with each frame that becomes a sample, at full size: uint8 (h, w, 3), RGB."""
 
 WAITED = 0.25
 """Frames for whose time the next one was waited for, if it is the newest that there is: less is chance."""
@@ -43,6 +46,10 @@ class Sample:
     run: int
     run_start: float
     due: float
+
+
+def ignore_picture(frame: NDArray[np.uint8]) -> None:
+    """The default `OnPicture`."""
 
 
 class Clock(Protocol):
@@ -101,10 +108,22 @@ class Sampler:
         clock: The time.
         is_file: Whether it must be played: its frames are there at once, and come when it is their time.
         run: The number of the first run.
+        on_picture: As `OnPicture`.
     """
 
-    def __init__(self, video: LiveVideo, grid: Grid, spec: ClipSpec, clock: Clock, *, is_file: bool, run: int) -> None:
+    def __init__(
+        self,
+        video: LiveVideo,
+        grid: Grid,
+        spec: ClipSpec,
+        clock: Clock,
+        *,
+        is_file: bool,
+        run: int,
+        on_picture: OnPicture = ignore_picture,
+    ) -> None:
         self.run = run
+        self._on_picture = on_picture
         self.rate = Rate()
         self._video = video
         self._grid = grid
@@ -132,7 +151,9 @@ class Sampler:
             count = reached - self._num_served
             if count > 0:
                 self._num_served = reached
-                fitted = fit_frame(self._video.to_rgb(frame), self._spec)
+                picture = self._video.to_rgb(frame)
+                self._on_picture(picture)
+                fitted = fit_frame(picture, self._spec)
                 yield Sample(fitted, reached - 1, count, self.run, self._run_start, due)
 
     def _is_behind(self) -> bool:

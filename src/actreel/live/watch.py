@@ -13,6 +13,7 @@ from actreel.inference.classifier import ActionClassifier
 from actreel.live.grid import Grid, plan_grid
 from actreel.live.newest import NewestSamples
 from actreel.live.rolling import RollingWindow, Window
+from actreel.live.sampling import OnPicture, ignore_picture
 from actreel.live.steady import SteadyLabel
 from actreel.video.streams import LiveVideo, Source
 
@@ -49,7 +50,12 @@ class Sight:
 
 
 def watch(
-    source: Source, classifier: ActionClassifier, window_s: float | None = None, *, every_frame: bool = False
+    source: Source,
+    classifier: ActionClassifier,
+    window_s: float | None = None,
+    *,
+    every_frame: bool = False,
+    on_picture: OnPicture = ignore_picture,
 ) -> Generator[Sight, None, None]:
     """Watches a source until it ends; a camera or a stream that breaks is opened again, so it never ends.
 
@@ -60,6 +66,7 @@ def watch(
         classifier: The model.
         window_s: Length of the windows in seconds; None takes that of the training clips.
         every_frame: Says something with every frame, instead of twice a window.
+        on_picture: As `OnPicture`; called in a thread of its own.
 
     Yields:
         What is seen, window by window.
@@ -76,7 +83,7 @@ def watch(
         info = video.describe(video.header_frames) if is_known_file else None
         return plan_grid(spec, clip_duration_s, video.stated_fps, info, every_frame=every_frame)
 
-    with NewestSamples(source, plan, spec) as newest:
+    with NewestSamples(source, plan, spec, on_picture) as newest:
         seen = False
         for window, grid in _windows(newest, classifier):
             if not seen:
