@@ -126,7 +126,7 @@ class CameraTicket(BaseModel):
 
 
 class WindowAnswer(Answer):
-    """The prediction for the last seconds, in the fields of a `Prediction`."""
+    """What is seen, with a label that is steady, as in `actreel watch`; `top` is what the model says of this window."""
 
     known: bool
     top: list[Answer]

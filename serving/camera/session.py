@@ -10,13 +10,13 @@ import math
 import time
 from contextlib import suppress
 
-import numpy as np
 from fastapi import WebSocket, WebSocketDisconnect
 from starlette.types import Message
 
 from actreel.inference.classifier import ActionClassifier
+from actreel.inference.steady import SteadyLabel
 from actreel.video.clips import fit_frame
-from serving.answers import Refusal
+from serving.answers import Answer, Refusal
 from serving.camera.messages import (
     BAD_DATA,
     NORMAL,
@@ -59,6 +59,7 @@ class CameraSession:
         self._settings = settings
         self._turn = turn
         self._window = classifier.timed_window()
+        self._steady = SteadyLabel(classifier.stream_window_s / 2, classifier.card.max_distance)
         self._newest: Frame | None = None
         self._arrived = asyncio.Event()
         self._last_ms = -math.inf
@@ -153,13 +154,17 @@ class CameraSession:
             await self._socket.send_text(sighting.model_dump_json())
 
     def _look(self, frame: Frame) -> Sighting:
-        fitted = fit_frame(frame.pixels, self._classifier.card.clip)
-        scores = self._window.push(fitted, frame.captured_ms / 1000)
+        card, at_s = self._classifier.card, frame.captured_ms / 1000
+        scores = self._window.push(fit_frame(frame.pixels, card.clip), at_s)
         answer = None
         if scores is not None:
-            probabilities, distance = scores
-            said = self._classifier.answer_for(probabilities, np.array([distance], dtype=np.float32))
-            answer = WindowAnswer.model_validate(said)
+            shown = self._steady.update(*scores, at_s, self._window.num_starts)
+            answer = WindowAnswer(
+                label=card.labels[shown.action],
+                confidence=shown.confidence,
+                known=shown.known,
+                top=[Answer.model_validate(each) for each in self._classifier.ranked(scores[0])],
+            )
         return Sighting(captured_ms=frame.captured_ms, filled=self._window.filled, answer=answer)
 
 

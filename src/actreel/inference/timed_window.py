@@ -22,9 +22,13 @@ class TimedWindow:
         window_s: Seconds of a window.
         encode: As `Encode`.
         score: As `ScoreWindow`.
+
+    Attributes:
+        num_starts: How often it started anew.
     """
 
     def __init__(self, clip_frames: int, window_s: float, encode: Encode, score: ScoreWindow) -> None:
+        self.num_starts = 0
         self._clip_frames = clip_frames
         self._part_s = window_s / clip_frames
         self._windows = EncodedWindows(clip_frames, 1, encode, score)
@@ -55,6 +59,7 @@ class TimedWindow:
         if self._num_parts == 0 or missed >= self._clip_frames:
             self._windows.clear()
             self._start_s, part, missed = at_s, 0, 0
+            self.num_starts += 1
         elif missed < 0:
             return None
         self._num_parts = part + 1

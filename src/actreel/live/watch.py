@@ -10,11 +10,11 @@ from datetime import datetime
 from actreel.errors import VideoError
 from actreel.inference.answers import Scored
 from actreel.inference.classifier import ActionClassifier
+from actreel.inference.steady import SteadyLabel
 from actreel.live.grid import Grid, plan_grid
 from actreel.live.newest import NewestSamples
 from actreel.live.rolling import RollingWindow, Window
 from actreel.live.sampling import OnPicture, ignore_picture
-from actreel.live.steady import SteadyLabel
 from actreel.video.streams import LiveVideo, Source
 
 
@@ -89,7 +89,7 @@ def watch(
             if not seen:
                 seen, first = True, window.newest.run_start
                 steady = SteadyLabel(grid.hop_s, classifier.card.max_distance)
-            shown = steady.update(window)
+            shown = steady.update(window.probabilities, window.distance, window.end_s, window.newest.run)
             since_s = window.newest.run_start - first
             yield Sight(
                 time=datetime.now().astimezone().isoformat(timespec="milliseconds"),

@@ -64,10 +64,10 @@ def heard(session: WebSocketSession) -> dict[str, Any]:
     return dict(json.loads(session.receive_text(timeout=patience(10))))
 
 
-def watched(session: WebSocketSession, level: int, start: int = 0) -> dict[str, Any]:
+def watched(session: WebSocketSession, level: int, start: int = 0, step: int = 1, stop: int = 0) -> dict[str, Any]:
     """Shows a window of one brightness, frame by frame, and returns the last answer."""
     said: dict[str, Any] = {}
-    for number in range(start, start + FRAMES):
+    for number in range(start, stop or start + FRAMES, step):
         session.send_bytes(frame(level, number))
         said = heard(session)
         assert said["captured_ms"] == number * PART_MS, "the time of capture comes back, for the lag"
@@ -104,7 +104,7 @@ def test_each_visitor_is_answered_what_the_own_camera_shows(narrow: Server) -> N
             answer = heard(session)["answer"]
             assert (answer["label"], answer["known"]) == (label, True)
             assert len(answer["top"]) == 3
-        unknown = watched(one, 64, start=FRAMES)["answer"]
+        unknown = watched(one, 64, start=2 * FRAMES)["answer"]
         assert (unknown["known"], unknown["confidence"]) == (False, 0)
 
         with camera(narrow) as third:
@@ -112,6 +112,18 @@ def test_each_visitor_is_answered_what_the_own_camera_shows(narrow: Server) -> N
         assert watched(other, 255, start=2 * FRAMES)["answer"]["label"] == LABELS[2], "the others go on"
     with camera(narrow) as later:
         assert watched(later, 0)["answer"]["label"] == LABELS[0], "a place is free again, and nothing is left in it"
+
+
+def test_at_the_limit_what_is_shown_does_not_flicker(narrow: Server) -> None:
+    at_the_limit = 203  # its distance is 2 % beyond the largest that counts as known
+    with camera(narrow) as session:
+        assert watched(session, 255)["answer"]["label"] == LABELS[2]
+        still = watched(session, at_the_limit, FRAMES + 2, step=3, stop=4 * FRAMES)["answer"]
+        assert (still["label"], still["known"]) == (LABELS[2], True)
+        assert still["top"][0]["confidence"] == pytest.approx(still["confidence"], abs=1e-5)
+        # After a gap as long as a window it starts anew.
+        anew = watched(session, at_the_limit, 10 * FRAMES, step=3, stop=11 * FRAMES + 2)["answer"]
+        assert (anew["known"], anew["confidence"]) == (False, 0)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from actreel.live.rolling import Window
-
 MARGIN = 0.1
 """How much more probable another action must be than the one shown to take its place."""
 
@@ -47,20 +45,27 @@ class SteadyLabel:
         self._recent: deque[tuple[float, NDArray[np.float32], float]] = deque()
         self._shown: Shown | None = None
 
-    def update(self, window: Window) -> Shown:
-        """Takes the next window, and says what is shown from now on."""
-        if window.newest.run != self._run:
-            self._run, self._shown = window.newest.run, None
+    def update(self, probabilities: NDArray[np.float32], distance: float, end_s: float, run: int) -> Shown:
+        """Takes the next window, and says what is shown from now on.
+
+        Args:
+            probabilities: What the model says of it, float32 (K,).
+            distance: From the training clips.
+            end_s: When it ends, in seconds.
+            run: Counts the stretches without a break; in each one, it starts anew.
+        """
+        if run != self._run:
+            self._run, self._shown = run, None
             self._recent.clear()
-        self._recent.append((window.end_s, window.probabilities, window.distance))
-        while self._recent[0][0] < window.end_s - 1.001 * self._hop_s:
+        self._recent.append((end_s, probabilities, distance))
+        while self._recent[0][0] < end_s - 1.001 * self._hop_s:
             self._recent.popleft()
-        probabilities = np.mean([each[1] for each in self._recent], axis=0)
+        mean = np.mean([each[1] for each in self._recent], axis=0)
         known = self._is_known(float(np.mean([each[2] for each in self._recent])))
-        action = int(probabilities.argmax())
-        if self._shown is not None and probabilities[action] < probabilities[self._shown.action] + MARGIN:
+        action = int(mean.argmax())
+        if self._shown is not None and mean[action] < mean[self._shown.action] + MARGIN:
             action = self._shown.action
-        self._shown = Shown(action, float(probabilities[action]) if known else 0.0, known)
+        self._shown = Shown(action, float(mean[action]) if known else 0.0, known)
         return self._shown
 
     def _is_known(self, distance: float) -> bool:
