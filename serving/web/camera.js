@@ -1,4 +1,4 @@
-// A session of the visitor's camera: samples frames at the model's rate, and sends their pixels over a WebSocket.
+// A session of the visitor's camera: samples frames at the model's rate, and gives their pixels to whoever looks at them.
 
 import { ask, Problem } from "./client.js";
 
@@ -41,6 +41,61 @@ function sizeFor(video, settings) {
 }
 
 /**
+ * The service as the one that looks at frames, over a WebSocket. ./device/offer.js has the visitor's device instead.
+ *
+ * `open` takes `hear(sighting)`, and `fail(problem)` for what ends it; `most` is how many frames may be on their way.
+ */
+export class ServiceLink {
+  #socket = null;
+  most;
+
+  constructor({ frames_per_s: rate }) {
+    this.most = Math.max(2, rate); // a second's frames
+  }
+
+  /** Before the camera: nothing is asked of a visitor who is refused. */
+  async prepare() {
+    await ask("key");
+  }
+
+  async open(hear, fail) {
+    const { ticket } = await ask("camera", "POST");
+    const address = new URL("camera", document.baseURI);
+    address.protocol = address.protocol.replace("http", "ws");
+    const socket = (this.#socket = new WebSocket(address, [SUBPROTOCOL, ticket]));
+    socket.binaryType = "arraybuffer";
+    socket.addEventListener("message", ({ data }) => {
+      const said = JSON.parse(data);
+      if (said.error) fail(new Problem(said.error));
+      else hear(said);
+    });
+    await new Promise((resolve, reject) => {
+      socket.addEventListener("open", resolve);
+      socket.addEventListener("close", () => reject(noSocket()));
+    });
+    socket.addEventListener("close", () => fail(Problem.lost));
+  }
+
+  send({ data, width, height }, captured) {
+    const message = new DataView(new ArrayBuffer(HEADER_BYTES + width * height * 3));
+    message.setFloat64(0, captured, true);
+    message.setUint16(8, width, true);
+    message.setUint16(10, height, true);
+    const pixels = new Uint8Array(message.buffer, HEADER_BYTES);
+    for (let from = 0, to = 0; from < data.length; from += 4) {
+      pixels[to++] = data[from];
+      pixels[to++] = data[from + 1];
+      pixels[to++] = data[from + 2];
+    }
+    this.#socket.send(message.buffer);
+  }
+
+  close() {
+    this.#socket?.close();
+  }
+}
+
+/**
  * One session, from the permission to its end.
  *
  * `callbacks` has `started(track)`, `seen(sighting, lag)`, with the lag from capture to answer in milliseconds, and
@@ -53,14 +108,15 @@ export class Camera {
   #canvas = document.createElement("canvas");
   #pen = this.#canvas.getContext("2d", { willReadFrequently: true });
   #stream = null;
-  #socket = null;
+  #link;
   #over = false;
   #due = 0;
   #sent = -1;
   #unanswered = [];
 
-  /** `settings` are the service's, as GET camera answers; `video` is the element that shows the camera. */
-  constructor(settings, video, callbacks) {
+  /** `settings` are the service's, as GET camera answers; `video` shows the camera; `link` looks at its frames. */
+  constructor(settings, video, callbacks, link) {
+    this.#link = link;
     this.#settings = settings;
     this.#video = video;
     this.#callbacks = callbacks;
@@ -68,7 +124,7 @@ export class Camera {
 
   async start(facingMode) {
     try {
-      await ask("key"); // before the camera: nothing is asked of a visitor who is refused
+      await this.#link.prepare();
       if (this.#over) return;
       const stream = await open(facingMode);
       if (this.#over) return end(stream);
@@ -76,10 +132,10 @@ export class Camera {
       for (const track of stream.getTracks()) track.addEventListener("ended", () => this.#fail(blocked({})));
       this.#video.srcObject = stream;
       await this.#video.play().catch(() => {}); // where the element is removed meanwhile
-      const { ticket } = await ask("camera", "POST");
-      if (this.#over) return;
-      this.#connect(ticket);
+      await this.#link.open((said) => this.#hear(said), (problem) => this.#fail(problem));
+      if (this.#over) return this.#link.close();
       this.#callbacks.started(stream.getVideoTracks()[0]);
+      this.#next();
     } catch (problem) {
       this.#fail(problem instanceof Problem ? problem : new Problem());
     }
@@ -88,7 +144,7 @@ export class Camera {
   stop() {
     if (this.#over) return;
     this.#over = true;
-    this.#socket?.close();
+    this.#link.close();
     end(this.#stream);
     this.#video.srcObject = null;
   }
@@ -99,25 +155,8 @@ export class Camera {
     this.#callbacks.failed(problem);
   }
 
-  #connect(ticket) {
-    const address = new URL("camera", document.baseURI);
-    address.protocol = address.protocol.replace("http", "ws");
-    const socket = (this.#socket = new WebSocket(address, [SUBPROTOCOL, ticket]));
-    socket.binaryType = "arraybuffer";
-    let opened = false;
-    socket.addEventListener("open", () => {
-      opened = true;
-      this.#next();
-    });
-    socket.addEventListener("message", ({ data }) => {
-      const said = JSON.parse(data);
-      if (said.error) this.#fail(new Problem(said.error));
-      else if (!this.#over) this.#hear(said);
-    });
-    socket.addEventListener("close", () => this.#fail(opened ? Problem.lost : noSocket()));
-  }
-
   #hear(said) {
+    if (this.#over) return;
     const lag = performance.now() - said.captured_ms;
     this.#unanswered = this.#unanswered.filter((captured) => captured > said.captured_ms);
     this.#callbacks.seen(said, lag);
@@ -139,8 +178,8 @@ export class Camera {
     if (captured >= this.#due) {
       // On a fixed beat where the camera keeps it, so that a camera that is little faster than the model loses no frame.
       this.#due = captured - this.#due < period ? this.#due + period : captured + period;
-      // A second's frames at most are on their way. Those beyond are dropped here: old frames are of no use.
-      if (this.#unanswered.length < Math.max(2, this.#settings.frames_per_s)) this.#send(captured);
+      // Those beyond are dropped here: old frames are of no use.
+      if (this.#unanswered.length < this.#link.most) this.#send(captured);
     }
     this.#next();
   }
@@ -153,18 +192,8 @@ export class Camera {
     this.#pen.imageSmoothingQuality = "high";
     this.#pen.drawImage(this.#video, 0, 0, width, height);
     const { data } = this.#pen.getImageData(0, 0, width, height);
-    const message = new DataView(new ArrayBuffer(HEADER_BYTES + width * height * 3));
-    message.setFloat64(0, captured, true);
-    message.setUint16(8, width, true);
-    message.setUint16(10, height, true);
-    const pixels = new Uint8Array(message.buffer, HEADER_BYTES);
-    for (let from = 0, to = 0; from < data.length; from += 4) {
-      pixels[to++] = data[from];
-      pixels[to++] = data[from + 1];
-      pixels[to++] = data[from + 2];
-    }
     this.#unanswered.push(captured);
-    this.#socket.send(message.buffer);
+    this.#link.send({ data, width, height }, captured);
   }
 }
 

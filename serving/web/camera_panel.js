@@ -1,6 +1,6 @@
 // The camera on the page: its button, the picture with the answer over it, and its end.
 
-import { Camera } from "./camera.js";
+import { Camera, ServiceLink } from "./camera.js";
 import { ask } from "./client.js";
 import { inWords, make, percent, span, UNKNOWN } from "./result.js";
 
@@ -9,8 +9,8 @@ const at = (selector) => document.querySelector(selector);
 /**
  * Offers the camera if the service takes it.
  *
- * `page` has `clear()`, which ends what else the page is doing, `say(text)` for screen readers, and
- * `showProblem(problem, again)`.
+ * `page` has `clear()`, which ends what else the page is doing, `say(text)` for screen readers, `showProblem(problem,
+ * again)`, and `device()`, which is this device if frames are to stay on it.
  */
 export async function offerCamera(page) {
   const settings = await ask("camera").catch(() => null);
@@ -40,10 +40,6 @@ class CameraPanel {
   constructor(settings, page) {
     this.#settings = settings;
     this.#page = page;
-    at("#camera .where").textContent =
-      `Of each frame, a copy of about ${settings.width}×${settings.height} pixels goes to ${location.host}, ` +
-      `${settings.frames_per_s.toFixed(1).replace(".0", "")} a second. It stays in memory for ${span(settings.window_s * 1000)} ` +
-      "and is never stored. Nothing goes elsewhere.";
   }
 
   start() {
@@ -77,6 +73,10 @@ class CameraPanel {
   }
 
   #open() {
+    const device = this.#page.device();
+    at("#camera .where").textContent = device ? "This browser runs the model. No frame is sent or stored." : this.#whereto();
+    const windowS = this.#settings.window_s;
+    const link = device ? device.link(windowS) : new ServiceLink(this.#settings);
     this.#said = "";
     this.#video = make("video", { muted: true, playsInline: true, "aria-label": "What your camera shows" });
     this.#now = make("p", { className: "now", dir: "auto", hidden: true });
@@ -89,8 +89,17 @@ class CameraPanel {
       started: (track) => this.#prepare(track),
       seen: (sighting, lag) => this.#show(sighting, lag),
       failed: (problem) => this.#fail(problem),
-    });
+    }, link);
     this.#session.start(this.#facing);
+  }
+
+  #whereto() {
+    const { width, height, frames_per_s: rate, window_s: windowS } = this.#settings;
+    return (
+      `Of each frame, a copy of about ${width}×${height} pixels goes to ${location.host}, ` +
+      `${rate.toFixed(1).replace(".0", "")} a second. It stays in memory for ${span(windowS * 1000)} ` +
+      "and is never stored. Nothing goes elsewhere."
+    );
   }
 
   async #prepare(track) {

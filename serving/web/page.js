@@ -296,12 +296,14 @@ offerCamera({
     at("#problem").hidden = true;
     result.hide();
   },
+  /** This device, if frames are to stay on it; else null. */
+  device: () => (device?.chosen ? device : null),
   showProblem(problem, again) {
     repeat = again;
     showProblem(problem);
   },
 }).then((panel) => (camera = panel));
-offerDevice().then((offered) => (device = offered));
+offerDevice(() => camera?.stop("The camera was stopped, as you changed where its frames go.")).then((offered) => (device = offered));
 
 listRecent();
 offerSamples();

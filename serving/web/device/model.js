@@ -47,7 +47,7 @@ export class DeviceModel {
     });
     this.#worker.addEventListener("error", (event) => {
       event.preventDefault();
-      this.#broken = failed(event.message ?? "its thread did not start.");
+      this.#broken = failed(event.message || "its thread did not start.");
       for (const { reject } of this.#waiting.splice(0)) reject(this.#broken);
     });
   }
@@ -80,6 +80,16 @@ export class DeviceModel {
   /** Takes the next frame, {data, width, height} in RGBA, whose bytes move to the thread; null or the window's score. */
   push(frame) {
     return this.#call("frame", { frame }, [frame.data.buffer]);
+  }
+
+  /** Starts a camera, of which windows of `windowS` seconds are looked at. */
+  watch(windowS, { labels, max_distance }) {
+    return this.#call("watch", { windowS, model: { labels, max_distance } });
+  }
+
+  /** Takes a camera's next frame, as `push`; the answer is that of the service's WebSocket. */
+  look(frame, captured) {
+    return this.#call("look", { frame, captured }, [frame.data.buffer]);
   }
 
   close() {

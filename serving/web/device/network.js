@@ -62,16 +62,27 @@ export class Windows {
 
   /** Takes the next frame; returns the score of the window that it completes, or null. */
   async push(frame) {
-    return this.#take(await this.#network.encode(frame));
+    this.#take(await this.#network.encode(frame));
+    const complete = this.#encoded.length === this.#clipFrames && this.#passedOver % this.#hop === 0;
+    return complete ? this.#network.score(this.#encoded) : null;
   }
 
-  async #take(encoded) {
+  /** Takes the last frame again, so many times. */
+  hold(count) {
+    for (let times = 0; times < count; times++) this.#take(this.#encoded.at(-1));
+  }
+
+  /** Forgets all frames: the next one starts a window. */
+  clear() {
+    this.#encoded = [];
+    this.#passedOver = 0;
+  }
+
+  #take(encoded) {
     this.#encoded.push(encoded);
     if (this.#encoded.length > this.#clipFrames) {
       this.#encoded.shift();
       this.#passedOver += 1;
     }
-    const complete = this.#encoded.length === this.#clipFrames && this.#passedOver % this.#hop === 0;
-    return complete ? this.#network.score(this.#encoded) : null;
   }
 }

@@ -21,7 +21,8 @@ export function plan(durationS, { num_frames: clipFrames }, clipDurationS) {
 export const middles = (numParts, durationS) =>
   Array.from({ length: numParts }, (_, part) => ((2 * part + 1) * durationS) / (2 * numParts));
 
-const argmax = (values) => values.reduce((best, value, at) => (value > values[best] ? at : best), 0);
+/** The place of the largest. */
+export const argmax = (values) => values.reduce((best, value, at) => (value > values[best] ? at : best), 0);
 
 /** The mean of rows of numbers. */
 export const meanOf = (rows) => Array.from(rows[0], (_, at) => rows.reduce((sum, row) => sum + row[at], 0) / rows.length);
@@ -70,13 +71,16 @@ export function segmentsOf(scored, planned, durationS, { labels, max_distance: m
   return segments;
 }
 
-/** The answer for windows' mean probabilities and their distances: {label, confidence, known, top}. */
-export function answerFor(scored, { labels, max_distance: maxDistance }) {
-  const means = meanOf(scored.map(({ probabilities }) => probabilities));
-  const top = labels
-    .map((label, at) => ({ label, confidence: means[at] }))
+/** The most likely actions, the most likely first. */
+export const ranked = (probabilities, labels) =>
+  labels
+    .map((label, at) => ({ label, confidence: probabilities[at] }))
     .sort((a, b) => b.confidence - a.confidence)
     .slice(0, TOP_K);
+
+/** The answer for windows' mean probabilities and their distances: {label, confidence, known, top}. */
+export function answerFor(scored, { labels, max_distance: maxDistance }) {
+  const top = ranked(meanOf(scored.map(({ probabilities }) => probabilities)), labels);
   const known = maxDistance === null || median(scored.map(({ distance }) => distance)) <= maxDistance;
   return { label: top[0].label, confidence: known ? top[0].confidence : 0, known, top };
 }

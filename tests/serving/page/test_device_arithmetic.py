@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from actreel.config import ClipSpec
 from actreel.inference.segments import segments_of
+from actreel.inference.steady import SteadyLabel
+from actreel.inference.timed_window import TimedWindow
 from actreel.inference.windows import middle_frames, plan_windows
 from actreel.video.clips import fit_frame
 from actreel.video.info import VideoInfo
@@ -22,14 +24,27 @@ from tests.conftest import ROOT
 DEVICE = ROOT / "serving" / "web" / "device"
 PROGRAM = f"""
 import {{ fit }} from "{DEVICE.as_uri()}/fitting.js";
+import {{ SteadyLabel, TimedWindow }} from "{DEVICE.as_uri()}/live.js";
+import {{ Windows }} from "{DEVICE.as_uri()}/network.js";
 import {{ answerFor, middles, plan, segmentsOf }} from "{DEVICE.as_uri()}/windows.js";
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const calls = {{
   fit: ({{ data, ...frame }}, spec) => Array.from(fit({{ ...frame, data: bytes(data) }}, spec)),
   plan, middles, segmentsOf, answerFor,
+  steady: (hop, model, scores) => {{
+    const label = new SteadyLabel(hop, model);
+    return scores.map(([score, end, run]) => label.update(score, end, run));
+  }},
+  timed: async (clipFrames, windowS, frames) => {{
+    const network = {{ encode: (frame) => frame, score: (window) => [...window] }};
+    const last = new TimedWindow(new Windows(network, clipFrames, 1), clipFrames, windowS);
+    const answers = [];
+    for (const [frame, at] of frames) answers.push([await last.push(frame, at), last.filled, last.numStarts]);
+    return answers;
+  }},
 }};
 const asked = JSON.parse(await new Response(Deno.stdin.readable).text());
-console.log(JSON.stringify(asked.map(([name, ...given]) => calls[name](...given))));
+console.log(JSON.stringify(await Promise.all(asked.map(([name, ...given]) => calls[name](...given)))));
 """
 
 
@@ -110,3 +125,35 @@ def test_segments_and_the_answer_are_those_of_the_service(max_distance: float | 
     assert answer["known"] == (max_distance is None or float(np.median(distances)) <= max_distance)
     assert answer["confidence"] == pytest.approx(float(means.max()) if answer["known"] else 0.0, abs=1e-5)
     assert [one["confidence"] for one in answer["top"]] == pytest.approx(sorted(means.tolist(), reverse=True), abs=1e-5)
+
+
+def test_a_camera_is_watched_as_by_the_service() -> None:
+    rng = np.random.default_rng(9)
+    model = {"labels": ["a", "b", "c"], "max_distance": 0.5}
+    scores = [
+        (rng.dirichlet([0.6] * 3).astype(np.float32), float(rng.uniform(0.44, 0.56)), number / 8, number // 40)
+        for number in range(80)
+    ]
+    times = np.cumsum(rng.choice([0.01, 0.11, 0.25, 0.4], 60, p=[0.3, 0.5, 0.15, 0.05])) + 7
+    times[40:] += 3  # a gap longer than a window
+    shown, timed = in_javascript(
+        [
+            "steady",
+            0.5,
+            model,
+            [[{"probabilities": p.tolist(), "distance": far}, end, run] for p, far, end, run in scores],
+        ],
+        ["timed", 5, 0.5, [[number, at] for number, at in enumerate(times.tolist())]],
+    )
+    label = SteadyLabel(0.5, 0.5)
+    wanted = [label.update(*each) for each in scores]
+    assert [(one["label"], one["known"]) for one in shown] == [("abc"[one.action], one.known) for one in wanted]
+    assert [one["confidence"] for one in shown] == pytest.approx([one.confidence for one in wanted], abs=1e-5)
+    assert {one.known for one in wanted} == {True, False}
+
+    window = TimedWindow(5, 0.5, lambda frames: frames, lambda frames: (frames[:, 0], 0.0))
+    for number, (at, (scored, filled, starts)) in enumerate(zip(times.tolist(), timed, strict=True)):
+        expected = window.push(np.array([number], dtype=np.uint8), at)
+        assert scored == (None if expected is None else expected[0].tolist())
+        assert (filled, starts) == (pytest.approx(window.filled), window.num_starts)
+    assert starts == 2

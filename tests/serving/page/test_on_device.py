@@ -110,6 +110,12 @@ def test_a_film_is_recognised_and_nothing_of_it_leaves_the_device(page: Page, ho
     not_for_browsers = write_video_file(tmp_path / "odd.avi", perform("Wave", 100))
     upload(page, not_for_browsers)
     expect(page.locator("#problem")).to_contain_text("This browser cannot play this video")
+
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.locator("#camera .now")).to_have_text("Jumping Jack")  # what the browser's stand-in camera shows
+    expect(page.locator("#camera .where")).to_have_text("This browser runs the model. No frame is sent or stored.")
+    page.get_by_label("Keep it on this device").uncheck()
+    expect(page.locator("#camera-hint")).to_have_text("The camera was stopped, as you changed where its frames go.")
     assert not asked
     assert not sockets
 
