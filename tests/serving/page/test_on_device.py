@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
-from playwright.sync_api import BrowserContext, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from actreel.config import ClipSpec
 from actreel.inference.classifier import ActionClassifier
@@ -22,7 +22,8 @@ from actreel.video.webm import write_webm
 from serving.answers import Served
 from serving.settings import Settings
 from tests.browser_runtime import add_real_runtime
-from tests.conftest import write_video_file
+from tests.conftest import free_port, write_video_file
+from tests.nginx import nginx
 from tests.performers import CAMERA_FPS, perform, write_performers_model
 from tests.serving.page.conftest import Site, answer, running, serious, upload
 
@@ -120,16 +121,26 @@ def test_a_film_is_recognised_and_nothing_of_it_leaves_the_device(page: Page, ho
     assert not sockets
 
 
-def test_the_same_pixels_give_the_same_scores(context: BrowserContext, tmp_path: Path, request: Any) -> None:
+def test_the_same_pixels_give_the_same_scores_behind_a_proxy_too(
+    browser: Browser, tmp_path: Path, request: Any
+) -> None:
     model = write_network(tmp_path / "model")
     add_real_runtime(model, request.config)
     classifier = ActionClassifier.load(model, threads=1)
     rng = np.random.default_rng(1)
     frames = [rng.integers(0, 16 * (number + 1), (48, 70, 3)).astype(np.uint8) for number in range(16)]  # ever brighter
     served = Served(classifier, "actreel:test", {}, model)
-    with running(served, Settings(state_dir=tmp_path / "state", feedback_dir=tmp_path / "feedback")) as address:
-        page = context.browser.new_page()  # type: ignore[union-attr]  # a context of a browser has one
-        page.goto(address)
+    port = free_port()
+    with (
+        running(served, Settings(state_dir=tmp_path / "state", feedback_dir=tmp_path / "feedback")) as address,
+        nginx(
+            tmp_path,
+            f"server {{ listen 127.0.0.1:{port}; location /actreel/ {{ proxy_pass {address}/; }} }}",
+            port,
+        ),
+    ):
+        page = browser.new_page()
+        page.goto(f"http://actreel.test:{port}/actreel/")  # under a path, and over plain HTTP
         found = page.evaluate(PUSH, [as_canvas(frame) for frame in frames])
         page.close()
     fitted = np.stack([fit_frame(frame, SPEC) for frame in frames])
