@@ -96,8 +96,10 @@ function show(shown, details) {
   result.show(shown, details);
   const labels = details?.labels ?? prediction.top.map(({ label }) => label);
   prepareFeedback(labels);
-  feedback.hidden = Boolean(prediction.on_device); // the service does not know this prediction
   labelling.offer(prediction, labels);
+  // The service does not know of what was recognised on this device.
+  if (prediction.on_device) at("#labelling").hidden = true;
+  feedback.hidden = Boolean(prediction.on_device);
   history.replaceState(null, "", video ? `?v=${video}` : location.pathname);
   const answer = at("#answer");
   answer.focus({ preventScroll: true });

@@ -93,6 +93,7 @@ def test_a_film_is_recognised_and_nothing_of_it_leaves_the_device(page: Page, ho
     expect(answer(page)).to_have_text("Jumping Jack")
     expect(page.locator(".about")).to_contain_text("On this device; the video was not sent")
     expect(page.locator("#feedback")).to_be_hidden()  # the service knows of no prediction
+    expect(page.locator("#labelling")).to_be_hidden()
     assert ("GET", "/on_device/model.onnx", None) in asked
     assert {(method, body) for method, _, body in asked} == {("GET", None)}
     assert {path.split("/")[1] for _, path, _ in asked} <= {"key", "on_device", "static"}
