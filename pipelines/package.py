@@ -20,6 +20,7 @@ from actreel.dataset.demo.motions import ORDERED_PAIRS
 from actreel.dataset.records import read_index
 from actreel.errors import ModelError
 from actreel.evaluation.int8 import serve_in_int8, unseen_test_clips
+from actreel.inference.browser_runtime import fetch_runtime
 from actreel.inference.classifier import ActionClassifier, ClassifierCard
 from actreel.inference.model_folder import MODEL_CARD_FILE, ModelFolder
 from actreel.inference.on_device import RUNTIME, why_not
@@ -27,7 +28,6 @@ from actreel.inference.samples import make_samples, pick_samples
 from actreel.tracking import registry
 from actreel.tracking.promotions import BY_HAND
 from pipelines.bento_store import MODEL_NAME, delete_old, project_label
-from pipelines.browser_runtime import fetch_runtime
 from pipelines.champion import read_champion
 from pipelines.summary import closing_line
 

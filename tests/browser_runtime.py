@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from actreel.errors import FetchError
+from actreel.inference.browser_runtime import fetch_runtime
 from actreel.inference.on_device import PACKED_PROGRAM, RUNTIME, RUNTIME_VERSION, SCRIPT, runtime_files
-from pipelines.browser_runtime import fetch_runtime
 
 
 def add_real_runtime(model: Path, config: pytest.Config) -> None:

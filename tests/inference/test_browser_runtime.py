@@ -17,9 +17,9 @@ from threading import Thread
 import pytest
 
 from actreel.errors import FetchError
+from actreel.inference import browser_runtime
+from actreel.inference.browser_runtime import SHA256, fetch_runtime
 from actreel.inference.on_device import PACKED_PROGRAM, PROGRAM, RUNTIME, RUNTIME_VERSION, SCRIPT
-from pipelines import browser_runtime
-from pipelines.browser_runtime import SHA256, fetch_runtime
 from tests.conftest import free_port
 
 CONTENT = {SCRIPT: b"export {}", PROGRAM: b"\0asm" * 1000}
