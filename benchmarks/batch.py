@@ -24,7 +24,7 @@ from actreel.batch.run import run_batch
 from actreel.config import ClipSpec
 from actreel.dataset.parallel import map_on_cores
 from actreel.inference.classifier import ActionClassifier
-from actreel.inference.windows import in_batches, window_passes
+from actreel.inference.windows import window_passes
 from actreel.video.endings import is_video
 from benchmarks.untrained import write_model
 
@@ -78,7 +78,7 @@ def decode_all(items: list[str], spec: ClipSpec, clip_duration_s: float | None) 
 def decode(item: str, spec: ClipSpec, clip_duration_s: float | None) -> int:
     frames = 0
     for attempt in window_passes(Path(item), spec, clip_duration_s):
-        frames = sum(len(batch) for batch in in_batches(attempt.frames(), attempt.plan.hop))
+        frames = sum(len(frames) for frames, _ in attempt.batches(attempt.plan.hop))
     return frames
 
 

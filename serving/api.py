@@ -123,6 +123,8 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
 
 
 def _parts(settings: Settings, served: Served, scratch: Scratch) -> Running:
+    if served.classifier.card.track is not None:  # a camera sends pictures only
+        settings = settings.model_copy(update={"max_cameras": 0})
     news = News(scratch.news, scratch.owner)
     store = JobStore(scratch, settings, news.publish)
     statistics = StatisticsLog(settings.statistics_dir, settings.statistics_days, settings.statistics_max_bytes)

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 NUM_THUMBNAILS = 8
 LONGEST_CODEC = 16
+LONGEST_REASON = 1000
 
 OnProgress = Callable[[float, list[Segment]], None]
 """Called with the share of the video that is done, in [0, 1], and the segments so far."""
@@ -200,11 +201,14 @@ class Recogniser:
                         scorer, duration_s = self.classifier.window_scorer(plan), info.duration_s
                     case Thumbnail(number, jpeg) if thumbnails is not None:
                         (thumbnails / f"{number}.jpg").write_bytes(jpeg)
-                    case Frames(pixels) if scorer is not None:
+                    case Frames(pixels, track) if scorer is not None:
                         arrived = time.perf_counter()
                         decode_s += arrived - since
                         frames = np.frombuffer(pixels, dtype=np.uint8).reshape(-1, *shape)
-                        completed = await asyncio.to_thread(_push, scorer, brightness, frames)
+                        beside = np.frombuffer(track, dtype=np.float32).reshape(len(frames), -1) if track else None
+                        if beside is not None and not np.isfinite(beside).all():
+                            raise DecoderDiedError("a track that is not finite")
+                        completed = await asyncio.to_thread(_push, scorer, brightness, frames, beside)
                         if completed and on_progress is not None:
                             on_progress(*self._so_far(scorer, duration_s))
                         since = time.perf_counter()
@@ -221,9 +225,11 @@ class Recogniser:
         return share, as_segments(self.classifier.labelled(scorer.segments(duration_s)))
 
 
-def _push(scorer: WindowScorer, brightness: Brightness, frames: NDArray[np.uint8]) -> int:
+def _push(
+    scorer: WindowScorer, brightness: Brightness, frames: NDArray[np.uint8], track: NDArray[np.float32] | None
+) -> int:
     brightness.add(frames)
-    return scorer.push(frames)
+    return scorer.push(frames, track)
 
 
 def _warm_up_video(folder: Path, classifier: ActionClassifier) -> Path:
@@ -234,6 +240,10 @@ def _warm_up_video(folder: Path, classifier: ActionClassifier) -> Path:
     for _ in range(clip.num_frames):
         writer.write(np.full((clip.height, clip.width, 3), 127, dtype=np.uint8))
     writer.release()
+    track = classifier.card.track
+    if track is not None and track.signals is not None:
+        channels = track.signals.columns
+        np.savez(path.with_suffix(".npz"), time=[0, 1], values=np.zeros((2, len(channels))), columns=channels)
     return path
 
 
@@ -241,6 +251,11 @@ def _refusal(error: UndecodableError) -> RefusalError:
     match error.reason:
         case "limit":
             return RefusalError(422, "beyond_limits", str(error), "Cut or shrink the video.")
+        case "signal":
+            return RefusalError(
+                422, "bad_signal", str(error)[:LONGEST_REASON],
+                "Send them with the video: curl -F video=@clip.mp4 -F signal=@clip.csv ...",
+            )  # fmt: skip
         case "codec":
             return RefusalError(
                 422,

@@ -10,9 +10,12 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from actreel.video.signals import MOST_BYTES as MOST_SIGNAL_BYTES
 from serving.answers import RefusalError
 
-FIELD = b"video"
+FIELD, SIGNAL_FIELD = b"video", b"signal"
+SIGNAL_ENDINGS = (".csv", ".npz")
+"""Kinds of signals that are taken; Parquet would need a library that a Bento has not."""
 LONGEST_TITLE = 120
 
 FORM = {
@@ -20,7 +23,10 @@ FORM = {
         "schema": {
             "type": "object",
             "required": ["video"],
-            "properties": {"video": {"type": "string", "format": "binary"}},
+            "properties": {
+                "video": {"type": "string", "format": "binary"},
+                "signal": {"type": "string", "format": "binary"},
+            },
         }
     }
 }
@@ -28,7 +34,7 @@ FORM = {
 
 
 async def receive_video(request: Request, path: Path, max_bytes: int) -> str:
-    """Writes the multipart field `video` to a file.
+    """Writes the multipart field `video` to a file, and the field `signal`, if there is one, to a file beside it.
 
     Args:
         request: The request; its body must not have been read yet.
@@ -39,7 +45,8 @@ async def receive_video(request: Request, path: Path, max_bytes: int) -> str:
         The title: the client's file name without folders and control characters, at most 120 characters.
 
     Raises:
-        RefusalError: The body is not such a form, does not have exactly one such field, or is too large.
+        RefusalError: The body is not such a form, does not have exactly one video and at most one signal, or either is
+            too large or empty, or the signal is of another kind.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary")
@@ -47,7 +54,7 @@ async def receive_video(request: Request, path: Path, max_bytes: int) -> str:
         raise _bad_form("Received: a body that is not a multipart form.")
     # All that touches the disk runs in threads: a slow disk must not hold up other requests.
     with await asyncio.to_thread(path.open, "wb") as file:
-        form = _Form(file, max_bytes)
+        form = _Form(file, path, max_bytes)
         try:
             parser = MultipartParser(boundary, form.callbacks())  # type: ignore[arg-type]
             async for chunk in request.stream():
@@ -55,6 +62,8 @@ async def receive_video(request: Request, path: Path, max_bytes: int) -> str:
             parser.finalize()
         except FormParserError as error:
             raise _bad_form("Received: a damaged or incomplete form.") from error
+        finally:
+            form.close_signal()
         await asyncio.to_thread(file.close)
     if form.title is None or not form.complete:
         raise _bad_form("Received: a form without this field, or an incomplete one.")
@@ -66,13 +75,16 @@ async def receive_video(request: Request, path: Path, max_bytes: int) -> str:
 class _Form:
     """Receives the parser's callbacks."""
 
-    def __init__(self, file: BinaryIO, max_bytes: int) -> None:
+    def __init__(self, file: BinaryIO, path: Path, max_bytes: int) -> None:
         self._file = file
+        self._path = path
         self._max_bytes = max_bytes
+        self._signal: BinaryIO | None = None
+        self._signal_size = 0
         self._name = b""
         self._value = b""
         self._disposition = b""
-        self._writing = False
+        self._writing: BinaryIO | None = None
         self.title: str | None = None
         self.size = 0
         self.complete = False
@@ -91,7 +103,7 @@ class _Form:
 
     def _part_begin(self) -> None:
         self._disposition = b""
-        self._writing = False
+        self._writing = None
 
     def _header_begin(self) -> None:
         self._name = self._value = b""
@@ -108,20 +120,44 @@ class _Form:
 
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
+        if options.get(b"name") == SIGNAL_FIELD:
+            self._writing = self._open_signal(options.get(b"filename", b"").decode("utf-8", "replace"))
         if options.get(b"name") != FIELD:
             return
         if self.title is not None:
             raise _bad_form("Received: more than one.")
         self.title = title_of(options.get(b"filename", b"").decode("utf-8", "replace"))
-        self._writing = True
+        self._writing = self._file
+
+    def _open_signal(self, name: str) -> BinaryIO:
+        """The file for the signal: of the client's name, only the ending is used, and that from a closed set."""
+        ending = next((ending for ending in SIGNAL_ENDINGS if name.lower().endswith(ending)), None)
+        if self._signal is not None or ending is None:
+            fact = "more than one" if ending else "a file of another kind"
+            raise RefusalError(
+                422, "bad_signal", f"Signals must be one file, {' or '.join(SIGNAL_ENDINGS)}. Received: {fact}.",
+                "Send it like this: curl -F video=@clip.mp4 -F signal=@clip.csv ...",
+            )  # fmt: skip
+        self._signal = self._path.with_suffix(ending).open("wb")
+        return self._signal
+
+    def close_signal(self) -> None:
+        """Closes the signal's file, if there is one."""
+        if self._signal is not None:
+            self._signal.close()
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
-        if not self._writing:
+        if self._writing is None:
             return
-        self.size += end - start
-        if self.size > self._max_bytes:
-            raise too_large("video", self._max_bytes)
-        self._file.write(data[start:end])
+        if self._writing is self._signal:
+            self._signal_size += end - start
+            if self._signal_size > MOST_SIGNAL_BYTES:
+                raise too_large("signal", MOST_SIGNAL_BYTES)
+        else:
+            self.size += end - start
+            if self.size > self._max_bytes:
+                raise too_large("video", self._max_bytes)
+        self._writing.write(data[start:end])
 
     def _end(self) -> None:
         self.complete = True

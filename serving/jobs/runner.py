@@ -12,11 +12,13 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 
 from actreel.base.faults import log_error
 from serving.answers import Prediction, Problem, RefusalError, Segment, Stage
 from serving.jobs.news import News
 from serving.jobs.store import VIDEO_FILE, JobStore
+from serving.uploads import SIGNAL_ENDINGS
 from serving.workers.scratch import Scratch
 
 log = logging.getLogger(__name__)
@@ -172,7 +174,7 @@ class JobRunner:
 
     async def _forget_video(self, ticket: Ticket) -> None:
         with suppress(OSError):
-            await asyncio.to_thread((ticket.folder / VIDEO_FILE).unlink, missing_ok=True)
+            await asyncio.to_thread(_forget, ticket.folder / VIDEO_FILE)
 
     def _sweep(self) -> None:
         for name in list(self._unstored):
@@ -187,3 +189,8 @@ class JobRunner:
                 await asyncio.to_thread(self._sweep)
             except (OSError, sqlite3.Error) as error:
                 log_error(log, "A sweep failed.", error)
+
+
+def _forget(video: Path) -> None:
+    for ending in ("", *SIGNAL_ENDINGS):
+        video.with_suffix(ending).unlink(missing_ok=True)

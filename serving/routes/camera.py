@@ -19,7 +19,7 @@ router = APIRouter(tags=["Camera"])
 
 @router.get(SOCKET_PATH)
 async def camera(parts: Parts) -> Camera | None:
-    """What a page should send of a visitor's camera; null where the operator has switched cameras off."""
+    """What a page should send of a visitor's camera; null where there is no use for one."""
     return describe(parts.served.classifier, parts.settings) if parts.settings.max_cameras else None
 
 

@@ -20,9 +20,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from actreel.config import ClipSpec
-from actreel.errors import VideoCodecError, VideoError, VideoLimitError
-from actreel.inference.windows import in_batches, window_passes
+from actreel.config import ClipSpec, TrackSpec
+from actreel.errors import SignalError, VideoCodecError, VideoError, VideoLimitError
+from actreel.inference.windows import window_passes
 from actreel.video.clips import middle_frames
 from actreel.video.info import VideoLimits
 from actreel.video.opencv import cv2
@@ -77,6 +77,8 @@ def main() -> None:
             decode(request, settings, messenger)
         except VideoLimitError as error:
             messenger.say({"say": "refused", "reason": "limit", "message": str(error)})
+        except SignalError as error:
+            messenger.say({"say": "refused", "reason": "signal", "message": str(error)})
         except VideoCodecError as error:
             messenger.say({"say": "refused", "reason": "codec", "message": error.codec})
         except (VideoError, MemoryError, cv2.error):
@@ -88,14 +90,15 @@ def decode(request: dict[str, Any], settings: dict[str, Any], messenger: Messeng
     """Sends a video's plan, then its sampled frames and thumbnails as they are decoded, then what it holds."""
     spec = ClipSpec(**settings["spec"])
     limits = VideoLimits(**settings["limits"])
-    for attempt in window_passes(Path(request["path"]), spec, settings["clip_duration_s"], limits):
+    track = settings["track"] and TrackSpec(**settings["track"])
+    for attempt in window_passes(Path(request["path"]), spec, settings["clip_duration_s"], limits, track):
         plan, info = attempt.plan, attempt.info
         messenger.say({"say": "plan", "plan": vars(plan), "info": vars(info)})
         thumbnails = middle_frames(min(plan.num_parts, info.num_frames), request["thumbnails"]).tolist()
         hop_bytes = plan.hop * math.prod(spec.shape[1:])
         together = plan.hop * max(1, MESSAGE_BYTES // hop_bytes)
-        for frames in in_batches(attempt.frames(partial(_send_thumbnails, messenger, thumbnails)), together):
-            messenger.say({"say": "frames"}, frames.tobytes())
+        for frames, beside in attempt.batches(together, partial(_send_thumbnails, messenger, thumbnails)):
+            messenger.say({"say": "frames"}, frames.tobytes() + (b"" if beside is None else beside.tobytes()))
     messenger.say({"say": "done", "info": vars(attempt.info)})
 
 

@@ -35,7 +35,7 @@ class UndecodableError(Exception):
     """A decoder refused a video.
 
     Attributes:
-        reason: `limit` (the message says which), `codec` (the message names it) or `damaged`.
+        reason: `limit` and `signal` (the message says which and why), `codec` (the message names it) or `damaged`.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -65,9 +65,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Frames:
-    """The next sampled frames: raw RGB, each as large as the clip settings say."""
+    """The next sampled frames: raw RGB, each as large as the clip settings say, and after all of them their track."""
 
     pixels: bytes
+    track: bytes
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,12 @@ _LONGEST_JPEG = 2**20
 class Decoder:
     """One decoder process."""
 
-    def __init__(self, process: asyncio.subprocess.Process, clip_shape: tuple[int, ...]) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, card: ClassifierCard) -> None:
         self._process = process
-        self._frame_bytes = math.prod(clip_shape[1:])
-        self._longest = max(math.prod(clip_shape), _LONGEST_JPEG)
+        self._frame_bytes = math.prod(card.clip.shape[1:])
+        self._track_bytes = 0 if card.track is None else 4 * card.track.size
+        step = self._frame_bytes + self._track_bytes
+        self._longest = max(card.clip.num_frames * step, _LONGEST_JPEG * step // self._frame_bytes)
         self._at_rest = True
         self._videos = 0
 
@@ -106,6 +109,7 @@ class Decoder:
         orders = {
             "spec": card.clip.model_dump(),
             "clip_duration_s": card.clip_duration_s,
+            "track": card.track and card.track.model_dump(),
             "limits": vars(settings.limits),
             "memory_bytes": settings.decoder_memory_bytes,
         }
@@ -121,7 +125,7 @@ class Decoder:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             env=environment, limit=2**20,
         )  # fmt: skip
-        decoder = cls(process, card.clip.shape)
+        decoder = cls(process, card)
         try:
             async with asyncio.timeout(30):
                 await decoder._read()
@@ -169,8 +173,9 @@ class Decoder:
                     except ValidationError as error:
                         raise DecoderDiedError("invalid plan") from error
                     yield plan
-                case "frames" if payload and len(payload) % self._frame_bytes == 0:
-                    yield Frames(payload)
+                case "frames" if payload and len(payload) % (self._frame_bytes + self._track_bytes) == 0:
+                    pixels = len(payload) // (self._frame_bytes + self._track_bytes) * self._frame_bytes
+                    yield Frames(payload[:pixels], payload[pixels:])
                 case "thumbnail" if 0 <= message.number < thumbnails:
                     yield Thumbnail(message.number, payload)
                 case "done":

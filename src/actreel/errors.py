@@ -58,6 +58,10 @@ class VideoLimitError(VideoError):
     """A video is larger or longer than allowed."""
 
 
+class SignalError(VideoError):
+    """The signals beside a video are missing, or cannot be used."""
+
+
 class DatasetError(ActreelError):
     """Clips, groups or splits cannot be used for training."""
 

@@ -46,3 +46,42 @@ def test_an_onnx_encoder_is_frozen_and_called_by_its_file(values: dict[str, Any]
     assert model.frozen
     assert model.title == "dinov2.onnx + auto"
     assert model.order_blind.title == "dinov2.onnx + mean_probe"
+
+
+@pytest.mark.parametrize("given", [["audio", "efficientnet_lite0"], "efficientnet_lite0+audio"])
+def test_several_encoders_have_one_name_with_those_of_pictures_first(values: dict[str, Any], given: Any) -> None:
+    values["model"].update(encoder=given)
+    network = check_params(values, "params.yaml").model
+    assert (network.encoder, network.encoders) == ("efficientnet_lite0+audio", ("efficientnet_lite0", "audio"))
+    assert network.frozen
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"encoder": "nope"}, r"must be one of pixels, small_cnn, .* Received: 'nope'"),
+        ({"encoder": ["audio", "small_cnn"]}, r"must name different ones of audio, .*small_cnn"),
+        ({"encoder": ["audio", "audio"]}, "must name different ones"),
+        ({"encoder": []}, r"Received: \[\]"),
+        ({"encoder": 3}, "Received: 3"),
+        ({"encoder": ["audio", "resnet50"], "weights": "none"}, "several encoders must be frozen"),
+        ({"encoder": ["vgg16", "resnet50"], "weights": "w.h5"}, "one file of weights cannot be that of several"),
+        ({"encoder": "audio", "head": "ridge_probe"}, "ridge_probe needs one encoder of pictures"),
+        ({"encoder": ["audio", "resnet50"], "fusion": [1]}, "one weight for each encoder"),
+        ({"encoder": ["audio", "resnet50"], "fusion": [0, 0]}, "not all 0"),
+    ],
+)
+def test_encoders_that_do_not_go_together_are_refused(
+    values: dict[str, Any], changes: dict[str, Any], rule: str
+) -> None:
+    values["model"].update(changes)
+    with pytest.raises(ConfigError, match=rule):
+        check_params(values, "params.yaml")
+
+
+@pytest.mark.parametrize("encoder", ["audio", ["audio", "efficientnet_lite0"]])
+def test_sound_has_no_blocks_to_fine_tune(values: dict[str, Any], encoder: Any) -> None:
+    values["model"].update(encoder=encoder)
+    values["train"].update(fine_tune=1)
+    with pytest.raises(ConfigError, match=r"train\.fine_tune trains blocks of one encoder of pictures"):
+        check_params(values, "params.yaml")

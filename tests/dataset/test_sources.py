@@ -150,3 +150,13 @@ def test_a_truncated_ucf50_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"complete and readable.*UCF50\.rar"):
         brought_in(tmp_path, archive)
     assert not (tmp_path / "videos").exists()
+
+
+def test_signals_come_with_the_clip_of_their_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a.avi", "b.avi"):
+        write_video_file(tmp_path / "source" / "Wave" / name, grey_frames([90] * 3))
+    (tmp_path / "source" / "Wave" / "a.csv").write_text("time,x\n0,1\n1,1\n", encoding="utf-8")
+    (tmp_path / "source" / "Wave" / "notes.csv").write_text("none", encoding="utf-8")
+    adopt_folder(tmp_path / "source", tmp_path / "videos")
+    assert sorted(path.name for path in (tmp_path / "videos").rglob("*.*")) == ["a.avi", "a.csv", "b.avi"]
+    assert "1 files are no videos and are left out" in caplog.text

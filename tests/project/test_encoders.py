@@ -24,7 +24,7 @@ def listed(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> d
 
 
 def test_every_encoder_that_can_be_named_is_listed(listed: dict[str, Listed]) -> None:
-    assert set(listed) == {"small_cnn", *PRETRAINED_ENCODERS, "dinov2_small", "clip_vit_b32"}
+    assert set(listed) == {"small_cnn", "audio", "signals", *PRETRAINED_ENCODERS, "dinov2_small", "clip_vit_b32"}
     for variant in VARIANTS:
         found = listed[variant.name]
         assert found.weights == f"package {variant.package}"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from actreel.training.logistic import Solutions
+from actreel.training.logistic import VARIANCE_FLOOR, Solutions
 
 PATH = (0.001, 0.1, 10.0)
 
@@ -45,3 +45,13 @@ def test_features_that_never_change_and_repeated_clips_do_no_harm() -> None:
         assert np.isfinite(kernel).all()
         assert np.isfinite(bias).all()
     assert ((solutions.standardised(known) @ kernel + bias).argmax(axis=1) == np.arange(8) % 2).all()
+
+
+def test_scaled_features_count_more_or_less_and_batch_normalisation_gives_the_same() -> None:
+    known = np.random.default_rng(0).normal(3, 2, (12, 4)).astype(np.float32)
+    scales = np.array([1, 0.5, 2, 1e-6], np.float32)
+    plain, scaled = (Solutions(known, np.arange(12) % 2, np.ones(12, np.float32), 2, each) for each in (1.0, scales))
+    np.testing.assert_allclose(scaled.standardised(known), plain.standardised(known) * scales, rtol=1e-4, atol=1e-6)
+    through_layer = (known - scaled.mean) / np.sqrt(scaled.variance + VARIANCE_FLOOR)
+    np.testing.assert_allclose(through_layer, scaled.standardised(known), rtol=1e-5)
+    np.testing.assert_allclose(plain.variance, known.var(axis=0), rtol=1e-6)

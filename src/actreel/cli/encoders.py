@@ -59,7 +59,7 @@ def list_encoders(
     listed = encoders.list_encoders(params, files)
     if measure:
         for place, each in enumerate(tracked(tuple(listed), "measure", len(listed), unit="encoder")):
-            if each.at_hand:
+            if each.at_hand and each.is_network:
                 listed[place] = replace(each, ms_per_clip=encoders.time_encoder(each, params))
     if as_json:
         print(json.dumps([asdict(each) for each in listed]))

@@ -2,8 +2,10 @@
 
 from actreel.config.dataset import DEMO_PATH, ClipSpec, DatasetParams, SplitParams, ValidateParams
 from actreel.config.model import (
+    AUDIO,
     AUTO,
     CLIP_HEADS,
+    ENCODERS,
     FRAME_HEADS,
     IMAGENET,
     NO_WEIGHTS,
@@ -11,18 +13,25 @@ from actreel.config.model import (
     PRETRAINED_ENCODERS,
     PROBES,
     RIDGE,
+    SIGNALS,
+    TRACK_ENCODERS,
     ModelParams,
     TrainParams,
     is_frozen,
+    picture_encoders,
     reads_frames_again,
+    takes_track,
 )
 from actreel.config.params import EvaluateParams, PackageParams, Params, check_params, load_params, override
 from actreel.config.section import Section
+from actreel.config.tracks import SignalSpec, SoundSpec, TrackSpec
 
 __all__ = [
+    "AUDIO",
     "AUTO",
     "CLIP_HEADS",
     "DEMO_PATH",
+    "ENCODERS",
     "FRAME_HEADS",
     "IMAGENET",
     "NO_WEIGHTS",
@@ -30,6 +39,8 @@ __all__ = [
     "PRETRAINED_ENCODERS",
     "PROBES",
     "RIDGE",
+    "SIGNALS",
+    "TRACK_ENCODERS",
     "ClipSpec",
     "DatasetParams",
     "EvaluateParams",
@@ -37,12 +48,17 @@ __all__ = [
     "PackageParams",
     "Params",
     "Section",
+    "SignalSpec",
+    "SoundSpec",
     "SplitParams",
+    "TrackSpec",
     "TrainParams",
     "ValidateParams",
     "check_params",
     "is_frozen",
     "load_params",
     "override",
+    "picture_encoders",
     "reads_frames_again",
+    "takes_track",
 ]

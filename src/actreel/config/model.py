@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from actreel.config.section import Section
 
@@ -14,6 +14,12 @@ NO_WEIGHTS = "none"
 AUTO = "auto"
 ONNX = "onnx"
 """The encoder that a user brings as an ONNX file: `model.weights` is its path."""
+AUDIO = "audio"
+"""The encoder of a clip's sound."""
+SIGNALS = "signals"
+"""The encoder of sensors' signals, which lie in a file beside the clip."""
+TRACK_ENCODERS = (AUDIO, SIGNALS)
+"""Encoders of what a clip has beside its pictures, in the order in which a track holds them."""
 PretrainedEncoder = Literal[
     "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "mobilenet_v2", "efficientnet_v2_b0", "resnet50",
     "vgg16",
@@ -27,6 +33,29 @@ CLIP_HEADS: tuple[str, ...] = get_args(ClipHead)
 PROBES: tuple[str, ...] = get_args(Probe)
 RIDGE = "ridge_probe"
 """The probe that can be solved from sums over clips; see `actreel.federation`."""
+ENCODERS = ("pixels", "small_cnn", ONNX, *TRACK_ENCODERS, *PRETRAINED_ENCODERS)
+AND = "+"
+"""What stands between the names of several encoders."""
+
+
+def _place(name: str) -> int:
+    """Encoders of pictures first, as they come."""
+    return TRACK_ENCODERS.index(name) + 1 if name in TRACK_ENCODERS else 0
+
+
+def _one_name(encoder: Any) -> Any:
+    """Joins a list of encoders: a name is easier to hand on than a list."""
+    names = encoder.split(AND) if isinstance(encoder, str) else encoder
+    if not isinstance(names, list | tuple) or not names or (set(map(str, names)) - set(ENCODERS)):
+        raise ValueError(
+            f"'model.encoder' must be one of {', '.join(ENCODERS)}, or a list of frozen ones. Received: {encoder!r}"
+        )
+    fusible = (*TRACK_ENCODERS, *PRETRAINED_ENCODERS)
+    if len(names) > 1 and (len(set(names)) < len(names) or set(names) - set(fusible)):
+        raise ValueError(
+            f"a list in 'model.encoder' must name different ones of {', '.join(fusible)}. Received: {encoder!r}"
+        )
+    return AND.join(sorted(names, key=_place))
 
 
 class ModelParams(Section):
@@ -35,7 +64,9 @@ class ModelParams(Section):
     Attributes:
         encoder: `small_cnn` is the per-frame CNN of the LRCN paper's UCF50 project, always trained from scratch.
             `pixels` is no encoder, for heads that see space and time at once. `onnx` is any network in an ONNX file,
-            which may see several frames at once. The others are pretrained on ImageNet.
+            which may see several frames at once. `audio` hears the clip's sound, and `signals` takes
+            those of sensors from the file beside the clip. The others are pretrained on
+            ImageNet. A list, or names joined by `+`, fuses frozen encoders: a frame's features are those of all.
         weights: Weights of a pretrained encoder: `imagenet`, `none` (train from scratch) or the path of a .weights.h5
             or .keras file; with `onnx`, the path of the ONNX file. With weights, the encoder is frozen and frames are
             encoded once.
@@ -47,15 +78,18 @@ class ModelParams(Section):
             come from several places. Each epoch weakens the penalty on the weights, and of section `train` they use
             only `mirror`, `mirror_as`, `balance`, `fine_tune`, `true_accept_rate` and `seed`. `auto` takes the logistic
             probe, without or with `motion`, that is best on held-out groups of the training clips.
+        fusion: With several encoders, how much each counts, in the order of `encoder`, which has those of pictures
+            first; 0 leaves one out. `auto` takes the weights that are best on held-out groups of the training clips.
         motion: `difference` adds the difference to the previous frame: in pixels if the encoder is trained, in features
             if it is frozen.
         units: Width of the head.
         dropout: Share of activations dropped during training.
     """
 
-    encoder: Literal["pixels", "small_cnn", "onnx", PretrainedEncoder]
+    encoder: Annotated[str, BeforeValidator(_one_name)]
     weights: str
     head: Literal[FrameHead, ClipHead, Probe, "auto"]
+    fusion: Literal["auto"] | tuple[Annotated[float, Field(ge=0)], ...] = "auto"
     motion: Literal["none", "difference"]
     units: int = Field(ge=1)
     dropout: float = Field(ge=0, lt=1)
@@ -73,7 +107,32 @@ class ModelParams(Section):
                 "with encoder 'onnx', model.weights must be the path of an ONNX file. Received: "
                 f"'{self.weights}'. Try: dvc exp run -S model.encoder=onnx -S model.weights=/path/to/encoder.onnx"
             )
+        if self.head == RIDGE and (len(self.encoders) > 1 or takes_track(self.encoder)):
+            raise ValueError(
+                f"the head {RIDGE} needs one encoder of pictures. Received: '{self.encoder}'. "
+                "Try: dvc exp run -S model.head=statistics_probe"
+            )
+        if len(self.encoders) > 1 and not self.frozen:
+            raise ValueError(
+                f"several encoders must be frozen. Received: '{self.encoder}' with model.weights 'none'. "
+                "Try: dvc exp run -S model.weights=imagenet"
+            )
+        if len(self.encoders) > 1 and self.weights != IMAGENET and len(picture_encoders(self.encoder)) > 1:
+            raise ValueError(
+                "one file of weights cannot be that of several encoders. Received: model.weights "
+                f"'{self.weights}' with '{self.encoder}'. Try: dvc exp run -S model.weights=imagenet"
+            )
+        if self.fusion != "auto" and (len(self.fusion) != len(self.encoders) or not any(self.fusion)):
+            raise ValueError(
+                "model.fusion must be 'auto', or one weight for each encoder, not all 0. Received: "
+                f"{list(self.fusion)} for '{self.encoder}'. Try: dvc exp run -S model.fusion=auto"
+            )
         return self
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """The encoders one by one."""
+        return tuple(self.encoder.split(AND))
 
     @property
     def is_probe(self) -> bool:
@@ -105,7 +164,19 @@ class ModelParams(Section):
 
 def is_frozen(encoder: str, weights: str) -> bool:
     """Whether an encoder keeps its pretrained weights, given `model.encoder` and `model.weights`."""
-    return encoder == ONNX or (encoder in PRETRAINED_ENCODERS and weights != NO_WEIGHTS)
+    return encoder == ONNX or all(
+        name in TRACK_ENCODERS or (name in PRETRAINED_ENCODERS and weights != NO_WEIGHTS) for name in encoder.split(AND)
+    )
+
+
+def picture_encoders(encoder: str) -> tuple[str, ...]:
+    """Those of `model.encoder` that see pictures."""
+    return tuple(name for name in encoder.split(AND) if name not in TRACK_ENCODERS)
+
+
+def takes_track(encoder: str) -> bool:
+    """Whether the encoders of `model.encoder` need more than pictures."""
+    return not set(encoder.split(AND)).isdisjoint(TRACK_ENCODERS)
 
 
 def reads_frames_again(encoder: str, weights: str, fine_tune: int) -> bool:

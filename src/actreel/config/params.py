@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from actreel.base.places import check_project
 from actreel.config.dataset import ClipSpec, DatasetParams, SplitParams, ValidateParams
-from actreel.config.model import ONNX, PROBES, ModelParams, TrainParams
+from actreel.config.model import ONNX, PROBES, TRACK_ENCODERS, ModelParams, TrainParams
 from actreel.config.section import Section
 from actreel.errors import ConfigError
 
@@ -99,6 +99,11 @@ class Params(Section):
             raise ValueError(
                 "train.fine_tune trains blocks of an encoder, which an ONNX file does not have. "
                 f"Received: {self.train.fine_tune} with encoder 'onnx'. Set train.fine_tune to 0."
+            )
+        if self.train.fine_tune and (len(self.model.encoders) > 1 or self.model.encoder in TRACK_ENCODERS):
+            raise ValueError(
+                "train.fine_tune trains blocks of one encoder of pictures. "
+                f"Received: {self.train.fine_tune} with encoder '{self.model.encoder}'. Set train.fine_tune to 0."
             )
         if self.train.fine_tune and not self.model.frozen:
             raise ValueError(

@@ -28,6 +28,7 @@ from actreel.dataset.layout import SPLITS, action_of, split_folders
 from actreel.dataset.parallel import map_on_cores
 from actreel.errors import DatasetError, FileError, VideoError
 from actreel.video.info import VideoInfo
+from actreel.video.signals import signal_beside
 
 LEFT_OUT = "left_out"
 """Split of the clips that are in neither official list."""
@@ -147,4 +148,6 @@ def _unreadable(videos: Path, clip: Path, error: str) -> dict[str, Any]:
 def _identity(videos: Path, clip: Path) -> dict[str, Any]:
     with (videos / clip).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if (signals := signal_beside(videos / clip)) is not None:  # another recording of sensors is another clip
+        digest = hashlib.sha256(digest.encode() + signals.read_bytes()).hexdigest()
     return {"clip": clip.as_posix(), "sha256": digest}

@@ -18,6 +18,7 @@ from actreel.dataset.layout import TRAIN, action_of, find_split, has_action
 from actreel.dataset.watch import checked_folder
 from actreel.errors import DatasetError, listed_names
 from actreel.video.endings import count_endings
+from actreel.video.signals import signal_beside
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +79,11 @@ def adopt_folder(folder: Path, target: Path) -> None:
         return
     _without_unlabelled(folder, contents, folders)
     table = [Path(GROUPS_FILE)] if (folder / GROUPS_FILE).is_file() else []
+    signals = [found.relative_to(folder) for clip in contents.clips if (found := signal_beside(folder / clip))]
+    contents.others = [path for path in contents.others if path not in set(signals)]
     _warn_about_the_rest(contents, folders)
-    for file in tracked(contents.clips + table, "ingest", len(contents.clips + table)):
+    files = contents.clips + list(dict.fromkeys(signals)) + table
+    for file in tracked(files, "ingest", len(files)):
         with written_aside(target / file) as aside:
             try:
                 os.link((folder / file).resolve(), aside)

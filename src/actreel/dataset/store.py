@@ -31,11 +31,12 @@ from actreel.base.code_digest import code_digest
 from actreel.base.cores import num_cores
 from actreel.base.faults import reading
 from actreel.base.places import VIDEOS
-from actreel.config import ClipSpec
+from actreel.config import ClipSpec, TrackSpec
 from actreel.dataset.parallel import map_on_cores
 from actreel.dataset.shards import finished_arrays, intact, open_shard, write_shard
 from actreel.errors import DatasetError, FileError
 from actreel.video.clips import load_clip
+from actreel.video.tracks import load_track
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +171,11 @@ class Store(ABC):
         """The store of the clips' frames; None if it is not available."""
 
     @property
+    def track(self) -> TrackSpec | None:
+        """What of each clip's array is its track: the last numbers of each step. None if there is none in it."""
+        return TrackSpec.model_validate(self.made_with["track"]) if "track" in self.made_with else None
+
+    @property
     @abstractmethod
     def input_shape(self) -> tuple[int, ...]:
         """Shape of what `take` gives for one clip."""
@@ -229,6 +235,18 @@ class StoredClips(Store):
         for position, row in enumerate(self._decoded(clips)):
             frames[position] = row[:, :, ::-1] if mirrored is not None and mirrored[position] else row
         return frames
+
+    def video(self, clip: str) -> Path:
+        """The video of a clip."""
+        return self._videos / clip
+
+    def tracks(self, clips: Sequence[str], spec: TrackSpec) -> NDArray[np.float32]:
+        """What clips have beside their pictures, from their videos: float32 (len(clips), T, M).
+
+        Raises:
+            VideoError: A video cannot be read.
+        """
+        return np.stack([load_track(self._videos / clip, spec, self.spec.num_frames) for clip in clips])
 
     def _decoded(self, clips: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
         def frames_of(clip: str) -> NDArray[np.uint8]:

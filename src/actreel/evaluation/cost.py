@@ -10,8 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
@@ -23,12 +23,12 @@ MOST_SECONDS = 5.0
 Shapes = Sequence[Sequence[int]]
 
 
-def cost_of(model: Path, clip: NDArray[np.uint8]) -> dict[str, int | float | str]:
+def cost_of(model: Path, *clip: NDArray[Any]) -> dict[str, int | float | str]:
     """`flops`, `ms_per_clip` and the `machine` that it was measured on; see `count_flops` and `time_clip`."""
-    return {"flops": count_flops(model, clip), "ms_per_clip": time_clip(model, clip), "machine": machine()}
+    return {"flops": count_flops(model, *clip), "ms_per_clip": time_clip(model, *clip), "machine": machine()}
 
 
-def count_flops(model: Path, clip: NDArray[np.uint8]) -> int:
+def count_flops(model: Path, *clip: NDArray[Any]) -> int:
     """Floating-point operations for one clip, two for each multiply-add.
 
     Counts convolutions, matrix products and recurrent layers, as is usual, and no element-wise operation (biases,
@@ -39,7 +39,7 @@ def count_flops(model: Path, clip: NDArray[np.uint8]) -> int:
 
     Args:
         model: An ONNX file.
-        clip: uint8 (1, T, H, W, 3), RGB.
+        clip: An array for each input, such as uint8 (1, T, H, W, 3), RGB.
     """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -49,7 +49,7 @@ def count_flops(model: Path, clip: NDArray[np.uint8]) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         options.profile_file_prefix = str(Path(scratch) / "profile")
         session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        session.run(None, {session.get_inputs()[0].name: clip})
+        session.run(None, _inputs(session, clip))
         profile = Path(session.end_profiling())
         with reading(profile, f"Is there room on its disk? Then {AGAIN}."):
             events = json.loads(profile.read_text(encoding="utf-8"))
@@ -58,6 +58,10 @@ def count_flops(model: Path, clip: NDArray[np.uint8]) -> int:
         _multiply_adds(kernel["op_name"], _shapes(kernel["input_type_shape"]), _shapes(kernel["output_type_shape"]))
         for kernel in kernels
     )
+
+
+def _inputs(session: onnxruntime.InferenceSession, arrays: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return dict(zip((taken.name for taken in session.get_inputs()), arrays, strict=True))
 
 
 def _multiply_adds(operator: str, inputs: Shapes, outputs: Shapes) -> int:
@@ -78,17 +82,17 @@ def _shapes(tensors: Sequence[Mapping[str, Sequence[int]]]) -> Shapes:
     return [shape for tensor in tensors for shape in tensor.values()]
 
 
-def time_clip(model: Path, clip: NDArray[np.uint8]) -> float:
+def time_clip(model: Path, *clip: NDArray[Any]) -> float:
     """Median milliseconds for one clip with ONNX Runtime on one thread, without decoding.
 
     Args:
         model: An ONNX file.
-        clip: uint8 (1, T, H, W, 3), RGB.
+        clip: An array for each input, such as uint8 (1, T, H, W, 3), RGB.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    inputs: dict[str, NDArray[np.uint8]] = {session.get_inputs()[0].name: clip}
+    inputs = _inputs(session, clip)
     session.run(None, inputs)  # the first run allocates memory
     taken: list[float] = []
     while len(taken) < MOST_RUNS and sum(taken) < MOST_SECONDS:

@@ -62,6 +62,11 @@ def compare(folder: Path, target: Path, clips: Clips, max_drop: float) -> Compar
         ModelError: The network cannot be rounded.
     """
     classifier, chosen = ActionClassifier.load(folder), clips.calibration
+    if classifier.card.track is not None:
+        raise ModelError(
+            "Only models of pictures alone are rounded. Received: one that takes sound or signals. Set "
+            "package.precision to float32"
+        )
     quantise(folder, clips.frames(classifier, chosen), chosen["sha256"], target)
     move_limit(classifier, target, clips)
     return Comparison(measure(folder, clips), measure(target, clips), clips.test["group"].tolist(), max_drop)

@@ -18,7 +18,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
-from actreel.config import IMAGENET, ModelParams
+from actreel.config import AUTO, IMAGENET, ModelParams, TrackSpec, picture_encoders
 from actreel.evaluation import more_groups
 from actreel.evaluation.intervals import FEW_GROUPS
 from actreel.evaluation.paired import order_sentence
@@ -157,10 +157,26 @@ def _description(facts: Facts) -> list[tuple[str, str]]:
         ("Network", network),
         *([("Encoder", _encoder(card.encoder))] if card.encoder else []),
         ("Input", f"{spec.num_frames} frames spread evenly over the clip, {size}, {_COLOURS[spec.colour]}"),
+        *([("Beside the frames", _beside(card.track, facts.model))] if card.track else []),
         ("Clip", f"about {card.clip_duration_s:.1f} s" if card.clip_duration_s else "the whole video"),
         ("Trained", f"{origin.trained_at}, code {short_commit(origin.git_commit)}, MLflow run {origin.run_id}"),
         ("Data", f"{origin.dataset}, version {origin.data_version}"),
     ]
+
+
+def _beside(track: TrackSpec, model: ModelParams) -> str:
+    """What the model takes beside the pictures, in words."""
+    taken = []
+    if track.sound:
+        taken.append("a log-mel spectrogram of the clip's own sound, silence where it has none")
+    if track.signals:
+        taken.append(f"signals from the file of the clip's name: {', '.join(track.signals.columns)}")
+    if not picture_encoders(model.encoder):
+        taken.append("the frames are not looked at")
+    if model.fusion != AUTO and len(model.encoders) > 1:
+        weights = (f"{name} {weight:g}" for name, weight in zip(model.encoders, model.fusion, strict=True))
+        taken.append(f"weights of the encoders: {', '.join(weights)}")
+    return "; ".join(taken)
 
 
 def _encoder(encoder: OnnxEncoder) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from actreel.inference.model_folder import ModelFolder
 from actreel.models import logits_of
 from actreel.quiet_keras import keras
 from actreel.training.calibration import sharpened
+from actreel.training.onnx_files import num_parameters
 from actreel.training.train import epoch_models
 
 
@@ -43,7 +45,7 @@ class Evaluation:
         videos: The folder that `clip` is relative to.
         folder: The model's.
         classifier: The model as the service runs it.
-        network: The whole model in Keras; its head, if the encoder came as an ONNX file.
+        network: The whole model in Keras; its head, if the encoder came as an ONNX file or the model takes a track.
         model: The part of it that was fitted.
         predict: From such a part and index rows to float32 (rows, outputs).
         probabilities: float32 (N, K), by the model in Keras.
@@ -168,7 +170,6 @@ def metrics_of(
         protocol: As `split.protocol`.
     """
     test, targets, probabilities = evaluation.test, evaluation.targets, evaluation.probabilities
-    encoder = evaluation.classifier.card.encoder
     sampled = np.sort(np.random.default_rng(0).permutation(len(test))[:MULTI_CLIPS])
     averaged = score_views(evaluation.folder, [evaluation.videos / clip for clip in test["clip"].iloc[sampled]], views)
     low, high = interval_over_groups(evaluation.correct, test["group"])
@@ -191,13 +192,29 @@ def metrics_of(
         "calibration_error": metrics.calibration_error(probabilities, targets),
         "uncalibrated_error": metrics.calibration_error(evaluation.uncalibrated, targets),
         **rejection,
-        "parameters": int(evaluation.network.count_params()) + (encoder.parameters if encoder else 0),
-        **cost_of(ModelFolder(evaluation.folder).onnx, evaluation.store.take(test["clip"][:1].tolist())),
+        "parameters": _parameters(evaluation),
+        **cost_of(ModelFolder(evaluation.folder).onnx, *_inputs(evaluation, test["clip"][:1].tolist())),
         "protocol": protocol,
         "num_test_clips": len(test),
         "num_test_groups": int(test["group"].nunique()),
         "num_classes": len(evaluation.labels),
     }
+
+
+def _parameters(evaluation: Evaluation) -> int:
+    """Numbers in the weights of encoder and head."""
+    encoder, file = evaluation.classifier.card.encoder, ModelFolder(evaluation.folder).encoder
+    own = int(evaluation.network.count_params())
+    if encoder is not None:
+        return own + encoder.parameters
+    return own if has_gradients(evaluation.network) or not file.exists() else own + num_parameters(onnx.load(file))
+
+
+def _inputs(evaluation: Evaluation, clips: list[str]) -> list[NDArray[Any]]:
+    """What `model.onnx` takes for these clips."""
+    track = evaluation.classifier.card.track
+    frames = [evaluation.store.take(clips)] if evaluation.classifier.sees_pictures else []
+    return frames if track is None else [*frames, evaluation.store.tracks(clips, track)]
 
 
 def order_gain(evaluation: Evaluation) -> dict[str, float]:

@@ -64,7 +64,7 @@ def load_network(folder: Path) -> keras.Model:
     """Loads the Keras model of a model folder, since ONNX gives no gradients.
 
     Raises:
-        ModelError: The folder has none that can be loaded, or its encoder came as an ONNX file.
+        ModelError: The folder has none that can be loaded, its encoder came as an ONNX file, or it takes a track.
     """
     try:
         network = keras.models.load_model(ModelFolder(folder).keras)
@@ -75,14 +75,15 @@ def load_network(folder: Path) -> keras.Model:
         ) from error
     if not has_gradients(network):
         raise ModelError(
-            f"Saliency needs gradients, and an encoder from an ONNX file gives none. Received: '{folder}'. Train with "
-            "an encoder of Actreel's: dvc exp run -S model.encoder=efficientnet_lite0 -S model.weights=imagenet"
+            "Saliency needs gradients, and neither an encoder from an ONNX file nor a model that takes more than "
+            f"pictures gives them. Received: '{folder}'. Train with one encoder of Actreel's: "
+            "dvc exp run -S model.encoder=efficientnet_lite0 -S model.weights=imagenet"
         )
     return network
 
 
 def has_gradients(network: keras.Model) -> bool:
-    """Whether a network goes from frames to probabilities; with an encoder from an ONNX file, it is the head alone."""
+    """Whether a network goes from frames to probabilities; otherwise it is the head alone."""
     return bool(network.name != HEAD)
 
 

@@ -37,14 +37,19 @@ def score(classifier: ActionClassifier, inputs: Store, rows: pd.DataFrame, video
         rows: Index rows with `clip`.
         videos: The folder that `clip` is relative to.
     """
-    clips = rows["clip"].tolist()
+    clips, track = rows["clip"].tolist(), classifier.card.track
     if _encodes_as(classifier, inputs, clips[:_COMPARED_CLIPS]):
         scores = [classifier.score_encoded(batch) for batch in inputs.batches(clips, 256)]
     elif inputs.frames is not None and classifier.card.clip == inputs.spec:
-        scores = [classifier.score(batch) for batch in inputs.frames.batches(clips, 32)]
+        frames = inputs.frames
+        parts = [clips[start : start + 32] for start in range(0, len(clips), 32)]
+        scores = [
+            classifier.score(frames.take(part), None if track is None else frames.tracks(part, track)) for part in parts
+        ]
     else:
         loaded = (load_clip(videos / Path(clip), classifier.card.clip) for clip in clips)
-        scores = [classifier.score(clip[np.newaxis]) for clip in loaded]
+        beside = (classifier.track_of(videos / Path(clip)) for clip in clips)
+        scores = [classifier.score(clip[np.newaxis], one) for clip, one in zip(loaded, beside, strict=True)]
     return Scores(
         np.concatenate([each.probabilities for each in scores]), np.concatenate([each.distances for each in scores])
     )
@@ -56,7 +61,9 @@ def _encodes_as(classifier: ActionClassifier, inputs: Store, clips: Sequence[str
         return False
     for clip in clips:
         ((frames,), (stored,)) = inputs.frames.take([clip]), inputs.take([clip])
-        encoded = classifier.encode_clip(frames)
+        track = classifier.card.track
+        beside = () if track is None else inputs.frames.tracks([clip], track)
+        encoded = classifier.encode_clip(frames, *beside)
         if encoded.shape != stored.shape or not np.allclose(encoded, stored, rtol=1e-3, atol=1e-3):
             return False
     return True
@@ -123,7 +130,9 @@ def score_views(model: Path, videos: Sequence[Path], num_views: int) -> NDArray[
 
     def score_video(video: Path) -> NDArray[np.float32]:
         views = load_views(video, classifier.card.clip, num_views)
-        return np.asarray(classifier.score(views).probabilities.mean(axis=0))
+        # The views differ by a few frames; they share what is beside them.
+        beside = classifier.track_of(video, num_views)
+        return np.asarray(classifier.score(views, beside).probabilities.mean(axis=0))
 
     # Threads, since each process would import TensorFlow first; OpenCV and ONNX Runtime release the GIL.
     pool = ThreadPoolExecutor(num_cores())

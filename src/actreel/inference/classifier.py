@@ -5,10 +5,14 @@ weights, so prediction never reads params.yaml. Where the network encodes each f
 the folder also holds these two parts, `encoder.onnx` and `head.onnx`: overlapping windows of a long video then share
 frames that are encoded once. An encoder that came as an ONNX file may see several frames at once; see
 `actreel.inference.clip_encoding`.
+
+A model may take a track beside the pictures, such as the sound (`actreel.video.tracks`): each frame's features are then
+those of its picture, if the model sees pictures, followed by its row of the track.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +30,11 @@ from actreel.inference.clip_encoding import SharedWindows
 from actreel.inference.manifest import ClassifierCard as ClassifierCard  # re-exported with what reads it
 from actreel.inference.manifest import Provenance as Provenance
 from actreel.inference.model_folder import ENCODER_FILE, HEAD_FILE, MANIFEST_FILE, ONNX_FILE, ModelFolder
-from actreel.inference.recognition import OnFrame, Recognition, ScoreWindow, WindowScorer, ignore_frame, recognise
+from actreel.inference.recognition import Recognition, ScoreWindow, WindowScorer, recognise
 from actreel.inference.segments import Segment
 from actreel.inference.timed_window import STREAM_WINDOW_S, TimedWindow
-from actreel.inference.windows import WindowPlan
+from actreel.inference.windows import Frames, OnFrame, Track, WindowPlan, ignore_frame
+from actreel.video.tracks import load_track
 
 TOP_K = 5
 
@@ -65,7 +70,8 @@ class ActionClassifier:
         Args:
             card: The manifest of these weights.
             network: From uint8 (N, T, H, W, 3), or from float32 (N, M, F) if there is an encoder: M is T, or the number
-                of a video encoder's windows.
+                of a video encoder's windows. With a track, F includes it. Without an encoder, a network that takes a
+                track takes it as its last input, float32 (N, T, F), and clips as its first if it sees pictures.
             encoder: From uint8 (n, H, W, 3), or for a video encoder uint8 (n, K, H, W, 3), to float32 (n, F).
 
         Raises:
@@ -75,16 +81,24 @@ class ActionClassifier:
         self._network = network
         self._encoder = encoder
         self._windows = card.encoder.windows(card.clip) if card.encoder and encoder else None
+        self._track_size = card.track.size if card.track else 0
+        self._sees = encoder is not None or len(network.get_inputs()) > 1 or card.track is None
         self._window_shape = clip = _shape(network.get_inputs()[0])
         files = ONNX_FILE if encoder is None else f"{ENCODER_FILE}, {HEAD_FILE}"
         if encoder is not None:
             features = _shape(encoder.get_outputs()[0])
-            if features != self._window_shape[1:]:
+            if (*features[:-1], features[-1] + self._track_size) != self._window_shape[1:]:
                 raise ModelError(
                     f"{ENCODER_FILE} and {HEAD_FILE} must belong together. Received: features of {features} for a head "
                     f"of {self._window_shape[1:]}. Make both again with: dvc repro"
                 )
             clip = self._clip_of_parts(_shape(encoder.get_inputs()[0]))
+        elif card.track is not None:
+            taken = _shape(network.get_inputs()[-1])
+            if taken != (card.clip.num_frames, self._track_size):
+                clip = taken  # they do not belong together
+            elif not self._sees:
+                clip = card.clip.shape
         answers = _shape(network.get_outputs()[0])
         if (clip, answers) != (card.clip.shape, (len(card.labels),)):
             raise ModelError(
@@ -96,6 +110,11 @@ class ActionClassifier:
                 f"With max_distance in {MANIFEST_FILE}, the network must have a second output, the distance. "
                 f"Received: one output, from {files}. Make them again with: dvc repro"
             )
+
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether the answer depends on the pictures, and not on the track alone."""
+        return self._sees
 
     def _clip_of_parts(self, frames: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of a clip that the parts take: `frames` is the encoder's input."""
@@ -138,11 +157,12 @@ class ActionClassifier:
         *encoder, network = (_open(file, threads) for file in network_files)
         return cls(card, network, *encoder)
 
-    def encode(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
+    def encode(self, frames: Frames, track: Track | None = None) -> NDArray[Any]:
         """Encodes frames, each by itself.
 
         Args:
             frames: uint8 (n, H, W, 3), RGB, as `fit_frame` gives them.
+            track: float32 (n, M), what the video has beside them; not looked at unless the model takes one.
 
         Returns:
             float32 (n, F), or the frames unchanged if the model has no encoder, or one that sees several at once.
@@ -155,11 +175,22 @@ class ActionClassifier:
                 f"Frames must be uint8 (n, {', '.join(map(str, self.card.clip.shape[1:]))}). "
                 f"Received: {frames.dtype} {frames.shape}"
             )
-        return frames if self._encoder is None or self._windows is not None else self._run_encoder(frames)
+        if self.card.track is None:
+            return frames if self._encoder is None or self._windows is not None else self._run_encoder(frames)
+        if track is None or track.shape != (len(frames), self._track_size):
+            raise ModelError(
+                f"This model takes frames with their track, float32 {(len(frames), self._track_size)}. Received: "
+                f"{'frames alone' if track is None else track.shape}. Give it the video's file: actreel predict FILE"
+            )
+        if not self._sees:
+            return track
+        # Without an encoder, pixels are carried as numbers, so that frame and track stay together.
+        seen = frames.reshape(len(frames), -1) if self._encoder is None else self._run_encoder(frames)
+        return np.concatenate([seen, track], axis=1, dtype=np.float32)
 
-    def encode_clip(self, clip: NDArray[np.uint8]) -> NDArray[Any]:
+    def encode_clip(self, clip: Frames, track: Track | None = None) -> NDArray[Any]:
         """Encodes a clip, uint8 (T, H, W, 3), as `encode` does; a video encoder gives float32 (M, F)."""
-        encoded = self.encode(clip)
+        encoded = self.encode(clip, track)
         return encoded if self._windows is None else self._windows.encode(encoded, self._run_encoder)
 
     def _run_encoder(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -173,14 +204,21 @@ class ActionClassifier:
         Args:
             encoded: What `encode_clip` gave for N clips, in any shape that keeps the order.
         """
-        probabilities, *distances = _run(self._network, encoded.reshape(-1, *self._window_shape))
+        if len(self._network.get_inputs()) > 1:  # frames and track, as `encode` joined them
+            pixels = math.prod(self._window_shape[1:])
+            both = encoded.reshape(-1, self._window_shape[0], pixels + self._track_size)
+            clips = both[..., :pixels].astype(np.uint8).reshape(-1, *self._window_shape)
+            probabilities, *distances = _run(self._network, clips, both[..., pixels:])
+        else:
+            probabilities, *distances = _run(self._network, encoded.reshape(-1, *self._window_shape))
         return Scores(probabilities, distances[0] if distances else np.zeros(len(probabilities), dtype=np.float32))
 
-    def score(self, clips: NDArray[np.uint8]) -> Scores:
+    def score(self, clips: NDArray[np.uint8], tracks: NDArray[np.float32] | None = None) -> Scores:
         """Scores clips.
 
         Args:
             clips: uint8 (N, T, H, W, 3), RGB, as `load_clip` gives them.
+            tracks: float32 (N, T, M), as `track_of` gives them, for a model that takes them.
 
         Raises:
             ModelError: The clips have another shape or dtype.
@@ -191,10 +229,24 @@ class ActionClassifier:
                 f"Received: {clips.dtype} {clips.shape}"
             )
         # One by one: as fast, and 32 clips at once would take 16 GB with EfficientNet-Lite0.
-        scores = [self.score_encoded(self.encode_clip(clip)) for clip in clips]
+        beside: Iterable[Track | None] = [None] * len(clips) if tracks is None else tracks
+        scores = [self.score_encoded(self.encode_clip(clip, track)) for clip, track in zip(clips, beside, strict=True)]
         return Scores(
             np.concatenate([each.probabilities for each in scores]), np.concatenate([each.distances for each in scores])
         )
+
+    def track_of(self, video: Path, num_clips: int = 1) -> NDArray[np.float32] | None:
+        """What a video has beside its pictures, for so many clips of it: float32 (num_clips, T, M).
+
+        None if the model takes nothing but pictures.
+
+        Raises:
+            VideoError: The file cannot be decoded.
+        """
+        if self.card.track is None:
+            return None
+        track = load_track(video, self.card.track, self.card.clip.num_frames)
+        return np.repeat(track[np.newaxis], num_clips, axis=0)
 
     def knows(self, distances: NDArray[np.float32]) -> bool:
         """Whether a video shows any of the actions: the median of its windows' distances is within the limit."""
@@ -232,8 +284,10 @@ class ActionClassifier:
             VideoError: The file cannot be decoded.
         """
         card = self.card
-        score = self.start_scoring()
-        return recognise(path, card.clip, card.clip_duration_s, self.encode, score, card.max_distance, on_frame)
+        return recognise(
+            path, card.clip, card.clip_duration_s, self.encode, self.start_scoring(), card.max_distance, on_frame,
+            card.track,
+        )  # fmt: skip
 
     def window_scorer(self, plan: WindowPlan) -> WindowScorer:
         """Scores the windows of a video whose frames are decoded elsewhere."""
@@ -296,6 +350,7 @@ def _shape(tensor: onnxruntime.NodeArg) -> tuple[int, ...]:
     return tuple(tensor.shape[1:])
 
 
-def _run(session: onnxruntime.InferenceSession, batch: NDArray[Any]) -> list[NDArray[np.float32]]:
-    outputs: list[NDArray[np.float32]] = session.run(None, {session.get_inputs()[0].name: batch})
+def _run(session: onnxruntime.InferenceSession, *batches: NDArray[Any]) -> list[NDArray[np.float32]]:
+    names = (taken.name for taken in session.get_inputs())
+    outputs: list[NDArray[np.float32]] = session.run(None, dict(zip(names, batches, strict=True)))
     return outputs

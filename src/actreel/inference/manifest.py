@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from actreel.base.faults import TRAIN_AGAIN, reading
-from actreel.config import ClipSpec, ModelParams
+from actreel.config import ClipSpec, ModelParams, TrackSpec
 from actreel.errors import ModelError
 from actreel.inference.clip_encoding import FrameWindows
 from actreel.inference.model_folder import ModelFolder
@@ -108,6 +108,7 @@ class ClassifierCard(BaseModel):
         network: The network; None for models of versions that did not say.
         encoder: The network's encoder, if it came as an ONNX file.
         int8: How the network was rounded to int8; None if it is as it was trained, in float32.
+        track: What the model takes beside the pictures, such as the sound; None for nothing.
         provenance: Where the model comes from.
     """
 
@@ -121,6 +122,7 @@ class ClassifierCard(BaseModel):
     network: ModelParams | None = None
     encoder: OnnxEncoder | None = None
     int8: Int8 | None = None
+    track: TrackSpec | None = None
     provenance: Provenance
 
     def save(self, folder: Path) -> None:

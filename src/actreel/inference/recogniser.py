@@ -18,7 +18,7 @@ from actreel.errors import FetchError, VideoError
 from actreel.inference.answers import Answer
 from actreel.inference.classifier import ActionClassifier, ClassifierCard, Provenance
 from actreel.inference.model_folder import default_model
-from actreel.inference.recognition import OnFrame, ignore_frame
+from actreel.inference.windows import OnFrame, ignore_frame
 from actreel.video.info import VideoInfo
 from actreel.youtube.links import is_link
 

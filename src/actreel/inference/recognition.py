@@ -11,23 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actreel.config import ClipSpec
+from actreel.config import ClipSpec, TrackSpec
 from actreel.inference.segments import Segment, segments_of
-from actreel.inference.windows import WindowPlan, in_batches, window_passes
+from actreel.inference.windows import Frames, OnFrame, Track, WindowPlan, ignore_frame, window_passes
 from actreel.video.info import VideoInfo
 
-Encode = Callable[[NDArray[np.uint8]], NDArray[Any]]
-"""The part of the model that sees one frame: uint8 (n, H, W, 3) to an array of n rows."""
+Encode = Callable[..., NDArray[Any]]
+"""The part of the model that sees one frame: uint8 (n, H, W, 3), and a track, float32 (n, M), if there is one, to an
+array of n rows."""
 
 ScoreWindow = Callable[[NDArray[Any]], tuple[NDArray[np.float32], float]]
 """The rest of the model: T encoded frames to probabilities, float32 (K,), and distance."""
-
-OnFrame = Callable[[int, NDArray[np.uint8]], None]
-"""Called with the count of sampled frames before, and each of them at full size."""
-
-
-def ignore_frame(count: int, frame: NDArray[np.uint8]) -> None:
-    """The default `OnFrame`."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +64,17 @@ class EncodedWindows:
         self._encoded: deque[NDArray[Any]] = deque()
         self._passed_over = 0
 
-    def push(self, frames: NDArray[np.uint8]) -> Iterator[tuple[NDArray[np.float32], float]]:
-        """Takes the next frames, uint8 (n, H, W, 3).
+    def push(self, frames: Frames, track: Track | None = None) -> Iterator[tuple[NDArray[np.float32], float]]:
+        """Takes the next frames, and what the video has beside them, if anything.
 
         Yields:
             Probabilities, float32 (K,), and distance of each window that they complete.
         """
         # Half a window at a time: the encoder's memory grows with the frames that it is given at once.
         for start in range(0, len(frames), self._batch):
-            for encoded in self._encode(frames[start : start + self._batch]):
+            part = slice(start, start + self._batch)
+            beside = () if track is None else (track[part],)
+            for encoded in self._encode(frames[part], *beside):
                 yield from self._take(encoded)
 
     def hold(self, count: int) -> Iterator[tuple[NDArray[np.float32], float]]:
@@ -124,10 +120,10 @@ class WindowScorer:
         """Windows scored so far."""
         return len(self._probabilities)
 
-    def push(self, frames: NDArray[np.uint8]) -> int:
-        """Takes the next frames, uint8 (n, H, W, 3); returns how many windows they completed."""
+    def push(self, frames: Frames, track: Track | None = None) -> int:
+        """Takes the next frames, as `EncodedWindows.push` does; returns how many windows they completed."""
         before = self.num_scored
-        for probabilities, distance in self._windows.push(frames):
+        for probabilities, distance in self._windows.push(frames, track):
             self._probabilities.append(probabilities)
             self._distances.append(distance)
         return self.num_scored - before
@@ -155,6 +151,7 @@ def recognise(
     score: ScoreWindow,
     max_distance: float | None = None,
     on_frame: OnFrame = ignore_frame,
+    track: TrackSpec | None = None,
 ) -> Recognition:
     """Recognises the action in a video file.
 
@@ -166,12 +163,13 @@ def recognise(
         score: As `ScoreWindow`.
         max_distance: As for `segments_of`.
         on_frame: As `OnFrame`. What it raises ends the work.
+        track: What the model takes beside the pictures; None for nothing.
 
     Raises:
         VideoError: The file is missing, is not a video, or no frame of it decodes.
     """
-    for attempt in window_passes(path, spec, clip_duration_s):
+    for attempt in window_passes(path, spec, clip_duration_s, track=track):
         scorer = WindowScorer(attempt.plan, encode, score, max_distance)
-        for frames in in_batches(attempt.frames(on_frame), attempt.plan.hop):
-            scorer.push(frames)
+        for frames, beside in attempt.batches(attempt.plan.hop, on_frame):
+            scorer.push(frames, beside)
     return scorer.recognition(attempt.info)

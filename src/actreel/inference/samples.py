@@ -29,7 +29,7 @@ def make_samples(classifier: ActionClassifier, clips: Mapping[str, Path], folder
     """Converts clips for browsers.
 
     A clip that the model answers otherwise once it is converted is left out, with a warning: visitors would see an
-    answer that the original does not get.
+    answer that the original does not get. A model that takes more than pictures gets no samples.
 
     Args:
         classifier: The model that will be served.
@@ -39,7 +39,10 @@ def make_samples(classifier: ActionClassifier, clips: Mapping[str, Path], folder
     Returns:
         The copy for each action.
     """
-    samples = {}
+    samples: dict[str, Path] = {}
+    if classifier.card.track is not None:
+        log.info("There are no samples on the page: their copies for browsers hold pictures only.")
+        return samples
     for number, (action, clip) in enumerate(clips.items(), 1):
         copy = folder / f"sample-{number}.webm"
         write_webm(clip, copy)

@@ -9,18 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actreel.config import ClipSpec
+from actreel.config import ClipSpec, TrackSpec
 from actreel.video.clips import fit_frame, middle_frames
 from actreel.video.decode import Pass, decode_passes
 from actreel.video.info import VideoInfo, VideoLimits
+from actreel.video.tracks import track_parts
+
+Frames = NDArray[np.uint8]
+"""Sampled frames, (n, H, W, 3), RGB."""
+
+Track = NDArray[np.float32]
+"""What a video has beside its pictures in the parts of such frames, (n, M)."""
+
+OnFrame = Callable[[int, NDArray[np.uint8]], None]
+"""Called with the count of sampled frames before, and each of them at full size."""
 
 LONGEST_SINGLE = 1.5
 """A video shorter than this many training clips is a single clip: training saw clips of such lengths whole."""
+
+
+def ignore_frame(count: int, frame: NDArray[np.uint8]) -> None:
+    """The default `OnFrame`."""
 
 
 @dataclass(frozen=True)
@@ -81,19 +96,21 @@ class WindowPass:
         plan: The video's windows, as planned when the pass began.
     """
 
-    def __init__(self, decoding: Pass, spec: ClipSpec, clip_duration_s: float | None) -> None:
+    def __init__(
+        self, decoding: Pass, spec: ClipSpec, clip_duration_s: float | None, path: Path, track: TrackSpec | None
+    ) -> None:
         self.plan = plan_windows(decoding.info, spec, clip_duration_s)
         self._decoding = decoding
         self._spec = spec
+        self._path = path
+        self._track = track
 
     @property
     def info(self) -> VideoInfo:
         """What the video holds: the container's claim until `frames` has ended, what decoded from then on."""
         return self._decoding.info
 
-    def frames(
-        self, on_frame: Callable[[int, NDArray[np.uint8]], None] = lambda count, frame: None
-    ) -> Iterator[NDArray[np.uint8]]:
+    def frames(self, on_frame: OnFrame = ignore_frame) -> Iterator[NDArray[np.uint8]]:
         """The middle frame of each part, resized.
 
         Args:
@@ -116,9 +133,33 @@ class WindowPass:
 
         return self._decoding.frames(middle_frames(self.info.num_frames, self.plan.num_parts), convert)
 
+    def batches(self, size: int, on_frame: OnFrame = ignore_frame) -> Iterator[tuple[Frames, Track | None]]:
+        """Frames as `frames` yields them, stacked, with the track of their parts.
+
+        Args:
+            size: Frames in a batch.
+            on_frame: As for `frames`.
+
+        Yields:
+            uint8 (n, H, W, 3), and float32 (n, M) or None if no track is asked for; n = `size` but for the last.
+
+        Raises:
+            VideoError: As for `frames`.
+            VideoLimitError: As for `frames`.
+        """
+        info, track = self.info, None
+        if self._track is not None:
+            track = track_parts(self._path, self._track, info.duration_s, self.plan.num_parts)
+        for frames in in_batches(self.frames(on_frame), size):
+            yield frames, None if track is None else np.stack(list(islice(track, len(frames))))
+
 
 def window_passes(
-    path: Path, spec: ClipSpec, clip_duration_s: float | None, limits: VideoLimits | None = None
+    path: Path,
+    spec: ClipSpec,
+    clip_duration_s: float | None,
+    limits: VideoLimits | None = None,
+    track: TrackSpec | None = None,
 ) -> Iterator[WindowPass]:
     """Decodes a video's sampled frames in constant memory.
 
@@ -127,6 +168,7 @@ def window_passes(
         spec: Clip settings, the same as in training.
         clip_duration_s: As for `plan_windows`.
         limits: Limits on the video; None for none.
+        track: What is taken beside the pictures; None for nothing.
 
     Yields:
         One pass, or two where the container's claims are wrong: the last one counts.
@@ -136,7 +178,7 @@ def window_passes(
         VideoLimitError: The video is beyond the limits.
     """
     for decoding in decode_passes(path, limits):
-        yield WindowPass(decoding, spec, clip_duration_s)
+        yield WindowPass(decoding, spec, clip_duration_s, path, track)
 
 
 def in_batches(frames: Iterator[NDArray[np.uint8]], size: int) -> Iterator[NDArray[np.uint8]]:

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from actreel.errors import VideoError
+from actreel.errors import ModelError, VideoError
 from actreel.inference.answers import Scored
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.steady import SteadyLabel
@@ -73,8 +73,13 @@ def watch(
 
     Raises:
         VideoError: The source cannot be opened, or a file ends before its first window is complete.
-        ModelError: The model does not say how long windows are.
+        ModelError: The model does not say how long windows are, or takes more than pictures.
     """
+    if classifier.card.track is not None:
+        raise ModelError(
+            "Live video brings pictures only. Received: a model that takes sound or signals too. Predict files with it "
+            "(actreel predict FILE), or train one that only sees: dvc exp run -S model.encoder=efficientnet_lite0"
+        )
     spec = classifier.card.clip
     clip_duration_s = window_s or classifier.card.clip_duration_s
 

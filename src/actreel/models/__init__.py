@@ -1,7 +1,7 @@
 """Networks: a frame encoder and a temporal head. This file only names what other rooms may use."""
 
 from actreel.models.build import build_encoder, build_frozen_encoder, build_head, build_model
-from actreel.models.encoders import PRETRAINED
+from actreel.models.encoders import FEATURE_SIZES, PRETRAINED
 from actreel.models.export import export_onnx, export_parts
 from actreel.models.heads import CLIP_NORMALISE
 from actreel.models.join import join
@@ -19,6 +19,7 @@ from actreel.models.parts import (
 __all__ = [
     "CLIP_NORMALISE",
     "ENCODER",
+    "FEATURE_SIZES",
     "HEAD",
     "NORMALISE",
     "PRETRAINED",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actreel.config import ClipSpec, ModelParams
+from actreel.config import ClipSpec, ModelParams, picture_encoders
 from actreel.models.encoders import PRETRAINED, TRAINED
 from actreel.models.families import FAMILIES
 from actreel.models.heads import HEADS
@@ -39,9 +39,9 @@ def build_encoder(params: ModelParams, spec: ClipSpec) -> keras.Model:
     Raises:
         ModelError: The weights cannot be loaded.
     """
+    if params.frozen:
+        return build_frozen_encoder(params.encoder, params.weights, spec)
     if params.encoder in PRETRAINED:
-        if params.frozen:
-            return build_frozen_encoder(params.encoder, params.weights, spec)
         frames = _frame_input(params, spec)
         return keras.Model(frames, PRETRAINED[params.encoder](frames, params.weights), name=ENCODER)
     frames = _frame_input(params, spec)
@@ -49,9 +49,17 @@ def build_encoder(params: ModelParams, spec: ClipSpec) -> keras.Model:
 
 
 def build_frozen_encoder(name: str, weights: str, spec: ClipSpec) -> keras.Model:
-    """As `build_encoder`, for a pretrained encoder that is not trained further."""
+    """As `build_encoder`, for pretrained encoders that are not trained further.
+
+    Args:
+        name: As `model.encoder`. The features of several encoders are concatenated; those of no pictures are left out.
+        weights: As `model.weights`.
+        spec: Clip settings.
+    """
     frames = keras.Input(spec.shape[1:], dtype="uint8", name="frames")
-    encoder = keras.Model(frames, PRETRAINED[name](frames, weights), name=ENCODER)
+    features = [PRETRAINED[name](frames, weights) for name in picture_encoders(name)]
+    joined = keras.layers.Concatenate()(features) if len(features) > 1 else features[0]
+    encoder = keras.Model(frames, joined, name=ENCODER)
     encoder.trainable = False
     return encoder
 

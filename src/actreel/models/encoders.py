@@ -96,6 +96,10 @@ PRETRAINED: dict[str, Callable[[keras.KerasTensor, str], keras.KerasTensor]] = {
 }  # fmt: skip
 
 
+FEATURE_SIZES = dict.fromkeys(PRETRAINED, 1280) | {"resnet50": 2048, "vgg16": 512}
+"""Features of a frame by each pretrained encoder."""
+
+
 def _efficientnet_lite(
     variant: efficientnet_lite.Variant, frames: keras.KerasTensor, weights: str
 ) -> keras.KerasTensor:

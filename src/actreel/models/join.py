@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actreel.config import ClipSpec, ModelParams
+from actreel.config import ClipSpec, ModelParams, takes_track
 from actreel.models.parts import CLIP_INPUT, with_differences
 from actreel.quiet_keras import keras
 
@@ -15,7 +15,8 @@ def join(params: ModelParams, spec: ClipSpec, encoder: keras.Model, head: keras.
 
     Returns:
         A `keras.Model` from uint8 or float32 (B, T, H, W, 3), RGB in [0, 255], to float32 (B, num_classes)
-        probabilities; its layers `encoder` and `head` are the two parts.
+        probabilities; its layers `encoder` and `head` are the two parts. Where the encoders take a track beside the
+        pictures, it is a second input, float32 (B, T, M).
     """
     clip = keras.Input(spec.shape, dtype="uint8", name=CLIP_INPUT)
     x = clip
@@ -24,4 +25,8 @@ def join(params: ModelParams, spec: ClipSpec, encoder: keras.Model, head: keras.
     frames = keras.ops.reshape(x, (-1, *x.shape[2:]))
     features = encoder(frames)
     features = keras.ops.reshape(features, (-1, spec.num_frames, *features.shape[1:]))
-    return keras.Model(clip, head(features), name=f"{params.encoder}_{params.head}")
+    name = f"{'_'.join(params.encoders)}_{params.head}"
+    if not takes_track(params.encoder):
+        return keras.Model(clip, head(features), name=name)
+    beside = keras.Input((spec.num_frames, head.input.shape[-1] - features.shape[-1]), name="track")
+    return keras.Model([clip, beside], head(keras.layers.Concatenate()([features, beside])), name=name)

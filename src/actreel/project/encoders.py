@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actreel.base.places import ENCODERS, MLFLOW_DATABASE
-from actreel.config import IMAGENET, NO_WEIGHTS, ONNX, PRETRAINED_ENCODERS, Params
+from actreel.config import AUDIO, IMAGENET, NO_WEIGHTS, ONNX, PRETRAINED_ENCODERS, SIGNALS, TRACK_ENCODERS, Params
 from actreel.errors import ActreelError
 from actreel.project.encoder_sources import SOURCES, EncoderSource
 from actreel.project.pulling import keras_weights
@@ -58,7 +58,12 @@ class Listed:
     @property
     def known_by_name(self) -> bool:
         """Whether it comes with Actreel, and is no ONNX file."""
-        return self.name in (TRAINED, *PRETRAINED_ENCODERS)
+        return self.name in (TRAINED, *TRACK_ENCODERS, *PRETRAINED_ENCODERS)
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is a network, whose time can be measured."""
+        return self.name not in TRACK_ENCODERS
 
     @property
     def can_be_pulled(self) -> bool:
@@ -77,6 +82,8 @@ def list_encoders(params: Params, files: Sequence[Path] = ()) -> list[Listed]:
     pulled = sorted(ENCODERS.glob("*.onnx"))
     listed = [
         Listed(TRAINED, at_hand=True, weights="none: trained from scratch"),
+        Listed(AUDIO, at_hand=True, weights="none: a log-mel spectrogram of the clip's sound"),
+        Listed(SIGNALS, at_hand=True, weights="none: sensors' signals in a file of the clip's name"),
         *map(_built_in, PRETRAINED_ENCODERS),
         *(_to_pull(source) for source in SOURCES if not source.of_keras and ENCODERS / source.file not in pulled),
         *(_from_file(file, params) for file in dict.fromkeys([*own, *pulled, *files])),

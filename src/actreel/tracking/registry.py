@@ -15,6 +15,7 @@ from sqlalchemy import make_url
 
 from actreel.dataset.lock import exclusive_lock
 from actreel.errors import ModelError
+from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import MODEL_CARD_FILE, SEEN_FILE
 from actreel.tracking.names import registered_model as registered_model
 from actreel.tracking.promotions import How, Promotion, labels_for
@@ -108,7 +109,7 @@ def register(name: str, folder: Path, tags: Mapping[str, str], model_card: Path 
         name="classifier",
         python_model=PathClassifier(),
         artifacts={MODEL_FOLDER: str(folder)} | ({MODEL_CARD_FILE: str(model_card)} if model_card else {}),
-        input_example=[example_video()],
+        input_example=_example_for(folder),
         code_paths=[str(PACKAGE)],
         pip_requirements=requirements(*REQUIREMENTS),
     )
@@ -117,6 +118,12 @@ def register(name: str, folder: Path, tags: Mapping[str, str], model_card: Path 
         text = text_file.read_text(encoding="utf-8")
         mlflow.MlflowClient().update_model_version(name, version, _description(text, f"models:/{name}/{version}"))
     return version
+
+
+def _example_for(folder: Path) -> list[str] | None:
+    """A request that MLflow tries the model with; None for a model of signals, which a video alone does not bring."""
+    track = ActionClassifier.load(folder).card.track
+    return None if track is not None and track.signals is not None else [example_video()]
 
 
 def _description(card: str, uri: str) -> str:

@@ -12,8 +12,9 @@ from actreel.base.progress import tracked
 from actreel.config import AUTO, PROBES, RIDGE, ModelParams, TrainParams
 from actreel.dataset.layout import TRAIN, VAL
 from actreel.dataset.store import Store
+from actreel.training.fusion import best_of, candidates
 from actreel.training.probes import Scored
-from actreel.training.train import score_probe
+from actreel.training.train import score_fusions, score_probe
 
 FEW_CLIPS = 500
 """Clips up to which every penalty is tried, and the winner's scores serve its training too."""
@@ -35,13 +36,16 @@ def choose_head(
     labels: list[str],
     scored: Scored | None = None,
 ) -> tuple[ModelParams, pd.DataFrame]:
-    """Solves each candidate, without and with motion, for the folds, and takes the one right on most held-out clips.
+    """Chooses what of a network is to be chosen: its head, and how much each of several encoders counts.
+
+    Solves each probe, without and with motion, for the folds, and takes the one right on most held-out clips; then the
+    weights of the encoders in the same way. A network that is no probe gets the weights that suit `statistics_probe`.
 
     The folds are those of the training and validation groups that `fit_probe` makes; test clips take no part. Among
     equals the lower loss decides. As the best of several, the winner's own figures are too high.
 
     Args:
-        network: With the head `auto`; any other is returned as it is.
+        network: With the head `auto`, or with several encoders and `fusion` at `auto`; any other is returned as it is.
         params: As for `train`.
         store: As for `train`.
         rows: As for `train`.
@@ -49,21 +53,21 @@ def choose_head(
         scored: The candidates' scores are put here, for `train`, if the choice is made among few clips.
 
     Returns:
-        The network with the chosen head and motion, and a table with one row a candidate, the best first: `head`,
-        `motion`, `accuracy` and `loss` on held-out clips; empty if there was no choice.
+        The network with the chosen head, motion and fusion, and a table with one row a candidate, the best first:
+        `head`, `motion`, `accuracy` and `loss` on held-out clips; empty if no head was chosen.
 
     Raises:
         ConfigError: As for `score_probe`.
         ModelError: As for `score_probe`.
     """
     columns = ["head", "motion", "accuracy", "loss"]
-    if network.head != AUTO:
-        return network, pd.DataFrame(columns=columns)
     every = pd.concat([rows[TRAIN], rows[VAL]], ignore_index=True)
     clips = spread(every, MOST_CLIPS, params.seed)
-    candidates = list(product(CANDIDATES, ("none", "difference")))
+    if network.head != AUTO:
+        return _fused(network, params, store, clips, labels), pd.DataFrame(columns=columns)
+    heads = list(product(CANDIDATES, ("none", "difference")))
     results = []
-    for head, motion in tracked(candidates, "choose", len(candidates), unit="head"):
+    for head, motion in tracked(heads, "choose", len(heads), unit="head"):
         candidate = network.model_copy(update={"head": head, "motion": motion})
         by_folds = score_probe(candidate, params, store, clips, labels, coarse=len(clips) > FEW_CLIPS)
         scores = by_folds.by_penalty[by_folds.best]
@@ -76,7 +80,24 @@ def choose_head(
         f"heads by their accuracy on {len(clips)} clips of held-out groups, the best of which is taken\n"
         f"{table.round(3).to_string()}"
     )
-    return network.model_copy(update={"head": table["head"][0], "motion": table["motion"][0]}), table
+    network = network.model_copy(update={"head": table["head"][0], "motion": table["motion"][0]})
+    return _fused(network, params, store, clips, labels), table
+
+
+def _fused(
+    network: ModelParams, params: TrainParams, store: Store, clips: pd.DataFrame, labels: list[str]
+) -> ModelParams:
+    """The network with the weights of its encoders."""
+    if len(network.encoders) == 1 or network.fusion != AUTO:
+        return network
+    probe = network if network.is_probe else network.model_copy(update={"head": "statistics_probe"})
+    tried, scores = candidates(network), {}
+    networks = [probe.model_copy(update={"fusion": weights}) for weights in tried]
+    found = score_fusions(networks, params, store, clips, labels, coarse=len(clips) > FEW_CLIPS)
+    for weights, by_folds in zip(tried, tracked(found, "fuse", len(tried), unit="weights"), strict=True):
+        best = by_folds.by_penalty[by_folds.best]
+        scores[weights] = best["accuracy"], best["loss"]
+    return best_of(network, scores, len(clips))
 
 
 def spread(rows: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:

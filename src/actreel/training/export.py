@@ -6,12 +6,12 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from actreel.config import ONNX, ClipSpec, ModelParams
+from actreel.config import ONNX, ClipSpec, ModelParams, picture_encoders, takes_track
 from actreel.dataset.records import usable
 from actreel.inference.manifest import ClassifierCard, OnnxEncoder, Provenance
 from actreel.inference.model_folder import ModelFolder
 from actreel.inference.windows import window_length
-from actreel.models import export_onnx, export_parts, with_distance
+from actreel.models import build_encoder, export_onnx, export_parts, join, with_distance
 from actreel.quiet_keras import keras
 from actreel.training.calibration import fit_temperature
 from actreel.training.data import TrainingData
@@ -79,7 +79,7 @@ def export_model(
 
     Returns:
         The whole network, from frames to probabilities, and what the manifest says of its encoder. If that came as an
-        ONNX file, Keras holds the head only, from features to probabilities.
+        ONNX file, or takes a track, Keras holds the head only, from features to probabilities.
 
     Raises:
         ModelError: The ONNX file has changed since the clips were encoded.
@@ -104,13 +104,18 @@ def export_network(
     model.save(folder.keras)
     statistics = rejection.statistics
     with_distances = with_distance(model, statistics.whitening, statistics.offset, statistics.centres)
+    described = None
     if encoder is not None:
         export_onnx(with_distances, folder.head)
         described = encoder.export(folder)
+    elif takes_track(model_params.encoder) and picture_encoders(model_params.encoder):
+        sees = build_encoder(model_params, spec)
+        export_onnx(sees, folder.encoder)
+        export_onnx(with_distances, folder.head)
+        export_onnx(join(model_params, spec, sees, with_distances), folder.onnx)
     else:
         export_onnx(with_distances, folder.onnx)
         export_parts(with_distances, folder.encoder, folder.head)
-        described = None
     # A later candidate is compared with this model on clips that neither was trained on.
     folder.seen_clips.write_text("\n".join(sorted(seen)) + "\n", encoding="utf-8")
     return model, described
@@ -133,6 +138,7 @@ def write_manifest(
         temperature=temperature,
         network=network,
         encoder=encoder,
+        track=data.store.track,
         clip_duration_s=window_length(usable(data.index)["duration_s"].tolist()),
         provenance=provenance,
     ).save(folder.path)

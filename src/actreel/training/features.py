@@ -24,10 +24,23 @@ from actreel.base.code_digest import code_digest
 from actreel.base.cores import num_cores
 from actreel.base.places import VIDEOS
 from actreel.base.progress import Progress
-from actreel.config import IMAGENET, NO_WEIGHTS, ONNX, ClipSpec, is_frozen
+from actreel.config import (
+    AUDIO,
+    IMAGENET,
+    NO_WEIGHTS,
+    ONNX,
+    SIGNALS,
+    ClipSpec,
+    SignalSpec,
+    SoundSpec,
+    TrackSpec,
+    is_frozen,
+    picture_encoders,
+)
 from actreel.dataset.store import Store, StoredClips, write_store
 from actreel.errors import ModelError
 from actreel.training.onnx_encoder import OwnEncoder
+from actreel.video.signals import need_signal, read_signal
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +50,9 @@ EncodeClip = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 _OWN_CODE = ("inference/clip_encoding.py", "training/onnx_encoder.py", "training/onnx_files")
 """The code that runs an encoder from an ONNX file."""
 
+_TRACK_CODE = ("config/tracks.py", "video")
+"""The code that reads what a clip has beside its pictures."""
+
 _PILOT_CLIPS = 8
 """Clips per core after which the time for all clips is estimated."""
 
@@ -45,6 +61,8 @@ def encode_clips(
     index: pd.DataFrame, clips: StoredClips, target: Path, *, encoder: str, weights: str, mirror: bool
 ) -> None:
     """Stores the features of every row's frames, on all cores, picking up after an interruption.
+
+    With several encoders, a frame's features are those of each, one after the other.
 
     A trainable encoder has no features to keep: the store is then left empty, and `open_inputs` opens the frames.
 
@@ -63,13 +81,18 @@ def encode_clips(
         write_store(index.iloc[:0], target, {**clips.made_with, "encoder": None}, lambda _: iter(()))
         return
 
+    track = _track_of(encoder, clips, index["clip"].iloc[0])
+    pictures = picture_encoders(encoder)
+
     def encode(names: Sequence[str]) -> Iterator[NDArray[np.float32]]:
-        return _encode_on_cores(_open(encoder, weights, clips.spec), clips, names, mirror)
+        run = _open(encoder, weights, clips.spec) if pictures else None
+        return _encode_on_cores(run, track, clips, names, mirror)
 
     made_with = {
         **clips.made_with,
         "encoder": encoder,
-        **encoder_key(encoder, weights, clips.spec),
+        **(encoder_key(encoder, weights, clips.spec) if pictures else {}),
+        **({} if track is None else {"track": track.model_dump(), "track_code": code_digest(*_TRACK_CODE)}),
         "mirror": mirror,
     }
     write_store(index, target, made_with, encode)
@@ -139,6 +162,17 @@ def open_inputs(clips: Path, features: Path, videos: Path = VIDEOS) -> Store:
     return stored if stored.made_with["encoder"] else frames
 
 
+def _track_of(encoder: str, clips: StoredClips, first: str) -> TrackSpec | None:
+    """The track that the encoders need; which columns of signals are taken, the first clip says."""
+    names = encoder.split("+")
+    if AUDIO not in names and SIGNALS not in names:
+        return None
+    columns = read_signal(need_signal(clips.video(first))).columns if SIGNALS in names else ()
+    return TrackSpec(
+        sound=SoundSpec() if AUDIO in names else None, signals=SignalSpec(columns=columns) if columns else None
+    )  # fmt: skip
+
+
 def encoder_key(encoder: str, weights: str, spec: ClipSpec) -> dict[str, Any]:
     """All that features depend on besides the frames and the encoder's name."""
     if encoder == ONNX:
@@ -151,6 +185,7 @@ def encoder_key(encoder: str, weights: str, spec: ClipSpec) -> dict[str, Any]:
 
 
 def _open(encoder: str, weights: str, spec: ClipSpec) -> EncodeClip:
+    """What encodes the pictures of clips."""
     # Imported here because it loads TensorFlow, which a complete or empty store does not need.
     from actreel.training.gpu import open_encoder
 
@@ -177,14 +212,19 @@ def _open(encoder: str, weights: str, spec: ClipSpec) -> EncodeClip:
 
 
 def _encode_on_cores(
-    encoder: EncodeClip, clips: StoredClips, names: Sequence[str], mirror: bool
+    encoder: EncodeClip | None, track: TrackSpec | None, clips: StoredClips, names: Sequence[str], mirror: bool
 ) -> Iterator[NDArray[np.float32]]:
     """float32 (1 or 2, T, F) for each clip: unchanged, and mirrored."""
 
     def encode(name: str) -> NDArray[np.float32]:
-        (clip,) = clips.take([name])
-        views = (clip, np.ascontiguousarray(clip[:, :, ::-1])) if mirror else (clip,)
-        return np.stack([encoder(view) for view in views])
+        parts = []
+        if encoder is not None:
+            (clip,) = clips.take([name])
+            views = (clip, np.ascontiguousarray(clip[:, :, ::-1])) if mirror else (clip,)
+            parts.append(np.stack([encoder(view) for view in views]))
+        if track is not None:  # a mirrored clip sounds the same
+            parts.append(np.repeat(clips.tracks([name], track), 2 if mirror else 1, axis=0))
+        return np.concatenate(parts, axis=-1)
 
     # Every clip is queued at once, and no core ever waits for another: neither to warm up nor for the estimate.
     warm = num_cores()  # a core's first run makes room in memory, and would spoil the estimate

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from actreel.config import TrainParams
 from actreel.dataset.store import Store
@@ -39,12 +40,14 @@ class Fitting:
         rows: Index rows to train on.
         val: Index rows that decide when to stop and which epoch to keep; None keeps the last epoch.
         labels: Actions in the order of the model's outputs.
+        scales: float32 (F,), what each feature of a frame is multiplied by once it is standardised; None for 1.
     """
 
     store: Store
     rows: pd.DataFrame
     val: pd.DataFrame | None
     labels: list[str]
+    scales: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

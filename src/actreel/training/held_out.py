@@ -19,6 +19,7 @@ from actreel.quiet_keras import keras
 from actreel.training.batches import targets_of
 from actreel.training.data import TrainingData
 from actreel.training.fitting import Fitting
+from actreel.training.fusion import scales_of
 from actreel.training.group_curve import COLUMNS, group_curve
 from actreel.training.probes import FoldScores, Scored, pool
 from actreel.training.rejection import EmbeddingStatistics, fit_statistics
@@ -92,7 +93,8 @@ def curve_over_groups(
     if not network.is_probe or params.fine_tune:
         return pd.DataFrame(columns=COLUMNS)
     rows = pd.concat([data.rows[TRAIN], data.rows[VAL]], ignore_index=True)
-    clips = pool(fitted, network.head, params, Fitting(data.store, rows, None, data.labels))
+    fitting = Fitting(data.store, rows, None, data.labels, scales_of(network, data.store))
+    clips = pool(fitted, network.head, params, fitting)
     return group_curve(clips, clips.solver.PATH[int(curve["val_loss"].argmin())], params.seed)
 
 

@@ -41,13 +41,18 @@ class Solutions:
     Attributes:
         PATH: Penalties as scikit-learn's C, from the strongest to the weakest.
         mean: float32 (D,), of the features.
-        variance: float32 (D,), of the features.
+        variance: float32 (D,), of the features; see `scaled_variance`.
     """
 
     PATH: ClassVar = tuple(float(strength) for strength in np.logspace(-4, 1, 11))
 
     def __init__(
-        self, features: NDArray[np.float32], targets: NDArray[np.int64], weights: NDArray[np.float32], num_classes: int
+        self,
+        features: NDArray[np.float32],
+        targets: NDArray[np.int64],
+        weights: NDArray[np.float32],
+        num_classes: int,
+        scales: NDArray[np.float32] | float = 1.0,
     ) -> None:
         """Standardises the features and brings them into their row space.
 
@@ -56,8 +61,10 @@ class Solutions:
             targets: int64 (N,), classes of 0..num_classes-1, at least two of them.
             weights: float32 (N,), the weight of each clip's loss.
             num_classes: K.
+            scales: What each feature is multiplied by once it is standardised: float32 (D,).
         """
-        self.mean, self.variance = features.mean(axis=0), features.var(axis=0)
+        self.mean = features.mean(axis=0)
+        self.variance = scaled_variance(features.var(axis=0), scales)
         self._num_classes = num_classes
         self._shown, shown = np.unique(targets, return_inverse=True)
         known = self.standardised(features)
@@ -89,7 +96,7 @@ class Solutions:
             yield self._as_dense(weights, bias)
 
     def standardised(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Brings features, float32 (n, D), to mean 0 and variance 1 over the clips of `__init__`."""
+        """Brings features, float32 (n, D), to mean 0, variance 1 over the clips of `__init__`, and their scale."""
         return np.asarray((features - self.mean) / np.sqrt(self.variance + VARIANCE_FLOOR), dtype=np.float32)
 
     @staticmethod
@@ -144,6 +151,11 @@ class Solutions:
         every_bias = np.full(self._num_classes, bias.min() - 100, np.float32)
         every_bias[self._shown] = bias
         return kernel, every_bias
+
+
+def scaled_variance(variance: NDArray[np.float32], scales: NDArray[np.float32] | float) -> NDArray[np.float32]:
+    """The variance with which batch normalisation multiplies standardised features by `scales`: float32 (D,)."""
+    return np.asarray((variance + VARIANCE_FLOOR) / np.square(scales) - VARIANCE_FLOOR, dtype=np.float32)
 
 
 def _softmax(scores: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -24,6 +24,7 @@ from actreel.models import CLIP_NORMALISE, PROBABILITIES
 from actreel.quiet_keras import keras
 from actreel.training.batches import class_weights, mirror_targets, targets_of
 from actreel.training.fitting import Fitting, Logs, Records
+from actreel.training.fusion import repeated
 from actreel.training.logistic import Solutions
 from actreel.training.ridge import RidgeSolutions
 
@@ -49,6 +50,7 @@ class Pooled:
         num_clips: N, the number of views as recorded.
         weights: float32 (K,), the weight of each action's loss.
         solver: What solves the probe; each penalty of its `PATH` counts as an epoch.
+        scales: float32 (D,), what each feature is multiplied by once it is standardised.
     """
 
     features: NDArray[Any]
@@ -58,6 +60,7 @@ class Pooled:
     num_clips: int
     weights: NDArray[np.float32]
     solver: type[Solutions | RidgeSolutions] = Solutions
+    scales: NDArray[np.float32] | float = 1.0
 
     def folds(self) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
         """For each fold: bool (V,), the views of the others, and int64 (n,), its clips whose action these show too."""
@@ -69,7 +72,10 @@ class Pooled:
     def solutions(self, views: NDArray[np.bool_] | slice = slice(None)) -> Solutions | RidgeSolutions:
         """The regressions of some views."""
         targets = self.targets[views]
-        return self.solver(self.features[views], targets, self.weights[targets], len(self.weights))
+        weights = self.weights[targets]
+        if self.solver is RidgeSolutions:  # its features come from one encoder
+            return RidgeSolutions(self.features[views], targets, weights, len(self.weights))
+        return Solutions(self.features[views], targets, weights, len(self.weights), self.scales)
 
 
 @dataclass(frozen=True)
@@ -188,8 +194,10 @@ def pool(model: keras.Model, head: str, params: TrainParams, data: Fitting, *, f
     flags = [False] * len(names) + [True] * int(both.sum())
     pooling = keras.Model(model.input, model.get_layer(CLIP_NORMALISE).input)
     batches = store.batches([*names, *names[both]], _BATCH, flags)
+    features = np.concatenate([np.asarray(pooling(batch, training=False)) for batch in batches])
     return Pooled(
-        features=np.concatenate([np.asarray(pooling(batch, training=False)) for batch in batches]),
+        features=features,
+        scales=repeated(data.scales, features.shape[1]),
         targets=np.r_[targets, images[both]],
         fold=np.r_[fold, fold[both]],
         group=np.r_[group, group[both]],

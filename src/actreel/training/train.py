@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from actreel.base.faults import TRAIN_AGAIN, reading
-from actreel.config import ONNX, RIDGE, ClipSpec, ModelParams, TrainParams
+from actreel.config import ONNX, RIDGE, ClipSpec, ModelParams, TrainParams, takes_track
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.models import (
@@ -28,6 +28,8 @@ from actreel.models import (
 from actreel.quiet_keras import keras
 from actreel.training.batches import targets_of as targets_of  # re-exported for callers of train and predict
 from actreel.training.fitting import Fitting, Logs, OnEpoch, Records, fit_network, no_op
+from actreel.training.fusion import repeated, scales_of
+from actreel.training.logistic import scaled_variance
 from actreel.training.probes import FoldScores, Scored, fit_probe, pool, score_folds
 
 _FINE_TUNED = "fine_tuned"
@@ -75,7 +77,7 @@ def train(
         name: str, rows: pd.DataFrame, val: pd.DataFrame | None, records: Records, epochs: int | None = None
     ) -> tuple[keras.Model, Logs]:
         build = _builder(model_params, store, rows, labels)
-        data = Fitting(store, rows, val, labels)
+        data = Fitting(store, rows, val, labels, scales_of(model_params, store))
         if model_params.is_probe:  # solved faster than its state could be written
             fitted, logs, scored[model_params] = fit_probe(
                 build, model_params.head, params, data, records, scored.get(model_params)
@@ -132,9 +134,25 @@ def score_probe(
         ConfigError: `train.mirror_as` does not fit the labels.
         ModelError: There are no features, or too few groups or actions to hold out a part.
     """
-    model = _builder(model_params, store, rows, labels)()
-    clips = pool(model, model_params.head, params, Fitting(store, rows, None, labels))
-    return score_folds(clips, clips.solver.PATH[::2], patience=1) if coarse else score_folds(clips)
+    (scores,) = score_fusions([model_params], params, store, rows, labels, coarse=coarse)
+    return scores
+
+
+def score_fusions(
+    candidates: Sequence[ModelParams],
+    params: TrainParams,
+    store: Store,
+    rows: pd.DataFrame,
+    labels: list[str],
+    *,
+    coarse: bool = False,
+) -> Iterator[FoldScores]:
+    """As `score_probe`, for networks that differ in `fusion` only, so that their clips are pooled once."""
+    model = _builder(candidates[0], store, rows, labels)()
+    clips = pool(model, candidates[0].head, params, Fitting(store, rows, None, labels))
+    for candidate in candidates:
+        scaled = replace(clips, scales=repeated(scales_of(candidate, store), clips.features.shape[1]))
+        yield score_folds(scaled, scaled.solver.PATH[::2], patience=1) if coarse else score_folds(scaled)
 
 
 def _builder(
@@ -145,11 +163,14 @@ def _builder(
         return lambda: build_model(model_params, store.spec, len(labels))
     if model_params.head == RIDGE:
         return lambda: build_ridge_head(model_params, store.input_shape, len(labels))
-    scale = _mean_and_variance(store, rows["clip"].tolist())
+    mean, variance = _mean_and_variance(store, rows["clip"].tolist())
+    scales = scales_of(model_params, store)
+    if scales is not None and not model_params.is_probe:  # a probe's features are scaled once pooled
+        variance = scaled_variance(variance, scales)
 
     def build() -> keras.Model:
         model = build_head(model_params, store.input_shape, len(labels))
-        model.get_layer(NORMALISE).set_weights(scale)
+        model.get_layer(NORMALISE).set_weights([mean, variance])
         return model
 
     return build
@@ -197,9 +218,10 @@ def apply_temperature(model: keras.Model, temperature: float) -> None:
 def complete(model_params: ModelParams, spec: ClipSpec, model: keras.Model) -> keras.Model:
     """Joins a head from `train` to its encoder.
 
-    A model that is already whole stays as it is, and so does a head on an ONNX file, which Keras cannot read.
+    A model that is already whole stays as it is, and so does a head on an ONNX file, which Keras cannot read, or on a
+    track, which comes encoded.
     """
-    if model.name != HEAD or model_params.encoder == ONNX:
+    if model.name != HEAD or model_params.encoder == ONNX or takes_track(model_params.encoder):
         return model
     return join(model_params, spec, build_encoder(model_params, spec), model)
 
@@ -207,7 +229,7 @@ def complete(model_params: ModelParams, spec: ClipSpec, model: keras.Model) -> k
 def fitted_part(model: keras.Model, store: Store) -> keras.Model:
     """The part of a whole model that `train` fitted: its head, if the store holds features of this very encoder.
 
-    A head on an ONNX file is all that there is in Keras.
+    A head on an ONNX file or a track is all that there is in Keras.
     """
     if model.name == HEAD:
         return model

@@ -50,17 +50,22 @@ def draw_frames(motion: Motion | None, group: Group, rng: np.random.Generator) -
     Yields:
         30 to 50 frames, uint8 (FRAME_HEIGHT, FRAME_WIDTH, 3), BGR.
     """
-    count = int(rng.integers(30, 51))
-    camera = _move_camera(group, rng, count)
-    joints = place_joints(play(motion, group, rng, count), motion, group) if motion else {}
+    camera, joints = perform(motion, group, rng)
     grain = int(rng.integers(2, 7))
-    for index in range(count):
+    for index in range(len(camera)):
         world = group.backdrop.copy()
         if motion:
             _draw_figure(world, {name: places[index] for name, places in joints.items()}, motion, group)
         frame = cv2.warpAffine(world, camera[index], FRAME_SIZE, borderMode=cv2.BORDER_REPLICATE)
         noise = rng.integers(-grain, grain + 1, frame.shape, dtype=np.int16)
         yield cv2.add(frame, noise, dtype=cv2.CV_8U)  # saturates instead of wrapping around
+
+
+def perform(motion: Motion | None, group: Group, rng: np.random.Generator) -> tuple[Floats, dict[str, Floats]]:
+    """One performance: the camera of each frame, as `_move_camera` gives it, and the joints, as `place_joints` does."""
+    count = int(rng.integers(30, 51))
+    camera = _move_camera(group, rng, count)
+    return camera, place_joints(play(motion, group, rng, count), motion, group) if motion else {}
 
 
 def _move_camera(group: Group, rng: np.random.Generator, count: int) -> Floats:

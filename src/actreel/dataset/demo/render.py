@@ -12,8 +12,8 @@ import numpy as np
 from actreel.base.atomic import written_aside
 from actreel.base.places import UNKNOWN
 from actreel.dataset.demo.film import draw_frames
-from actreel.dataset.demo.motions import ACTIONS, MOTIONS, UNKNOWN_MOTIONS
-from actreel.dataset.demo.performers import FRAME_SIZE, draw_group
+from actreel.dataset.demo.motions import ACTIONS, MOTIONS, UNKNOWN_MOTIONS, Motion
+from actreel.dataset.demo.performers import FRAME_SIZE, Group, draw_group
 from actreel.dataset.parallel import map_on_cores
 from actreel.errors import DatasetError
 from actreel.video.opencv import cv2
@@ -77,10 +77,7 @@ def render_demo(
 
 def _render(take: Take, seed: int) -> None:
     cv2.setNumThreads(1)  # there is one process a core already
-    rng = _generator(seed, take.group, (*ACTIONS, UNKNOWN).index(take.action), take.clip)
-    group = draw_group(_generator(seed, take.group), mirrored=take.group % 2 == 1)
-    idle = UNKNOWN_MOTIONS[(take.group + take.clip) % len(UNKNOWN_MOTIONS)]
-    motion = MOTIONS.get(take.action, idle)
+    motion, group, rng = cast(take, seed)
     try:
         with written_aside(take.path) as aside:
             # OpenCV's own writer keeps the quality constant; FFmpeg's rate control would mark early frames.
@@ -94,6 +91,14 @@ def _render(take: Take, seed: int) -> None:
             writer.release()
     except OSError as error:
         raise DatasetError(f"the folder of a clip must be writable. Received: '{take.path.parent}': {error}") from error
+
+
+def cast(take: Take, seed: int) -> tuple[Motion | None, Group, np.random.Generator]:
+    """What is performed in a clip, by whom, and its random stream."""
+    rng = _generator(seed, take.group, (*ACTIONS, UNKNOWN).index(take.action), take.clip)
+    group = draw_group(_generator(seed, take.group), mirrored=take.group % 2 == 1)
+    idle = UNKNOWN_MOTIONS[(take.group + take.clip) % len(UNKNOWN_MOTIONS)]
+    return MOTIONS.get(take.action, idle), group, rng
 
 
 def _generator(seed: int, *key: int) -> np.random.Generator:

@@ -1,8 +1,8 @@
 """Encoders from ONNX files that users bring: read, checked, wrapped for our frames, and joined to a head."""
 
 from actreel.training.onnx_files.joining import join_parts
-from actreel.training.onnx_files.reading import EncoderFile, read_encoder
+from actreel.training.onnx_files.reading import EncoderFile, num_parameters, read_encoder
 from actreel.training.onnx_files.settings import EncoderSettings
 from actreel.training.onnx_files.wrapping import Wrapped, wrap_encoder
 
-__all__ = ["EncoderFile", "EncoderSettings", "Wrapped", "join_parts", "read_encoder", "wrap_encoder"]
+__all__ = ["EncoderFile", "EncoderSettings", "Wrapped", "join_parts", "num_parameters", "read_encoder", "wrap_encoder"]

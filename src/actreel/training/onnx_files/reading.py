@@ -57,7 +57,12 @@ class EncoderFile:
     @cached_property
     def parameters(self) -> int:
         """Numbers in its weights."""
-        return sum(prod(tensor.dims) for tensor in self.model.graph.initializer)
+        return num_parameters(self.model)
+
+
+def num_parameters(model: onnx.ModelProto) -> int:
+    """Numbers in a model's weights."""
+    return sum(prod(tensor.dims) for tensor in model.graph.initializer)
 
 
 def read_encoder(path: Path) -> EncoderFile:
