@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 from actreel.config import ClipSpec, SignalSpec, SoundSpec, TrackSpec
 from actreel.inference.classifier import ActionClassifier, ClassifierCard, Provenance
 from actreel.inference.model_folder import ModelFolder
+from actreel.inference.on_device import why_not
 from actreel.video.signals import MOST_BYTES
 from serving.sandbox.processes import Decoder, DecoderDiedError
 from serving.settings import Settings
@@ -76,6 +77,10 @@ def test_the_service_hears_what_predict_hears_and_offers_no_camera(folder: Path,
         stop(server)
     assert [segment["label"] for segment in answer["segments"]] == ["low", "high"]
     assert answer["confidence"] == pytest.approx(expected.confidence, abs=1e-5)
+
+
+def test_no_browser_runs_a_model_that_takes_more_than_pictures(folder: Path) -> None:
+    assert "more than pictures" in str(why_not(ActionClassifier.load(folder).card, folder))
 
 
 def test_a_decoder_that_sends_less_than_frames_and_track_has_broken_the_protocol(folder: Path, film: Path) -> None:

@@ -27,6 +27,8 @@ def why_not(card: ClassifierCard, folder: Path) -> str | None:
     """Why a browser cannot run the model in `folder`, in words for people; None if it can."""
     if card.encoder is not None and card.encoder.frames is not None:
         return "its encoder sees several frames at once"
+    if card.track is not None:
+        return "it takes more than pictures, which is all that the page reads"
     if card.clip.colour == "equalised":
         return "clip.colour is 'equalised', which the page does not compute"
     size = sum(file.stat().st_size for file in ModelFolder(folder).network_files())
