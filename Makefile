@@ -26,7 +26,7 @@ override URL := $(value URL)
 export FROM GROUP_PATTERN RECIPE URL
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup git repro learn ucf50 test chaos check docs serve reload image ui runs bench lock youtube locked-youtube clean
+.PHONY: help setup git repro learn ucf50 pose test chaos check docs serve reload image ui runs bench lock youtube locked-youtube clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-8s %s\n' "$$target" "$$text"; done
@@ -64,6 +64,9 @@ learn: setup  ## Learns from your clips: FROM= the folder, RECIPE= another recip
 ucf50: setup  ## The same on UCF50 (3.2 GB); URL= a mirror, FROM= an archive or unpacked folder you already have, RECIPE=
 	python -m pipelines.fetch --select $(if $(URL),--url "$$URL") $(if $(FROM),--adopt "$$FROM")
 	python -m pipelines.learn --recipe "$$RECIPE"
+
+pose: setup  ## Fetches BlazePose's networks for model.encoder: pose, once on a machine (a wheel of 36 MB)
+	python -m pipelines.pose
 
 test: setup  ## The whole test suite, on two cores
 	pytest --numprocesses 2

@@ -58,6 +58,7 @@ def test_a_stage_stands_for_each_file() -> None:
         "bento_store",
         "fetch",
         "learn",
+        "pose",
         "repro",
         "summary",
-    }  # bento_store is a part of package; data.dvc is the stage of fetch; the others come before and after all stages
+    }  # bento_store is a part of package; data.dvc is the stage of fetch; the others come before and after stages

@@ -9,10 +9,12 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
-def _stderr_closed() -> Iterator[None]:
+def stderr_closed() -> Iterator[None]:
+    """Drops what TensorFlow's libraries print on their own."""
     # TensorFlow writes to file descriptor 2 before it reads its log level. Turning oneDNN off would silence it too, but
     # training would be 3.6x slower.
     kept = os.dup(2)
@@ -45,7 +47,7 @@ def _uncollected() -> Iterator[None]:
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["KERAS_BACKEND"] = "tensorflow"
-with _stderr_closed(), _uncollected():
+with stderr_closed(), _uncollected():
     import keras
     import tensorflow as tf
 
@@ -53,4 +55,13 @@ with _stderr_closed(), _uncollected():
     for _gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(_gpu, True)
 
-__all__ = ["keras", "tf"]
+
+def tflite_modules() -> tuple[Any, Any]:
+    """The classes of TFLite's file format, and the functions that read and write its files; few need them."""
+    from tensorflow.lite.python import schema_py_generated
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    return schema_py_generated, flatbuffer_utils
+
+
+__all__ = ["keras", "stderr_closed", "tf", "tflite_modules"]

@@ -38,6 +38,7 @@ def test_what_is_at_hand_is_measured(settings_folder: Path, capsys: pytest.Captu
     path = image_encoder(settings_folder / "e.onnx")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoders, "PRETRAINED_ENCODERS", ())  # their export takes seconds each
+        patch.setenv("XDG_DATA_HOME", str(settings_folder))  # where there are no networks for `pose`
         main(["encoders", "list", str(path), "--measure", "--json"])
     trained, *others, own = json.loads(capsys.readouterr().out)
     assert not [each for each in others if each["ms_per_clip"]]

@@ -75,7 +75,7 @@ def test_broken_yaml_is_a_message(tmp_path: Path) -> None:
         ({"encoder": "efficientnet_lite0", "colour": 0.2}, r"train\.colour change frames.* Received: 0.0 and 0.2"),
         (
             {"encoder": "onnx", "weights": "e.onnx", "fine_tune": 1},
-            r"blocks of an encoder, which an ONNX file does not have\. Received: 1 .* Set train\.fine_tune to 0\.$",
+            r"blocks of an encoder in Keras, and 'onnx' .* none\. Received: 1.* Set train\.fine_tune to 0\.$",
         ),
         (
             {"encoder": "onnx", "weights": "e.onnx", "crop": 0.1},
@@ -83,7 +83,7 @@ def test_broken_yaml_is_a_message(tmp_path: Path) -> None:
         ),
         (
             {"head": "mean_probe"},
-            r"mean_probe, moments_probe, statistics_probe need .* Received: 'mean_probe' with encoder 'small_cnn'",
+            r"mean_probe, moments_probe, statistics_probe, ridge_probe need .* 'mean_probe' with encoder 'small_cnn'",
         ),
         (
             {"encoder": "efficientnet_lite0", "head": "mean_probe", "mixup": 0.2},

@@ -228,3 +228,14 @@ def test_an_encoder_from_an_onnx_file_is_named_and_gives_no_saliency(facts: Fact
     assert "\n\n## Data and licence" in card
     assert "movinet" in text_of(as_html(card, folder))
     assert "ONNX file" not in as_markdown(facts)
+
+
+def test_blazepose_is_named_with_its_licence(facts: Facts) -> None:
+    encoder = OnnxEncoder(file="BlazePose of mediapipe", file_sha256="a" * 64, sha256="b" * 64, parameters=3)
+    network = facts.model.model_copy(update={"encoder": "pose"})
+    classifier = facts.classifier.model_copy(update={"encoder": encoder, "network": network})
+    card = as_markdown(replace(facts, classifier=classifier, model=network))
+    assert "BlazePose of mediapipe: landmarks of the largest person, sha256 aaaa" in card
+    assert "from MediaPipe (Apache-2.0)" in card
+    assert "ImageNet" not in card
+    assert "its source's" not in card

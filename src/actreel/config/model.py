@@ -20,6 +20,8 @@ SIGNALS = "signals"
 """The encoder of sensors' signals, which lie in a file beside the clip."""
 TRACK_ENCODERS = (AUDIO, SIGNALS)
 """Encoders of what a clip has beside its pictures, in the order in which a track holds them."""
+POSE = "pose"
+"""BlazePose's landmarks of the largest person in each frame."""
 PretrainedEncoder = Literal[
     "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "mobilenet_v2", "efficientnet_v2_b0", "resnet50",
     "vgg16",
@@ -33,7 +35,7 @@ CLIP_HEADS: tuple[str, ...] = get_args(ClipHead)
 PROBES: tuple[str, ...] = get_args(Probe)
 RIDGE = "ridge_probe"
 """The probe that can be solved from sums over clips; see `actreel.federation`."""
-ENCODERS = ("pixels", "small_cnn", ONNX, *TRACK_ENCODERS, *PRETRAINED_ENCODERS)
+ENCODERS = ("pixels", "small_cnn", ONNX, POSE, *TRACK_ENCODERS, *PRETRAINED_ENCODERS)
 AND = "+"
 """What stands between the names of several encoders."""
 
@@ -64,12 +66,13 @@ class ModelParams(Section):
     Attributes:
         encoder: `small_cnn` is the per-frame CNN of the LRCN paper's UCF50 project, always trained from scratch.
             `pixels` is no encoder, for heads that see space and time at once. `onnx` is any network in an ONNX file,
-            which may see several frames at once. `audio` hears the clip's sound, and `signals` takes
-            those of sensors from the file beside the clip. The others are pretrained on
-            ImageNet. A list, or names joined by `+`, fuses frozen encoders: a frame's features are those of all.
+            which may see several frames at once. `pose` gives the landmarks of the largest person in each frame.
+            `audio` hears the clip's sound, and `signals` takes those of sensors from the file beside the clip. The
+            others are pretrained on ImageNet. A list, or names joined by `+`, fuses frozen encoders: a frame's
+            features are those of all.
         weights: Weights of a pretrained encoder: `imagenet`, `none` (train from scratch) or the path of a .weights.h5
-            or .keras file; with `onnx`, the path of the ONNX file. With weights, the encoder is frozen and frames are
-            encoded once.
+            or .keras file; with `onnx`, the path of the ONNX file. `pose` has its own. With weights, the encoder is
+            frozen and frames are encoded once.
         head: `mean` averages the frames and ignores their order. `statistics` is linear in the mean, spread and trend
             of each feature. `lstm`, `bilstm`, `gru`, `attention_lstm`, `temporal_conv` and `transformer` see the frames
             in order. `convlstm` and `cnn3d_attention_lstm` need encoder `pixels`. The probes `mean_probe`,
@@ -162,9 +165,14 @@ class ModelParams(Section):
         return f"{Path(self.weights).name if self.encoder == ONNX else self.encoder} + {self.head}"
 
 
+def is_graph(encoder: str) -> bool:
+    """Whether an encoder, as `model.encoder`, is an ONNX graph of its own that Keras does not know."""
+    return encoder in (ONNX, POSE)
+
+
 def is_frozen(encoder: str, weights: str) -> bool:
     """Whether an encoder keeps its pretrained weights, given `model.encoder` and `model.weights`."""
-    return encoder == ONNX or all(
+    return is_graph(encoder) or all(
         name in TRACK_ENCODERS or (name in PRETRAINED_ENCODERS and weights != NO_WEIGHTS) for name in encoder.split(AND)
     )
 

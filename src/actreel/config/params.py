@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from actreel.base.places import check_project
 from actreel.config.dataset import ClipSpec, DatasetParams, SplitParams, ValidateParams
-from actreel.config.model import ONNX, PROBES, TRACK_ENCODERS, ModelParams, TrainParams
+from actreel.config.model import PROBES, TRACK_ENCODERS, ModelParams, TrainParams, is_graph
 from actreel.config.section import Section
 from actreel.errors import ConfigError
 
@@ -95,10 +95,10 @@ class Params(Section):
                 f"a probe cannot use train.{varied[0]}, which varies clips between epochs. Received: "
                 f"{getattr(self.train, varied[0])} with head '{self.model.head}'. Set train.{varied[0]} to 0."
             )
-        if self.train.fine_tune and self.model.encoder == ONNX:
+        if self.train.fine_tune and is_graph(self.model.encoder):
             raise ValueError(
-                "train.fine_tune trains blocks of an encoder, which an ONNX file does not have. "
-                f"Received: {self.train.fine_tune} with encoder 'onnx'. Set train.fine_tune to 0."
+                "train.fine_tune trains blocks of an encoder in Keras, and 'onnx' and 'pose' have none. "
+                f"Received: {self.train.fine_tune} with encoder '{self.model.encoder}'. Set train.fine_tune to 0."
             )
         if self.train.fine_tune and (len(self.model.encoders) > 1 or self.model.encoder in TRACK_ENCODERS):
             raise ValueError(
@@ -112,7 +112,7 @@ class Params(Section):
                 f"'{self.model.weights}'. Set train.fine_tune to 0."
             )
         if self.model.frozen and not self.train.fine_tune and (self.train.crop or self.train.colour):
-            other = "" if self.model.encoder == ONNX else ", or train.fine_tune above 0"
+            other = "" if is_graph(self.model.encoder) else ", or train.fine_tune above 0"
             raise ValueError(
                 "train.crop and train.colour change frames, but the frames of a frozen encoder are encoded only once. "
                 f"Received: {self.train.crop} and {self.train.colour} with encoder '{self.model.encoder}'. "

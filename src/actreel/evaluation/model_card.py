@@ -18,7 +18,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
-from actreel.config import AUTO, IMAGENET, ModelParams, TrackSpec, picture_encoders
+from actreel.config import AUTO, IMAGENET, POSE, ModelParams, TrackSpec, picture_encoders
 from actreel.evaluation import more_groups
 from actreel.evaluation.intervals import FEW_GROUPS
 from actreel.evaluation.paired import order_sentence
@@ -139,7 +139,8 @@ def as_markdown(facts: Facts, warnings: Sequence[str] = ()) -> str:
         ],
         warnings=warnings,
         licence=LICENCES[facts.dataset],
-        imagenet=facts.model.frozen and facts.model.weights == IMAGENET,
+        imagenet=facts.model.frozen and facts.model.encoder != POSE and facts.model.weights == IMAGENET,
+        pose=facts.model.encoder == POSE,
     )  # fmt: skip
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -155,7 +156,7 @@ def _description(facts: Facts) -> list[tuple[str, str]]:
     network = f"{facts.model.title}{motion}, {facts.metrics['parameters']:,} parameters"
     return [
         ("Network", network),
-        *([("Encoder", _encoder(card.encoder))] if card.encoder else []),
+        *([("Encoder", _encoder(facts.model, card.encoder))] if card.encoder else []),
         ("Input", f"{spec.num_frames} frames spread evenly over the clip, {size}, {_COLOURS[spec.colour]}"),
         *([("Beside the frames", _beside(card.track, facts.model))] if card.track else []),
         ("Clip", f"about {card.clip_duration_s:.1f} s" if card.clip_duration_s else "the whole video"),
@@ -179,7 +180,9 @@ def _beside(track: TrackSpec, model: ModelParams) -> str:
     return "; ".join(taken)
 
 
-def _encoder(encoder: OnnxEncoder) -> str:
+def _encoder(network: ModelParams, encoder: OnnxEncoder) -> str:
+    if network.encoder == POSE:
+        return f"{encoder.file}: landmarks of the largest person, sha256 {encoder.file_sha256}"
     sees = f", which sees {encoder.frames} frames at a stride of {encoder.stride}" if encoder.frames else ""
     return f"the ONNX file '{encoder.file}'{sees}, sha256 {encoder.file_sha256}"
 

@@ -64,7 +64,7 @@ def load_network(folder: Path) -> keras.Model:
     """Loads the Keras model of a model folder, since ONNX gives no gradients.
 
     Raises:
-        ModelError: The folder has none that can be loaded, its encoder came as an ONNX file, or it takes a track.
+        ModelError: The folder has none that can be loaded, its encoder is an ONNX graph, or it takes a track.
     """
     try:
         network = keras.models.load_model(ModelFolder(folder).keras)
@@ -75,7 +75,7 @@ def load_network(folder: Path) -> keras.Model:
         ) from error
     if not has_gradients(network):
         raise ModelError(
-            "Saliency needs gradients, and neither an encoder from an ONNX file nor a model that takes more than "
+            "Saliency needs gradients, and neither an encoder that is an ONNX graph nor a model that takes more than "
             f"pictures gives them. Received: '{folder}'. Train with one encoder of Actreel's: "
             "dvc exp run -S model.encoder=efficientnet_lite0 -S model.weights=imagenet"
         )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actreel.config import ONNX, RIDGE, Params
+from actreel.config import RIDGE, Params, is_graph
 from actreel.dataset.splits import assign_folds
 from actreel.errors import ConfigError, ModelError
 from actreel.federation.parts import Part, features_of
@@ -23,7 +23,7 @@ from actreel.training.calibration import sharpened
 from actreel.training.export import Rejection, calibrate, export_network, fit_rejection
 from actreel.training.fitting import Records
 from actreel.training.held_out import HeldOut, hold_out_by_folds
-from actreel.training.onnx_encoder import OwnEncoder
+from actreel.training.onnx_encoder import read_graph_encoder
 from actreel.training.probes import FOLDS, FoldScores, Pooled, score_folds, solve_probe
 from actreel.training.ridge import RidgeSolutions
 from actreel.training.train import build_ridge_head
@@ -202,7 +202,7 @@ def export_merged(merged: Merged, params: Params, provenance: Provenance, folder
         ModelError: An encoder from an ONNX file cannot be used.
     """
     model = params.model
-    encoder = OwnEncoder.read(model.weights, params.clip) if model.encoder == ONNX else None
+    encoder = read_graph_encoder(model.encoder, model.weights, params.clip) if is_graph(model.encoder) else None
     seen = {digest for site in merged.sites for part in site.about.parts for digest in part.seen}
     _, described = export_network(merged.model, model, params.clip, merged.rejection, seen, folder, encoder)
     told = [site for site in merged.sites if site.about.clip_duration_s]

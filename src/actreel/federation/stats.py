@@ -29,7 +29,8 @@ from actreel.training.train import build_ridge_head
 
 _CODE = (
     "video", "models", "dataset/store.py", "inference/clip_encoding.py", "training/batches.py", "training/features.py",
-    "training/onnx_encoder.py", "training/onnx_files", "training/sides.py",
+    "training/graph_encoder.py", "training/onnx_encoder.py", "training/onnx_files", "training/pose",
+    "training/sides.py",
 )  # fmt: skip
 """The code between a clip's file and its pooled features."""
 

@@ -36,11 +36,11 @@ class Provenance(BaseModel):
 
 
 class OnnxEncoder(BaseModel):
-    """An encoder that came as an ONNX file.
+    """An encoder that is an ONNX graph of its own: one that came as a file, or BlazePose.
 
     Attributes:
-        file: The file's name.
-        file_sha256: Of the file as it came, with the files of weights beside it.
+        file: The file's name; of BlazePose, where its networks come from.
+        file_sha256: Of the file as it came, with the files of weights beside it; of BlazePose's landmark network.
         sha256: Of `encoder.onnx` in the model folder, which is the file behind the arithmetic on pixels.
         parameters: Numbers in its weights.
         frames: Of a video encoder: frames that become one vector.
@@ -106,7 +106,7 @@ class ClassifierCard(BaseModel):
             the model's second output (None: every clip counts as known).
         temperature: What the logits are divided by for calibrated confidences; already part of the weights.
         network: The network; None for models of versions that did not say.
-        encoder: The network's encoder, if it came as an ONNX file.
+        encoder: The network's encoder, if it is an ONNX graph of its own.
         int8: How the network was rounded to int8; None if it is as it was trained, in float32.
         track: What the model takes beside the pictures, such as the sound; None for nothing.
         provenance: Where the model comes from.

@@ -13,12 +13,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actreel.base.places import ENCODERS, MLFLOW_DATABASE
-from actreel.config import AUDIO, IMAGENET, NO_WEIGHTS, ONNX, PRETRAINED_ENCODERS, SIGNALS, TRACK_ENCODERS, Params
+from actreel.config import (
+    AUDIO,
+    IMAGENET,
+    NO_WEIGHTS,
+    ONNX,
+    POSE,
+    PRETRAINED_ENCODERS,
+    SIGNALS,
+    TRACK_ENCODERS,
+    Params,
+)
 from actreel.errors import ActreelError
 from actreel.project.encoder_sources import SOURCES, EncoderSource
 from actreel.project.pulling import keras_weights
 from actreel.tracking.names import registered_model
-from actreel.training.onnx_encoder import OwnEncoder
+from actreel.training.onnx_encoder import OwnEncoder, read_graph_encoder
+from actreel.training.pose import PoseEncoder
 
 if TYPE_CHECKING:
     from actreel.tracking.by_encoder import Gave
@@ -58,7 +69,7 @@ class Listed:
     @property
     def known_by_name(self) -> bool:
         """Whether it comes with Actreel, and is no ONNX file."""
-        return self.name in (TRAINED, *TRACK_ENCODERS, *PRETRAINED_ENCODERS)
+        return self.name in (TRAINED, POSE, *TRACK_ENCODERS, *PRETRAINED_ENCODERS)
 
     @property
     def is_network(self) -> bool:
@@ -85,6 +96,7 @@ def list_encoders(params: Params, files: Sequence[Path] = ()) -> list[Listed]:
         Listed(AUDIO, at_hand=True, weights="none: a log-mel spectrogram of the clip's sound"),
         Listed(SIGNALS, at_hand=True, weights="none: sensors' signals in a file of the clip's name"),
         *map(_built_in, PRETRAINED_ENCODERS),
+        _pose(params),
         *(_to_pull(source) for source in SOURCES if not source.of_keras and ENCODERS / source.file not in pulled),
         *(_from_file(file, params) for file in dict.fromkeys([*own, *pulled, *files])),
     ]
@@ -118,6 +130,14 @@ def _built_in(name: str) -> Listed:
     if found:
         return Listed(name, at_hand=True, weights=str(found[0]), size_mb=_megabytes(found[:1]))
     return Listed(name, at_hand=False, weights=f"downloaded by Keras at the first use, or: {PULL} {name}")
+
+
+def _pose(params: Params) -> Listed:
+    try:
+        own = PoseEncoder.read(params.clip)
+    except ActreelError as error:
+        return Listed(POSE, at_hand=False, weights=str(error))
+    return Listed(POSE, at_hand=True, weights=own.name, size_mb=(len(own.detection) + len(own.landmarks)) / 1e6)
 
 
 def _from_file(file: Path, params: Params) -> Listed:
@@ -156,8 +176,8 @@ def time_encoder(listed: Listed, params: Params) -> float:
     clip = np.random.default_rng(0).integers(0, 256, spec.shape, dtype=np.uint8)
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "encoder.onnx"
-        if not listed.known_by_name:
-            own = OwnEncoder.read(listed.name, spec)
+        if listed.name == POSE or not listed.known_by_name:
+            own = read_graph_encoder(POSE if listed.name == POSE else ONNX, listed.name, spec)
             own.write(file)
             return time_clip(file, clip if own.windows is None else clip[own.windows.indices])
         weights = NO_WEIGHTS if listed.name == TRAINED else IMAGENET

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from actreel.config import ONNX, ClipSpec, ModelParams, picture_encoders, takes_track
+from actreel.config import ClipSpec, ModelParams, is_graph, picture_encoders, takes_track
 from actreel.dataset.records import usable
 from actreel.inference.manifest import ClassifierCard, OnnxEncoder, Provenance
 from actreel.inference.model_folder import ModelFolder
@@ -15,8 +15,9 @@ from actreel.models import build_encoder, export_onnx, export_parts, join, with_
 from actreel.quiet_keras import keras
 from actreel.training.calibration import fit_temperature
 from actreel.training.data import TrainingData
+from actreel.training.graph_encoder import GraphEncoder
 from actreel.training.held_out import HeldOut
-from actreel.training.onnx_encoder import OwnEncoder, encoder_of
+from actreel.training.onnx_encoder import encoder_of
 from actreel.training.rejection import EmbeddingStatistics, distance_limit
 from actreel.training.train import apply_temperature, complete
 
@@ -78,13 +79,13 @@ def export_model(
     """Writes the network, for Keras and as ONNX, and the clips that it was trained or tuned on.
 
     Returns:
-        The whole network, from frames to probabilities, and what the manifest says of its encoder. If that came as an
-        ONNX file, or takes a track, Keras holds the head only, from features to probabilities.
+        The whole network, from frames to probabilities, and what the manifest says of its encoder. If that is an ONNX
+        graph of its own, or takes a track, Keras holds the head only, from features to probabilities.
 
     Raises:
-        ModelError: The ONNX file has changed since the clips were encoded.
+        ModelError: The encoder's file has changed since the clips were encoded.
     """
-    encoder = encoder_of(data.store, model_params.weights) if model_params.encoder == ONNX else None
+    encoder = encoder_of(data.store, model_params.weights) if is_graph(model_params.encoder) else None
     seen = {digest for rows in data.rows.values() for digest in rows["sha256"]}
     return export_network(fitted, model_params, data.store.spec, rejection, seen, folder, encoder)
 
@@ -96,9 +97,9 @@ def export_network(
     rejection: Rejection,
     seen: Iterable[str],
     folder: ModelFolder,
-    encoder: OwnEncoder | None = None,
+    encoder: GraphEncoder | None = None,
 ) -> tuple[keras.Model, OnnxEncoder | None]:
-    """As `export_model`, given the sha256 of the clips, and the encoder if it is an ONNX file."""
+    """As `export_model`, given the sha256 of the clips, and the encoder if it is an ONNX graph of its own."""
     folder.path.mkdir(parents=True, exist_ok=True)
     model = complete(model_params, spec, fitted)
     model.save(folder.keras)

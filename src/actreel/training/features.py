@@ -28,18 +28,18 @@ from actreel.config import (
     AUDIO,
     IMAGENET,
     NO_WEIGHTS,
-    ONNX,
     SIGNALS,
     ClipSpec,
     SignalSpec,
     SoundSpec,
     TrackSpec,
     is_frozen,
+    is_graph,
     picture_encoders,
 )
 from actreel.dataset.store import Store, StoredClips, write_store
 from actreel.errors import ModelError
-from actreel.training.onnx_encoder import OwnEncoder
+from actreel.training.onnx_encoder import read_graph_encoder
 from actreel.video.signals import need_signal, read_signal
 
 log = logging.getLogger(__name__)
@@ -47,8 +47,14 @@ log = logging.getLogger(__name__)
 EncodeClip = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """From a clip's frames, uint8 (T, H, W, 3), to float32 (T, F), or (M, F) for the M windows of a video encoder."""
 
-_OWN_CODE = ("inference/clip_encoding.py", "training/onnx_encoder.py", "training/onnx_files")
-"""The code that runs an encoder from an ONNX file."""
+MirrorFeatures = Callable[[NDArray[np.float32]], NDArray[np.float32] | None]
+"""As `GraphEncoder.mirrored`."""
+
+_GRAPH_CODE = (
+    "inference/clip_encoding.py", "training/graph_encoder.py", "training/onnx_encoder.py", "training/onnx_files",
+    "training/pose",
+)  # fmt: skip
+"""The code that makes and runs encoders that are ONNX graphs of their own."""
 
 _TRACK_CODE = ("config/tracks.py", "video")
 """The code that reads what a clip has beside its pictures."""
@@ -175,29 +181,27 @@ def _track_of(encoder: str, clips: StoredClips, first: str) -> TrackSpec | None:
 
 def encoder_key(encoder: str, weights: str, spec: ClipSpec) -> dict[str, Any]:
     """All that features depend on besides the frames and the encoder's name."""
-    if encoder == ONNX:
-        code = code_digest(*_OWN_CODE, "training/features.py", packages=("onnx",))
-        return {**OwnEncoder.read(weights, spec).key, "encoder_code": code}
+    if is_graph(encoder):
+        code = code_digest(*_GRAPH_CODE, "training/features.py", packages=("onnx", "tf2onnx"))
+        return {**read_graph_encoder(encoder, weights, spec).key, "encoder_code": code}
     return {
         "weights": weights if weights == IMAGENET else _digest(Path(weights)),
         "encoder_code": code_digest("models", "training/features.py", packages=("keras",)),
     }
 
 
-def _open(encoder: str, weights: str, spec: ClipSpec) -> EncodeClip:
-    """What encodes the pictures of clips."""
+def _open(encoder: str, weights: str, spec: ClipSpec) -> tuple[EncodeClip, MirrorFeatures]:
+    """What encodes the pictures of clips, and what mirrors their features."""
     # Imported here because it loads TensorFlow, which a complete or empty store does not need.
     from actreel.training.gpu import open_encoder
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    windows = None
+    graph = read_graph_encoder(encoder, weights, spec) if is_graph(encoder) else None
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "encoder.onnx"
-        if encoder == ONNX:
-            own = OwnEncoder.read(weights, spec)
-            own.write(file)
-            windows = own.windows
+        if graph is not None:
+            graph.write(file)
         else:
             from actreel.models import build_frozen_encoder, export_onnx
 
@@ -208,20 +212,36 @@ def _open(encoder: str, weights: str, spec: ClipSpec) -> EncodeClip:
     def run(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.asarray(session.run(None, {taken.name: frames})[0])
 
-    return run if windows is None else partial(windows.encode, run=run)
+    if graph is None:
+        return run, lambda features: None
+    return run if graph.windows is None else partial(graph.windows.encode, run=run), graph.mirrored
+
+
+def _views(
+    clip: NDArray[np.uint8], encoder: EncodeClip, mirrored: MirrorFeatures, mirror: bool
+) -> Iterator[NDArray[np.float32]]:
+    """A clip's features, and with `mirror` those of the mirrored clip."""
+    features = encoder(clip)
+    yield features
+    if mirror:
+        other = mirrored(features)
+        yield encoder(np.ascontiguousarray(clip[:, :, ::-1])) if other is None else other
 
 
 def _encode_on_cores(
-    encoder: EncodeClip | None, track: TrackSpec | None, clips: StoredClips, names: Sequence[str], mirror: bool
+    pictures: tuple[EncodeClip, MirrorFeatures] | None,
+    track: TrackSpec | None,
+    clips: StoredClips,
+    names: Sequence[str],
+    mirror: bool,
 ) -> Iterator[NDArray[np.float32]]:
     """float32 (1 or 2, T, F) for each clip: unchanged, and mirrored."""
 
     def encode(name: str) -> NDArray[np.float32]:
         parts = []
-        if encoder is not None:
+        if pictures is not None:
             (clip,) = clips.take([name])
-            views = (clip, np.ascontiguousarray(clip[:, :, ::-1])) if mirror else (clip,)
-            parts.append(np.stack([encoder(view) for view in views]))
+            parts.append(np.stack(list(_views(clip, *pictures, mirror))))
         if track is not None:  # a mirrored clip sounds the same
             parts.append(np.repeat(clips.tracks([name], track), 2 if mirror else 1, axis=0))
         return np.concatenate(parts, axis=-1)

@@ -1,38 +1,32 @@
-"""An encoder that came as an ONNX file, in training: the key of its features, and its part of the model folder."""
+"""An encoder that came as an ONNX file, in training; and the one place that knows every encoder that is a graph."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import onnx
-
-from actreel.config import ClipSpec
+from actreel.config import POSE, ClipSpec
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.inference.clip_encoding import FrameWindows
 from actreel.inference.manifest import OnnxEncoder
-from actreel.inference.model_folder import ModelFolder
-from actreel.training.onnx_files import EncoderFile, Wrapped, join_parts, read_encoder, wrap_encoder
+from actreel.training.graph_encoder import GraphEncoder
+from actreel.training.onnx_files import EncoderFile, Wrapped, read_encoder, wrap_encoder
+from actreel.training.pose import PoseEncoder
 
 
 @dataclass(frozen=True)
-class OwnEncoder:
+class OwnEncoder(GraphEncoder):
     """A user's encoder for clips of certain settings.
 
     Attributes:
         file: The file, read and checked.
-        spec: Clip settings.
-        windows: Of a video encoder, its windows over a clip; None for an encoder of pictures.
     """
 
     file: EncoderFile
-    spec: ClipSpec
-    windows: FrameWindows | None
 
     @classmethod
     def read(cls, weights: str, spec: ClipSpec) -> Self:
@@ -44,11 +38,16 @@ class OwnEncoder:
         file = read_encoder(Path(weights))
         frames, stride = file.settings.frames, file.settings.stride
         windows = FrameWindows(frames, stride, spec.num_frames) if frames and stride else None
-        return cls(file, spec, windows)
+        return cls(spec, windows, file)
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.file.path.name
 
     @property
     def key(self) -> Mapping[str, Any]:
-        """All that its features depend on besides the frames, in plain values."""
+        """Its weights and settings."""
         return {"weights": self.file.sha256, "settings": self.file.settings.model_dump(mode="json")}
 
     @cached_property
@@ -60,41 +59,36 @@ class OwnEncoder:
         """
         return wrap_encoder(self.file, self.spec)
 
-    def write(self, file: Path) -> str:
-        """Writes the network that takes frames as they are stored; returns the file's sha256."""
-        content = self.wrapped.model.SerializeToString(deterministic=True)
-        file.write_bytes(content)
-        return hashlib.sha256(content).hexdigest()
-
-    def export(self, folder: ModelFolder) -> OnnxEncoder:
-        """Writes `encoder.onnx`, and `model.onnx` with the head that lies in the folder.
-
-        Returns:
-            What the manifest says of it.
-        """
-        sha256 = self.write(folder.encoder)
-        indices = None if self.windows is None else self.windows.indices
-        try:
-            whole = join_parts(self.wrapped, onnx.load(folder.head), self.spec.shape, indices)
-        except Exception as error:  # of onnx's checker and converter
-            raise ModelError(
-                f"'{self.file.path.name}' cannot be joined with a head: {error}. Export it again with opset 17."
-            ) from error
-        folder.onnx.write_bytes(whole.SerializeToString(deterministic=True))
+    def described(self, sha256: str) -> OnnxEncoder:
+        """What the manifest says of it."""
         settings = self.file.settings
         return OnnxEncoder(
-            file=self.file.path.name, file_sha256=self.file.sha256, sha256=sha256, parameters=self.file.parameters,
+            file=self.name, file_sha256=self.file.sha256, sha256=sha256, parameters=self.file.parameters,
             frames=settings.frames, stride=settings.stride,
         )  # fmt: skip
 
 
-def encoder_of(store: Store, weights: str) -> OwnEncoder:
+def read_graph_encoder(encoder: str, weights: str, spec: ClipSpec) -> GraphEncoder:
+    """An encoder that is a graph: `is_graph(encoder)`.
+
+    Args:
+        encoder: As `model.encoder`.
+        weights: As `model.weights`.
+        spec: Clip settings.
+
+    Raises:
+        ModelError: Its weights are not there, or cannot be used for these clips.
+    """
+    return PoseEncoder.read(spec) if encoder == POSE else OwnEncoder.read(weights, spec)
+
+
+def encoder_of(store: Store, weights: str) -> GraphEncoder:
     """The encoder that gave a store's features.
 
     Raises:
         ModelError: The file cannot be used, or has changed since.
     """
-    encoder = OwnEncoder.read(weights, store.spec)
+    encoder = read_graph_encoder(store.made_with["encoder"], weights, store.spec)
     if any(store.made_with.get(name) != value for name, value in encoder.key.items()):
         raise ModelError(
             f"The features must come from model.weights as it is. Received: '{weights}', which has changed since the "

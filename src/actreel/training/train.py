@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from actreel.base.faults import TRAIN_AGAIN, reading
-from actreel.config import ONNX, RIDGE, ClipSpec, ModelParams, TrainParams, takes_track
+from actreel.config import RIDGE, ClipSpec, ModelParams, TrainParams, is_graph, takes_track
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.models import (
@@ -218,10 +218,10 @@ def apply_temperature(model: keras.Model, temperature: float) -> None:
 def complete(model_params: ModelParams, spec: ClipSpec, model: keras.Model) -> keras.Model:
     """Joins a head from `train` to its encoder.
 
-    A model that is already whole stays as it is, and so does a head on an ONNX file, which Keras cannot read, or on a
+    A model that is already whole stays as it is, and so does a head on an encoder that Keras does not know, or on a
     track, which comes encoded.
     """
-    if model.name != HEAD or model_params.encoder == ONNX or takes_track(model_params.encoder):
+    if model.name != HEAD or is_graph(model_params.encoder) or takes_track(model_params.encoder):
         return model
     return join(model_params, spec, build_encoder(model_params, spec), model)
 
@@ -229,7 +229,7 @@ def complete(model_params: ModelParams, spec: ClipSpec, model: keras.Model) -> k
 def fitted_part(model: keras.Model, store: Store) -> keras.Model:
     """The part of a whole model that `train` fitted: its head, if the store holds features of this very encoder.
 
-    A head on an ONNX file or a track is all that there is in Keras.
+    A head on an encoder that Keras does not know, or on a track, is all that there is.
     """
     if model.name == HEAD:
         return model

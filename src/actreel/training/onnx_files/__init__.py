@@ -3,6 +3,16 @@
 from actreel.training.onnx_files.joining import join_parts
 from actreel.training.onnx_files.reading import EncoderFile, num_parameters, read_encoder
 from actreel.training.onnx_files.settings import EncoderSettings
-from actreel.training.onnx_files.wrapping import Wrapped, wrap_encoder
+from actreel.training.onnx_files.wrapping import FEATURES, FRAMES, Wrapped, wrap_encoder
 
-__all__ = ["EncoderFile", "EncoderSettings", "Wrapped", "join_parts", "num_parameters", "read_encoder", "wrap_encoder"]
+__all__ = [
+    "FEATURES",
+    "FRAMES",
+    "EncoderFile",
+    "EncoderSettings",
+    "Wrapped",
+    "join_parts",
+    "num_parameters",
+    "read_encoder",
+    "wrap_encoder",
+]
