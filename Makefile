@@ -9,6 +9,7 @@ PORT ?= 3000
 # A registered model that is asked for by name gets a Bento in a folder of its own.
 ASKED := .bentoml/asked
 PACKAGE_ASKED = $(if $(MODEL),python -m pipelines.package --model "$(MODEL)" --into $(ASKED))
+TRIED := .bentoml/tried
 BENTO = $(if $(MODEL),--bento $(ASKED))
 # The theme prints an advertisement otherwise.
 MKDOCS := NO_MKDOCS_2_WARNING=1 mkdocs
@@ -26,7 +27,7 @@ override URL := $(value URL)
 export FROM GROUP_PATTERN RECIPE URL
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup git repro learn ucf50 pose test chaos check docs serve reload image ui runs bench lock youtube locked-youtube clean
+.PHONY: help setup git repro learn ucf50 pose test chaos check docs serve try reload image ui runs bench lock youtube locked-youtube clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-8s %s\n' "$$target" "$$text"; done
@@ -87,6 +88,13 @@ docs: setup  ## The documentation on port 8000, rebuilt as you write
 serve: setup  ## Serves the champion's Bento; PORT= another port, MODEL= a registered model: NAME, NAME@VERSION or NAME@ALIAS
 	$(PACKAGE_ASKED)
 	python -m serving.release serve $(BENTO) --port "$(PORT)"
+
+# Beside the server of `make serve`: from copies of its own, on another port.
+try: PORT := $(if $(filter file,$(origin PORT)),3001,$(PORT))
+try: setup  ## Serves a registered model on port 3001, beside what is being served; MODEL= as for serve, PORT=
+	@$(if $(MODEL),,echo "MODEL= must name a registered model, such as make try MODEL=actreel-demo@draft. List them: actreel models" >&2; exit 1)
+	python -m pipelines.package --model "$(MODEL)" --into $(TRIED)
+	python -m serving.release serve --bento $(TRIED) --home .bentoml/try --port "$(PORT)"
 
 reload: setup  ## Replaces the Bento that is being served with the newest one, without downtime; MODEL= as for serve
 	$(PACKAGE_ASKED)

@@ -48,7 +48,7 @@ from actreel.inference.model_folder import MODEL_CARD_FILE, ModelFolder
 from actreel.quiet_keras import keras
 from actreel.tracking import runs
 from actreel.training.features import open_inputs
-from actreel.training.train import curve_folder, fitted_part, predict, targets_of
+from actreel.training.train import curve_folder, fitted_part, load_keras, predict, targets_of
 
 log = logging.getLogger(__name__)
 
@@ -130,16 +130,6 @@ def evaluate(params: Params, test: pd.DataFrame) -> Evaluation:
         served=served,
         parity=parity,
     )
-
-
-def load_keras(file: Path) -> keras.Model:
-    """Loads a network that the stage train saved.
-
-    Raises:
-        FileError: The file is missing or damaged.
-    """
-    with reading(file, TRAIN_AGAIN):
-        return keras.models.load_model(file)
 
 
 def table_of(file: Path) -> pd.DataFrame:

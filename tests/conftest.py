@@ -47,7 +47,7 @@ ROOT = Path(__file__).parents[1]
 
 
 # These share a trained project, which takes a minute to make.
-TRAINED = ("tests/pipelines/test_pipeline.py", "tests/pipelines/test_skew.py", "tests/pipelines/test_team.py")
+TRAINED = tuple(f"tests/pipelines/test_{name}.py" for name in ("pipeline", "skew", "team", "teaching"))
 
 
 LONGEST = ("pipelines", "page", "training", "models", "experiments", "chaos")

@@ -66,7 +66,7 @@ def test_stored_features_are_scored_by_the_head_alone(
     features = store_features(tmp_path / "features", store, classifier.encode)
     encoded: list[int] = []
     encode = classifier.encode
-    monkeypatch.setattr(served_scores, "_COMPARED_CLIPS", 1)
+    monkeypatch.setattr(served_scores, "COMPARED_CLIPS", 1)
     monkeypatch.setattr(classifier, "encode", lambda *given: encoded.append(1) or encode(*given))
     np.testing.assert_allclose(score(classifier, features, ROWS, tmp_path).probabilities, expected, atol=1e-6)
     assert len(encoded) == 1

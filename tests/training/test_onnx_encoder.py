@@ -11,10 +11,10 @@ import yaml
 from numpy.typing import NDArray
 
 from actreel.config import ClipSpec, ModelParams, load_params
-from actreel.dataset.layout import TEST, TRAIN, VAL
+from actreel.dataset.layout import TEST, TRAIN
 from actreel.dataset.records import clips_of, index_videos, labels_of
 from actreel.dataset.splits import assign_splits
-from actreel.dataset.store import Store, StoredClips, extract_clips
+from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.evaluation.quantising import quantise
 from actreel.evaluation.report import Evaluation, metrics_of, plots_of
@@ -27,15 +27,12 @@ from actreel.models import export_onnx
 from actreel.quiet_keras import keras
 from actreel.tracking import registry, runs
 from actreel.training import features
-from actreel.training.data import TrainingData
-from actreel.training.export import calibrate, export_model, fit_rejection, write_manifest
-from actreel.training.features import encode_clips, open_inputs
-from actreel.training.held_out import hold_out
+from actreel.training.features import encode_clips
 from actreel.training.onnx_encoder import OwnEncoder, encoder_of
 from actreel.training.onnx_files import read_encoder
-from actreel.training.probes import Scored
-from actreel.training.train import fitted_part, predict, targets_of, train
+from actreel.training.train import fitted_part, predict, targets_of
 from tests.conftest import ROOT, fading_frames, train_params, write_video_file
+from tests.training.folders import train_folder
 from tests.training.onnx_files.files import CLIP, image_encoder, video_encoder
 
 SPEC = ClipSpec(num_frames=8, height=12, width=16)
@@ -77,20 +74,7 @@ def trained(
     weights = image_encoder(path / "e.onnx") if of_pictures else video_encoder(path / "v.onnx")
     values = {"encoder": "onnx", "weights": str(weights), "head": "gru" if of_pictures else "mean_probe"}
     network = ModelParams.model_validate(values | {"motion": "none", "units": 8, "dropout": 0.0})
-    extract_clips(index, fading_dataset, path / "clips", SPEC, keep=False)
-    frames = StoredClips(path / "clips", fading_dataset)
-    encode_clips(index, frames, path / "features", encoder="onnx", weights=str(weights), mirror=True)
-    inputs = open_inputs(path / "clips", path / "features", fading_dataset)
-    data = TrainingData(index, {split: clips_of(index, split) for split in (TRAIN, VAL)}, labels_of(index), inputs)
-    scored: Scored = {}
-    epochs = path / "epochs"
-    fitted, curve = train(network, TRAINING, inputs, data.rows, data.labels, epoch_weights=epochs, scored=scored)
-    statistics, held_out = hold_out(fitted, curve, network, TRAINING, data, epochs, scored)
-    temperature = calibrate(fitted, held_out)
-    rejection = fit_rejection(statistics, held_out, 0.95)
-    folder = ModelFolder(path / "model")
-    _, encoder = export_model(fitted, network, rejection, data, folder)
-    write_manifest(data, rejection, temperature, network, PROVENANCE, folder, encoder)
+    inputs, folder = train_folder(path, index, fading_dataset, SPEC, network, TRAINING, PROVENANCE)
     return Trained(weights, index, inputs, folder, fading_dataset)
 
 
@@ -189,7 +173,7 @@ def test_another_encoder_in_the_model_folder_is_refused(trained: Trained) -> Non
 
 
 def test_keras_holds_no_network_that_gives_saliency(trained: Trained) -> None:
-    with pytest.raises(ModelError, match="needs gradients, and an encoder that is an ONNX graph gives none"):
+    with pytest.raises(ModelError, match="needs gradients, and neither an encoder that is an ONNX graph"):
         load_network(trained.folder.path)
 
 

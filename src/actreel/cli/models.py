@@ -63,7 +63,7 @@ def list_models(name: Name = None, as_json: AsJson = False) -> None:
         print(json.dumps([_fields(each) for each in listed]))
         return
     rows = [("version", "accuracy (95 %)", "test clips", "trained", "run", "why champion"), *map(_row, listed)]
-    print(f"{name}; * is champion")
+    print(f"{name}; * is champion" + (", d the draft" if any(each.draft for each in listed) else ""))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -76,6 +76,9 @@ def _fields(listed: Listed) -> dict[str, Any]:
         "name": listed.version.registered_model,
         "version": listed.version.version,
         "champion": listed.champion,
+        "draft": listed.draft,
+        "taught": tags.get("taught"),
+        "draft_of": tags.get("draft_of"),
         **{key: float(tags[key]) if key in tags else None for key in numbers},
         "dataset": listed.version.registered_model.removeprefix("actreel-"),
         "trained_at": tags.get("trained_at"),
@@ -94,7 +97,9 @@ def _row(listed: Listed) -> tuple[str, ...]:
     clips = f"{tags['num_test_clips']} of {tags.get('num_test_groups', '?')} groups" if "num_test_clips" in tags else ""
     when = tags.get("trained_at") or listed.registered_at  # early versions say only when they were registered
     why = listed.promotions[-1].in_words if listed.promotions else ""
-    mark = "*" if listed.champion else ""
+    if not why and "taught" in tags:
+        why = f"never was: taught {tags['taught']} on version {tags['draft_of']}"
+    mark = "*" if listed.champion else "d" if listed.draft else ""
     return f"{listed.version.version}{mark}", accuracy, clips, when[:16], listed.version.run_id[:8], why
 
 

@@ -27,6 +27,7 @@ from actreel.cli.predict import predict
 from actreel.cli.project import doctor, status
 from actreel.cli.saliency import saliency
 from actreel.cli.segments import import_segments, segments
+from actreel.cli.teach import teach
 
 NAME = "actreel"
 ASKED_BY_THE_SHELL = f"_{NAME.upper()}_COMPLETE"
@@ -123,6 +124,7 @@ def build_program() -> typer.Typer:
     add_command(add_group(program, segments, panel=data), import_segments, name="import")
     add_command(add_group(program, feedback, panel=data), export)
     add_command(program, drift, extra="pipeline", panel=data)
+    add_command(program, teach, extra="pipeline", panel=use)
     add_command(program, crossval, extra="pipeline", panel=train)
     add_command(program, leakage, extra="pipeline", panel=train)
     add_command(program, tune, extra="pipeline", panel=train)

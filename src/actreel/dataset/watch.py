@@ -9,6 +9,7 @@ from pathlib import Path
 from actreel.base.places import DATA
 from actreel.config import DatasetParams
 from actreel.dataset.folder import Contents, read_folder
+from actreel.dataset.layout import action_of, find_split, has_action
 from actreel.errors import DatasetError, listed_names
 from actreel.video.endings import PICTURE_ENDINGS, VIDEO_ENDINGS, count_endings
 
@@ -88,6 +89,25 @@ def checked_folder(folder: Path, setting: str = "dataset.path") -> Contents:
             f"{setting} must contain clips as <action>/<clip>. Received: '{folder}'. {_instead(contents)}"
         )
     return contents
+
+
+def clips_by_action(folder: Path, setting: str = "dataset.path") -> tuple[Path, list[Path], list[str]]:
+    """The clips of a folder of class folders, which may be split or wrapped as `actreel.dataset.layout` describes.
+
+    Args:
+        folder: The folder.
+        setting: As for `checked_folder`.
+
+    Returns:
+        The folder that `groups.csv` belongs in, the clips' paths below it, and their actions.
+
+    Raises:
+        DatasetError: As for `checked_folder`.
+    """
+    found = checked_folder(folder, setting).clips
+    wrapper, folders = find_split(found)
+    clips = [clip for clip in (path.relative_to(wrapper) for path in found) if has_action(clip, folders)]
+    return folder / wrapper, clips, [action_of(clip, folders) for clip in clips]
 
 
 def _refuse_broken_links(folder: Path, contents: Contents, setting: str = "dataset.path") -> None:

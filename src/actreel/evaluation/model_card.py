@@ -246,13 +246,13 @@ def templates(folder: Path = Path(__file__).parent) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         autoescape=False,  # noqa: S701  escapes HTML, and this is Markdown: `finalize` escapes
-        finalize=lambda value: value if isinstance(value, Markdown) else _escaped(str(value)),
+        finalize=lambda value: value if isinstance(value, Markdown) else escaped(str(value)),
     )
     environment.filters |= {"percent": _percent, "markdown": Markdown}
     return environment
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that Markdown shows as it is."""
     line = re.sub(r"[\x00-\x20\x7f\u2028\u2029]+", " ", text).strip()
     line = re.sub(r"([\\`*_\[\]<>|&!~$])", r"\\\1", line)

@@ -24,7 +24,8 @@ WHOLE_CLIPS = 32
 MULTI_CLIPS = 256
 """Most test clips that are scored in several samplings: each is decoded and encoded again."""
 
-_COMPARED_CLIPS = 4
+COMPARED_CLIPS = 4
+"""Clips that are encoded again to see whether stored features are those of an encoder."""
 
 
 def score(classifier: ActionClassifier, inputs: Store, rows: pd.DataFrame, videos: Path) -> Scores:
@@ -38,7 +39,7 @@ def score(classifier: ActionClassifier, inputs: Store, rows: pd.DataFrame, video
         videos: The folder that `clip` is relative to.
     """
     clips, track = rows["clip"].tolist(), classifier.card.track
-    if _encodes_as(classifier, inputs, clips[:_COMPARED_CLIPS]):
+    if encodes_as(classifier, inputs, clips[:COMPARED_CLIPS]):
         scores = [classifier.score_encoded(batch) for batch in inputs.batches(clips, 256)]
     elif inputs.frames is not None and classifier.card.clip == inputs.spec:
         frames = inputs.frames
@@ -55,7 +56,7 @@ def score(classifier: ActionClassifier, inputs: Store, rows: pd.DataFrame, video
     )
 
 
-def _encodes_as(classifier: ActionClassifier, inputs: Store, clips: Sequence[str]) -> bool:
+def encodes_as(classifier: ActionClassifier, inputs: Store, clips: Sequence[str]) -> bool:
     """Whether the classifier's encoder gives the stored features of these clips, to a thousandth."""
     if not inputs.holds_features or inputs.frames is None or classifier.card.clip != inputs.spec:
         return False

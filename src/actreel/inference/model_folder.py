@@ -13,6 +13,7 @@ ENCODER_FILE = "encoder.onnx"
 HEAD_FILE = "head.onnx"
 MANIFEST_FILE = "classifier.json"
 SEEN_FILE = "seen_clips.txt"
+TAUGHT_FILE = "taught.npz"
 MODEL_CARD_FILE = "model_card.html"
 
 PUBLISHED_METRICS = (
@@ -75,6 +76,11 @@ class ModelFolder:
     def seen_clips(self) -> Path:
         """The sha256 of each clip that the model was trained or tuned on, one a line."""
         return self.path / SEEN_FILE
+
+    @property
+    def taught(self) -> Path:
+        """What the model was taught after its training, see `actreel.teaching`; most models have no such file."""
+        return self.path / TAUGHT_FILE
 
     @property
     def model_card(self) -> Path:

@@ -12,8 +12,10 @@ from actreel.models.parts import (
     PROBABILITIES,
     embedding_of,
     logits_of,
+    state_and_embedding_of,
     unfreeze_last_blocks,
     with_distance,
+    with_last_layer,
 )
 
 __all__ = [
@@ -33,6 +35,8 @@ __all__ = [
     "export_parts",
     "join",
     "logits_of",
+    "state_and_embedding_of",
     "unfreeze_last_blocks",
     "with_distance",
+    "with_last_layer",
 ]

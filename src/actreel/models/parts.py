@@ -37,6 +37,33 @@ def embedding_of(fitted: keras.Model) -> keras.Model:
     return _with_outputs(fitted, lambda features, state, probabilities: _embedding(head, features, state))
 
 
+def state_and_embedding_of(fitted: keras.Model) -> keras.Model:
+    """What the last layer sees of a clip, its *state*, and the clip's embedding.
+
+    Returns:
+        A `keras.Model` from what `fitted` takes to float32 (B, S) and float32 (B, D).
+    """
+    head = _head_of(fitted)
+    return _with_outputs(fitted, lambda features, state, probabilities: [state, _embedding(head, features, state)])
+
+
+def with_last_layer(head: keras.Model, kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> keras.Model:
+    """A head with another last layer, on the same layers below it.
+
+    Args:
+        head: A head; it shares its layers with the new one.
+        kernel: float32 (S, K), of the new layer.
+        bias: float32 (K,).
+
+    Returns:
+        A `keras.Model` from what `head` takes to float32 (B, K) probabilities.
+    """
+    last = keras.layers.Dense(len(bias), activation="softmax", dtype="float32", name=PROBABILITIES)
+    other = keras.Model(head.input, last(head.get_layer(PROBABILITIES).input), name=HEAD)
+    last.set_weights([kernel, bias])
+    return other
+
+
 def logits_of(fitted: keras.Model) -> keras.Model:
     """The logits: a `keras.Model` from what `fitted` takes to float32 (B, num_classes)."""
     last = _head_of(fitted).get_layer(PROBABILITIES)

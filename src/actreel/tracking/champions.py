@@ -27,11 +27,13 @@ class Listed:
         version: The version.
         champion: Whether it is champion now.
         registered_at: When it was registered, UTC, ISO 8601.
+        draft: Whether it is the draft that was taught last.
     """
 
     version: registry.ModelVersion
     champion: bool
     registered_at: str
+    draft: bool = False
 
     @property
     def promotions(self) -> list[Promotion]:
@@ -64,7 +66,7 @@ def list_versions(name: str) -> list[Listed]:
         ModelError: There is no registry, or it holds no such model.
     """
     check_registry()
-    champion = registry.find_champion(name)
+    champion, draft = (registry.find_alias(name, alias) for alias in (registry.CHAMPION, registry.DRAFT))
     held = mlflow.MlflowClient().search_model_versions(f"name='{name}'")
     if not held:
         registry.find_model(name)
@@ -73,6 +75,7 @@ def list_versions(name: str) -> list[Listed]:
             registry.ModelVersion(name, str(each.version), str(each.run_id), dict(each.tags)),
             champion is not None and str(each.version) == champion.version,
             datetime.fromtimestamp(each.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
+            draft is not None and str(each.version) == draft.version,
         )
         for each in held
     ]
@@ -144,6 +147,8 @@ def _crown(version: registry.ModelVersion, champion: registry.ModelVersion | Non
         )
     with version.folder() as folder:
         ActionClassifier.load(folder)
-    return registry.set_champion(
+    promotion = registry.set_champion(
         version.registered_model, version.version, champion.version if champion else None, how, reason.strip()
     )
+    registry.end_draft(version.registered_model, version.version)
+    return promotion

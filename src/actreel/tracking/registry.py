@@ -23,6 +23,8 @@ from actreel.tracking.pyfunc import MODEL_FOLDER, REQUIREMENTS, PathClassifier, 
 from actreel.tracking.store import connect, is_missing, requirements, suppress_missing
 
 CHAMPION = "champion"
+DRAFT = "draft"
+"""The alias of the version that was taught last, until it becomes champion; see `actreel.teaching`."""
 MAX_DESCRIPTION = 5000
 """MLflow's database holds no longer description of a version."""
 PACKAGE = Path(__file__).parents[1]
@@ -145,8 +147,13 @@ may be sent, as in the input example: `data:video/mp4;base64,...`.
 
 def find_champion(name: str) -> ModelVersion | None:
     """The version with the alias `champion`, or None."""
+    return find_alias(name, CHAMPION)
+
+
+def find_alias(name: str, alias: str) -> ModelVersion | None:
+    """The version with an alias, or None."""
     model = _registered(name)
-    return _version(name, model.aliases[CHAMPION]) if model and CHAMPION in model.aliases else None
+    return _version(name, model.aliases[alias]) if model and alias in model.aliases else None
 
 
 def holds(version: ModelVersion) -> bool:
@@ -260,6 +267,19 @@ def set_champion(name: str, version: str, instead_of: str | None, how: How = "ru
         promotion = Promotion.now(version, how, reason, instead_of)
         client.set_model_version_tag(name, version, *promotion.tag)
         return promotion
+
+
+def set_draft(name: str, version: str) -> None:
+    """Makes a version the draft of its model, in place of an earlier one, which stays a version."""
+    connect()
+    mlflow.MlflowClient().set_registered_model_alias(name, DRAFT, version)
+
+
+def end_draft(name: str, version: str) -> None:
+    """Takes the alias `draft` from a version, if it has it."""
+    model = _registered(name)
+    if model and str(model.aliases.get(DRAFT)) == version:
+        mlflow.MlflowClient().delete_registered_model_alias(name, DRAFT)
 
 
 @contextmanager

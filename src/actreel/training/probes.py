@@ -45,7 +45,7 @@ class Pooled:
     Attributes:
         features: float32 (V, D), before standardisation; float64 if they were made from sums over clips.
         targets: int64 (V,), the views' actions.
-        fold: int64 (V,); views of one group share a fold.
+        fold: int64 (V,); views of one group share a fold. A fold below 0 is never held out.
         group: str (V,), the views' groups.
         num_clips: N, the number of views as recorded.
         weights: float32 (K,), the weight of each action's loss.
@@ -64,7 +64,7 @@ class Pooled:
 
     def folds(self) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
         """For each fold: bool (V,), the views of the others, and int64 (n,), its clips whose action these show too."""
-        for fold in np.unique(self.fold):
+        for fold in np.unique(self.fold[self.fold >= 0]):
             others = self.fold != fold
             known = np.isin(self.targets, self.targets[others])
             yield others, np.flatnonzero((~others & known)[: self.num_clips])
@@ -96,6 +96,11 @@ class FoldScores:
     def best(self) -> int:
         """The position of the penalty with the lowest loss."""
         return int(np.argmin([scores["loss"] for scores in self.by_penalty]))
+
+    @property
+    def held_out(self) -> NDArray[np.int64]:
+        """int64 (M,): the clips held out, fold by fold, as `probabilities` has them."""
+        return np.concatenate([held_out for _, held_out in self.folds])
 
 
 Scored = dict[ModelParams, FoldScores]

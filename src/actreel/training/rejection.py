@@ -53,10 +53,17 @@ def fit_statistics(
     """
     actions, place = np.unique(targets, return_inverse=True)
     means = np.stack([embeddings[targets == action].mean(axis=0, dtype=np.float64) for action in actions])
-    covariance = shrinkage(assume_centered=True).fit(embeddings - means[place]).covariance_
-    values, axes = np.linalg.eigh(covariance)
+    around = embeddings - means[place]
+    share = shrinkage(store_precision=False, assume_centered=True).fit(around).shrinkage_
+    # Few clips span few of the D dimensions: in all others, the shrunk covariance is the same, and known.
+    _, lengths, axes = np.linalg.svd(around, full_matrices=False)
+    spread = lengths**2 / len(around)
+    outside = share * spread.sum() / around.shape[1]
+    values = (1 - share) * spread + outside
     # The lower bound keeps units that never change from a division by zero.
-    whitening = axes / np.sqrt(np.maximum(values, 1e-6 * values.max() + 1e-12))
+    least = 1e-6 * values.max() + 1e-12
+    inside, outside = 1 / np.sqrt(np.maximum(values, least)), 1 / np.sqrt(max(outside, least))
+    whitening = outside * np.eye(around.shape[1]) + (axes.T * (inside - outside)) @ axes
     offset = -means.mean(axis=0) @ whitening
     centres = means @ whitening + offset
     return EmbeddingStatistics(*(part.astype(np.float32) for part in (whitening, offset, centres)))

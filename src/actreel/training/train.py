@@ -226,6 +226,16 @@ def complete(model_params: ModelParams, spec: ClipSpec, model: keras.Model) -> k
     return join(model_params, spec, build_encoder(model_params, spec), model)
 
 
+def load_keras(file: Path) -> keras.Model:
+    """Loads a network that the stage train saved.
+
+    Raises:
+        FileError: The file is missing or damaged.
+    """
+    with reading(file, TRAIN_AGAIN):
+        return keras.models.load_model(file)
+
+
 def fitted_part(model: keras.Model, store: Store) -> keras.Model:
     """The part of a whole model that `train` fitted: its head, if the store holds features of this very encoder.
 

@@ -26,8 +26,7 @@ from actreel.dataset.grouping.joins import Join, Parts, Sureness
 from actreel.dataset.grouping.looks import Look, background_distances
 from actreel.dataset.grouping.names import Named, counters_meet, ids_in_names
 from actreel.dataset.grouping.recordings import neighbours
-from actreel.dataset.layout import action_of, find_split, has_action
-from actreel.dataset.watch import checked_folder
+from actreel.dataset.watch import clips_by_action
 from actreel.errors import DatasetError
 
 SURE_BELOW, LIKELY_BELOW, DOUBTFUL_BELOW = 0.15, 0.3, 0.5
@@ -101,15 +100,13 @@ def clips_in(folder: Path) -> tuple[Path, list[Path], list[str]]:
     Raises:
         DatasetError: The folder cannot be used, or holds a single clip.
     """
-    found = checked_folder(folder, "the folder of clips").clips
-    wrapper, folders = find_split(found)
-    clips = [clip for clip in (path.relative_to(wrapper) for path in found) if has_action(clip, folders)]
+    base, clips, actions = clips_by_action(folder, "the folder of clips")
     if len(clips) < 2:
         raise DatasetError(
             f"groups need at least 2 videos in folders of actions. Received: {len(clips)} in '{folder}'. Add videos, "
             "one folder for each action: <action>/<clip>"
         )
-    return folder / wrapper, clips, [action_of(clip, folders) for clip in clips]
+    return base, clips, actions
 
 
 def propose(clips: Sequence[Path], actions: Sequence[str], looks: Sequence[Look | str]) -> Proposal:

@@ -1,0 +1,145 @@
+"""A trained model below its last layer, which teaching leaves as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from actreel.base.progress import tracked
+from actreel.config import ClipSpec, ModelParams
+from actreel.dataset.store import Store
+from actreel.errors import ModelError
+from actreel.evaluation.served import COMPARED_CLIPS, encodes_as
+from actreel.inference.classifier import ActionClassifier
+from actreel.inference.model_folder import KERAS_FILE, ModelFolder
+from actreel.models import HEAD, PROBABILITIES, state_and_embedding_of
+from actreel.quiet_keras import keras
+from actreel.training.train import load_keras
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a network makes of clips.
+
+    Attributes:
+        states: float32 (N, S), what the last layer sees.
+        embeddings: float32 (N, D), by which a clip counts as known or not.
+    """
+
+    states: NDArray[np.float32]
+    embeddings: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, parts: Sequence[Seen]) -> Self:
+        """Several, one after the other."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("states", "embeddings")))
+
+    def where(self, chosen: NDArray[Any]) -> Seen:
+        """Some of the clips."""
+        return Seen(self.states[chosen], self.embeddings[chosen])
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model folder, opened for teaching.
+
+    Attributes:
+        files: The folder.
+        classifier: As it is served.
+        params: What the network is.
+        whole: The Keras network; a head alone if the encoder came as an ONNX file.
+        head: Its part that sees the whole clip.
+        has_encoder: Whether the folder holds the encoder as a part of its own, so that clips are encoded by it.
+    """
+
+    files: ModelFolder
+    classifier: ActionClassifier
+    params: ModelParams
+    whole: keras.Model
+    head: keras.Model
+    has_encoder: bool
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Opens a model folder.
+
+        Raises:
+            ModelError: An early version trained it, it lacks a file, or it has several encoders or takes a track.
+            FileError: A file is damaged.
+        """
+        files, classifier = ModelFolder(folder), ActionClassifier.load(folder)
+        if classifier.card.network is None or not files.keras.is_file():
+            raise ModelError(
+                f"Teaching needs the model's settings and its {KERAS_FILE}. Received: a model that an early version "
+                "trained, without them. Train it again: make repro"
+            )
+        if len(classifier.card.network.encoders) > 1 or classifier.card.track is not None:
+            raise ModelError(
+                "Teaching takes a model with one encoder, which sees pictures. Received: "
+                f"'{classifier.card.network.encoder}'. Add the clips to the dataset, and train again: make repro"
+            )
+        whole = load_keras(files.keras)
+        head = whole if whole.name == HEAD else whole.get_layer(HEAD)
+        return cls(files, classifier, classifier.card.network, whole, head, len(files.network_files()) > 1)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The actions, in the order of the outputs."""
+        return self.classifier.card.labels
+
+    def see(self, encoded: Iterable[NDArray[Any]]) -> Seen:
+        """What the network makes of clips that are encoded as `encode` does, in batches (B, ...)."""
+        looking = state_and_embedding_of(self.head if self.has_encoder else self.whole)
+        parts = [Seen(*(np.asarray(part) for part in looking(batch, training=False))) for batch in encoded]
+        return Seen.of(parts)
+
+    def encode(self, clips: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[Any]]:
+        """Encodes clips, uint8 (T, H, W, 3) each, and gives them in batches (B, ...)."""
+        waiting = iter(clips)
+        while batch := [self.classifier.encode_clip(clip) for clip in islice(waiting, _BATCH)]:
+            yield np.stack(batch)
+
+    def see_stored(self, inputs: Store, rows: pd.DataFrame) -> Seen:
+        """What the network makes of clips of the pipeline.
+
+        Their features are read from the store if they are those of this encoder; otherwise their frames are encoded.
+
+        Args:
+            inputs: Features or frames.
+            rows: Index rows.
+
+        Raises:
+            ModelError: The stored clips have other settings than the model's.
+        """
+        clips = rows["clip"].tolist()
+        if encodes_as(self.classifier, inputs, clips[:COMPARED_CLIPS]):
+            return self.see(inputs.batches(clips, _BATCH))
+        frames = inputs.frames
+        if frames is None or frames.spec != self.classifier.card.clip:
+            raise ModelError(
+                "The clips in the workspace must be sampled as the model's are: "
+                f"{_settings(self.classifier.card.clip)}. Received: {_settings(inputs.spec)}. Bring its settings in "
+                "params.yaml back (git checkout, or dvc exp apply), then: dvc repro encode"
+            )
+        each = (frames.take([clip])[0] for clip in tracked(clips, "encode", len(clips)))
+        return self.see(self.encode(each))
+
+
+def probabilities_of(head: keras.Model, states: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32 (N, K): what a head's last layer says of states, float32 (N, S)."""
+    kernel, bias = head.get_layer(PROBABILITIES).get_weights()
+    return np.asarray(softmax(states @ kernel + bias, axis=1), dtype=np.float32)
+
+
+def _settings(spec: ClipSpec) -> str:
+    return f"{spec.num_frames} frames of {spec.width}x{spec.height} px, {spec.fit}, {spec.colour}"
