@@ -105,6 +105,8 @@ def what_remains(forgotten: Forgotten, model: str, older: Sequence[tuple[str, st
         )
     lines += [
         f"a Bento or a server with an older version: make reload MODEL={model}, and bentoml list to find others",
+        "versions that actreel teach made on the person's clips, whose taught.npz keeps what the last layer saw: "
+        "actreel models list",
         f"copies and backups of {into}, of mlflow.db and of mlartifacts/",
     ]
     return lines
