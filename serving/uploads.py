@@ -85,6 +85,7 @@ class _Form:
         self._value = b""
         self._disposition = b""
         self._writing: BinaryIO | None = None
+        self._no_file = False
         self.title: str | None = None
         self.size = 0
         self.complete = False
@@ -104,6 +105,7 @@ class _Form:
     def _part_begin(self) -> None:
         self._disposition = b""
         self._writing = None
+        self._no_file = False
 
     def _header_begin(self) -> None:
         self._name = self._value = b""
@@ -121,7 +123,9 @@ class _Form:
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
         if options.get(b"name") == SIGNAL_FIELD:
-            self._writing = self._open_signal(options.get(b"filename", b"").decode("utf-8", "replace"))
+            name = options.get(b"filename", b"").decode("utf-8", "replace")
+            self._no_file = not name  # a browser's form sends an empty part where no file was chosen
+            self._writing = None if self._no_file else self._open_signal(name)
         if options.get(b"name") != FIELD:
             return
         if self.title is not None:
@@ -133,11 +137,7 @@ class _Form:
         """The file for the signal: of the client's name, only the ending is used, and that from a closed set."""
         ending = next((ending for ending in SIGNAL_ENDINGS if name.lower().endswith(ending)), None)
         if self._signal is not None or ending is None:
-            fact = "more than one" if ending else "a file of another kind"
-            raise RefusalError(
-                422, "bad_signal", f"Signals must be one file, {' or '.join(SIGNAL_ENDINGS)}. Received: {fact}.",
-                "Send it like this: curl -F video=@clip.mp4 -F signal=@clip.csv ...",
-            )  # fmt: skip
+            raise _bad_signal("more than one" if ending else "a file of another kind")
         self._signal = self._path.with_suffix(ending).open("wb")
         return self._signal
 
@@ -147,6 +147,8 @@ class _Form:
             self._signal.close()
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._no_file:
+            raise _bad_signal("values without a file name")
         if self._writing is None:
             return
         if self._writing is self._signal:
@@ -161,6 +163,13 @@ class _Form:
 
     def _end(self) -> None:
         self.complete = True
+
+
+def _bad_signal(fact: str) -> RefusalError:
+    return RefusalError(
+        422, "bad_signal", f"Signals must be one file, {' or '.join(SIGNAL_ENDINGS)}. Received: {fact}.",
+        "Send it like this: curl -F video=@clip.mp4 -F signal=@clip.csv ...",
+    )  # fmt: skip
 
 
 def title_of(name: str) -> str:

@@ -19,7 +19,7 @@ from actreel.experiments.crossval import cross_validate
 from actreel.experiments.heldout import Inputs, Score, fit_and_score, prepare
 from actreel.experiments.nested import choose, inner_splits, pooled, read_candidates
 from actreel.models import PRETRAINED
-from actreel.training.probes import PATH
+from actreel.training.logistic import Solutions
 from tests.conftest import ROOT, write_fading_dataset
 from tests.models.networks import tiny_encoder
 
@@ -67,7 +67,7 @@ def test_each_fold_selects_its_own_settings_and_an_interrupted_one_continues(
     for fold in result["folds"]:
         scores = [(score["balanced_accuracy"], -score["log_loss"]) for score in fold["choice"]["candidates"]]
         assert fold["choice"]["settings"] == CANDIDATES[scores.index(max(scores))]
-        assert fold["epochs"] == len(PATH)
+        assert fold["epochs"] == len(Solutions.PATH)
     runs = mlflow.search_runs(experiment_names=["actreel"])
     assert len(runs) == 1 + 2 + 4  # none twice
     assert set(runs["status"]) == {"FINISHED"}

@@ -118,4 +118,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory, fading_dataset: Path) -> t
     (clips / "Empty").mkdir()
     recipe = {"about": "Small.", "cost": "Little.", "results": "Known.", "settings": SMALL}
     (project.root / "pipelines/recipes/small.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    return project, project.run(*learning(clips))
+    said = project.run(*learning(clips))
+    shutil.copytree(project.root, as_trained(project), symlinks=True)
+    return project, said
+
+
+def as_trained(project: Project) -> Path:
+    """A copy of the project `trained`, as it was before its tests changed it."""
+    return project.root.with_name("as-trained")

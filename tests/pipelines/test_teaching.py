@@ -15,7 +15,7 @@ from actreel.feedback import folder_of
 from actreel.tracking import registry
 from pipelines import champion
 from tests.conftest import fading_frames, write_video_file
-from tests.pipelines.conftest import Project
+from tests.pipelines.conftest import Project, as_trained
 from tests.pipelines.test_package import Served, served
 from tests.serving.routes.test_jobs import ended, submit
 
@@ -54,7 +54,7 @@ def test_feedback_on_the_page_becomes_a_served_model_that_answers_differently(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    root = shutil.copytree(trained[0].root, tmp_path / "project", symlinks=True)
+    root = shutil.copytree(as_trained(trained[0]), tmp_path / "project", symlinks=True)
     places = {f"ACTREEL_{name}_DIR": str(tmp_path / name.lower()) for name in ("STATE", "FEEDBACK", "STATISTICS")}
     environment = {**trained[0].env, **places, "PYTHONPATH": str(root / "src"), "BENTOML_HOME": str(tmp_path / "store")}
     project = Project(root, environment)

@@ -160,7 +160,7 @@ def test_a_refused_run_leaves_the_last_served_bento_to_serve(
     release.serve(bento("before"), Path("served"), "127.0.0.1", free_port(), [])
     caplog.clear()
     release.serve(BENTO, Path("served"), "127.0.0.1", free_port(), [])
-    (warned,) = caplog.messages
+    (warned,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
     assert warned == "No model of the dataset 'mine' is champion: it ties. The Bento that was served last is served."
     assert tag_in(read_manifest(Path("served/current"))) == "before:one"
 

@@ -140,7 +140,8 @@ def test_signals_come_as_a_second_part_in_either_order(sensing: Server, film: Pa
         (("a.npz", b"PK" * 500), "Signals must"),
         (("a.parquet", b"PAR1"), "another kind"),
         (("a.exe", b"MZ"), "another kind"),
-        (("", b"time,x"), "another kind"),
+        (("", b"time,x"), "without a file name"),
+        (("", b""), "needs the signals beside a video"),  # a form in which no file was chosen
     ],
 )
 def test_hostile_signals_are_refused_in_words(sensing: Server, film: Path, signal: Any, words: str) -> None:

@@ -20,7 +20,7 @@ def test_calls_can_be_read_and_tried_and_the_way_home_is_there(context: BrowserC
 
     call = blocks.filter(has=page.get_by_text("/predict_file", exact=True))
     call.locator(".opblock-summary-control").click()
-    call.locator("input[type=file]").set_input_files(site.video)
+    call.locator("input[type=file]").first.set_input_files(site.video)
     call.get_by_role("button", name="Execute").click()
     answer = call.locator(".live-responses-table .response .highlight-code code").first
     expect(answer).to_contain_text("prediction_id")

@@ -117,7 +117,7 @@ PLAN = {"say": "plan", "plan": {"clip_frames": 2, "hop": 1, "num_windows": 1}}
         b'{"say": "sing"}\n',
         b'{"say": "plan"}\n',
         json.dumps(PLAN | {"info": {"fps": "many"}}).encode() + b"\n",
-        b'{"say": "frames", "bytes": 11}\n' + bytes(11),
+        b'{"say": "frames", "bytes": 191}\n' + bytes(191),
         b'{"say": "frames", "bytes": -1}\n',
         b'{"say": "frames"}\n',
         b'{"say": "frames", "bytes": 120000000}\n' + bytes(120_000_000),
@@ -125,7 +125,7 @@ PLAN = {"say": "plan", "plan": {"clip_frames": 2, "hop": 1, "num_windows": 1}}
         b'{"say": "thumbnail", "number": -1, "bytes": 1}\nx',
         b'{"say": "done"}\n',
         b'{"say": "' + b"x" * 2**21,
-        b'{"say": "frames", "bytes": 12}\nshort',
+        b'{"say": "frames", "bytes": 192}\nshort',
     ],
     ids=range(14),
 )
@@ -141,7 +141,7 @@ def test_each_invalid_message_of_a_decoder_ends_it(said: bytes, tmp_path: Path) 
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
-        decoder = Decoder(process, (2, 2, 2, 3))
+        decoder = Decoder(process, CARD)
         try:
             async with aclosing(decoder.decode(tmp_path, 1, 8)) as messages:
                 async for message in messages:
@@ -163,7 +163,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> list[Decoder]:
     async def start(*_: object) -> Decoder:
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec("cat", stdin=pipe, stdout=pipe)
-        started.append(Decoder(process, (2, 2, 2, 3)))
+        started.append(Decoder(process, CARD))
         return started[-1]
 
     monkeypatch.setattr(Decoder, "start", start)
