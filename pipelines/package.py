@@ -14,7 +14,18 @@ from pathlib import Path
 
 from actreel.base.console import exit_cleanly
 from actreel.base.faults import reading
-from actreel.base.places import BENTO, INDEX, MODEL, MODEL_TAG, NOT_PACKAGED, REPORTS, VERDICT, VIDEOS
+from actreel.base.kept_warnings import keeping_warnings
+from actreel.base.places import (
+    BENTO,
+    INDEX,
+    MODEL,
+    MODEL_TAG,
+    NOT_PACKAGED,
+    PACKAGE_WARNINGS,
+    REPORTS,
+    VERDICT,
+    VIDEOS,
+)
 from actreel.config import Params, load_params
 from actreel.dataset.demo.motions import ORDERED_PAIRS
 from actreel.dataset.records import read_index
@@ -55,12 +66,13 @@ def main(arguments: list[str] | None = None) -> None:
     params = load_params()
     if options.model:
         package(registry.find_version(options.model), params, options.into)
-    elif (champion := read_champion()) is not None:
-        package(champion, params, options.into)
-    else:
-        say_why_not(params.dataset.label)
-    if not options.model:
-        log.info(closing_line())
+        return
+    with keeping_warnings("package", PACKAGE_WARNINGS):
+        if (champion := read_champion()) is not None:
+            package(champion, params, options.into)
+        else:
+            say_why_not(params.dataset.label)
+    log.info(closing_line())
 
 
 def say_why_not(dataset: str) -> None:

@@ -8,7 +8,8 @@ import subprocess
 import sys
 
 from actreel.base.console import exit_cleanly
-from actreel.base.places import DVC_LOCK, DVC_RUNNING
+from actreel.base.kept_warnings import kept_warnings
+from actreel.base.places import DVC_LOCK, DVC_RUNNING, PACKAGE_WARNINGS
 from actreel.dataset.fetch.dvc_internals import lock_is_whole
 from actreel.errors import ActreelError
 from actreel.project.running import command_of, holders, orphaned_stage
@@ -37,6 +38,8 @@ def run_pipeline(again: str) -> None:
         raise ActreelError(
             f"The pipeline has stopped; the reason is above. What is complete is kept. Go on with: {again}"
         )
+    for warning in kept_warnings(PACKAGE_WARNINGS):
+        log.warning(f"(from the stage {warning.stage}) {warning.text}")
     log.info(closing_line())
 
 

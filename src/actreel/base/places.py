@@ -24,6 +24,7 @@ ARTIFACTS = Path("artifacts")
 SOURCE = ARTIFACTS / "source.json"
 VIDEOS = ARTIFACTS / "videos"
 INGEST_WARNINGS = ARTIFACTS / "ingest_warnings.json"
+PACKAGE_WARNINGS = ARTIFACTS / "package_warnings.json"
 INDEX = ARTIFACTS / "index.parquet"
 CLIPS = ARTIFACTS / "clips"
 FEATURES = ARTIFACTS / "features"
