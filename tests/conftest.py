@@ -337,10 +337,17 @@ def _networks_are_forgotten() -> Iterator[None]:
         gc.collect()
 
 
+LEVELS = {name: logging.getLogger(name).level for name in OURS}
+
+
 @pytest.fixture(autouse=True)
 def _log_levels_are_restored() -> Iterator[None]:
-    """A command that a test runs in this process sets the levels of our loggers; the next test must not see them."""
-    levels = {name: logging.getLogger(name).level for name in OURS}
+    """A command that a test runs in this process sets the levels of our loggers; the next test must not see them.
+
+    Nor may it see those that a fixture of a session or a module has set, which is made before.
+    """
+    for name, level in LEVELS.items():
+        logging.getLogger(name).setLevel(level)
     yield
-    for name, level in levels.items():
+    for name, level in LEVELS.items():
         logging.getLogger(name).setLevel(level)
