@@ -13,8 +13,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, suppress
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 # Under xdist each core has a worker of its own: more threads only take turns. TensorFlow and NumPy read this when they
@@ -29,6 +31,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
+from sqlalchemy import create_engine
 
 from actreel.base import code_digest
 from actreel.base.console import OURS
@@ -144,26 +147,42 @@ def settings_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="session")
-def quick_stores() -> Iterator[None]:
-    """From now on, MLflow's second new database in this process and each later one are copies of the first.
+@cache
+def _mlflow_tables() -> sqlite3.Connection:
+    """An empty database of MLflow, in memory.
 
-    To make one, MLflow goes through all migrations since its first release, which takes a second of processor time.
+    To make one, MLflow goes through all migrations since its first release, which takes seconds of processor time.
     """
     from mlflow.store.db import utils
 
-    migrate = utils._initialize_tables
+    made = sqlite3.connect(":memory:", check_same_thread=False)
+    with TemporaryDirectory() as folder:
+        engine = create_engine(f"sqlite:///{folder}/mlflow.db")
+        utils._initialize_tables(engine)
+        with engine.connect() as connection:
+            connection.connection.driver_connection.backup(made)
+        engine.dispose()
+    return made
+
+
+def write_mlflow_database(path: Path) -> None:
+    """Writes an empty database of MLflow."""
+    with closing(sqlite3.connect(path)) as new:
+        _mlflow_tables().backup(new)
+
+
+@pytest.fixture(scope="session")
+def quick_stores() -> Iterator[None]:
+    """From now on, each new database that MLflow makes in this process is a copy of the first."""
+    from mlflow.store.db import utils
+
+    tables = _mlflow_tables()  # before the patch, which it would call
 
     def initialize(engine: Any) -> None:
-        first = not made.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if first:
-            migrate(engine)
         with engine.connect() as connection:
-            new = connection.connection.driver_connection
-            source, copy = (new, made) if first else (made, new)
-            source.backup(copy)
+            tables.backup(connection.connection.driver_connection)
 
-    with closing(sqlite3.connect(":memory:", check_same_thread=False)) as made, pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(utils, "_initialize_tables", initialize)
         yield
 

@@ -1,6 +1,4 @@
 import logging
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,41 +11,12 @@ import pytest
 from actreel.dataset.parallel import IN_FLIGHT, map_on_cores
 from actreel.errors import DatasetError
 from tests.conftest import ROOT, patience
+from tests.dataset.worker import die_on, die_once, double, leave_trace, negative, refuse
 
 
 @pytest.fixture(autouse=True)
 def _quick_workers() -> None:
     """Here the worker processes are those of the product."""
-
-
-def double(number: int) -> int:
-    return 2 * number
-
-
-def die_on(fatal: frozenset[int], number: int) -> int:
-    if number in fatal:
-        os.kill(os.getpid(), signal.SIGSEGV)
-    return 2 * number
-
-
-def die_once(trace: Path, number: int) -> int:
-    if number == 7 and not trace.exists():
-        trace.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
-def negative(number: int) -> int:
-    return -number
-
-
-def leave_trace(folder: Path, number: int) -> int:
-    (folder / str(number)).touch()
-    return number
-
-
-def refuse(number: int) -> int:
-    raise DatasetError(f"received {number}")
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
@@ -94,14 +63,9 @@ def test_nothing_to_do_starts_nothing() -> None:
     assert list(map_on_cores(double, [], label="double")) == []
 
 
-def stay(number: int) -> int:
-    print(os.getpid(), flush=True)
-    return signal.sigwait({signal.SIGUSR1})
-
-
 def test_workers_end_when_their_parent_is_killed() -> None:
     code = (
-        "from tests.dataset.test_parallel import stay\nfrom actreel.dataset.parallel import map_on_cores\n"
+        "from tests.dataset.worker import stay\nfrom actreel.dataset.parallel import map_on_cores\n"
         "if __name__ == '__main__': list(map_on_cores(stay, [1, 2], label='stay', workers=2))"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:

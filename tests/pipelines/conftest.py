@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.conftest import ROOT, fading_frames, patience, write_video_file
+from tests.conftest import ROOT, fading_frames, patience, write_mlflow_database, write_video_file
 
 SMALL = {
     "clip": {"num_frames": 8, "height": 32, "width": 32},
@@ -74,7 +74,10 @@ def stages_run(output: str) -> list[str]:
 
 
 def make_project(root: Path) -> Project:
-    """Copies what git tracks, or would, but for results of runs in this checkout, and makes a first commit."""
+    """Copies what git tracks, or would, but for results of runs in this checkout, and makes a first commit.
+
+    MLflow's database is there already, and empty.
+    """
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -90,6 +93,7 @@ def make_project(root: Path) -> Project:
         "ACTREEL_STATISTICS_DIR": str(root.with_name(f"{root.name}-statistics")),
         "COLUMNS": "100",
     }
+    write_mlflow_database(root / "mlflow.db")
     project = Project(root, env)
     project.run("git", "init", "--quiet")
     project.run("git", "config", "user.name", "test")

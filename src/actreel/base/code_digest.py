@@ -35,7 +35,7 @@ def code_digest(*parts: str, packages: tuple[str, ...] = ()) -> str:
 def _digest(package: Path, parts: tuple[str, ...], packages: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
     for file in _files(package, parts):
-        digest.update(f"{file.relative_to(package).as_posix()}\n{_code_of(file)}\n".encode())
+        digest.update(f"{file.relative_to(package).as_posix()}\n{_code_of(file.read_bytes())}\n".encode())
     for name in packages:
         digest.update(f"{name}=={_version_of(name)}\n".encode())
     return digest.hexdigest()[:16]
@@ -49,14 +49,15 @@ def _files(package: Path, parts: tuple[str, ...]) -> Iterator[Path]:
         yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
 
-def _code_of(file: Path) -> str:
-    """The syntax tree as text, without docstrings."""
-    tree = ast.parse(file.read_bytes())
+@cache
+def _code_of(source: bytes) -> str:
+    """A digest of the syntax tree without docstrings."""
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             # A string that stands alone is documentation wherever it stands: after a constant, too.
             node.body = [line for line in node.body if not _is_text(line)] or [ast.Pass()]
-    return ast.dump(tree)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def _is_text(line: ast.stmt) -> bool:

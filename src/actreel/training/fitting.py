@@ -169,7 +169,9 @@ def _compiled(
             f"train on. Received: {params.batch_size}."
         )
     steps = steps_an_epoch(params, num_clips, drop_remainder=replicas > 1)
-    loss = "categorical_crossentropy" if soft_targets(params) else "sparse_categorical_crossentropy"
+    loss, accuracy = "sparse_categorical_crossentropy", keras.metrics.SparseCategoricalAccuracy
+    if soft_targets(params):
+        loss, accuracy = "categorical_crossentropy", keras.metrics.CategoricalAccuracy
     keras.utils.set_random_seed(params.seed)
     policy = precision_of(params.precision, capabilities())
     with precision(policy), strategy.scope():
@@ -178,7 +180,9 @@ def _compiled(
         # Without clipping, an LSTM's first steps at a rate of 0.002 can end in a network that always answers the same.
         optimizer = keras.optimizers.Adam(learning_rate(params, steps), clipnorm=1.0)
         at_once = 1 if one_by_one or replicas > 1 else steps_at_once(steps)
-        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"], steps_per_execution=at_once)
+        model.compile(optimizer=optimizer, loss=loss, metrics=[accuracy("accuracy")], steps_per_execution=at_once)
+        # Once all variables exist, TensorFlow traces a training step once; it traces one that creates some twice.
+        model.optimizer.build(model.trainable_variables)
     if params.strategy != "one" or policy != "float32":
         plain = build()
     return model, plain

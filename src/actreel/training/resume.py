@@ -106,7 +106,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self._best_loss, self.best_weights = loss, weights
 
     def restore(self, model: keras.Model) -> int:
-        """Restores a compiled model to the state in the file, if there is one.
+        """Restores a compiled model, whose optimizer is built, to the state in the file, if there is one.
 
         Returns:
             How many epochs are done; a number larger than any epoch count if the training had stopped early. A damaged
@@ -114,7 +114,6 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         """
         if self._file is None or not self._file.exists():
             return 0
-        model.optimizer.build(model.trainable_variables)
         try:
             again = "The training starts again with its first epoch."
             # Opened here: numpy leaves a damaged file open.
