@@ -55,7 +55,9 @@ def main() -> None:
     for stage, spent in seconds.items():
         print(f"{stage}: {spent:.0f} s")
     print(f"in all: {sum(seconds.values()) / 60:.1f} min, {memory / 1e9:.2f} GB of memory at most")
-    print(f"workspace: {disk(project) / 1e9:.2f} GB beyond the videos")
+    videos_on_disk = disk(videos)  # the project links to them
+    beyond = sum(size for file, size in disk(project).items() if file not in videos_on_disk)
+    print(f"workspace: {beyond / 1e9:.2f} GB beyond the videos")
     again, _ = run(project, "-m", "dvc", "repro")
     print(f"dvc repro with nothing to do: {sum(again.values()):.1f} s")
 
@@ -156,13 +158,9 @@ def seconds_by_stage(lines: Iterator[str] | list[str]) -> dict[str, float]:
     return dict(seconds)
 
 
-def disk(folder: Path) -> int:
-    """Bytes that a folder takes on disk, files with several names counted once, without those behind links."""
-    files = {}
-    for path in folder.rglob("*"):
-        status = path.lstat()
-        files[status.st_ino] = status.st_blocks * 512
-    return sum(files.values())
+def disk(folder: Path) -> dict[int, int]:
+    """Bytes on disk by file, as inode numbers: a file with several names is there once."""
+    return {(status := path.lstat()).st_ino: status.st_blocks * 512 for path in folder.rglob("*")}
 
 
 if __name__ == "__main__":

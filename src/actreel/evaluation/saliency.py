@@ -94,15 +94,24 @@ def saliency_of(model: keras.Model, clip: NDArray[np.uint8]) -> Saliency:
         model: The whole network, from clips to probabilities.
         clip: uint8 (T, H, W, 3), RGB.
     """
-    layers = list(_layers(model))
-    with _outputs(layers) as shown:
-        probabilities = np.asarray(model(clip[np.newaxis], training=False))[0]
-    action = int(probabilities.argmax())
-    maps, method = _maps(model, clip, action, {layer: tuple(output.shape) for layer, output in shown.items()})
-    over_time = maps.mean(axis=(1, 2))
-    for layer, output in shown.items():
+    shapes: dict[keras.Layer, tuple[int, ...]] = {}
+    attention: list[tf.Tensor] = []
+
+    def look(layer: keras.Layer, output: tf.Tensor) -> None:
+        shapes[layer] = tuple(output.shape)
         if layer.name == ATTENTION:
-            over_time, method = np.asarray(output).reshape(len(clip)), f"attention over time, {method}"
+            attention.append(output)
+
+    def run(clips: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        with _outputs_to(look, _layers(model)):
+            return model(clips, training=False)[0], attention[-1:]
+
+    probabilities, weights = _in_graph(run, clip)
+    action = int(np.argmax(probabilities))
+    maps, method = _maps(model, clip, action, shapes)
+    over_time = maps.mean(axis=(1, 2))
+    if weights:
+        over_time, method = np.asarray(weights[0]).reshape(len(clip)), f"attention over time, {method}"
     height, width = clip.shape[1:3]
     fine = np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in maps])
     return Saliency(
@@ -187,15 +196,36 @@ def _gradient(
 ) -> tuple[tf.Tensor, tf.Tensor | None]:
     """A layer's output for the clip, and the gradient of the action's logit by it; None if it does not depend on it."""
     (last,) = (found for found in _layers(model) if found.name == PROBABILITIES)
+    outputs: list[tf.Tensor] = []
+
+    def run(clips: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        # The tape holds only what comes after the layer: with the weights, it would hold the outputs of all layers.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+
+            def watch(_: keras.Layer, output: tf.Tensor) -> None:
+                tape.watch(output)
+                outputs.append(output)
+
+            with _outputs_to(watch, [layer]):
+                logit = model(clips, training=False)[0, action]
+        return outputs[-1], tape.gradient(logit, outputs[-1])
+
     softmax = last.activation
-    with tf.GradientTape() as tape, _outputs([layer], tape) as shown:
-        # The gradient of a probability vanishes near 1, that of its logit does not.
-        last.activation = keras.activations.linear
-        try:
-            logit = model(clip[np.newaxis], training=False)[0, action]
-        finally:
-            last.activation = softmax
-    return shown[layer], tape.gradient(logit, shown[layer])
+    # The gradient of a probability vanishes near 1, that of its logit does not.
+    last.activation = keras.activations.linear
+    try:
+        return _in_graph(run, clip)
+    finally:
+        last.activation = softmax
+
+
+def _in_graph(run: Callable[[tf.Tensor], Any], clip: NDArray[np.uint8]) -> Any:
+    """What `run` returns for a batch of one clip.
+
+    In a graph, TensorFlow frees a layer's output as soon as nothing needs it. Called directly, Keras keeps the outputs
+    of all layers to the end: 2 GB for 20 frames of 224 px.
+    """
+    return tf.function(run, autograph=False)(tf.constant(clip[np.newaxis]))
 
 
 def _layers(model: keras.Model) -> Iterator[keras.Layer]:
@@ -207,31 +237,26 @@ def _layers(model: keras.Model) -> Iterator[keras.Layer]:
 
 
 @contextmanager
-def _outputs(
-    layers: Iterable[keras.Layer], tape: tf.GradientTape | None = None
-) -> Iterator[dict[keras.Layer, tf.Tensor]]:
-    """Collects the outputs of layers while the context is open, in the order of their calls.
+def _outputs_to(seen: Callable[[keras.Layer, tf.Tensor], None], layers: Iterable[keras.Layer]) -> Iterator[None]:
+    """Hands `seen` each output of the layers while the context is open.
 
     Keras cannot cut a model open at a layer of a nested model, so the layers' own calls are wrapped.
     """
-    shown: dict[keras.Layer, tf.Tensor] = {}
 
-    def recording(layer: keras.Layer, call: Callable[..., Any]) -> Callable[..., Any]:
-        def record(*arguments: Any, **options: Any) -> Any:
+    def handing_on(layer: keras.Layer, call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: Any, **options: Any) -> Any:
             output = call(*arguments, **options)
             if hasattr(output, "shape"):
-                shown[layer] = output
-                if tape is not None:
-                    tape.watch(output)
+                seen(layer, output)
             return output
 
-        return record
+        return called
 
     wrapped = list(layers)
     for layer in wrapped:
-        layer.call = recording(layer, layer.call)
+        layer.call = handing_on(layer, layer.call)
     try:
-        yield shown
+        yield
     finally:
         for layer in wrapped:
             del layer.call
