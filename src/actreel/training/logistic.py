@@ -69,14 +69,14 @@ class Solutions:
         self._shown, shown = np.unique(targets, return_inverse=True)
         known = self.standardised(features)
         dtype: Any = np.float64 if len(known) * min(known.shape) <= _DOUBLE else np.float32
-        self._known: NDArray[Any] = known.astype(dtype)  # (N, R): the coordinates
-        self._gram: NDArray[np.float64] | None = None  # (N, N), lower triangular: its rows are the coordinates
-        self._rows = known
+        self._known: NDArray[Any] = known.astype(dtype, copy=False)  # (N, R): the coordinates
+        self._rows: NDArray[np.float32] | None = None  # (N, D), if the coordinates are not these
         if len(known) < known.shape[1]:
+            self._rows = known
             gram = np.asarray(self._known @ self._known.T, dtype=np.float64)
             gram[np.diag_indices_from(gram)] += max(_JITTER * float(gram.trace()) / len(gram), _JITTER)
-            self._gram = cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
-            self._known = self._gram.astype(dtype)
+            # Lower triangular: its rows are the coordinates.
+            self._known = cholesky(gram, lower=True, overwrite_a=True, check_finite=False).astype(dtype, copy=False)
         self._weights: NDArray[Any] = weights.astype(dtype)[:, None]
         self._hessian = self._known.T @ (self._weights * self._known)  # of the loss, but for its curvature
         self._right: NDArray[Any] = (np.arange(len(self._shown)) == shown[:, None]).astype(dtype)
@@ -142,8 +142,8 @@ class Solutions:
     def _as_dense(
         self, weights: NDArray[np.float64], bias: NDArray[np.float64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        if self._gram is not None:
-            solved = solve_triangular(self._gram, weights, lower=True, trans="T", check_finite=False)
+        if self._rows is not None:
+            solved = solve_triangular(self._known, weights, lower=True, trans="T", check_finite=False)
             weights = self._rows.T @ solved.astype(np.float32)
         kernel = np.zeros((len(weights), self._num_classes), np.float32)
         kernel[:, self._shown] = weights
