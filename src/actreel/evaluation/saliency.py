@@ -214,9 +214,10 @@ def _gradient(
     # The gradient of a probability vanishes near 1, that of its logit does not.
     last.activation = keras.activations.linear
     try:
-        return _in_graph(run, clip)
+        output, gradient = _in_graph(run, clip)
     finally:
         last.activation = softmax
+    return output, gradient
 
 
 def _in_graph(run: Callable[[tf.Tensor], Any], clip: NDArray[np.uint8]) -> Any:
