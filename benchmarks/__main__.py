@@ -14,6 +14,7 @@ BENCHMARKS = {
     "choice": "the choice among six probes, for 100 clips and for as many as UCF50 has",
     "heads": "every head on the demo: accuracy, on all clips and on the ordered pairs; needs make repro",
     "intervals": "how often 95 % intervals hold the truth, with few groups and correlated clips",
+    "temperature": "when the temperature makes the calibration error of new groups larger, on simulated clips",
     "forecasts": "how often the forecast for more groups holds the truth, on simulated learning curves",
     "index": "indexing as many clips as UCF50 has",
     "interruptions": "download, unpack, index and extract, killed ten times on the way",

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from actreel.base.console import exit_cleanly
 from actreel.base.faults import TRAIN_AGAIN, reading
+from actreel.base.kept import share
 from actreel.base.kept_warnings import kept_warnings
 from actreel.base.places import (
     CANDIDATES,
+    CHOSEN,
     CLIPS,
     DATA_WARNINGS,
     FEATURES,
@@ -47,8 +49,8 @@ from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import MODEL_CARD_FILE, ModelFolder
 from actreel.quiet_keras import keras
 from actreel.tracking import runs
-from actreel.training.features import open_inputs
 from actreel.training.train import curve_folder, fitted_part, load_keras, predict, targets_of
+from actreel.training.variants import open_chosen
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ log = logging.getLogger(__name__)
 def main() -> None:
     """Evaluates the model on groups it was not trained on, and compares it with the champion."""
     params = load_params()
+    share(CHOSEN)
     index = read_index(INDEX)
     evaluation = evaluate(params, clips_of(index, TEST))
 
@@ -99,7 +102,8 @@ def evaluate(params: Params, test: pd.DataFrame) -> Evaluation:
     Raises:
         ModelError: ONNX and Keras give different probabilities, or an early version trained the model.
     """
-    store, inputs = StoredClips(CLIPS), open_inputs(CLIPS, FEATURES)
+    inputs = open_chosen(CLIPS, FEATURES, CHOSEN)
+    store = StoredClips(CLIPS).sampled_as(inputs.spec)
     classifier = ActionClassifier.load(MODEL)
 
     def predict_rows(model: keras.Model, rows: pd.DataFrame) -> NDArray[np.float32]:

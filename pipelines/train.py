@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -13,6 +13,7 @@ from actreel.base.kept import kept_folder, publish, share
 from actreel.base.kept_warnings import keeping_warnings
 from actreel.base.places import (
     CANDIDATES,
+    CHOSEN,
     CLIPS,
     DATASET,
     FEATURES,
@@ -23,23 +24,24 @@ from actreel.base.places import (
     TRAINING,
     TRAINING_WARNINGS,
     VALIDATION,
+    VARIANTS,
 )
-from actreel.config import ModelParams, load_params
+from actreel.config import ModelParams, Params, load_params
 from actreel.dataset.layout import TRAIN, VAL
-from actreel.dataset.records import clips_of, data_version, labels_of, read_index
+from actreel.dataset.records import clips_of, data_version, labels_of, read_index, usable
 from actreel.inference.classifier import Provenance
 from actreel.inference.model_folder import ModelFolder
 from actreel.quiet_keras import keras
 from actreel.tracking import runs
-from actreel.training.choice import choose_head
+from actreel.training.choice import Choice, choose
 from actreel.training.data import TrainingData
 from actreel.training.export import calibrate, export_model, fit_rejection, write_manifest
 from actreel.training.features import open_inputs
 from actreel.training.held_out import curve_over_groups, hold_out
-from actreel.training.probes import Scored
 from actreel.training.resume import resume_folder
 from actreel.training.strategies import is_chief
 from actreel.training.train import complete, curve_folder, train
+from actreel.training.variants import EncodedVariants
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +64,8 @@ class Fitted:
 def main() -> None:
     """Trains the network and its order-blind baseline; the better one on the validation clips becomes the model."""
     params = load_params()
-    data = load_data()
-    scored: Scored = {}
-    network, candidates = choose_head(params.model, params.train, data.store, data.rows, data.labels, scored)
+    choice, data = choose_network(params, load_data())
+    params, network, scored = choice.variant.applied_to(params), choice.network, choice.scored
     baseline = network.order_blind if network.sees_order else None
     if not is_chief(params.train.strategy):  # only the first of several workers writes files
         for each in filter(None, (network, baseline)):
@@ -92,7 +93,7 @@ def main() -> None:
     ):
         runs.log_folder(DATASET, "dataset")
         runs.log_folder(VALIDATION, "validation")
-        candidates.to_csv(kept / CANDIDATES.name, index=False)
+        choice.table.to_csv(kept / CANDIDATES.name, index=False)
         runs.log_file(kept / CANDIDATES.name, "reports")
         log.info(f"training {network.title} on {len(data.rows[TRAIN])} clips, MLflow run {run_id}")
         fitted, runner_up = fit(network, prefix=""), None
@@ -122,6 +123,25 @@ def main() -> None:
         runs.log_network(fitted.network)
     shutil.rmtree(state)
     publish(TRAINING, keep=False)
+    if choice.encoded:
+        publish(CHOSEN, keep=True)
+
+
+def choose_network(params: Params, data: TrainingData) -> tuple[Choice, TrainingData]:
+    """Chooses head and clip on held-out groups of the training clips.
+
+    Returns:
+        The choice, and the data with the chosen clip. If that is not the one of params.yaml, the features of all clips
+        are kept for the folder CHOSEN.
+    """
+    variants = None
+    if params.train.variants:
+        every = pd.concat(data.rows.values(), ignore_index=True)
+        variants = EncodedVariants(every, data.store, params.model, VARIANTS)
+    choice = choose(params.model, params.train, data.store, data.rows, data.labels, variants)
+    if variants is not None and choice.encoded:
+        data = replace(data, store=variants.encode(choice.variant, usable(data.index), kept_folder(CHOSEN)))
+    return choice, data
 
 
 def better(network: Fitted, baseline: Fitted) -> tuple[Fitted, Fitted]:

@@ -89,6 +89,14 @@ def test_broken_yaml_is_a_message(tmp_path: Path) -> None:
             {"encoder": "efficientnet_lite0", "head": "mean_probe", "mixup": 0.2},
             r"a probe cannot use train\.mixup.*\. Received: 0.2 with head 'mean_probe'",
         ),
+        (
+            {"variants": ["fit"]},
+            r"train\.variants tries .* probe .*\['fit'\] with head 'lstm'.* train\.variants to \[\]",
+        ),
+        (
+            {"encoder": "efficientnet_lite0", "head": "auto", "variants": ["mirror"], "fine_tune": 1},
+            r"train\.variants tries .*\['mirror'\] with head 'auto', train\.fine_tune 1",
+        ),
     ],
 )
 def test_training_settings_must_fit_the_network(values: dict[str, Any], changes: dict[str, Any], rule: str) -> None:

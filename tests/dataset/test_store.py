@@ -41,6 +41,22 @@ def test_stored_clips_are_what_load_clip_gives(
     np.testing.assert_array_equal(np.concatenate(list(stored.batches(names, 4))), expected)
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_clips_can_be_sampled_with_other_settings(
+    index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec, keep: bool
+) -> None:
+    extract_clips(index, videos, tmp_path / "clips", spec, keep=keep)
+    extract_clips(index, videos, tmp_path / "other", SPEC, keep=False)
+    stored = StoredClips(tmp_path / "clips", videos)
+    assert stored.sampled_as(spec) is stored
+    other, names = stored.sampled_as(SPEC), index["clip"].tolist()
+    assert (other.spec, stored.spec) == (SPEC, spec)
+    assert other.made_with == StoredClips(tmp_path / "other", videos).made_with
+    assert other.input_shape == SPEC.shape
+    np.testing.assert_array_equal(other.take(names), np.stack([load_clip(videos / name, SPEC) for name in names]))
+    assert stored.take(names[:1]).shape[1:] == spec.shape
+
+
 def test_frames_that_are_not_kept_are_decoded_when_asked_for(
     index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec
 ) -> None:

@@ -11,6 +11,7 @@ from actreel.config import ClipSpec, ModelParams
 from actreel.evaluation.model_card import Facts, as_html, as_markdown, write_model_card
 from actreel.evaluation.slices import Confusion
 from actreel.inference.manifest import ClassifierCard, OnnxEncoder, Provenance
+from actreel.training.choice import COLUMNS
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -132,6 +133,29 @@ def test_the_page_shows_the_metrics(facts: Facts, folder: Path) -> None:
         assert said in text
     assert "87.5\N{NO-BREAK SPACE}%" in (folder / "model_card.html").read_text(encoding="utf-8")
     assert "## Evaluation" in (folder / "model_card.md").read_text(encoding="utf-8")
+
+
+def test_a_temperature_that_does_not_fit_the_test_groups_is_explained(facts: Facts) -> None:
+    assert "may fit that of others worse" not in as_markdown(facts)
+    worse = replace(facts, metrics=METRICS | {"calibration_error": 0.13})
+    assert "may fit that of others worse" in as_markdown(worse)
+
+
+def test_what_was_tried_is_listed(facts: Facts) -> None:
+    assert "held-out groups of the training clips; the test clips took no part" not in as_markdown(facts)
+    tried = pd.DataFrame(
+        [
+            ("mean_probe", "none", "center_crop", "rgb", False, 0.75, 0.5, False),
+            ("mean_probe", "none", "center_crop", "grey", True, 0.875, 0.25, True),
+        ],
+        columns=COLUMNS,
+    )
+    text = as_markdown(replace(facts, candidates=tried)).replace("\N{NO-BREAK SPACE}", " ").replace("\\_", "_")
+    assert "| mean_probe | none | centre crop, RGB | 75.0 % | 0.500 |  |" in text
+    assert "| mean_probe | none | centre crop, greyscale, mirrored too | 87.5 % | 0.250 | chosen |" in text
+    assert "then other clips were tried with it" in text
+    text = as_markdown(replace(facts, candidates=tried[:1]))
+    assert "Other clips, such as stretched, grey or mirrored ones, were not tried" in text
 
 
 def test_names_stay_text_and_nothing_is_fetched(facts: Facts, folder: Path) -> None:

@@ -59,11 +59,11 @@ def test_it_goes_on_after_the_fold_it_was_at(params: Params, monkeypatch: pytest
 
     trained = []
 
-    def dies_in_the_third(*arguments: object) -> crossval.Score:
+    def dies_in_the_third(*arguments: object, **named: object) -> crossval.Score:
         trained.append(1)
         if len(trained) == 3:
             raise KilledError
-        return fit_and_score(*arguments)  # type: ignore[arg-type]
+        return fit_and_score(*arguments, **named)  # type: ignore[arg-type]
 
     fit_and_score = crossval.fit_and_score
     monkeypatch.setattr(crossval, "fit_and_score", dies_in_the_third)

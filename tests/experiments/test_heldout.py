@@ -2,8 +2,35 @@ from pathlib import Path
 
 import pytest
 
-from actreel.experiments.heldout import digest, results_folder
-from tests.conftest import EditCode
+from actreel.config import ClipSpec, load_params
+from actreel.dataset.store import Store
+from actreel.experiments.heldout import digest, fit_and_score, results_folder
+from tests.conftest import ROOT, EditCode, train_params
+from tests.training.test_variants import MADE_UP, NETWORK, SPEC, flawed, made_up
+
+
+def test_a_variant_is_chosen_without_the_test_clips_which_are_then_sampled_as_it_says(tmp_path: Path) -> None:
+    index = MADE_UP.assign(error="", split=["train"] * 16 + ["val"] * 4 + ["test"] * 4)
+    # In grey, a training clip less is wrong, and then another of the test.
+    mistakes = {"rgb": "Dark00 Pale20", "grey": "Dark50", "equalised": "Dark00 Pale20"}
+    asked = []
+
+    def inputs(spec: ClipSpec) -> Store:
+        asked.append(spec.colour)
+        return made_up(tmp_path / spec.colour, spec, flawed(mistakes[spec.colour]))
+
+    params = load_params(ROOT / "params.yaml").model_copy(
+        update={"clip": SPEC, "model": NETWORK, "train": train_params(variants=("colour",))}
+    )
+
+    def right(variants: object) -> list[bool]:
+        score = fit_and_score(params, index, inputs(SPEC), lambda epoch, metrics: None, variants)
+        return [action == answer for _, action, answer, _ in score.answers]
+
+    assert right(None) == [True] * 4
+    assert asked == ["rgb"]
+    assert right(inputs) == [False] + [True] * 3
+    assert asked[1:] == ["rgb", "grey", "equalised", "grey"]
 
 
 def test_results_of_other_code_are_not_taken(tmp_path: Path, edit_code: EditCode) -> None:

@@ -92,9 +92,9 @@ def test_a_second_run_encodes_only_what_is_missing(
     encoded: list[str] = []
     real = features._encode_on_cores
 
-    def counted(encoder: Any, track: Any, clips: StoredClips, names: Any, mirror: bool) -> Any:
+    def counted(encoder: Any, track: Any, clips: StoredClips, names: Any, *others: Any) -> Any:
         encoded.extend(names)
-        return real(encoder, track, clips, names, mirror)
+        return real(encoder, track, clips, names, *others)
 
     monkeypatch.setattr(features, "_encode_on_cores", counted)
     encode(index, clips, folder / "features")

@@ -79,8 +79,8 @@ class ModelParams(Section):
             `moments_probe` and `statistics_probe` need a frozen encoder and are solved by logistic regression, not
             trained, which suits small datasets; so is `ridge_probe`, by ridge regression, whose sums over clips may
             come from several places. Each epoch weakens the penalty on the weights, and of section `train` they use
-            only `mirror`, `mirror_as`, `balance`, `fine_tune`, `true_accept_rate` and `seed`. `auto` takes the logistic
-            probe, without or with `motion`, that is best on held-out groups of the training clips.
+            only `mirror`, `mirror_as`, `variants`, `balance`, `fine_tune`, `true_accept_rate` and `seed`. `auto` takes
+            the logistic probe, without or with `motion`, that is best on held-out groups of the training clips.
         fusion: With several encoders, how much each counts, in the order of `encoder`, which has those of pictures
             first; 0 leaves one out. `auto` takes the weights that are best on held-out groups of the training clips.
         motion: `difference` adds the difference to the previous frame: in pixels if the encoder is trained, in features
@@ -216,6 +216,8 @@ class TrainParams(Section):
         refit: After the best epoch is known, trains again for as many epochs on training and validation clips together;
             useful with few groups. Temperature and rejection limit are those of the model before. A probe is solved for
             all clips in any case.
+        variants: Settings of the clip whose other values are tried on held-out groups of the training clips, in this
+            order: any of `fit`, `colour` and `mirror`. For probes.
         true_accept_rate: Share of clips of known actions to accept; sets the rejection limit.
         fine_tune: Number of last blocks of a frozen encoder to train together with the trained head, on frames; 0 is
             off. The result is kept only if the validation loss falls.
@@ -243,6 +245,7 @@ class TrainParams(Section):
     label_smoothing: float = Field(default=0, ge=0, lt=1)
     balance: bool
     refit: bool
+    variants: tuple[Literal["fit", "colour", "mirror"], ...] = ()
     true_accept_rate: float = Field(gt=0, lt=1)
     fine_tune: int = Field(default=0, ge=0)
     fine_tune_epochs: int = Field(default=5, ge=1)

@@ -95,6 +95,12 @@ class Params(Section):
                 f"a probe cannot use train.{varied[0]}, which varies clips between epochs. Received: "
                 f"{getattr(self.train, varied[0])} with head '{self.model.head}'. Set train.{varied[0]} to 0."
             )
+        if self.train.variants and (not self.model.is_probe or self.train.fine_tune or self.train.strategy != "one"):
+            raise ValueError(
+                "train.variants tries clips with a probe on a frozen encoder, on one device. "
+                f"Received: {list(self.train.variants)} with head '{self.model.head}', train.fine_tune "
+                f"{self.train.fine_tune} and train.strategy '{self.train.strategy}'. Set train.variants to []."
+            )
         if self.train.fine_tune and is_graph(self.model.encoder):
             raise ValueError(
                 "train.fine_tune trains blocks of an encoder in Keras, and 'onnx' and 'pose' have none. "

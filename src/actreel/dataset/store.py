@@ -236,6 +236,15 @@ class StoredClips(Store):
             frames[position] = row[:, :, ::-1] if mirrored is not None and mirrored[position] else row
         return frames
 
+    def sampled_as(self, spec: ClipSpec) -> StoredClips:
+        """The same clips with other settings: each is decoded when its frames are asked for."""
+        if spec == self.spec:
+            return self
+        other = copy(self)
+        other.spec, other.made_with = spec, {**self.made_with, "clip": spec.model_dump()}
+        other._unkept, other._positions = set(self.clips), {}
+        return other
+
     def video(self, clip: str) -> Path:
         """The video of a clip."""
         return self._videos / clip

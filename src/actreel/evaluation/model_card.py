@@ -75,7 +75,7 @@ class Facts:
         slices: As returned by `accuracy_by_slice`.
         confusions: The most confused actions.
         models_judged: How many models these test clips have judged, this one included.
-        candidates: As returned by `choose_head`; None or empty if there was no choice.
+        candidates: The table of `Choice`; None or empty if there was no choice.
         group_curve: As returned by `group_curve`; None or empty if it was not measured.
     """
 
@@ -121,7 +121,7 @@ def as_markdown(facts: Facts, warnings: Sequence[str] = ()) -> str:
         few_groups=FEW_GROUPS,
         order=order_sentence(metrics),
         models_judged=facts.models_judged,
-        candidates=[] if facts.candidates is None else facts.candidates.to_dict("records"),
+        candidates=_candidates(facts.candidates),
         more_groups=_more_groups(facts),
         solved=facts.model.is_probe,
         description=_description(facts),
@@ -145,6 +145,16 @@ def as_markdown(facts: Facts, warnings: Sequence[str] = ()) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
+def _candidates(table: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """What was tried, each with its `clip` in words."""
+    rows = [] if table is None else table.to_dict("records")
+    for row in rows:
+        mirrored = ", mirrored too" if row["mirror"] else ""
+        row["clip"] = f"{_FITS[row['fit']]}, {_COLOURS[row['colour']]}{mirrored}"
+    return [{str(key): value for key, value in row.items()} for row in rows]
+
+
+_FITS = {"stretch": "stretched", "center_crop": "centre crop"}
 _COLOURS = {"rgb": "RGB", "grey": "greyscale", "equalised": "RGB with equalised lightness (CLAHE)"}
 
 
@@ -152,7 +162,7 @@ def _description(facts: Facts) -> list[tuple[str, str]]:
     card = facts.classifier
     origin, spec = card.provenance, card.clip
     motion = ", with the differences between frames" if facts.model.motion != "none" else ""
-    size = f"{spec.width}x{spec.height} px ({'centre crop' if spec.fit == 'center_crop' else 'stretched'})"
+    size = f"{spec.width}x{spec.height} px ({_FITS[spec.fit]})"
     network = f"{facts.model.title}{motion}, {facts.metrics['parameters']:,} parameters"
     return [
         ("Network", network),

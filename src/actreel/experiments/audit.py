@@ -19,11 +19,10 @@ from actreel.config import Params
 from actreel.dataset.layout import TEST, TRAIN, VAL
 from actreel.dataset.lists import read_split_list
 from actreel.dataset.splits import assign_folds, assign_splits, hold_out_fold, learnable_clips, shuffle_within_actions
-from actreel.dataset.store import Store
 from actreel.errors import DatasetError
 from actreel.evaluation.intervals import interval_over_groups
 from actreel.evaluation.paired import compare_pair
-from actreel.experiments.heldout import fit_and_score, prepare
+from actreel.experiments.heldout import Inputs, fit_and_score, prepare
 from actreel.experiments.leaks import find_leaks, with_guessed_groups, with_joined_twins
 from actreel.training.fitting import no_op
 
@@ -86,9 +85,8 @@ def audit(params: Params, work: Path = CROSSVAL) -> dict[str, Any]:
     log.info(
         f"{leaks.with_group_in_training} of {leaks.test_clips} test clips have clips of their group in the training"
     )
-    store = inputs(params.clip)
-    of_split = _right(params, clips, splits, store)
-    of_groups = _right(params, clips, grouped, store)
+    of_split = _right(params, clips, splits, inputs)
+    of_groups = _right(params, clips, grouped, inputs)
     names = [name for name in clips["clip"] if name in of_split and name in of_groups]
     groups = clips.set_index("clip").loc[names, "group"].tolist()
     first, second = (np.array([right[name] for name in names]) for right in (of_groups, of_split))
@@ -156,11 +154,11 @@ def _as_splits(clips: pd.DataFrame, fold_of: pd.Series[int], params: Params) -> 
     return [hold_out_fold(clips, fold_of, fold, params.split) for fold in range(int(fold_of.max()) + 1)]
 
 
-def _right(params: Params, clips: pd.DataFrame, splits: list[Split], store: Store) -> dict[str, bool]:
+def _right(params: Params, clips: pd.DataFrame, splits: list[Split], inputs: Inputs) -> dict[str, bool]:
     """For each clip that is tested, whether the probe of its fold is right."""
     right: dict[str, bool] = {}
     for split in splits:
-        score = fit_and_score(params, clips.assign(split=split), store, on_epoch=no_op)
+        score = fit_and_score(params, clips.assign(split=split), inputs(params.clip), on_epoch=no_op, variants=inputs)
         right |= {clip: action == answer for clip, action, answer, _ in score.answers}
     return right
 

@@ -161,7 +161,7 @@ def _test_fold(params: Params, index: pd.DataFrame, inputs: Inputs, selection: S
         params = apply(params, settings)
         choice = {"settings": settings, "candidates": [asdict(score) for score in scores]}
         runs.log_settings({"chosen": best + 1, **settings})
-    score = fit_and_score(params, index, inputs(params.clip))
+    score = fit_and_score(params, index, inputs(params.clip), variants=inputs)
     runs.log_metrics({"accuracy": score.accuracy, "balanced_accuracy": score.balanced_accuracy})
     return Fold(score, choice)
 

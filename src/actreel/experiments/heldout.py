@@ -28,9 +28,8 @@ from actreel.dataset.store import Store, StoredClips, extract_clips
 from actreel.errors import ConfigError
 from actreel.evaluation import metrics
 from actreel.tracking import runs
-from actreel.training.choice import choose_head
+from actreel.training.choice import choose
 from actreel.training.features import encode_clips, open_inputs
-from actreel.training.probes import Scored
 from actreel.training.strategies import MULTI_WORKER
 from actreel.training.train import predict, targets_of, train
 
@@ -91,7 +90,7 @@ def prepare(params: Params, work: Path, *, mirror: bool = False, join: bool = Tr
     Args:
         params: Dataset, clip settings and encoder.
         work: Folder for all of it.
-        mirror: Whether mirrored features are needed even if `train.mirror` is off.
+        mirror: Whether mirrored features are needed even if the parameters do not say so.
         join: As for `index_videos`.
 
     Returns:
@@ -106,7 +105,7 @@ def prepare(params: Params, work: Path, *, mirror: bool = False, join: bool = Tr
             "Folds and trials are trained on one machine. Received: train.strategy 'multi_worker'. "
             "Try: --set train.strategy=mirrored"
         )
-    mirror = mirror or params.train.mirror
+    mirror = mirror or params.train.mirror or "mirror" in params.train.variants
     # The demo's videos depend on the code that renders them; other sources are only linked.
     renderer = [code_digest("dataset/demo")] if params.dataset.name == "demo" else []
     data = work / digest(params.dataset.model_dump(), *renderer)
@@ -145,6 +144,7 @@ def fit_and_score(
     index: pd.DataFrame,
     inputs: Store,
     on_epoch: Callable[[int, Mapping[str, float]], None] = runs.log_epoch,
+    variants: Inputs | None = None,
 ) -> Score:
     """Trains on the index's train and val clips, and scores the test clips.
 
@@ -153,12 +153,16 @@ def fit_and_score(
         index: Rows with `split`.
         inputs: Store with the clips of these splits.
         on_epoch: Called after each epoch with its number, from 1, and its metrics.
+        variants: As returned by `prepare`, for `train.variants`; None tries none.
     """
     rows = {split: clips_of(index, split) for split in SPLITS}
     labels = labels_of(index)
-    scored: Scored = {}
-    network, _ = choose_head(params.model, params.train, inputs, rows, labels, scored)
-    fitted, curve = train(network, params.train, inputs, rows, labels, on_epoch=on_epoch, scored=scored)
+    open_variant = None if variants is None else lambda variant: variants(variant.clip)
+    choice = choose(params.model, params.train, inputs, rows, labels, open_variant)
+    learning = params.train.model_copy(update={"mirror": choice.variant.mirror})
+    if variants is not None and choice.variant.clip != inputs.spec:
+        inputs = variants(choice.variant.clip)
+    fitted, curve = train(choice.network, learning, inputs, rows, labels, on_epoch=on_epoch, scored=choice.scored)
     probabilities = predict(fitted, inputs, rows[TEST], params.evaluate.batch_size)
     predicted = [labels[action] for action in probabilities.argmax(axis=1)]
     actions = rows[TEST]["action"].tolist()

@@ -45,7 +45,7 @@ def measure_leakage(params: Params, repeats: int, work: Path = CROSSVAL) -> dict
                 split = params.split.model_copy(update={"protocol": protocol, "seed": params.split.seed + repeat})
                 index["split"] = assign_splits(index, split)
                 with runs.child_run(f"{protocol} {repeat + 1}", None):
-                    score = fit_and_score(params, index, store)
+                    score = fit_and_score(params, index, store, variants=inputs)
                     runs.log_metrics({"accuracy": score.accuracy, "protocol": protocol})
                 pair[protocol] = score.accuracy
                 clips = score.num_test_clips

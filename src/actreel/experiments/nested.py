@@ -23,6 +23,7 @@ from actreel.base.faults import reading
 from actreel.config import ClipSpec, ModelParams, Params, SplitParams, TrainParams, override
 from actreel.dataset.layout import TEST, TRAIN, VAL
 from actreel.dataset.splits import assign_folds, hold_out_fold
+from actreel.dataset.store import Store
 from actreel.errors import ConfigError, DatasetError
 from actreel.evaluation import metrics
 from actreel.experiments.heldout import Inputs, Score, fit_and_score
@@ -37,7 +38,7 @@ Settings = Mapping[str, Any]
 
 # Features come from one encoder, computed before any selection; the best of many seeds is luck; mirroring rules and
 # devices are given by the task and the machine; and rejection is not scored.
-_FIXED = frozenset({"encoder", "weights", "seed", "mirror_as", "precision", "strategy", "true_accept_rate"})
+_FIXED = frozenset({"encoder", "weights", "seed", "mirror_as", "precision", "strategy", "true_accept_rate", "variants"})
 CHOOSABLE = frozenset(
     f"{section}.{key}"
     for section, fields in (
@@ -171,9 +172,12 @@ def inner_scores(
     """
     if folds is None:
         params = override(params, ["train.refit=false"])
-    store = inputs(params.clip).only(rows["clip"])
+
+    def only(spec: ClipSpec) -> Store:
+        return inputs(spec).only(rows["clip"])
+
     for split in inner_splits(rows, folds, params.split):
-        yield fit_and_score(params, split, store, on_epoch=on_epoch)
+        yield fit_and_score(params, split, only(params.clip), on_epoch=on_epoch, variants=only)
 
 
 def pooled(scores: Sequence[Score]) -> InnerScore:

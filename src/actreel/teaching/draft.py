@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actreel.base.places import CLIPS, FEATURES, INDEX
+from actreel.base.places import CHOSEN, CLIPS, FEATURES, INDEX
 from actreel.dataset.records import read_index
 from actreel.errors import ModelError, listed_names
 from actreel.evaluation.promotion import TEST_CLIPS_TAG, Decision, Rival, clips_digest, decide
@@ -29,7 +29,7 @@ from actreel.tracking import registry
 from actreel.tracking.champions import LIST, check_registry
 from actreel.tracking.lessons import BASE_TAG, TAUGHT_TAG, lesson_run, log_answers
 from actreel.tracking.runs import Run, find_run, git_commit, log_metrics
-from actreel.training.features import open_inputs
+from actreel.training.variants import open_chosen
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def make_draft(base: registry.ModelVersion, lesson: pd.DataFrame, command: str) 
     with base.folder() as folder:
         network = Network.open(folder)
         labels = (*network.labels, *check_names(lesson, network.labels))
-        material = gather(network, run.params, lesson, read_index(INDEX), open_inputs(CLIPS, FEATURES))
+        material = gather(network, run.params, lesson, read_index(INDEX), open_chosen(CLIPS, FEATURES, CHOSEN))
         folds = deal_folds(material.rows, material.known_before)
         accept = float(run.params.get("train.true_accept_rate", "0.95"))
         learned = learn(network, material.rows, material.seen, folds, labels, accept)

@@ -1,9 +1,10 @@
-"""`model.head: auto`: the probe that is best on held-out groups of the training clips."""
+"""`model.head: auto`: the probe that is best on held-out groups of the training clips; then, the clips it learns."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import product
 
 import pandas as pd
@@ -15,6 +16,7 @@ from actreel.dataset.store import Store
 from actreel.training.fusion import best_of, candidates
 from actreel.training.probes import Scored
 from actreel.training.train import score_fusions, score_probe
+from actreel.training.variants import OpenVariant, Variant, choose_variant
 
 FEW_CLIPS = 500
 """Clips up to which every penalty is tried, and the winner's scores serve its training too."""
@@ -25,7 +27,66 @@ MOST_CLIPS = 1500
 CANDIDATES = tuple(probe for probe in PROBES if probe != RIDGE)
 """Probes whose losses can be compared: that of `ridge_probe` is another one."""
 
+COLUMNS = ("head", "motion", "fit", "colour", "mirror", "accuracy", "loss", "chosen")
+
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen on held-out groups of the training clips.
+
+    Attributes:
+        network: With its head, motion and fusion.
+        variant: The clips that it learns.
+        scored: The scores by folds of some networks that learn these clips, for `train`.
+        table: One row for each of what was tried, with `COLUMNS`: the heads, the best first, then the variants of the
+            clip. Empty if there was nothing to choose.
+        encoded: Whether the network learns other features than those of params.yaml.
+    """
+
+    network: ModelParams
+    variant: Variant
+    scored: Scored
+    table: pd.DataFrame
+    encoded: bool = False
+
+
+def choose(
+    network: ModelParams,
+    params: TrainParams,
+    store: Store,
+    rows: Mapping[str, pd.DataFrame],
+    labels: list[str],
+    open_variant: OpenVariant | None,
+) -> Choice:
+    """Chooses the head, then the clips that it learns; see `choose_head` and `choose_variant`.
+
+    Args:
+        network: As for `choose_head`.
+        params: As for `train`; no variant is tried without `variants`.
+        store: As for `train`.
+        rows: As for `train`.
+        labels: As for `train`.
+        open_variant: Gives the features of variants; None tries none.
+
+    Raises:
+        ActreelError: As for `choose_head` and `choose_variant`.
+    """
+    scored: Scored = {}
+    network, heads = choose_head(network, params, store, rows, labels, scored)
+    plain = Variant(store.spec, params.mirror)
+    heads = heads.assign(**plain.settings, chosen=heads.index == 0)
+    if open_variant is None or not params.variants:
+        return Choice(network, plain, scored, heads[list(COLUMNS)])
+    every = pd.concat([rows[TRAIN], rows[VAL]], ignore_index=True)
+    variant, tried = choose_variant(network, params, store, every, labels, scored, open_variant)
+    if len(tried) > 1:
+        tried = tried.assign(head=network.head, motion=network.motion)
+        # The first one is a row of the heads already.
+        heads = tried if heads.empty else pd.concat([heads.assign(chosen=False), tried[1:]], ignore_index=True)
+        heads.loc[0, "chosen"] = bool(tried["chosen"][0])
+    return Choice(network, variant, scored, heads[list(COLUMNS)], encoded=not variant.is_part_of(plain))
 
 
 def choose_head(

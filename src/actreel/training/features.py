@@ -6,12 +6,13 @@ ONNX Runtime encodes, with one thread a core and a clip a thread: twice as fast 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -50,6 +51,9 @@ EncodeClip = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 MirrorFeatures = Callable[[NDArray[np.float32]], NDArray[np.float32] | None]
 """As `GraphEncoder.mirrored`."""
 
+PictureEncoder = tuple[EncodeClip, MirrorFeatures]
+"""What encodes the pictures of clips, and what mirrors their features."""
+
 _GRAPH_CODE = (
     "inference/clip_encoding.py", "training/graph_encoder.py", "training/onnx_encoder.py", "training/onnx_files",
     "training/pose",
@@ -64,7 +68,15 @@ _PILOT_CLIPS = 8
 
 
 def encode_clips(
-    index: pd.DataFrame, clips: StoredClips, target: Path, *, encoder: str, weights: str, mirror: bool
+    index: pd.DataFrame,
+    clips: StoredClips,
+    target: Path,
+    *,
+    encoder: str,
+    weights: str,
+    mirror: bool,
+    known: Sequence[StoredFeatures] = (),
+    opened: dict[tuple[int, ...], PictureEncoder] | None = None,
 ) -> None:
     """Stores the features of every row's frames, on all cores, picking up after an interruption.
 
@@ -79,6 +91,8 @@ def encode_clips(
         encoder: As `model.encoder`.
         weights: As `model.weights`.
         mirror: Whether the mirrored frames are encoded too.
+        known: Stores whose features are taken where they are the same, whether mirrored or not, instead of encoding.
+        opened: The encoder for clips of a shape is taken from here, and put here if it had to be opened.
 
     Raises:
         ModelError: The encoder's weights cannot be loaded, or an ONNX file cannot be used for these clips.
@@ -90,9 +104,13 @@ def encode_clips(
     track = _track_of(encoder, clips, index["clip"].iloc[0])
     pictures = picture_encoders(encoder)
 
+    opened = {} if opened is None else opened
+
     def encode(names: Sequence[str]) -> Iterator[NDArray[np.float32]]:
-        run = _open(encoder, weights, clips.spec) if pictures else None
-        return _encode_on_cores(run, track, clips, names, mirror)
+        if pictures and clips.spec.shape not in opened:
+            opened[clips.spec.shape] = _open(encoder, weights, clips.spec)
+        run = opened[clips.spec.shape] if pictures else None
+        return _encode_on_cores(run, track, clips, names, 2 if mirror else 1, same)
 
     made_with = {
         **clips.made_with,
@@ -101,6 +119,7 @@ def encode_clips(
         **({} if track is None else {"track": track.model_dump(), "track_code": code_digest(*_TRACK_CODE)}),
         "mirror": mirror,
     }
+    same = [store for store in known if _but_mirrors(store.made_with) == _but_mirrors(made_with)]
     write_store(index, target, made_with, encode)
 
 
@@ -135,6 +154,10 @@ class StoredFeatures(Store):
         """(T, F), or (M, F) for the M windows of a video encoder."""
         return tuple(self._shards[0].shape[2:])
 
+    def views(self, clip: str) -> NDArray[np.float32]:
+        """A clip's features, and those of its mirrored frames if they are kept: float32 (1 or 2, *input_shape)."""
+        return np.asarray(self._row(clip))
+
     def take(self, clips: Sequence[str], mirrored: Sequence[bool] | None = None) -> NDArray[np.float32]:
         """Reads clips by name.
 
@@ -148,7 +171,7 @@ class StoredFeatures(Store):
         views = [0] * len(clips) if mirrored is None else [int(view) for view in mirrored]
         features = np.empty((len(clips), *self.input_shape), dtype=np.float32)
         for position, (clip, view) in enumerate(zip(clips, views, strict=True)):
-            features[position] = self._row(clip)[view]
+            features[position] = self.views(clip)[view]
         return features
 
 
@@ -190,8 +213,7 @@ def encoder_key(encoder: str, weights: str, spec: ClipSpec) -> dict[str, Any]:
     }
 
 
-def _open(encoder: str, weights: str, spec: ClipSpec) -> tuple[EncodeClip, MirrorFeatures]:
-    """What encodes the pictures of clips, and what mirrors their features."""
+def _open(encoder: str, weights: str, spec: ClipSpec) -> PictureEncoder:
     # Imported here because it loads TensorFlow, which a complete or empty store does not need.
     from actreel.training.gpu import open_encoder
 
@@ -217,34 +239,38 @@ def _open(encoder: str, weights: str, spec: ClipSpec) -> tuple[EncodeClip, Mirro
     return run if graph.windows is None else partial(graph.windows.encode, run=run), graph.mirrored
 
 
-def _views(
-    clip: NDArray[np.uint8], encoder: EncodeClip, mirrored: MirrorFeatures, mirror: bool
-) -> Iterator[NDArray[np.float32]]:
-    """A clip's features, and with `mirror` those of the mirrored clip."""
-    features = encoder(clip)
-    yield features
-    if mirror:
-        other = mirrored(features)
-        yield encoder(np.ascontiguousarray(clip[:, :, ::-1])) if other is None else other
+def _but_mirrors(made_with: Mapping[str, Any]) -> str:
+    """What features were made with, in a form that can be compared with what a store says."""
+    return json.dumps({key: value for key, value in made_with.items() if key != "mirror"}, sort_keys=True)
 
 
 def _encode_on_cores(
-    pictures: tuple[EncodeClip, MirrorFeatures] | None,
+    pictures: PictureEncoder | None,
     track: TrackSpec | None,
     clips: StoredClips,
     names: Sequence[str],
-    mirror: bool,
+    num_views: int,
+    known: Sequence[StoredFeatures] = (),
 ) -> Iterator[NDArray[np.float32]]:
-    """float32 (1 or 2, T, F) for each clip: unchanged, and mirrored."""
+    """float32 (num_views, T, F) for each clip: unchanged, and mirrored."""
+    of_clip = {name: store for store in known for name in store.clips}
+    tracks = None if track is None else partial(clips.tracks, spec=track)
 
     def encode(name: str) -> NDArray[np.float32]:
-        parts = []
-        if pictures is not None:
-            (clip,) = clips.take([name])
-            parts.append(np.stack(list(_views(clip, *pictures, mirror))))
-        if track is not None:  # a mirrored clip sounds the same
-            parts.append(np.repeat(clips.tracks([name], track), 2 if mirror else 1, axis=0))
-        return np.concatenate(parts, axis=-1)
+        views = list(of_clip[name].views(name)) if name in of_clip else []
+        frames = cache(lambda: clips.take([name])[0])
+        while len(views) < num_views:
+            parts = []
+            if pictures is not None:
+                encoder, mirrored = pictures
+                other = mirrored(views[0]) if views else None
+                if other is None:
+                    other = encoder(np.ascontiguousarray(frames()[:, :, ::-1]) if views else frames())
+                parts.append(other)
+            if tracks is not None:  # a mirrored clip sounds the same
+                parts.append(tracks([name])[0])
+            views.append(np.concatenate(parts, axis=-1))
+        return np.stack(views[:num_views])
 
     # Every clip is queued at once, and no core ever waits for another: neither to warm up nor for the estimate.
     warm = num_cores()  # a core's first run makes room in memory, and would spoil the estimate
@@ -256,7 +282,7 @@ def _encode_on_cores(
             for done, features in enumerate(pool.map(encode, names), 1):
                 if done == warm:
                     start = time.perf_counter()
-                elif done == judged:
+                elif done == judged and not of_clip:
                     rate = (done - warm) / (time.perf_counter() - start)
                     log.info(
                         f"encode: {len(names)} clips at {rate:.2f} clips/s on {num_cores()} cores take about "

@@ -102,6 +102,10 @@ class FoldScores:
         """int64 (M,): the clips held out, fold by fold, as `probabilities` has them."""
         return np.concatenate([held_out for _, held_out in self.folds])
 
+    def right(self, targets: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Bool (M,): which of the clips held out are answered correctly; `targets`, int64 (N,), are all actions."""
+        return np.asarray(self.probabilities.argmax(axis=1) == targets[self.held_out])
+
 
 Scored = dict[ModelParams, FoldScores]
 """The scores of the probes that were solved for the folds of a run's training and validation clips."""
