@@ -13,6 +13,7 @@ BENCHMARKS = {
     "encoding": "a frozen encoder: the bare runtime against the stage; and training a head on stored features",
     "choice": "the choice among six probes, for 100 clips and for as many as UCF50 has",
     "heads": "every head on the demo: accuracy, on all clips and on the ordered pairs; needs make repro",
+    "gestures": "heads on landmarks, on synthetic gestures that differ only in timing; and TD-GCN's published size",
     "intervals": "how often 95 % intervals hold the truth, with few groups and correlated clips",
     "temperature": "when the temperature makes the calibration error of new groups larger, on simulated clips",
     "forecasts": "how often the forecast for more groups holds the truth, on simulated learning curves",

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from actreel.config import check_params
+from actreel.config import LANDMARK_HEADS, check_params
 from actreel.errors import ConfigError
 
 
@@ -84,4 +84,21 @@ def test_sound_has_no_blocks_to_fine_tune(values: dict[str, Any], encoder: Any) 
     values["model"].update(encoder=encoder)
     values["train"].update(fine_tune=1)
     with pytest.raises(ConfigError, match=r"train\.fine_tune trains blocks of one encoder of pictures"):
+        check_params(values, "params.yaml")
+
+
+@pytest.mark.parametrize("head", LANDMARK_HEADS)
+def test_heads_on_landmarks_need_pose(values: dict[str, Any], head: str) -> None:
+    values["model"].update(encoder="efficientnet_lite0", head=head)
+    rule = rf"need the landmarks of encoder 'pose'. Received: .* with head '{head}'. Try: make pose && dvc exp run .*"
+    with pytest.raises(ConfigError, match=rf"{rule}-S model.encoder=pose -S model.head={head}"):
+        check_params(values, "params.yaml")
+    values["model"].update(encoder="pose")
+    assert check_params(values, "params.yaml").model.order_blind.head == "mean"
+
+
+@pytest.mark.parametrize(("units", "near"), [(20, 16), (3, 8)])
+def test_td_gcn_divides_its_channels_by_eight(values: dict[str, Any], units: int, near: int) -> None:
+    values["model"].update(encoder="pose", head="td_gcn", units=units)
+    with pytest.raises(ConfigError, match=rf"a multiple of 8. Received: {units}. Try: .*model.units={near}$"):
         check_params(values, "params.yaml")

@@ -29,9 +29,10 @@ def test_an_invalid_space_is_an_error(tmp_path: Path, text: str, message: str) -
 
 
 def test_every_setting_of_the_default_space_is_valid(tmp_path: Path) -> None:
-    for encoder, head in (("efficientnet_lite0", "lstm"), ("pixels", "convlstm")):
+    for encoder, head in (("efficientnet_lite0", "lstm"), ("pixels", "convlstm"), ("pose", "td_gcn")):
         params = override(load_params(ROOT / "params.yaml"), [f"model.encoder={encoder}", f"model.head={head}"])
         space = {name: values.model_dump() for name, values in default_space(params).items()}
         file = tmp_path / "space.yaml"
         file.write_text(json.dumps(space), encoding="utf-8")
         assert read_space(file, params) == default_space(params)
+        assert head in space["model.head"]["choices"]

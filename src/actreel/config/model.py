@@ -28,10 +28,15 @@ PretrainedEncoder = Literal[
 ]  # fmt: skip
 FrameHead = Literal["mean", "statistics", "lstm", "bilstm", "gru", "attention_lstm", "temporal_conv", "transformer"]
 ClipHead = Literal["convlstm", "cnn3d_attention_lstm"]
+LandmarkHead = Literal["skeleton_transformer", "td_gcn", "heatmap_cnn"]
 Probe = Literal["mean_probe", "moments_probe", "statistics_probe", "ridge_probe"]
 PRETRAINED_ENCODERS: tuple[str, ...] = get_args(PretrainedEncoder)
 FRAME_HEADS: tuple[str, ...] = get_args(FrameHead)
 CLIP_HEADS: tuple[str, ...] = get_args(ClipHead)
+LANDMARK_HEADS: tuple[str, ...] = get_args(LandmarkHead)
+TD_GCN = "td_gcn"
+TD_GCN_STEP = 8
+"""Its layers divide their channels by this."""
 PROBES: tuple[str, ...] = get_args(Probe)
 RIDGE = "ridge_probe"
 """The probe that can be solved from sums over clips; see `actreel.federation`."""
@@ -75,7 +80,8 @@ class ModelParams(Section):
             frozen and frames are encoded once.
         head: `mean` averages the frames and ignores their order. `statistics` is linear in the mean, spread and trend
             of each feature. `lstm`, `bilstm`, `gru`, `attention_lstm`, `temporal_conv` and `transformer` see the frames
-            in order. `convlstm` and `cnn3d_attention_lstm` need encoder `pixels`. The probes `mean_probe`,
+            in order. `convlstm` and `cnn3d_attention_lstm` need encoder `pixels`, `skeleton_transformer`, `td_gcn` and
+            `heatmap_cnn` need `pose`: they know which numbers belong to one joint. The probes `mean_probe`,
             `moments_probe` and `statistics_probe` need a frozen encoder and are solved by logistic regression, not
             trained, which suits small datasets; so is `ridge_probe`, by ridge regression, whose sums over clips may
             come from several places. Each epoch weakens the penalty on the weights, and of section `train` they use
@@ -84,14 +90,14 @@ class ModelParams(Section):
         fusion: With several encoders, how much each counts, in the order of `encoder`, which has those of pictures
             first; 0 leaves one out. `auto` takes the weights that are best on held-out groups of the training clips.
         motion: `difference` adds the difference to the previous frame: in pixels if the encoder is trained, in features
-            if it is frozen.
-        units: Width of the head.
+            if it is frozen, in the joints' places or heat maps for a head that needs `pose`.
+        units: Width of the head; of `td_gcn` a multiple of 8.
         dropout: Share of activations dropped during training.
     """
 
     encoder: Annotated[str, BeforeValidator(_one_name)]
     weights: str
-    head: Literal[FrameHead, ClipHead, Probe, "auto"]
+    head: Literal[FrameHead, ClipHead, LandmarkHead, Probe, "auto"]
     fusion: Literal["auto"] | tuple[Annotated[float, Field(ge=0)], ...] = "auto"
     motion: Literal["none", "difference"]
     units: int = Field(ge=1)
@@ -104,6 +110,17 @@ class ModelParams(Section):
                 f"the heads {' and '.join(CLIP_HEADS)} need encoder 'pixels', and no other head accepts it. "
                 f"Received: encoder '{self.encoder}' with head '{self.head}'. "
                 "Try: dvc exp run -S model.encoder=small_cnn -S model.head=lstm"
+            )
+        if self.head in LANDMARK_HEADS and self.encoder != POSE:
+            raise ValueError(
+                f"the heads {', '.join(LANDMARK_HEADS)} need the landmarks of encoder 'pose'. Received: encoder "
+                f"'{self.encoder}' with head '{self.head}'. "
+                f"Try: make pose && dvc exp run -S model.encoder=pose -S model.head={self.head}"
+            )
+        if self.head == TD_GCN and self.units % TD_GCN_STEP:
+            raise ValueError(
+                f"with head '{TD_GCN}', model.units must be a multiple of {TD_GCN_STEP}. Received: {self.units}. "
+                f"Try: dvc exp run -S model.units={max(1, round(self.units / TD_GCN_STEP)) * TD_GCN_STEP}"
             )
         if self.encoder == ONNX and self.weights in (IMAGENET, NO_WEIGHTS):
             raise ValueError(

@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import Trial
 from pydantic import Field, TypeAdapter, ValidationError
 
-from actreel.config import CLIP_HEADS, FRAME_HEADS, Params, Section
+from actreel.config import CLIP_HEADS, FRAME_HEADS, LANDMARK_HEADS, POSE, Params, Section
 from actreel.errors import ConfigError
 from actreel.experiments.nested import apply, read_yaml
 
@@ -35,6 +35,8 @@ Space = Mapping[str, Choices | Range]
 def default_space(params: Params) -> Space:
     """The heads that fit the encoder, and the settings that matter most for their training."""
     heads = CLIP_HEADS if params.model.encoder == "pixels" else FRAME_HEADS
+    if params.model.encoder == POSE:
+        heads += LANDMARK_HEADS
     return {
         "model.head": Choices(choices=heads),
         "model.motion": Choices(choices=("none", "difference")),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from actreel.config import ClipSpec, ModelParams, picture_encoders
+from actreel.config import LANDMARK_HEADS, ClipSpec, ModelParams, picture_encoders
 from actreel.models.encoders import PRETRAINED, TRAINED
 from actreel.models.families import FAMILIES
 from actreel.models.heads import HEADS
 from actreel.models.join import join
+from actreel.models.landmarks import ON_LANDMARKS
 from actreel.models.parts import ENCODER, HEAD, NORMALISE, PROBABILITIES, with_differences
 from actreel.quiet_keras import keras
 
@@ -68,7 +69,8 @@ def build_head(params: ModelParams, features_of_clip: tuple[int, ...], num_class
     """Builds the part that sees all of a clip.
 
     Features of a frozen encoder are first brought to mean 0 and variance 1 by the layer `normalise`. Gradient descent
-    never changes it: its weights are the mean and the variance of the training clips' features.
+    never changes it: its weights are the mean and the variance of the training clips' features. Heads on landmarks take
+    them as they are: standardised number by number, a body would lose its shape.
 
     Args:
         params: Which head, and its size.
@@ -81,13 +83,13 @@ def build_head(params: ModelParams, features_of_clip: tuple[int, ...], num_class
     """
     features = keras.Input(features_of_clip, name="features")
     x = features
-    if params.frozen:
+    if params.frozen and params.head not in LANDMARK_HEADS:
         # No layers.Normalization: Keras exports its constants as extra inputs of the ONNX graph.
         x = keras.layers.BatchNormalization(center=False, scale=False, trainable=False, name=NORMALISE)(x)
         if params.motion == "difference":
             x = with_differences(x)
         x = keras.layers.Dropout(params.dropout)(x)
-    x = (FAMILIES | HEADS)[params.head](x, params)
+    x = (FAMILIES | HEADS | ON_LANDMARKS)[params.head](x, params)
     # Always in float32: half precision rounds a loss near 0 to 0.
     output = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name=PROBABILITIES)(x)
     return keras.Model(features, output, name=HEAD)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from actreel.config import ModelParams
 from actreel.quiet_keras import keras
 
@@ -129,18 +132,45 @@ def transformer(features: keras.KerasTensor, params: ModelParams) -> keras.Keras
     """Two pre-norm encoder blocks over frames with learned positions (Vaswani et al., 2017); gives their mean."""
     layers = keras.layers
     x = layers.Dense(params.units, name="frame_dense")(features)
-    # Counted from the input: Keras exports a constant as an extra input of the ONNX graph.
-    order = keras.ops.cumsum(keras.ops.ones_like(features[:, :, 0], dtype="int32"), axis=1) - 1
-    x = layers.add([x, layers.Embedding(features.shape[1], params.units, name="positions")(order)])
-    heads = 4 if params.units % 4 == 0 else 1
+    x = x + learned(features.shape[1], params.units, features, "positions")
     for _ in range(2):
-        y = layers.LayerNormalization()(x)
-        y = layers.MultiHeadAttention(heads, params.units // heads, dropout=params.dropout)(y, y)
-        x = layers.add([x, y])
-        y = layers.LayerNormalization()(x)
-        y = layers.Dense(2 * params.units, activation="relu")(y)
-        x = layers.add([x, layers.Dropout(params.dropout)(layers.Dense(params.units)(y))])
+        x = attention_block(x, params)
     return layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x))
+
+
+def attention_block(x: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
+    """A pre-norm encoder block (Vaswani et al., 2017; Xiong et al., ICML 2020): float32 (B, N, `units`) to the same."""
+    layers = keras.layers
+    heads = 4 if params.units % 4 == 0 else 1
+    y = layers.LayerNormalization()(x)
+    y = layers.MultiHeadAttention(heads, params.units // heads, dropout=params.dropout)(y, y)
+    x = layers.add([x, y])
+    y = layers.LayerNormalization()(x)
+    y = layers.Dense(2 * params.units, activation="relu")(y)
+    return layers.add([x, layers.Dropout(params.dropout)(layers.Dense(params.units)(y))])
+
+
+def learned(
+    size: int, width: int, like: keras.KerasTensor, name: str, start: NDArray[np.float32] | None = None
+) -> keras.KerasTensor:
+    """A table of weights, the same for each clip: float32 (B, size, width).
+
+    Args:
+        size: Rows.
+        width: Columns.
+        like: float32 (B, T, F); only its batch size counts.
+        name: Of the layer.
+        start: float32 (size, width), the weights to begin with; random if None.
+    """
+    # All rows of an embedding, since Keras has no layer that only holds weights. They are counted from an input: Keras
+    # exports a constant as an extra input of the ONNX graph.
+    one = keras.ops.ones_like(like[:, 0, :1], dtype="int32")
+    rows = keras.ops.cumsum(keras.ops.tile(one, (1, size)), axis=1) - 1
+    layer = keras.layers.Embedding(size, width, name=name)
+    table = layer(rows)
+    if start is not None:
+        layer.set_weights([start])
+    return table
 
 
 def attend(states: keras.KerasTensor, units: int) -> keras.KerasTensor:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from actreel.base.faults import TRAIN_AGAIN, reading
-from actreel.config import RIDGE, ClipSpec, ModelParams, TrainParams, is_graph, takes_track
+from actreel.config import LANDMARK_HEADS, RIDGE, ClipSpec, ModelParams, TrainParams, is_graph, takes_track
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.models import (
@@ -161,6 +161,8 @@ def _builder(
     """Gives a function that builds a new network for what the store holds."""
     if not store.holds_features:
         return lambda: build_model(model_params, store.spec, len(labels))
+    if model_params.head in LANDMARK_HEADS:  # it takes features as they are
+        return lambda: build_head(model_params, store.input_shape, len(labels))
     if model_params.head == RIDGE:
         return lambda: build_ridge_head(model_params, store.input_shape, len(labels))
     mean, variance = _mean_and_variance(store, rows["clip"].tolist())
