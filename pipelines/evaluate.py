@@ -78,7 +78,7 @@ def main() -> None:
     card = evaluation.classifier.card
     facts = Facts(
         card, network, params.dataset.name, metrics, tables["per_class"], tables["slices"], confusions,
-        models_judged(evaluation), table_of(CANDIDATES), table_of(GROUP_CURVE),
+        models_judged(evaluation), table_of(CANDIDATES), table_of(GROUP_CURVE), evaluation.store.has_pictures,
     )  # fmt: skip
     warnings = kept_warnings(DATA_WARNINGS) + kept_warnings(TRAINING_WARNINGS)
     write_model_card(facts, REPORTS, [warning.text for warning in warnings])

@@ -4,16 +4,17 @@ from actreel.base.console import exit_cleanly
 from actreel.base.kept import kept_folder, publish
 from actreel.base.places import CLIPS, INDEX, VIDEOS
 from actreel.config import load_params, reads_frames_again
-from actreel.dataset.records import read_index, usable
+from actreel.dataset.records import check_pictures, read_index, usable
 from actreel.dataset.store import extract_clips
 
 
 def main() -> None:
     """Decodes every clip once and stores it losslessly; for a frozen encoder, the stage encode decodes."""
     params = load_params()
-    index = read_index(INDEX)
+    index = usable(read_index(INDEX))
+    check_pictures(index, params.model.encoder)
     keep = reads_frames_again(params.model.encoder, params.model.weights, params.train.fine_tune)
-    extract_clips(usable(index), VIDEOS, kept_folder(CLIPS), params.clip, keep=keep)
+    extract_clips(index, VIDEOS, kept_folder(CLIPS), params.clip, keep=keep)
     publish(CLIPS, keep=True)
 
 

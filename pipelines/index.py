@@ -39,9 +39,10 @@ def describe(index: pd.DataFrame) -> None:
     by_group(index).to_csv(DATASET / "groups.csv", index=False)
     readable = index[index["error"] == ""]
     plots.durations(readable).savefig(DATASET / "durations.png")
-    firsts = readable.groupby("action")["clip"].first()
+    firsts = readable[readable["width"] > 0].groupby("action")["clip"].first()
     samples = {str(action): load_clip(VIDEOS / clip, SAMPLE) for action, clip in firsts.items()}
-    plots.contact_sheet(samples).savefig(DATASET / "samples.png")
+    if samples:
+        plots.contact_sheet(samples).savefig(DATASET / "samples.png")
     log.info(actions[["action", "clips", "groups", "train", "val", "test", "median_s"]].to_string(index=False))
 
 

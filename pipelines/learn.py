@@ -19,7 +19,7 @@ import yaml
 
 from actreel.base.console import exit_cleanly
 from actreel.base.places import PARAMS
-from actreel.config import DatasetParams, Params, SplitParams, check_params, load_params
+from actreel.config import SIGNALS, DatasetParams, Params, SplitParams, check_params, load_params
 from actreel.config.commands import learn
 from actreel.dataset.fetch.dvc_internals import edit_params
 from actreel.dataset.grouping.writing import command_for
@@ -29,11 +29,14 @@ from actreel.dataset.splits import assign_splits, learnable_clips
 from actreel.dataset.watch import checked_folder
 from actreel.errors import ConfigError
 from actreel.evaluation.intervals import balanced_interval
+from actreel.video.signals import is_signal
 from pipelines.repro import refuse_second, run_pipeline
 
 RECIPES = Path(__file__).parent / "recipes"
 PICKED = "auto"
 """The recipe where none is named: it learns from few clips, and one pass of its encoder is all that many clips cost."""
+WITHOUT_VIDEOS = SIGNALS
+"""The recipe where none is named and the clips are signals without videos."""
 TEST_SHARES = (0.25, 0.35, 0.45)
 """Values of `split.test` to try: a small folder needs a larger share, or no test could tell a model from chance."""
 
@@ -92,6 +95,7 @@ def settings_for(
         ActreelError: The folder or its clips cannot be learned from, or there is no such recipe.
     """
     recipe = read_recipe(recipe_name) if recipe_name else None
+    picked = PICKED
     dataset, split = source_settings(before, source, group)
     changes: dict[str, Mapping[str, Any]] = {"dataset": dataset}
     about = f"the dataset '{before.dataset.label}'"
@@ -99,7 +103,9 @@ def settings_for(
         index = look(check_params(_merged(before, changes), str(PARAMS)).dataset)
         about = in_words(index)
         split = fitting_split(index, split)
-    recipe = recipe or read_recipe(PICKED)
+        if is_signal(Path(index["clip"].iloc[0])):  # then all are
+            picked = WITHOUT_VIDEOS
+    recipe = recipe or read_recipe(picked)
     changes |= {"split": split.model_dump(include={"protocol", "val", "test"}), **recipe.settings}
     log.info(f"learning from {about}, with the recipe '{recipe.name}'. {recipe.about} {recipe.cost}")
     if not recipe_name:

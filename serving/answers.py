@@ -41,7 +41,7 @@ class Segment(Answer):
 
 
 class Video(BaseModel):
-    """The video that was sent; its size is in pixels."""
+    """The video that was sent; its size is in pixels, and 0 for signals without a video."""
 
     title: str
     duration_s: float
@@ -92,7 +92,8 @@ class ModelDescription(ServedModel):
 
     `precision` is float32, or int8 for a model that was rounded after training: its accuracy was then measured in int8.
     `card` is the model card's address, or null if the model has none. A model with `can_reject` false answers every
-    video with one of its actions.
+    video with one of its actions. `takes` says what can be sent: `video`, `video_and_signal`, or for a model that sees
+    no pictures `signal`, with a video or without.
     """
 
     dataset: str
@@ -104,6 +105,7 @@ class ModelDescription(ServedModel):
     clip_duration_s: float | None
     can_reject: bool
     precision: Literal["float32", "int8"]
+    takes: Literal["video", "video_and_signal", "signal"]
     card: str | None
 
 

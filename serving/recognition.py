@@ -19,6 +19,7 @@ from actreel.inference.answers import Answer as Recognised
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.recognition import Recognition, WindowScorer
 from actreel.statistics import Asked, hour_of
+from actreel.video.decode import NO_PIXELS
 from actreel.video.looks import Brightness
 from actreel.video.opencv import cv2
 from serving.answers import Answer, Prediction, RefusalError, Segment, Served, Timings, as_segments, as_video
@@ -189,7 +190,6 @@ class Recogniser:
     ) -> Watched:
         scorer: WindowScorer | None = None
         duration_s = 0.0
-        shape = self.classifier.card.clip.shape[1:]
         wanted = NUM_THUMBNAILS if thumbnails is not None else 0
         brightness = Brightness()
         since = time.perf_counter()
@@ -204,8 +204,7 @@ class Recogniser:
                     case Frames(pixels, track) if scorer is not None:
                         arrived = time.perf_counter()
                         decode_s += arrived - since
-                        frames = np.frombuffer(pixels, dtype=np.uint8).reshape(-1, *shape)
-                        beside = np.frombuffer(track, dtype=np.float32).reshape(len(frames), -1) if track else None
+                        frames, beside = self._unpacked(pixels, track)
                         if beside is not None and not np.isfinite(beside).all():
                             raise DecoderDiedError("a track that is not finite")
                         completed = await asyncio.to_thread(_push, scorer, brightness, frames, beside)
@@ -219,6 +218,14 @@ class Recogniser:
                     case _:
                         raise DecoderDiedError("unexpected message")
         raise DecoderDiedError("messages ended early")
+
+    def _unpacked(self, pixels: bytes, track: bytes) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+        """Frames, without pixels where there is a track alone, and their track, if the model takes one."""
+        card = self.classifier.card
+        beside = None if card.track is None else np.frombuffer(track, dtype=np.float32).reshape(-1, card.track.size)
+        if beside is not None and not pixels:
+            return np.empty((len(beside), *NO_PIXELS.shape), dtype=np.uint8), beside
+        return np.frombuffer(pixels, dtype=np.uint8).reshape(-1, *card.clip.shape[1:]), beside
 
     def _so_far(self, scorer: WindowScorer, duration_s: float) -> tuple[float, list[Segment]]:
         share = scorer.num_scored / scorer.plan.num_windows

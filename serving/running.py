@@ -86,6 +86,11 @@ class Running:
     tickets: Tickets
     device_files: DeviceFiles
 
+    @property
+    def takes_signals_alone(self) -> bool:
+        """Whether the model takes signals without a video."""
+        return self.served.classifier.card.takes_signals_alone
+
     async def count(self, answered: Answered) -> Prediction:
         """Adds a video that was answered to the statistics; returns its prediction."""
         if self.statistics is not None:

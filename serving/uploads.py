@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -22,10 +23,17 @@ FORM = {
     "multipart/form-data": {
         "schema": {
             "type": "object",
-            "required": ["video"],
             "properties": {
-                "video": {"type": "string", "format": "binary"},
-                "signal": {"type": "string", "format": "binary"},
+                "video": {
+                    "type": "string",
+                    "format": "binary",
+                    "description": "Needed, unless the model takes signals and nothing else.",
+                },
+                "signal": {
+                    "type": "string",
+                    "format": "binary",
+                    "description": "The signals of sensors, for a model of them.",
+                },
             },
         }
     }
@@ -33,16 +41,27 @@ FORM = {
 """The form in the OpenAPI document; FastAPI cannot derive it, as it must not read the body itself."""
 
 
-async def receive_video(request: Request, path: Path, max_bytes: int) -> str:
+@dataclass(frozen=True)
+class Upload:
+    """What was sent.
+
+    Attributes:
+        path: The video; of a clip without one, its signals.
+        title: The client's file name without folders and control characters, at most 120 characters.
+    """
+
+    path: Path
+    title: str
+
+
+async def receive_clip(request: Request, path: Path, max_bytes: int, *, signals_alone: bool) -> Upload:
     """Writes the multipart field `video` to a file, and the field `signal`, if there is one, to a file beside it.
 
     Args:
         request: The request; its body must not have been read yet.
         path: Where the video goes; the client's file name is used as a title only.
         max_bytes: The largest video, in bytes.
-
-    Returns:
-        The title: the client's file name without folders and control characters, at most 120 characters.
+        signals_alone: Whether signals may come without a video.
 
     Raises:
         RefusalError: The body is not such a form, does not have exactly one video and at most one signal, or either is
@@ -65,11 +84,17 @@ async def receive_video(request: Request, path: Path, max_bytes: int) -> str:
         finally:
             form.close_signal()
         await asyncio.to_thread(file.close)
+    # A browser's form sends an empty part where no video was chosen.
+    if form.complete and form.signal is not None and not form.title and not form.size:
+        if not signals_alone:
+            raise _bad_form("Received: signals alone, and this model needs the video too.")
+        await asyncio.to_thread(path.unlink)
+        return Upload(form.signal, form.signal_title)
     if form.title is None or not form.complete:
         raise _bad_form("Received: a form without this field, or an incomplete one.")
     if form.size == 0:
         raise RefusalError(422, "empty", "The uploaded file is empty.", "Choose a video that plays on your machine.")
-    return form.title
+    return Upload(path, form.title)
 
 
 class _Form:
@@ -81,6 +106,8 @@ class _Form:
         self._max_bytes = max_bytes
         self._signal: BinaryIO | None = None
         self._signal_size = 0
+        self.signal: Path | None = None
+        self.signal_title = ""
         self._name = b""
         self._value = b""
         self._disposition = b""
@@ -138,7 +165,8 @@ class _Form:
         ending = next((ending for ending in SIGNAL_ENDINGS if name.lower().endswith(ending)), None)
         if self._signal is not None or ending is None:
             raise _bad_signal("more than one" if ending else "a file of another kind")
-        self._signal = self._path.with_suffix(ending).open("wb")
+        self.signal, self.signal_title = self._path.with_suffix(ending), title_of(name)
+        self._signal = self.signal.open("wb")
         return self._signal
 
     def close_signal(self) -> None:

@@ -23,7 +23,7 @@ from serving.jobs.store import VIDEO_FILE
 from serving.recognition import NUM_THUMBNAILS
 from serving.refusals import bad_request, summary
 from serving.running import Admission, Parts, Running
-from serving.uploads import FORM, receive_video
+from serving.uploads import FORM, receive_clip
 
 router = APIRouter(tags=["Jobs"])
 
@@ -113,14 +113,16 @@ async def _uploaded(request: Request, parts: Running) -> tuple[str, Work]:
     name = await _created(parts, "decode")
     try:
         with parts.videos.admitted():
-            path = parts.store.folder(name) / VIDEO_FILE
-            title = await receive_video(request, path, parts.settings.max_upload_bytes)
+            sent = await receive_clip(
+                request, parts.store.folder(name) / VIDEO_FILE, parts.settings.max_upload_bytes,
+                signals_alone=parts.takes_signals_alone,
+            )  # fmt: skip
     except BaseException:
         await asyncio.shield(asyncio.to_thread(parts.store.drop, name))
         raise
 
     async def work(ticket: Ticket) -> Prediction:
-        return await _predict(parts, ticket, path, title, 0.0, time.perf_counter())
+        return await _predict(parts, ticket, sent.path, sent.title, 0.0, time.perf_counter())
 
     return name, work
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
+from actreel.inference.manifest import ClassifierCard
 from actreel.inference.model_folder import PUBLISHED_METRICS
 from serving.answers import ModelDescription, RefusalError, Sample
 from serving.card_policy import card_policy
@@ -29,8 +32,15 @@ def model(parts: Parts) -> ModelDescription:
         clip_duration_s=card.clip_duration_s,
         can_reject=card.max_distance is not None,
         precision="float32" if card.int8 is None else "int8",
+        takes=_takes(card),
         card="/model/card" if served.card.is_file() else None,
     )
+
+
+def _takes(card: ClassifierCard) -> Literal["video", "video_and_signal", "signal"]:
+    if card.track is None or card.track.signals is None:
+        return "video"
+    return "signal" if card.takes_signals_alone else "video_and_signal"
 
 
 # Not HTMLResponse: FastAPI would then document refusals as HTML too.

@@ -17,7 +17,7 @@ from serving.jobs.store import VIDEO_FILE
 from serving.metrics import STAGE_SECONDS
 from serving.recognition import Answered
 from serving.running import Parts
-from serving.uploads import FORM, receive_video
+from serving.uploads import FORM, receive_clip
 
 router = APIRouter(tags=["Predictions"])
 
@@ -26,15 +26,19 @@ Result = TypeVar("Result")
 
 @router.post("/predict_file", openapi_extra={"requestBody": {"required": True, "content": FORM}})
 async def predict_file(request: Request, parts: Parts) -> Prediction:
-    """Predicts the action in an uploaded video: multipart field `video`, any container that FFmpeg reads."""
+    """Predicts the action in an uploaded video: multipart field `video`, any container that FFmpeg reads.
+
+    A model of sensors' signals takes them in the field `signal`; if it takes nothing else, without a video too.
+    """
     started = time.perf_counter()
     settings = parts.settings
     with parts.videos.admitted():
         async with parts.scratch.private() as folder:
-            path = folder / VIDEO_FILE
-            title = await receive_video(request, path, settings.max_upload_bytes)
+            sent = await receive_clip(
+                request, folder / VIDEO_FILE, settings.max_upload_bytes, signals_alone=parts.takes_signals_alone
+            )
             STAGE_SECONDS.labels("upload").observe(time.perf_counter() - started)
-            work = parts.recogniser.predict(path, title, settings.decode_timeout_s, started=started)
+            work = parts.recogniser.predict(sent.path, sent.title, settings.decode_timeout_s, started=started)
             answered = await _while_connected(request, work)
     await asyncio.to_thread(parts.store.remember, answered.prediction, None)
     return await parts.count(answered)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from actreel.inference.classifier import ClassifierCard
 from actreel.inference.windows import WindowPlan
 from actreel.video.info import VideoInfo
+from actreel.video.signals import is_signal
 from serving.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ class Decoder:
         self._process = process
         self._frame_bytes = math.prod(card.clip.shape[1:])
         self._track_bytes = 0 if card.track is None else 4 * card.track.size
+        self._signals_alone = card.takes_signals_alone
         step = self._frame_bytes + self._track_bytes
         self._longest = max(card.clip.num_frames * step, _LONGEST_JPEG * step // self._frame_bytes)
         self._at_rest = True
@@ -156,6 +158,8 @@ class Decoder:
         self._at_rest = False
         self._videos += 1
         request = {"path": str(path), "timeout_s": timeout_s, "thumbnails": thumbnails}
+        # What is sent says whether there are pictures, and not what the decoder says of it.
+        frame_bytes = 0 if self._signals_alone and is_signal(path) else self._frame_bytes
         stdin = self._process.stdin
         if stdin is None:
             raise DecoderDiedError("no pipe to the decoder")
@@ -173,8 +177,8 @@ class Decoder:
                     except ValidationError as error:
                         raise DecoderDiedError("invalid plan") from error
                     yield plan
-                case "frames" if payload and len(payload) % (self._frame_bytes + self._track_bytes) == 0:
-                    pixels = len(payload) // (self._frame_bytes + self._track_bytes) * self._frame_bytes
+                case "frames" if payload and len(payload) % (frame_bytes + self._track_bytes) == 0:
+                    pixels = len(payload) // (frame_bytes + self._track_bytes) * frame_bytes
                     yield Frames(payload[:pixels], payload[pixels:])
                 case "thumbnail" if 0 <= message.number < thumbnails:
                     yield Thumbnail(message.number, payload)

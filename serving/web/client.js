@@ -73,7 +73,8 @@ export class Job {
     }
   }
 
-  async sendFile(file) {
+  /** Sends a video, its signals, or both; what is null is left out. */
+  async sendFile(file, signal = null) {
     this.#callbacks.progress("upload", 0);
     try {
       await ask("key"); // checked first: a refusal in the middle of an upload would be lost with the connection
@@ -84,7 +85,8 @@ export class Job {
     // Not fetch(), which does not report upload progress.
     const request = (this.#request = new XMLHttpRequest());
     const form = new FormData();
-    form.append("video", file, file.name);
+    if (file) form.append("video", file, file.name);
+    if (signal) form.append("signal", signal, signal.name);
     request.open("POST", "jobs");
     for (const [name, value] of Object.entries(callHeaders())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => {

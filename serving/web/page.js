@@ -19,6 +19,7 @@ const TEMPORARY = new Set(["busy", "rate_limited", "too_slow", "no_network", "ti
 const MEMORY = "actreel.recent";
 const MAX_REMEMBERED = 8;
 const MOST_LISTED = 12;
+const SIGNAL_NAME = /\.(csv|npz)$/i;
 const YOUTUBE_ID = /^[\w-]{11}$/;
 
 const at = (selector) => document.querySelector(selector);
@@ -60,8 +61,12 @@ function start(send, file = null, create = (callbacks) => new Job(callbacks)) {
 
 const startLink = (link) => start((mine) => mine.sendLink(link));
 // What is to stay on this device is never sent, whatever happens.
-const startFile = (file) =>
-  device?.chosen ? start((mine) => mine.look(file), file, (callbacks) => device.job(callbacks)) : start((mine) => mine.sendFile(file), file);
+const startFile = (file) => {
+  const signal = takeSignal();
+  return device?.chosen
+    ? start((mine) => mine.look(file), file, (callbacks) => device.job(callbacks))
+    : start((mine) => mine.sendFile(file, signal), file);
+};
 
 function showProgress(stage, fraction) {
   const words = STAGES[stage] ?? stage;
@@ -98,7 +103,10 @@ function show(shown, details) {
   prepareFeedback(labels);
   labelling.offer(prediction, labels);
   // The service does not know of what was recognised on this device.
-  if (prediction.on_device) at("#labelling").hidden = true;
+  // And a timeline is corrected beside a video, which signals alone have not.
+  const pictured = prediction.video.width !== 0;
+  if (prediction.on_device || !pictured) at("#labelling").hidden = true;
+  feedback.elements.share.closest("p").hidden = !pictured;
   feedback.hidden = Boolean(prediction.on_device);
   history.replaceState(null, "", video ? `?v=${video}` : location.pathname);
   const answer = at("#answer");
@@ -140,8 +148,41 @@ addEventListener("drop", (event) => {
   if (!carriesFile(event)) return;
   event.preventDefault();
   document.body.classList.remove("dropping");
-  if (event.dataTransfer.files[0]) startFile(event.dataTransfer.files[0]);
+  const [file] = event.dataTransfer.files;
+  if (!at("#with-signal").hidden && SIGNAL_NAME.test(file?.name)) chooseSignal(event.dataTransfer.files);
+  else if (file) startFile(file);
 });
+
+// Signals of sensors, for a model that takes them
+
+async function offerSignals() {
+  const details = await model;
+  if (!details || details.takes === "video") return;
+  const alone = details.takes === "signal";
+  at("#signal-hint").textContent = alone
+    ? "A .csv or .npz file. It is enough by itself; a video may come with it."
+    : "A .csv or .npz file. Choose it first, then the video.";
+  at("#signal").addEventListener("change", () => (at("#send-signal").hidden = !alone || !at("#signal").files.length));
+  at("#send-signal").addEventListener("click", () => {
+    const signal = takeSignal();
+    start((mine) => mine.sendFile(null, signal));
+  });
+  at("#with-signal").hidden = false;
+}
+
+/** The chosen signals, which are then no longer chosen: the next video has others. */
+function takeSignal() {
+  const [signal] = at("#signal").files;
+  at("#signal").value = "";
+  at("#send-signal").hidden = true;
+  return signal ?? null;
+}
+
+function chooseSignal(files) {
+  at("#signal").files = files;
+  at("#signal").dispatchEvent(new Event("change"));
+  say(`${files[0].name} is chosen.`);
+}
 
 // Samples
 
@@ -309,6 +350,7 @@ offerDevice(() => camera?.stop("The camera was stopped, as you changed where its
 
 listRecent();
 offerSamples();
+offerSignals();
 tellScope();
 const shared = new URLSearchParams(location.search).get("v");
 if (shared && YOUTUBE_ID.test(shared)) {

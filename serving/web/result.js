@@ -196,7 +196,7 @@ export class Result {
   #showFrames() {
     const group = this.#at(".frames");
     group.hidden = true;
-    if (!this.#shown.job) return;
+    if (!this.#shown.job || this.#shown.prediction.video.width === 0) return;
     const duration = this.#shown.prediction.video.duration_s;
     const moment = duration / NUM_FRAMES;
     const items = Array.from({ length: NUM_FRAMES }, (_, number) => {
@@ -265,9 +265,11 @@ export class Result {
   #showStill(seconds) {
     const { prediction, job, video } = this.#shown ?? {};
     this.#at("video").hidden = true;
-    this.#at(".viewer-hint").textContent = video ? "Select a segment to watch it on YouTube." : "This browser cannot play this video.";
+    const pictured = prediction?.video.width !== 0;
+    const why = pictured ? "This browser cannot play this video." : "These are signals without a video.";
+    this.#at(".viewer-hint").textContent = video ? "Select a segment to watch it on YouTube." : why;
     const still = this.#at(".still");
-    if (!job) {
+    if (!job || !pictured) {
       this.#at(".stage").hidden = true;
       return;
     }

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from actreel.base.kept import kept_folder, publish, share
+from actreel.base.kept import borrow, kept_folder, publish, share
 
 OUTPUT = Path("artifacts/clips")
 
@@ -57,3 +57,16 @@ def test_files_that_are_not_kept_are_moved(kept: Path) -> None:
     publish(OUTPUT, keep=False)
     assert [file.name for file in OUTPUT.iterdir()] == ["deep"]
     assert not kept.exists()
+
+
+def test_shards_of_other_work_are_linked_and_those_that_are_there_stay(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / "other").mkdir(exist_ok=True)
+        (tmp_path / "other" / f"{name}.npy").write_text("theirs", encoding="utf-8")
+    target = tmp_path / "own"
+    target.mkdir()
+    (target / "one.npy").write_text("mine", encoding="utf-8")
+    borrow(target, [*(tmp_path / "other").glob("*.npy"), tmp_path / "other" / "gone.npy"])
+    assert (target / "one.npy").read_text(encoding="utf-8") == "mine"
+    assert (target / "two.npy").samefile(tmp_path / "other" / "two.npy")
+    assert len(list(target.iterdir())) == 2

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from actreel.config import LANDMARK_HEADS, check_params
+from actreel.config import LANDMARK_HEADS, check_params, is_graph, weights_of
 from actreel.errors import ConfigError
 
 
@@ -56,11 +56,27 @@ def test_several_encoders_have_one_name_with_those_of_pictures_first(values: dic
     assert network.frozen
 
 
+def test_an_onnx_file_is_the_weights_of_its_own_encoder_only(values: dict[str, Any]) -> None:
+    values["model"].update(encoder=["signals", "vgg16", "onnx", "pose", "resnet50"], weights="/models/dinov2.onnx")
+    network = check_params(values, "params.yaml").model
+    assert network.encoder == "vgg16+onnx+pose+resnet50+signals"
+    assert network.title == "vgg16+dinov2.onnx+pose+resnet50+signals + lstm"
+    weights = [weights_of(name, network.encoder, network.weights) for name in network.encoders]
+    assert weights == ["imagenet", "/models/dinov2.onnx", "imagenet", "imagenet", "imagenet"]
+    assert network.frozen
+    assert is_graph(network.encoder)
+    assert not is_graph("vgg16+signals")
+    assert weights_of("vgg16", "vgg16+pose", "w.h5") == "w.h5"
+
+
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
+        ({"encoder": ["audio", "onnx"]}, r"must be the path of an ONNX file.*model\.encoder=onnx\+audio"),
+        ({"encoder": ["pose", "resnet50"], "weights": "none"}, "several encoders must be frozen"),
+        ({"encoder": "pose+signals", "head": "ridge_probe"}, "ridge_probe needs one encoder of pictures"),
         ({"encoder": "nope"}, r"must be one of pixels, small_cnn, .* Received: 'nope'"),
-        ({"encoder": ["audio", "small_cnn"]}, r"must name different ones of audio, .*small_cnn"),
+        ({"encoder": ["audio", "small_cnn"]}, r"must name different ones of onnx, pose, audio, .*small_cnn"),
         ({"encoder": ["audio", "audio"]}, "must name different ones"),
         ({"encoder": []}, r"Received: \[\]"),
         ({"encoder": 3}, "Received: 3"),

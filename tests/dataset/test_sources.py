@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from actreel.config import DatasetParams
+from actreel.dataset.folder import read_folder
 from actreel.dataset.sources import adopt_folder, ingest
 from actreel.errors import DatasetError
 from tests.conftest import grey_frames, write_video_file
@@ -160,3 +161,15 @@ def test_signals_come_with_the_clip_of_their_name(tmp_path: Path, caplog: pytest
     adopt_folder(tmp_path / "source", tmp_path / "videos")
     assert sorted(path.name for path in (tmp_path / "videos").rglob("*.*")) == ["a.avi", "a.csv", "b.avi"]
     assert "1 files are no videos and are left out" in caplog.text
+
+
+def test_in_a_folder_without_videos_files_of_signals_are_the_clips(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for name in ("walk/p1_1.csv", "walk/p2_1.npz", "fall/p1_1.csv", "groups.csv", "walk/notes.txt"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).touch()
+    (source / "groups.csv").write_text("clip,group\nwalk/p1_1.csv,a\nwalk/p2_1.npz,b\nfall/p1_1.csv,a\n")
+    adopt_folder(source, tmp_path / "videos")
+    found = sorted(path.relative_to(tmp_path / "videos").as_posix() for path in (tmp_path / "videos").rglob("*.*"))
+    assert found == ["fall/p1_1.csv", "groups.csv", "walk/p1_1.csv", "walk/p2_1.npz"]
+    assert [path.as_posix() for path in read_folder(source).clips] == [name for name in found if name != "groups.csv"]

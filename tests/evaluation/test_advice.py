@@ -7,6 +7,7 @@ from actreel.evaluation.slices import Confusion
 
 LRCN = ModelParams(encoder="small_cnn", weights="imagenet", head="lstm", motion="none", units=8, dropout=0)
 PROBE = LRCN.model_copy(update={"encoder": "efficientnet_lite0", "head": "mean_probe"})
+SENSES = LRCN.model_copy(update={"encoder": "signals"})
 MINE = DatasetParams(name="folder", path="/my clips", group_pattern=None, demo_groups=3, demo_clips=1, seed=0)
 ALIKE = [Confusion("b", "c", 8, 20, 0, None), Confusion("c", "b", 5, 20, 0, None), Confusion("a", "b", 3, 20, 0, None)]
 UNLIKE = [Confusion("b", "c", 5, 20, 0, None), Confusion("a", "b", 5, 20, 0, None)]
@@ -28,6 +29,8 @@ def clips(groups: int, of_each: int, actions: str = "abc") -> pd.DataFrame:
         (clips(9, 9), clips(6, 3), UNLIKE, PROBE, "samples.png", "make learn FROM='/my clips' RECIPE=lrcn"),
         (clips(9, 2), clips(6, 3), UNLIKE, PROBE, "hold what their names say, then", "make learn"),
         (clips(9, 9), clips(6, 3), UNLIKE, LRCN, "samples.png", "RECIPE=auto"),
+        (clips(9, 9), clips(6, 3), UNLIKE, SENSES, "Check that the folders hold", "model.head=lstm"),
+        (clips(9, 9), clips(6, 3), ALIKE, SENSES, "confuse 'b' and 'c'. If they are one action", "make learn"),
     ],
 )  # fmt: skip
 def test_the_cause_is_found_in_the_data(

@@ -243,7 +243,9 @@ def test_an_encoder_from_an_onnx_file_is_named_and_gives_no_saliency(facts: Fact
     encoder = OnnxEncoder(
         file="<b>movinet.onnx", file_sha256="a" * 64, sha256="b" * 64, parameters=3, frames=16, stride=2
     )
-    card = as_markdown(replace(facts, classifier=facts.classifier.model_copy(update={"encoder": encoder})))
+    network = facts.model.model_copy(update={"encoder": "onnx", "weights": "movinet.onnx"})
+    classifier = facts.classifier.model_copy(update={"encoder": encoder, "network": network})
+    card = as_markdown(replace(facts, classifier=classifier, model=network))
     assert "movinet.onnx', which sees 16 frames at a stride of 2, sha256 aaaa" in card
     assert "which gives no gradients" in card
     assert "saliency.png" not in card
@@ -251,6 +253,7 @@ def test_an_encoder_from_an_onnx_file_is_named_and_gives_no_saliency(facts: Fact
     assert "their licence and the data that they were trained on are its source's" in card
     assert "\n\n## Data and licence" in card
     assert "movinet" in text_of(as_html(card, folder))
+    assert "Weights of the encoders" not in card
     assert "ONNX file" not in as_markdown(facts)
 
 
@@ -263,3 +266,19 @@ def test_blazepose_is_named_with_its_licence(facts: Facts) -> None:
     assert "from MediaPipe (Apache-2.0)" in card
     assert "ImageNet" not in card
     assert "its source's" not in card
+
+
+def test_joined_encoders_are_named_with_their_weights(facts: Facts) -> None:
+    encoder = OnnxEncoder(
+        file="efficientnet_lite0 + BlazePose of mediapipe", file_sha256="aaaa + bbbb", sha256="c" * 64, parameters=3
+    )
+    network = facts.model.model_copy(
+        update={"encoder": "efficientnet_lite0+pose", "weights": "imagenet", "fusion": (0.5, 1.0)}
+    )
+    classifier = facts.classifier.model_copy(update={"encoder": encoder, "network": network})
+    card = as_markdown(replace(facts, classifier=classifier, model=network)).replace("\\", "")
+    assert "one ONNX graph of efficientnet_lite0 + BlazePose of mediapipe, sha256 aaaa + bbbb" in card
+    assert "| Weights of the encoders | efficientnet_lite0 0.5, pose 1 |" in card
+    assert "from MediaPipe (Apache-2.0)" in card
+    assert "trained on ImageNet's photographs" in card
+    assert "came as an ONNX file" not in card

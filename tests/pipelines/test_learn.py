@@ -50,6 +50,12 @@ def test_a_folder_gets_a_recipe_and_is_told_why(
     assert changes.keys() == {"dataset", "split", "clip", "model", "train"}
 
 
+def test_a_folder_of_signals_gets_the_recipe_for_them(params: Params, tmp_path: Path) -> None:
+    folder = str(clips(tmp_path / "clips", 9, name="v_x_g{group:02d}_c{clip}.csv"))
+    new, _ = settings_for(params, folder, "", "")
+    assert (new.model.encoder, new.model.head) == ("signals", "auto")
+
+
 def test_another_recipe_is_taken_by_its_name_and_leaves_nothing_of_the_first(params: Params, tmp_path: Path) -> None:
     folder = str(clips(tmp_path / "clips", 9))
     first, _ = settings_for(params, folder, "transfer", "")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from actreel.config import ClipSpec, SignalSpec, SoundSpec, TrackSpec
+from actreel.config import ClipSpec, ModelParams, SignalSpec, SoundSpec, TrackSpec
 from actreel.inference.classifier import ActionClassifier, ClassifierCard, Provenance
 from actreel.inference.model_folder import ModelFolder
 from actreel.inference.on_device import why_not
@@ -27,7 +27,9 @@ SPEC = ClipSpec(num_frames=8, height=32, width=32)
 TRACK = TrackSpec(sound=SoundSpec())
 
 
-def write_model(folder: Path, track: TrackSpec, weights: np.ndarray, labels: tuple[str, str]) -> Path:
+def write_model(
+    folder: Path, track: TrackSpec, weights: np.ndarray, labels: tuple[str, str], encoder: str = "audio"
+) -> Path:
     """A model made by hand: linear in the mean of the track over time."""
     nodes = [
         helper.make_node("ReduceMean", ["track", "axes"], ["mean"], keepdims=0),
@@ -44,7 +46,10 @@ def write_model(folder: Path, track: TrackSpec, weights: np.ndarray, labels: tup
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     ModelFolder(folder).onnx.write_bytes(model.SerializeToString())
     provenance = Provenance(dataset="tones", data_version="0", run_id="none", git_commit="none", trained_at="never")
-    ClassifierCard(labels=labels, clip=SPEC, clip_duration_s=1.0, track=track, provenance=provenance).save(folder)
+    network = ModelParams(encoder=encoder, weights="imagenet", head="mean", motion="none", units=8, dropout=0.0)
+    ClassifierCard(
+        labels=labels, clip=SPEC, clip_duration_s=1.0, network=network, track=track, provenance=provenance
+    ).save(folder)
     return folder
 
 
@@ -73,8 +78,12 @@ def test_the_service_hears_what_predict_hears_and_offers_no_camera(folder: Path,
             answer = client.post("/predict_file", files={"video": film.read_bytes()}).json()
             assert client.get("/camera").json() is None
             assert client.post("/camera").status_code == 404
+            assert client.get("/model").json()["takes"] == "video"
+            refused = client.post("/predict_file", files={"signal": csv("0,0,5\n4,0,5")})
     finally:
         stop(server)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "bad_request")
+    assert "signals alone, and this model needs the video too" in refused.json()["error"]["message"]
     assert [segment["label"] for segment in answer["segments"]] == ["low", "high"]
     assert answer["confidence"] == pytest.approx(expected.confidence, abs=1e-5)
 
@@ -103,7 +112,7 @@ def test_a_decoder_that_sends_less_than_frames_and_track_has_broken_the_protocol
 def sensing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A served model of signals: `up` if x is above 0 on average."""
     folder, track = tmp_path_factory.mktemp("senses"), TrackSpec(signals=SignalSpec(columns=("x",), samples=1))
-    write_model(folder, track, np.array([[1, -1]], np.float32), ("up", "down"))
+    write_model(folder, track, np.array([[1, -1]], np.float32), ("up", "down"), encoder="signals")
     server = launch(folder, tmp_path_factory.mktemp("home"), max_upload_bytes=MOST_BYTES + 2**20)
     yield server
     stop(server)
@@ -126,6 +135,30 @@ def test_signals_come_as_a_second_part_in_either_order(sensing: Server, film: Pa
             assert client.post("/predict_file", files=files).json()["label"] == label
         job = client.post("/jobs", files=[("video", video), ("signal", up)]).json()["id"]
         assert wait_for(lambda: client.get(f"/jobs/{job}").json()["result"])["label"] == "up"
+    wait_for(lambda: sensing.leftovers() == [])
+
+
+def test_signals_may_come_alone(sensing: Server) -> None:
+    halves = csv("\n".join(f"{50 + row / 20},0,{5 if row < 40 else -5}" for row in range(81)))
+    with sensing.client() as client:
+        assert client.get("/model").json()["takes"] == "signal"
+        # A browser's form sends an empty part where no video was chosen.
+        for files in ([("signal", halves)], [("video", ("", b"")), ("signal", halves)]):
+            answer = client.post("/predict_file", files=files).json()
+            assert [(each["label"], each["end_s"]) for each in answer["segments"]] == [("up", 2), ("down", 4)]
+            assert answer["video"] == {
+                "title": "sensor.csv", "duration_s": 4, "width": 0, "height": 0, "fps": 20,
+            }  # fmt: skip
+        job = client.post("/jobs", files=[("signal", csv("0,0,-5\n4,0,-5"))]).json()["id"]
+        result = wait_for(lambda: client.get(f"/jobs/{job}").json()["result"])
+        assert result["label"] == "down"
+        assert client.get(f"/jobs/{job}/frames/0.jpg").status_code == 404
+        told = {"prediction_id": result["prediction_id"], "correct": True, "share_video": True}
+        assert client.post("/feedback", json=told).json() == {"stored": True, "video_kept": False}
+        for rows, code in (("0,0,1\n999999,0,1", "beyond_limits"), ("3,0,1\n3,0,1", "bad_signal")):
+            answer = client.post("/predict_file", files=[("signal", csv(rows))])
+            assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
+        assert client.post("/predict_file", files={"video": ("", b"")}).json()["error"]["code"] == "empty"
     wait_for(lambda: sensing.leftovers() == [])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from fastapi import Request
 from starlette.types import Message
 
-from serving.uploads import receive_video
+from serving.uploads import receive_clip
 
 VIDEO = bytes(range(256)) * 4000
 
@@ -35,12 +35,12 @@ def test_a_disk_that_stands_still_holds_up_nothing_else(tmp_path: Path) -> None:
     async def run() -> str:
         headers = [(b"content-type", b"multipart/form-data; boundary=b")]
         request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
-        receiving = asyncio.create_task(receive_video(request, path, 2 * len(VIDEO)))
+        receiving = asyncio.create_task(receive_clip(request, path, 2 * len(VIDEO), signals_alone=False))
         for _ in range(20):  # would not get here if the write were on the event loop
             await asyncio.sleep(0.005)
         assert not receiving.done()
         goes_on.set()
-        return await receiving
+        return (await receiving).title
 
     reader = threading.Thread(target=read_late)
     reader.start()

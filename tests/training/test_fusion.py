@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,35 +12,42 @@ import pandas as pd
 import pytest
 
 from actreel.config import ClipSpec, ModelParams, SignalSpec, TrackSpec, load_params
-from actreel.dataset.records import clips_of, index_videos, labels_of
+from actreel.dataset.duplicates import near_duplicates
+from actreel.dataset.expectations import check_index
+from actreel.dataset.records import check_pictures, clips_of, index_videos, labels_of
 from actreel.dataset.splits import assign_splits
 from actreel.dataset.store import Store, StoredClips, extract_clips
-from actreel.errors import ModelError
+from actreel.errors import DatasetError, ModelError, SignalError
+from actreel.evaluation.report import Evaluation, metrics_of, plots_of, tables_of
 from actreel.evaluation.served import check_parity, score, score_views
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.manifest import Provenance
 from actreel.inference.model_folder import ModelFolder
+from actreel.inference.recogniser import Recogniser
 from actreel.models import PRETRAINED
 from actreel.quiet_keras import keras
+from actreel.training import features
 from actreel.training.choice import choose_head
 from actreel.training.data import TrainingData
 from actreel.training.export import calibrate, export_model, fit_rejection, write_manifest
-from actreel.training.features import encode_clips, open_inputs
+from actreel.training.features import StoredFeatures, encode_clips, open_inputs
 from actreel.training.fusion import best_of, candidates, scales_of
 from actreel.training.held_out import hold_out
 from actreel.training.probes import Scored
-from actreel.training.train import fitted_part, predict, targets_of, train
+from actreel.training.train import fitted_part, load_keras, predict, targets_of, train
 from tests.conftest import ROOT, grey_frames, train_params, write_video_file
 from tests.models.networks import tiny_encoder
 from tests.sounds import write_sounding, write_sounding_dataset
+from tests.training.folders import train_folder
 
 SPEC = ClipSpec(num_frames=8, height=16, width=16)
 PROVENANCE = Provenance(dataset="sounding", data_version="1", run_id="2", git_commit="3", trained_at="4")
 BOTH, SEES, HEARS = "efficientnet_lite0+audio", "efficientnet_lite0", "audio"
 
 
-def network(encoder: str, head: str = "statistics_probe") -> ModelParams:
-    values = load_params(ROOT / "params.yaml").model.model_dump() | {"encoder": encoder, "head": head}
+def network(encoder: str, head: str = "statistics_probe", weights: str = "imagenet") -> ModelParams:
+    changes = {"encoder": encoder, "head": head, "weights": weights}
+    values = load_params(ROOT / "params.yaml").model.model_dump() | changes
     return ModelParams.model_validate(values)
 
 
@@ -83,6 +91,23 @@ def test_the_features_of_several_are_those_of_each(stores: dict[str, Store], ind
     assert stores[HEARS].input_shape == (8, 128)
 
 
+def test_an_encoder_that_was_alone_is_not_run_again_in_a_list(
+    stores: dict[str, Store], index: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = stores[SEES].frames
+    assert frames is not None
+    encode_clips(index, frames, tmp_path, encoder=SEES, weights="imagenet", mirror=False)
+    alone = StoredFeatures(tmp_path).take(index["clip"].tolist())
+    monkeypatch.setattr(features, "_open", None)
+    encode_clips(index, frames, tmp_path, encoder=BOTH, weights="imagenet", mirror=False)
+    both = StoredFeatures(tmp_path)
+    assert both.sizes == (alone.shape[-1], 128)
+    np.testing.assert_array_equal(both.take(index["clip"].tolist())[..., :-128], alone)
+    files = set(tmp_path.iterdir())
+    encode_clips(index, frames, tmp_path, encoder=HEARS, weights="imagenet", mirror=False)
+    assert set(tmp_path.iterdir()) < files
+
+
 def test_weights_are_shares_of_the_total_variance(stores: dict[str, Store]) -> None:
     store, params = stores[BOTH], network(BOTH)
     (_, size), heard = store.input_shape, 128
@@ -104,6 +129,10 @@ def test_each_weight_is_tried_with_one_at_its_full() -> None:
     three = candidates(network("resnet50+vgg16+audio"))
     assert sorted(three, reverse=True)[0] == (1.0, 1.0, 1.0)
     assert len(three) == 7
+    for encoders in ("vgg16+pose", "onnx+pose+audio", "vgg16+onnx+pose+audio+signals"):
+        fused = network(encoders, weights="e.onnx" if "onnx" in encoders else "imagenet")
+        alone = {tuple(weights) for weights in np.eye(len(fused.encoders)).tolist()}
+        assert alone <= set(candidates(fused))
 
 
 @pytest.fixture(scope="module")
@@ -212,3 +241,88 @@ def test_other_signals_beside_the_same_video_make_another_clip(tmp_path: Path) -
             (tmp_path / "Left" / "clip.csv").write_text(text, encoding="utf-8")
         digests.append(index_videos(tmp_path, join=False)["sha256"].iloc[0])
     assert len(set(digests)) == 3
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Signals without videos: what goes up, and what goes down, of five people; the clock starts anywhere."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for group in range(1, 6):
+        for action, sign in (("Down", -1), ("Up", 1)):
+            file = folder / action / f"v_{action}_g{group:02d}_c01.csv"
+            file.parent.mkdir(exist_ok=True)
+            rows = (
+                f"{100 * group + time:.3f},{sign * time * 9 + 20 * group},{time}" for time in np.linspace(0, 0.8, 40)
+            )
+            file.write_text("time,x,y\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def without_videos(
+    recordings: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[pd.DataFrame, Store, ModelFolder]:
+    """The index, the features and the model of a folder of signals."""
+    index = index_videos(recordings)
+    index["split"] = assign_splits(index, load_params(ROOT / "params.yaml").split)
+    inputs, folder = train_folder(
+        tmp_path_factory.mktemp("alone"), index, recordings, SPEC, network("signals"), train_params(), PROVENANCE
+    )
+    return index, inputs, folder
+
+
+def test_a_folder_of_signals_goes_from_the_index_to_an_evaluation(
+    without_videos: tuple[pd.DataFrame, Store, ModelFolder], recordings: Path
+) -> None:
+    index, inputs, folder = without_videos
+    assert index[["width", "height"]].to_numpy().max() == 0
+    np.testing.assert_allclose(index["duration_s"], 0.8)
+    params, frames = load_params(ROOT / "params.yaml"), inputs.frames
+    findings = check_index(index, params.validate_, params.split)
+    assert all(finding.passed for finding in findings if "clips or more" not in finding.rule)
+    assert not any("pixels" in finding.rule or "frames" in finding.rule for finding in findings)
+    assert near_duplicates(index, 10).empty
+    assert frames is not None
+    classifier, test, model = ActionClassifier.load(folder.path), clips_of(index, "test"), load_keras(folder.keras)
+    expected = predict(model, inputs, test, 8)
+    served = score(classifier, inputs, test, recordings)
+    check_parity(
+        folder.path, frames, test, recordings, served=served.probabilities, expected=expected, tolerance=1e-4
+    )  # fmt: skip
+    evaluation = Evaluation(
+        test=test, targets=targets_of(test, labels_of(index)), store=frames, inputs=inputs, videos=recordings,
+        folder=folder.path, classifier=classifier, network=model, model=model,
+        predict=lambda model, rows: predict(model, inputs, rows, 8), probabilities=expected, runner_up=None,
+        served=served, parity=0.0,
+    )  # fmt: skip
+    found = metrics_of(evaluation, targets_of(test, labels_of(index)), {}, views=2, protocol="group_holdout")
+    assert found["accuracy"] == found["multi_clip_accuracy"] == 1
+    assert set(plots_of(evaluation, [])) == {"confusion", "reliability"}
+    assert "no picture" in set(tables_of(evaluation)["slices"]["value"])
+
+
+def test_a_model_of_signals_answers_to_a_file_of_signals_and_cuts_a_long_one(
+    without_videos: tuple[pd.DataFrame, Store, ModelFolder], recordings: Path, tmp_path: Path
+) -> None:
+    recogniser = Recogniser.load(without_videos[2].path)
+    answer = recogniser.predict(recordings / "Down" / "v_Down_g01_c01.csv")
+    assert (answer.label, answer.video.duration_s, answer.video.width) == ("Down", pytest.approx(0.8), 0)
+    times = np.linspace(0, 1.6, 160)
+    values = np.stack([60 + 9 * np.minimum(times, 1.6 - times), times % 0.8], axis=1)
+    np.savez(tmp_path / "long.npz", time=times + 7, values=values, columns=["x", "y"])
+    segments = recogniser.predict(tmp_path / "long.npz").segments
+    assert (segments[0].label, segments[-1].label, segments[0].start_s) == ("Up", "Down", 0)
+    assert segments[-1].end_s == pytest.approx(1.6)
+
+
+def test_a_model_that_sees_needs_a_video(fused: tuple[ModelParams, ModelFolder], recordings: Path) -> None:
+    with pytest.raises(SignalError, match=r"This model needs a video\. Received: 'v_Up_g01_c01\.csv', which holds"):
+        ActionClassifier.load(fused[1].path).recognise(recordings / "Up" / "v_Up_g01_c01.csv")
+
+
+def test_no_other_encoder_takes_clips_without_pictures(recordings: Path) -> None:
+    index = index_videos(recordings)
+    check_pictures(index, "signals")
+    for encoder in ("audio+signals", SEES):
+        with pytest.raises(DatasetError, match=rf"Received: 'Down/.*csv' with encoder '{re.escape(encoder)}'"):
+            check_pictures(index, encoder)

@@ -225,7 +225,7 @@ def test_a_real_network_of_keras_gives_what_it_gives_in_keras(tmp_path: Path) ->
     weights = [layer for layer in network.layers if not isinstance(layer, keras.layers.BatchNormalization)]
     assert own.file.parameters >= sum(layer.count_params() for layer in weights)
     own.write(tmp_path / "wrapped.onnx")
-    run, _ = features._open("onnx", str(path), spec)
+    run, _ = features._open(own)
     frames = np.kron(np.random.default_rng(0).integers(0, 256, (3, 6, 8, 3)), np.ones((1, 8, 8, 1))).astype(np.uint8)
     images = keras.ops.image.resize(frames.astype(np.float32), (96, 96)) / 127.5 - 1
     expected = np.asarray(network(images, training=False))

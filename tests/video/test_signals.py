@@ -12,10 +12,14 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from actreel.config import SignalSpec
-from actreel.errors import SignalError
+from actreel.config import ClipSpec, SignalSpec, TrackSpec
+from actreel.errors import SignalError, VideoLimitError
 from actreel.video import signals
-from actreel.video.signals import need_signal, read_signal, signal_beside, signal_parts
+from actreel.video.clips import load_clip
+from actreel.video.decode import decode_passes
+from actreel.video.info import VideoLimits
+from actreel.video.signals import describe_signal, need_signal, read_signal, signal_beside, signal_parts
+from actreel.video.tracks import load_track
 
 SPEC = SignalSpec(columns=("a", "b"), samples=2)
 
@@ -129,3 +133,28 @@ def test_noise_is_refused(tmp_path: Path, ending: str) -> None:
     (tmp_path / f"clip{ending}").write_bytes(np.random.default_rng(0).bytes(3000))
     with pytest.raises(SignalError, match="Signals must"):
         read_signal(tmp_path / f"clip{ending}")
+
+
+def test_signals_alone_last_from_their_first_to_their_last_sample(tmp_path: Path) -> None:
+    csv(tmp_path, "time,a,b\n100,0,1\n100.5,1,1\n102,4,1\n")
+    clip = tmp_path / "clip.csv"
+    info = describe_signal(clip)
+    assert (info.duration_s, info.num_frames, info.fps) == (2, 3, 1)
+    assert (info.width, info.height, info.codec) == (0, 0, "csv")
+    assert need_signal(clip) == clip
+    assert signal_beside(clip) is None
+    expected = [[0.5, 1, 1.5, 1], [2.5, 1, 3.5, 1]]
+    np.testing.assert_allclose(list(signal_parts(clip, SPEC, info.duration_s, 2)), expected)
+    np.testing.assert_allclose(load_track(clip, TrackSpec(signals=SPEC), 2), expected)
+    csv(tmp_path, "time,a,b\n100,0,1\n100,1,1\n")
+    with pytest.raises(SignalError, match=r"must last longer than 0 s\. Received: all samples at 100 s"):
+        describe_signal(clip)
+
+
+def test_nobody_takes_signals_for_pictures(tmp_path: Path) -> None:
+    csv(tmp_path, "time,a,b\n0,0,1\n3,1,1\n")
+    clip = tmp_path / "clip.csv"
+    with pytest.raises(SignalError, match=r"'clip\.csv' holds signals, and here pictures are needed"):
+        load_clip(clip, ClipSpec(num_frames=2, height=16, width=16))
+    with pytest.raises(VideoLimitError, match=r"at most 2 s\. Received: 3 s"):
+        next(decode_passes(clip, VideoLimits(max_pixels=1, max_frames=1, max_duration_s=2)))

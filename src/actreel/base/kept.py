@@ -7,6 +7,8 @@ and its output gets the files when they are complete.
 
 import os
 import shutil
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from actreel.base.atomic import temporary_name
@@ -39,6 +41,18 @@ def _link(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:  # a file system without hard links
         shutil.copyfile(source, target)
+
+
+def borrow(target: Path, shards: Iterable[Path]) -> None:
+    """Links shards that other work has finished into a folder, where they need not be made again.
+
+    A shard's name holds a digest of all that its content depends on: those that the folder does not need are removed by
+    whoever writes it.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for file in shards:
+        with suppress(OSError):  # it is there, has gone by now, or cannot be linked: then it is made
+            os.link(file, target / file.name)
 
 
 def share(output: Path) -> None:

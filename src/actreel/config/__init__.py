@@ -2,6 +2,7 @@
 
 from actreel.config.dataset import DEMO_PATH, ClipSpec, DatasetParams, SplitParams, ValidateParams
 from actreel.config.model import (
+    AND,
     AUDIO,
     AUTO,
     CLIP_HEADS,
@@ -25,12 +26,14 @@ from actreel.config.model import (
     picture_encoders,
     reads_frames_again,
     takes_track,
+    weights_of,
 )
 from actreel.config.params import EvaluateParams, PackageParams, Params, check_params, load_params, override
 from actreel.config.section import Section
 from actreel.config.tracks import SignalSpec, SoundSpec, TrackSpec
 
 __all__ = [
+    "AND",
     "AUDIO",
     "AUTO",
     "CLIP_HEADS",
@@ -69,4 +72,5 @@ __all__ = [
     "picture_encoders",
     "reads_frames_again",
     "takes_track",
+    "weights_of",
 ]

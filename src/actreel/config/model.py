@@ -41,6 +41,8 @@ PROBES: tuple[str, ...] = get_args(Probe)
 RIDGE = "ridge_probe"
 """The probe that can be solved from sums over clips; see `actreel.federation`."""
 ENCODERS = ("pixels", "small_cnn", ONNX, POSE, *TRACK_ENCODERS, *PRETRAINED_ENCODERS)
+FUSIBLE = (ONNX, POSE, *TRACK_ENCODERS, *PRETRAINED_ENCODERS)
+"""Encoders that may be in a list."""
 AND = "+"
 """What stands between the names of several encoders."""
 
@@ -57,10 +59,9 @@ def _one_name(encoder: Any) -> Any:
         raise ValueError(
             f"'model.encoder' must be one of {', '.join(ENCODERS)}, or a list of frozen ones. Received: {encoder!r}"
         )
-    fusible = (*TRACK_ENCODERS, *PRETRAINED_ENCODERS)
-    if len(names) > 1 and (len(set(names)) < len(names) or set(names) - set(fusible)):
+    if len(names) > 1 and (len(set(names)) < len(names) or set(names) - set(FUSIBLE)):
         raise ValueError(
-            f"a list in 'model.encoder' must name different ones of {', '.join(fusible)}. Received: {encoder!r}"
+            f"a list in 'model.encoder' must name different ones of {', '.join(FUSIBLE)}. Received: {encoder!r}"
         )
     return AND.join(sorted(names, key=_place))
 
@@ -76,8 +77,8 @@ class ModelParams(Section):
             others are pretrained on ImageNet. A list, or names joined by `+`, fuses frozen encoders: a frame's
             features are those of all.
         weights: Weights of a pretrained encoder: `imagenet`, `none` (train from scratch) or the path of a .weights.h5
-            or .keras file; with `onnx`, the path of the ONNX file. `pose` has its own. With weights, the encoder is
-            frozen and frames are encoded once.
+            or .keras file; with `onnx`, the path of the ONNX file. `pose` has its own, and in a list with `onnx` all
+            others are pretrained on ImageNet. With weights, the encoder is frozen and frames are encoded once.
         head: `mean` averages the frames and ignores their order. `statistics` is linear in the mean, spread and trend
             of each feature. `lstm`, `bilstm`, `gru`, `attention_lstm`, `temporal_conv` and `transformer` see the frames
             in order. `convlstm` and `cnn3d_attention_lstm` need encoder `pixels`, `skeleton_transformer`, `td_gcn` and
@@ -122,10 +123,11 @@ class ModelParams(Section):
                 f"with head '{TD_GCN}', model.units must be a multiple of {TD_GCN_STEP}. Received: {self.units}. "
                 f"Try: dvc exp run -S model.units={max(1, round(self.units / TD_GCN_STEP)) * TD_GCN_STEP}"
             )
-        if self.encoder == ONNX and self.weights in (IMAGENET, NO_WEIGHTS):
+        if ONNX in self.encoders and self.weights in (IMAGENET, NO_WEIGHTS):
             raise ValueError(
                 "with encoder 'onnx', model.weights must be the path of an ONNX file. Received: "
-                f"'{self.weights}'. Try: dvc exp run -S model.encoder=onnx -S model.weights=/path/to/encoder.onnx"
+                f"'{self.weights}'. Try: dvc exp run -S model.encoder={self.encoder} "
+                "-S model.weights=/path/to/encoder.onnx"
             )
         if self.head == RIDGE and (len(self.encoders) > 1 or takes_track(self.encoder)):
             raise ValueError(
@@ -137,7 +139,8 @@ class ModelParams(Section):
                 f"several encoders must be frozen. Received: '{self.encoder}' with model.weights 'none'. "
                 "Try: dvc exp run -S model.weights=imagenet"
             )
-        if len(self.encoders) > 1 and self.weights != IMAGENET and len(picture_encoders(self.encoder)) > 1:
+        weighty = [name for name in self.encoders if name in PRETRAINED_ENCODERS]
+        if len(weighty) > 1 and weights_of(weighty[0], self.encoder, self.weights) != IMAGENET:
             raise ValueError(
                 "one file of weights cannot be that of several encoders. Received: model.weights "
                 f"'{self.weights}' with '{self.encoder}'. Try: dvc exp run -S model.weights=imagenet"
@@ -179,18 +182,26 @@ class ModelParams(Section):
     @property
     def title(self) -> str:
         """What people call it: `small_cnn + lstm`, or `dinov2.onnx + lstm`."""
-        return f"{Path(self.weights).name if self.encoder == ONNX else self.encoder} + {self.head}"
+        names = (Path(self.weights).name if name == ONNX else name for name in self.encoders)
+        return f"{AND.join(names)} + {self.head}"
 
 
 def is_graph(encoder: str) -> bool:
-    """Whether an encoder, as `model.encoder`, is an ONNX graph of its own that Keras does not know."""
-    return encoder in (ONNX, POSE)
+    """Whether an encoder, as `model.encoder`, is or has an ONNX graph of its own, which Keras does not know."""
+    return not {ONNX, POSE}.isdisjoint(encoder.split(AND))
+
+
+def weights_of(name: str, encoder: str, weights: str) -> str:
+    """The weights of one of the encoders in `model.encoder`, as `model.weights` names them for all."""
+    return IMAGENET if name != ONNX and ONNX in encoder.split(AND) else weights
 
 
 def is_frozen(encoder: str, weights: str) -> bool:
     """Whether an encoder keeps its pretrained weights, given `model.encoder` and `model.weights`."""
-    return is_graph(encoder) or all(
-        name in TRACK_ENCODERS or (name in PRETRAINED_ENCODERS and weights != NO_WEIGHTS) for name in encoder.split(AND)
+    return all(
+        name in (ONNX, POSE, *TRACK_ENCODERS)
+        or (name in PRETRAINED_ENCODERS and weights_of(name, encoder, weights) != NO_WEIGHTS)
+        for name in encoder.split(AND)
     )
 
 

@@ -25,7 +25,7 @@ def near_duplicates(index: pd.DataFrame, bits: int) -> pd.DataFrame:
     Returns:
         One row per pair: `clip`, `split`, `other`, `other_split`, `bits`; most similar pairs first.
     """
-    used = index[index["split"].isin(SPLITS)].sort_values("clip")
+    used = index[index["split"].isin(SPLITS) & (index["fingerprint"] != "")].sort_values("clip")
     clips, splits = used["clip"].to_numpy(), used["split"].to_numpy()
     pairs = [
         (clips[row], splits[row], clips[other], splits[other], distance)
@@ -48,14 +48,15 @@ def same_recordings(index: pd.DataFrame) -> NDArray[np.int64]:
     Returns:
         Positions of the two rows, (pairs, 2).
     """
-    hashes = _hashes(index)
+    pictured = np.flatnonzero(index["fingerprint"] != "")
+    hashes = _hashes(index.iloc[pictured])
     motion = np.bitwise_count(hashes ^ np.roll(hashes, 1, axis=1)).mean(axis=1)
     pairs = [
         (row, other)
         for row, other, distance in _near_pairs(hashes, SAME_RECORDING_BITS)
         if distance < min(motion[row], motion[other])
     ]
-    return np.array(pairs, np.int64).reshape(-1, 2)
+    return pictured[np.array(pairs, np.int64).reshape(-1, 2)]
 
 
 def _hashes(index: pd.DataFrame) -> NDArray[np.uint64]:

@@ -51,7 +51,7 @@ def check_index(index: pd.DataFrame, params: ValidateParams, split: SplitParams)
     Returns:
         One finding per expectation, in the order of the rules.
     """
-    rules = _rules(params, split)
+    rules = _rules(params, split, pictured=bool((index["width"] > 0).any()))
     context = gx.get_context(mode="ephemeral")
     batches = (
         context.data_sources.add_pandas("clips")
@@ -76,8 +76,8 @@ def check_index(index: pd.DataFrame, params: ValidateParams, split: SplitParams)
     ]
 
 
-def _rules(params: ValidateParams, split: SplitParams) -> list[tuple[str, Any]]:
-    """Each rule in words and as an expectation."""
+def _rules(params: ValidateParams, split: SplitParams, *, pictured: bool) -> list[tuple[str, Any]]:
+    """Each rule in words and as an expectation; those of frames apply where clips have pictures."""
     readable = "every clip can be read"
     if params.max_unreadable:
         readable = f"at most {params.max_unreadable:.1%} of the clips cannot be read"
@@ -87,19 +87,22 @@ def _rules(params: ValidateParams, split: SplitParams) -> list[tuple[str, Any]]:
         checked = Column("checked") == 1
         return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, row_condition=checked)
 
+    of_frames: dict[str, Any] = {
+        f"clips have {params.min_frames} frames or more": lies_in("num_frames", low=params.min_frames),
+        f"clips run at {params.min_fps:g} to {params.max_fps:g} frames/s": lies_in(
+            "fps", params.min_fps, params.max_fps
+        ),
+        f"frames are {params.min_side} pixels wide or more": lies_in("width", low=params.min_side),
+        f"frames are {params.min_side} pixels high or more": lies_in("height", low=params.min_side),
+    }
     rules: dict[str, Any] = {
         readable: gxe.ExpectColumnValuesToBeInSet(column="error", value_set=[""], mostly=1 - params.max_unreadable),
         "every clip is listed once": gxe.ExpectColumnValuesToBeUnique(column="clip"),
         "every clip has a split": gxe.ExpectColumnValuesToBeInSet(
             column="split", value_set=[*SPLITS, LEFT_OUT, UNREADABLE, UNKNOWN]
         ),
-        f"clips have {params.min_frames} frames or more": lies_in("num_frames", low=params.min_frames),
+        **(of_frames if pictured else {}),
         f"clips last at most {params.max_duration_s:g} s": lies_in("duration_s", high=params.max_duration_s),
-        f"clips run at {params.min_fps:g} to {params.max_fps:g} frames/s": lies_in(
-            "fps", params.min_fps, params.max_fps
-        ),
-        f"frames are {params.min_side} pixels wide or more": lies_in("width", low=params.min_side),
-        f"frames are {params.min_side} pixels high or more": lies_in("height", low=params.min_side),
         f"every action has {params.min_clips} clips or more": lies_in("clips_of_action", low=params.min_clips),
         f"no action has more than {params.max_imbalance:g} times the clips of the rarest": lies_in(
             "imbalance", high=params.max_imbalance

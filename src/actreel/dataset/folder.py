@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from actreel.video.endings import is_video
+from actreel.video.signals import is_signal
 
 LEFTOVERS = frozenset(
     name.lower()
@@ -42,7 +43,7 @@ class Contents:
     """What a folder holds; all paths are relative to it and sorted.
 
     Attributes:
-        clips: Videos below the folders at its top.
+        clips: Videos below the folders at its top; in a folder without any video, files of signals there.
         loose: Videos at its top, in no folder.
         others: Files that are no videos.
         folders: Names of the folders at its top.
@@ -66,6 +67,9 @@ def read_folder(folder: Path) -> Contents:
     """Lists what a folder and all folders below it hold; leftovers of computers are passed over."""
     contents = Contents()
     _read(folder, Path(), False, frozenset({_identity(folder)}), contents)
+    if not contents.clips and not contents.loose:
+        contents.clips = [path for path in contents.others if is_signal(path) and len(path.parts) > 1]
+        contents.others = [path for path in contents.others if path not in set(contents.clips)]
     for paths in vars(contents).values():
         paths.sort()
     return contents

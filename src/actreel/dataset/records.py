@@ -4,7 +4,8 @@ Columns: `clip` (path relative to the folder of videos, with '/'), `action`, `gr
 folder the clip came in, or empty; see `actreel.dataset.layout`), `split`, `fps`, `num_frames`
 (frames that decode), `header_frames` (frames according to the file's header), `width`, `height` (pixels), `duration_s`,
 `codec`, `sha256`, `fingerprint` (hashes of its frames, see `actreel.dataset.fingerprints`), `error` (why the clip
-cannot be read, or empty).
+cannot be read, or empty). A clip of signals without a video has samples in place of frames, a size of 0 and no
+fingerprint.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pandas as pd
 from actreel.base.atomic import written_aside
 from actreel.base.faults import reading
 from actreel.base.places import UNKNOWN
+from actreel.config import SIGNALS
 from actreel.dataset.copies import join_copies, join_recordings
 from actreel.dataset.fingerprints import probe_with_fingerprint
 from actreel.dataset.folder import read_folder
@@ -28,7 +30,7 @@ from actreel.dataset.layout import SPLITS, action_of, split_folders
 from actreel.dataset.parallel import map_on_cores
 from actreel.errors import DatasetError, FileError, VideoError
 from actreel.video.info import VideoInfo
-from actreel.video.signals import signal_beside
+from actreel.video.signals import describe_signal, is_signal, signal_beside
 
 LEFT_OUT = "left_out"
 """Split of the clips that are in neither official list."""
@@ -39,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 def find_clips(videos: Path) -> list[Path]:
-    """The videos in a folder of class folders, sorted and relative to it."""
+    """The clips in a folder of class folders, sorted and relative to it."""
     return read_folder(videos).clips
 
 
@@ -123,8 +125,28 @@ def data_version(index: pd.DataFrame) -> str:
     return hashlib.sha256(rows.to_csv(index=False).encode()).hexdigest()[:12]
 
 
+def check_pictures(index: pd.DataFrame, encoder: str) -> None:
+    """Checks that the clips have what an encoder takes.
+
+    Args:
+        index: Rows with `clip`, of clips that can be read.
+        encoder: As `model.encoder`.
+
+    Raises:
+        DatasetError: Clips are signals without a video, and the encoder needs one.
+    """
+    alone = [clip for clip in index["clip"] if is_signal(Path(clip))]
+    if alone and encoder != SIGNALS:
+        raise DatasetError(
+            f"clips without a video have signals only, which model.encoder must take. Received: '{alone[0]}' with "
+            f"encoder '{encoder}'. Try: dvc exp run -S model.encoder={SIGNALS} -S model.head=lstm"
+        )
+
+
 def _index_clip(videos: Path, clip: Path) -> dict[str, Any]:
     try:
+        if is_signal(clip):
+            return {**_identity(videos, clip), **vars(describe_signal(videos / clip)), "fingerprint": "", "error": ""}
         info, fingerprint = probe_with_fingerprint(videos / clip)
         return {**_identity(videos, clip), **vars(info), "fingerprint": fingerprint, "error": ""}
     except VideoError as error:

@@ -36,12 +36,17 @@ from actreel.dataset.parallel import map_on_cores
 from actreel.dataset.shards import finished_arrays, intact, open_shard, write_shard
 from actreel.errors import DatasetError, FileError
 from actreel.video.clips import load_clip
+from actreel.video.decode import NO_PIXELS
+from actreel.video.signals import is_signal
 from actreel.video.tracks import load_track
 
 log = logging.getLogger(__name__)
 
 SHARD_CLIPS = 256
 _MANIFEST = "clips.json"
+
+Make = Callable[[Sequence[str]], Iterator[NDArray[Any]]]
+"""Gives the arrays of the named clips, in their order."""
 
 
 def extract_clips(index: pd.DataFrame, videos: Path, target: Path, spec: ClipSpec, *, keep: bool = True) -> None:
@@ -77,7 +82,7 @@ def write_store(
     index: pd.DataFrame,
     target: Path,
     made_with: Mapping[str, Any],
-    make: Callable[[Sequence[str]], Iterator[NDArray[Any]]],
+    make: Make,
     decoded: Sequence[str] = (),
 ) -> None:
     """Brings a store up to date with the index, making only what is missing or damaged.
@@ -86,12 +91,48 @@ def write_store(
         index: Rows with `clip`, `action` and `sha256`.
         target: The store; shards that belong to other clips or settings are removed.
         made_with: All that the arrays depend on besides the clips' contents, in plain values.
-        make: Gives the arrays of the named clips, in their order; called at most once.
+        make: As `Make`; called at most once.
         decoded: Clips that the store names without keeping their arrays.
     """
+    write_joined_store(index, target, made_with, [(made_with, make)], decoded)
+
+
+def write_joined_store(
+    index: pd.DataFrame,
+    target: Path,
+    made_with: Mapping[str, Any],
+    arrays: Sequence[tuple[Mapping[str, Any], Make]],
+    decoded: Sequence[str] = (),
+) -> None:
+    """As `write_store`, with several arrays a clip, each made and kept by itself.
+
+    Args:
+        index: As for `write_store`.
+        target: As for `write_store`; an array that is there already is kept, whatever others it was with.
+        made_with: All that the arrays together depend on.
+        arrays: For each of a clip's arrays, what it depends on, and what makes it.
+        decoded: As for `write_store`.
+    """
     target.mkdir(parents=True, exist_ok=True)
-    shards = dict(_plan(index, made_with))
     known = _checksums(target)
+    shards: dict[str, list[str]] = {}
+    checksums: dict[str, int] = {}
+    for depends, make in arrays:
+        planned = dict(_plan(index, depends))
+        shards |= planned
+        checksums |= _write_shards(target, planned, known, make)
+    manifest = {"made_with": made_with, "shards": shards, "decoded": list(decoded), "checksums": checksums}
+    with written_aside(target / _MANIFEST) as aside:
+        aside.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
+    for file in target.iterdir():
+        if file.name != _MANIFEST and file.name not in shards:
+            file.unlink()
+
+
+def _write_shards(
+    target: Path, shards: Mapping[str, list[str]], known: Mapping[str, int], make: Make
+) -> dict[str, int]:
+    """Makes the shards that are missing or damaged; the checksums of all."""
     checksums = {
         name: checksum
         for name, clips in shards.items()
@@ -104,16 +145,11 @@ def write_store(
         for name, clips in missing.items():
             checksums[name] = write_shard(target / name, islice(arrays, len(clips) - finished[name]), len(clips))
         next(arrays, None)  # lets `make` close its progress bar and its workers
-    manifest = {"made_with": made_with, "shards": shards, "decoded": list(decoded), "checksums": checksums}
-    with written_aside(target / _MANIFEST) as aside:
-        aside.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
-    for file in target.iterdir():
-        if file.name != _MANIFEST and file.name not in shards:
-            file.unlink()
+    return checksums
 
 
 class Store(ABC):
-    """Reads a store of one array a clip.
+    """Reads a store of one array a clip, or of several that belong together.
 
     Attributes:
         made_with: All that the arrays depend on besides the clips' contents.
@@ -140,12 +176,12 @@ class Store(ABC):
             shards: dict[str, list[str]] = manifest["shards"]
             self._unkept = set(manifest.get("decoded", ()))
         self._shards = []
-        for name, clips in shards.items():
+        self._positions: dict[str, list[tuple[int, int]]] = {}  # one for each of a clip's arrays, in their order
+        for number, (name, clips) in enumerate(shards.items()):
             with reading(path / name, remedy):
                 self._shards.append(open_shard(path / name, len(clips)))
-        self._positions = {
-            clip: (shard, row) for shard, clips in enumerate(shards.values()) for row, clip in enumerate(clips)
-        }
+            for row, clip in enumerate(clips):
+                self._positions.setdefault(clip, []).append((number, row))
         self.clips = [*self._positions, *sorted(self._unkept)]
 
     def __len__(self) -> int:
@@ -159,11 +195,9 @@ class Store(ABC):
         kept._positions = {clip: self._positions[clip] for clip in kept.clips if clip not in kept._unkept}
         return kept
 
-    def _row(self, clip: str) -> NDArray[Any]:
-        """A clip's array, still in the memory map."""
-        shard, position = self._positions[clip]
-        row: NDArray[Any] = self._shards[shard][position]
-        return row
+    def _rows(self, clip: str) -> list[NDArray[Any]]:
+        """A clip's arrays, still in the memory map."""
+        return [self._shards[shard][position] for shard, position in self._positions[clip]]
 
     @property
     @abstractmethod
@@ -179,6 +213,11 @@ class Store(ABC):
     @abstractmethod
     def input_shape(self) -> tuple[int, ...]:
         """Shape of what `take` gives for one clip."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of the last axis of `input_shape`, what comes from each of a clip's arrays."""
+        return self.input_shape[-1:]
 
     @abstractmethod
     def take(self, clips: Sequence[str], mirrored: Sequence[bool] | None = None) -> NDArray[Any]:
@@ -226,11 +265,13 @@ class StoredClips(Store):
             mirrored: For each, whether to flip it left to right; None flips no clip.
 
         Returns:
-            uint8 (len(clips), T, H, W, 3), RGB.
+            uint8 (len(clips), T, H, W, 3), RGB; (len(clips), T, 0, 0, 3) if they have no pictures.
 
         Raises:
             VideoError: The frames of a clip are not kept, and its video cannot be read.
         """
+        if not self.has_pictures:
+            return np.empty((len(clips), self.spec.num_frames, *NO_PIXELS.shape), dtype=np.uint8)
         frames = np.empty((len(clips), *self.spec.shape), dtype=np.uint8)
         for position, row in enumerate(self._decoded(clips)):
             frames[position] = row[:, :, ::-1] if mirrored is not None and mirrored[position] else row
@@ -244,6 +285,11 @@ class StoredClips(Store):
         other.spec, other.made_with = spec, {**self.made_with, "clip": spec.model_dump()}
         other._unkept, other._positions = set(self.clips), {}
         return other
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether the clips are videos, and not signals alone."""
+        return not any(is_signal(Path(clip)) for clip in self._unkept)
 
     def video(self, clip: str) -> Path:
         """The video of a clip."""
@@ -259,7 +305,7 @@ class StoredClips(Store):
 
     def _decoded(self, clips: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
         def frames_of(clip: str) -> NDArray[np.uint8]:
-            return load_clip(self._videos / clip, self.spec) if clip in self._unkept else self._row(clip)
+            return load_clip(self._videos / clip, self.spec) if clip in self._unkept else self._rows(clip)[0]
 
         if len(clips) == 1 or self._unkept.isdisjoint(clips):
             yield from map(frames_of, clips)

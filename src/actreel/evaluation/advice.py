@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from actreel.config import DatasetParams, ModelParams
+from actreel.config import SIGNALS, DatasetParams, ModelParams
 from actreel.config.commands import learn
 from actreel.evaluation.intervals import balanced_interval
 from actreel.evaluation.slices import Confusion
@@ -17,6 +17,7 @@ FEW_FOR_A_PROBE = 12
 """Training clips of an action; from fewer, not even a linear head on a frozen encoder learns much."""
 FEW_TRAIN_GROUPS = 4
 """Training groups of an action; from fewer, a model learns these people and scenes rather than the action."""
+_SAMPLES = "in reports/dataset/samples.png "
 
 
 def what_to_try(
@@ -57,18 +58,21 @@ def what_to_try(
             f"There are few groups: '{groups.idxmin()}' was trained on {groups.min()} people or scenes. Add clips of "
             f"others, then: {again}"
         )
+    pictured = network.encoder != SIGNALS  # those of signals may have no frames to look at
     mistakes = sum(pair.count for pair in confusions)
     if confusions and 2 * (alike := _between(confusions, confusions[0])) > mistakes and actions > 2:
         first = confusions[0]
         return (
             f"Two actions look alike: {alike} of the {mistakes} most frequent mistakes confuse '{first.actual}' and "
-            f"'{first.predicted}'. reports/figures/confused.png shows them. If they are one action, put their clips "
-            f"into one folder, then: {again}"
+            f"'{first.predicted}'. {'reports/figures/confused.png shows them. ' if pictured else ''}If they are one "
+            f"action, put their clips into one folder, then: {again}"
         )
     checked = (
-        "Nothing in the numbers of clips and groups explains it. Check in reports/dataset/samples.png that the folders "
+        f"Nothing in the numbers of clips and groups explains it. Check {_SAMPLES if pictured else ''}that the folders "
         "hold what their names say"
     )
+    if not pictured:
+        return f"{checked}, and try another head: dvc exp run -S model.head=lstm"
     if network.frozen and clips.min() < FEW_CLIPS:
         return f"{checked}, then: {again}"
     other = "lrcn" if network.frozen else "auto"

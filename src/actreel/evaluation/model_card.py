@@ -18,7 +18,17 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
-from actreel.config import AUTO, IMAGENET, POSE, ModelParams, TrackSpec, picture_encoders
+from actreel.config import (
+    AUTO,
+    IMAGENET,
+    ONNX,
+    POSE,
+    PRETRAINED_ENCODERS,
+    ModelParams,
+    TrackSpec,
+    picture_encoders,
+    weights_of,
+)
 from actreel.evaluation import more_groups
 from actreel.evaluation.intervals import FEW_GROUPS
 from actreel.evaluation.paired import order_sentence
@@ -77,6 +87,7 @@ class Facts:
         models_judged: How many models these test clips have judged, this one included.
         candidates: The table of `Choice`; None or empty if there was no choice.
         group_curve: As returned by `group_curve`; None or empty if it was not measured.
+        pictured: Whether the clips have pictures, and not signals alone.
     """
 
     classifier: ClassifierCard
@@ -89,6 +100,7 @@ class Facts:
     models_judged: int = 1
     candidates: pd.DataFrame | None = None
     group_curve: pd.DataFrame | None = None
+    pictured: bool = True
 
 
 class Markdown(str):
@@ -131,6 +143,7 @@ def as_markdown(facts: Facts, warnings: Sequence[str] = ()) -> str:
         num_slices=len(facts.slices),
         slices=facts.slices.head(MAX_SLICES).to_dict("records"),
         confusions=facts.confusions,
+        pictured=facts.pictured,
         rejection=_rejection(metrics),
         cost=[
             ("Arithmetic", f"{metrics['flops'] / 1e9:.3g} GFLOP, counting a multiply-add as two"),
@@ -139,8 +152,13 @@ def as_markdown(facts: Facts, warnings: Sequence[str] = ()) -> str:
         ],
         warnings=warnings,
         licence=LICENCES[facts.dataset],
-        imagenet=facts.model.frozen and facts.model.encoder != POSE and facts.model.weights == IMAGENET,
-        pose=facts.model.encoder == POSE,
+        imagenet=any(
+            weights_of(name, facts.model.encoder, facts.model.weights) == IMAGENET
+            for name in facts.model.encoders
+            if name in PRETRAINED_ENCODERS
+        ),
+        pose=POSE in facts.model.encoders,
+        own=ONNX in facts.model.encoders,
     )  # fmt: skip
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -167,6 +185,7 @@ def _description(facts: Facts) -> list[tuple[str, str]]:
     return [
         ("Network", network),
         *([("Encoder", _encoder(facts.model, card.encoder))] if card.encoder else []),
+        *([("Weights of the encoders", _weights(facts.model))] if len(facts.model.encoders) > 1 else []),
         ("Input", f"{spec.num_frames} frames spread evenly over the clip, {size}, {_COLOURS[spec.colour]}"),
         *([("Beside the frames", _beside(card.track, facts.model))] if card.track else []),
         ("Clip", f"about {card.clip_duration_s:.1f} s" if card.clip_duration_s else "the whole video"),
@@ -184,17 +203,21 @@ def _beside(track: TrackSpec, model: ModelParams) -> str:
         taken.append(f"signals from the file of the clip's name: {', '.join(track.signals.columns)}")
     if not picture_encoders(model.encoder):
         taken.append("the frames are not looked at")
-    if model.fusion != AUTO and len(model.encoders) > 1:
-        weights = (f"{name} {weight:g}" for name, weight in zip(model.encoders, model.fusion, strict=True))
-        taken.append(f"weights of the encoders: {', '.join(weights)}")
     return "; ".join(taken)
+
+
+def _weights(model: ModelParams) -> str:
+    """How much each of several encoders counts, in words."""
+    weights = (1.0,) * len(model.encoders) if model.fusion == AUTO else model.fusion
+    return ", ".join(f"{name} {weight:g}" for name, weight in zip(model.encoders, weights, strict=True))
 
 
 def _encoder(network: ModelParams, encoder: OnnxEncoder) -> str:
     if network.encoder == POSE:
         return f"{encoder.file}: landmarks of the largest person, sha256 {encoder.file_sha256}"
+    file = f"the ONNX file '{encoder.file}'" if network.encoder == ONNX else f"one ONNX graph of {encoder.file}"
     sees = f", which sees {encoder.frames} frames at a stride of {encoder.stride}" if encoder.frames else ""
-    return f"the ONNX file '{encoder.file}'{sees}, sha256 {encoder.file_sha256}"
+    return f"{file}{sees}, sha256 {encoder.file_sha256}"
 
 
 def _more_groups(facts: Facts) -> Mapping[str, Any]:

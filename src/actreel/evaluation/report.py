@@ -254,9 +254,12 @@ def tables_of(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
 
 
 def plots_of(evaluation: Evaluation, confusions: Sequence[slices.Confusion]) -> dict[str, Figure]:
-    """The plots of the report, by name; no `saliency` where the encoder gives no gradients."""
+    """The plots of the report, by name; no `saliency` without gradients, and no `confused` without pictures."""
     store, clips, labels = evaluation.store, evaluation.test["clip"].tolist(), evaluation.labels
-    confused = {heading: store.take([clips[row]])[0] for heading, row in slices.sample_rows(confusions)}
+    confused = {}
+    if store.has_pictures:
+        rows = slices.sample_rows(confusions)
+        confused = {"confused": plots.confused({heading: store.take([clips[row]])[0] for heading, row in rows})}
     explained = {}
     if has_gradients(evaluation.network):
         explained = explain_most_confident(
@@ -264,7 +267,7 @@ def plots_of(evaluation: Evaluation, confusions: Sequence[slices.Confusion]) -> 
         )
     return {
         "confusion": plots.confusion(evaluation.targets, evaluation.predicted, labels),
-        "confused": plots.confused(confused),
+        **confused,
         "reliability": plots.reliability(
             metrics.reliability(evaluation.uncalibrated, evaluation.targets),
             metrics.reliability(evaluation.probabilities, evaluation.targets),

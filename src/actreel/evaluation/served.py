@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from actreel.base.cores import num_cores
 from actreel.base.progress import tracked
+from actreel.config import ClipSpec
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.inference.classifier import ActionClassifier, Scores
 from actreel.inference.model_folder import ONNX_FILE
 from actreel.video.clips import load_clip, load_views
+from actreel.video.decode import NO_PIXELS
+from actreel.video.signals import is_signal
 
 WHOLE_CLIPS = 32
 """Test clips that are scored from their frames, by `model.onnx` and by encoder and head."""
@@ -48,7 +51,7 @@ def score(classifier: ActionClassifier, inputs: Store, rows: pd.DataFrame, video
             classifier.score(frames.take(part), None if track is None else frames.tracks(part, track)) for part in parts
         ]
     else:
-        loaded = (load_clip(videos / Path(clip), classifier.card.clip) for clip in clips)
+        loaded = (_frames_of(videos / Path(clip), classifier.card.clip) for clip in clips)
         beside = (classifier.track_of(videos / Path(clip)) for clip in clips)
         scores = [classifier.score(clip[np.newaxis], one) for clip, one in zip(loaded, beside, strict=True)]
     return Scores(
@@ -130,7 +133,10 @@ def score_views(model: Path, videos: Sequence[Path], num_views: int) -> NDArray[
     classifier = ActionClassifier.load(model, threads=1)
 
     def score_video(video: Path) -> NDArray[np.float32]:
-        views = load_views(video, classifier.card.clip, num_views)
+        spec = classifier.card.clip
+        # Without pictures, every view is the same.
+        alone = is_signal(video)
+        views = np.stack([_frames_of(video, spec)] * num_views) if alone else load_views(video, spec, num_views)
         # The views differ by a few frames; they share what is beside them.
         beside = classifier.track_of(video, num_views)
         return np.asarray(classifier.score(views, beside).probabilities.mean(axis=0))
@@ -142,3 +148,8 @@ def score_views(model: Path, videos: Sequence[Path], num_views: int) -> NDArray[
         return np.stack(list(tracked(scores, "multi-clip", len(videos))))
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _frames_of(video: Path, spec: ClipSpec) -> NDArray[np.uint8]:
+    """A clip's frames, uint8 (T, H, W, 3); uint8 (T, 0, 0, 3) of signals without a video."""
+    return np.stack([NO_PIXELS] * spec.num_frames) if is_signal(video) else load_clip(video, spec)

@@ -25,7 +25,7 @@ def accuracy_by_slice(clips: pd.DataFrame, right: NDArray[np.bool_]) -> pd.DataF
         One row for each slice with clips: `slice` (`duration`, `frame_size` or `group`), `value`, `clips`, `groups`,
         `accuracy`, and its 95 % interval `low` to `high`: over groups, or over new clips of the group.
     """
-    sizes = clips["width"].astype(str) + "x" + clips["height"].astype(str)
+    sizes = (clips["width"].astype(str) + "x" + clips["height"].astype(str)).replace("0x0", "no picture")
     values = {"duration": _terciles(clips["duration_s"]), "frame_size": sizes, "group": clips["group"]}
     rows = []
     for name, value in values.items():

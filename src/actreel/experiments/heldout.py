@@ -19,10 +19,11 @@ import numpy as np
 import pandas as pd
 
 from actreel.base.code_digest import code_digest
+from actreel.base.kept import borrow
 from actreel.base.places import UNPACKED
 from actreel.config import ClipSpec, Params, reads_frames_again
 from actreel.dataset.layout import SPLITS, TEST
-from actreel.dataset.records import clips_of, index_videos, labels_of
+from actreel.dataset.records import check_pictures, clips_of, index_videos, labels_of
 from actreel.dataset.sources import ingest
 from actreel.dataset.store import Store, StoredClips, extract_clips
 from actreel.errors import ConfigError
@@ -115,6 +116,7 @@ def prepare(params: Params, work: Path, *, mirror: bool = False, join: bool = Tr
     ingest(params.dataset, videos, UNPACKED)
     index = index_videos(videos, params.dataset.group_pattern, params.dataset.own_folder, join=join)
     readable = index[index["error"] == ""]
+    check_pictures(readable, params.model.encoder)
     for row in index[index["error"] != ""].itertuples():
         log.warning(f"left out: {row.error}")
 
@@ -125,6 +127,7 @@ def prepare(params: Params, work: Path, *, mirror: bool = False, join: bool = Tr
         keep = reads_frames_again(params.model.encoder, params.model.weights, params.train.fine_tune)
         extract_clips(readable, videos, clips, clip, keep=keep)
         features = cut / f"features-{digest(params.model.encoder, params.model.weights, mirror)}"
+        borrow(features, cut.glob("features-*/*.npy"))  # of these encoders alone, or beside others
         encode_clips(
             readable,
             StoredClips(clips, videos),

@@ -7,7 +7,8 @@ frames that are encoded once. An encoder that came as an ONNX file may see sever
 `actreel.inference.clip_encoding`.
 
 A model may take a track beside the pictures, such as the sound (`actreel.video.tracks`): each frame's features are then
-those of its picture, if the model sees pictures, followed by its row of the track.
+those of its picture, if the model sees pictures, followed by its row of the track. Beside an encoder that sees several
+frames at once, they are those of a window, followed by the mean of these rows.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from actreel.base.places import MODEL, check_project
-from actreel.errors import ModelError
+from actreel.errors import ModelError, SignalError
 from actreel.inference.answers import Answer, LabelledSegment, Scored
-from actreel.inference.clip_encoding import SharedWindows
+from actreel.inference.clip_encoding import EncodeFrames, FrameWindows, SharedWindows
 from actreel.inference.manifest import ClassifierCard as ClassifierCard  # re-exported with what reads it
 from actreel.inference.manifest import Provenance as Provenance
 from actreel.inference.model_folder import ENCODER_FILE, HEAD_FILE, MANIFEST_FILE, ONNX_FILE, ModelFolder
@@ -34,6 +35,7 @@ from actreel.inference.recognition import Recognition, ScoreWindow, WindowScorer
 from actreel.inference.segments import Segment
 from actreel.inference.timed_window import STREAM_WINDOW_S, TimedWindow
 from actreel.inference.windows import Frames, OnFrame, Track, WindowPlan, ignore_frame
+from actreel.video.signals import is_signal
 from actreel.video.tracks import load_track
 
 TOP_K = 5
@@ -161,7 +163,8 @@ class ActionClassifier:
         """Encodes frames, each by itself.
 
         Args:
-            frames: uint8 (n, H, W, 3), RGB, as `fit_frame` gives them.
+            frames: uint8 (n, H, W, 3), RGB, as `fit_frame` gives them; only their number counts if the model does not
+                see pictures.
             track: float32 (n, M), what the video has beside them; not looked at unless the model takes one.
 
         Returns:
@@ -170,7 +173,7 @@ class ActionClassifier:
         Raises:
             ModelError: The frames have another shape or dtype.
         """
-        if frames.dtype != np.uint8 or frames.shape[1:] != self.card.clip.shape[1:]:
+        if self._sees and (frames.dtype != np.uint8 or frames.shape[1:] != self.card.clip.shape[1:]):
             raise ModelError(
                 f"Frames must be uint8 (n, {', '.join(map(str, self.card.clip.shape[1:]))}). "
                 f"Received: {frames.dtype} {frames.shape}"
@@ -184,14 +187,29 @@ class ActionClassifier:
             )
         if not self._sees:
             return track
-        # Without an encoder, pixels are carried as numbers, so that frame and track stay together.
-        seen = frames.reshape(len(frames), -1) if self._encoder is None else self._run_encoder(frames)
+        # Where frames are not encoded one by one, pixels are carried as numbers, so that frame and track stay together.
+        one_by_one = self._encoder is not None and self._windows is None
+        seen = self._run_encoder(frames) if one_by_one else frames.reshape(len(frames), -1)
         return np.concatenate([seen, track], axis=1, dtype=np.float32)
 
     def encode_clip(self, clip: Frames, track: Track | None = None) -> NDArray[Any]:
         """Encodes a clip, uint8 (T, H, W, 3), as `encode` does; a video encoder gives float32 (M, F)."""
-        encoded = self.encode(clip, track)
-        return encoded if self._windows is None else self._windows.encode(encoded, self._run_encoder)
+        encoded, windows = self.encode(clip, track), self._windows
+        if windows is None:
+            return encoded
+        return self._in_windows(windows, encoded, lambda frames: windows.encode(frames, self._run_encoder))
+
+    def _in_windows(self, windows: FrameWindows, encoded: NDArray[Any], encode: EncodeFrames) -> NDArray[np.float32]:
+        """What a video encoder's windows show of a clip, and the means of its track in them, if there is one."""
+        if self.card.track is None:
+            return encode(encoded)
+        frames, track = self._apart(encoded)
+        return np.concatenate([encode(frames), windows.means(track)], axis=1)
+
+    def _apart(self, encoded: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Frames, uint8 (..., H, W, 3), and track, float32 (..., M), that `encode` has put together as numbers."""
+        pixels = encoded[..., : -self._track_size].astype(np.uint8)
+        return pixels.reshape(*encoded.shape[:-1], *self.card.clip.shape[1:]), encoded[..., -self._track_size :]
 
     def _run_encoder(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         if self._encoder is None:
@@ -205,10 +223,9 @@ class ActionClassifier:
             encoded: What `encode_clip` gave for N clips, in any shape that keeps the order.
         """
         if len(self._network.get_inputs()) > 1:  # frames and track, as `encode` joined them
-            pixels = math.prod(self._window_shape[1:])
-            both = encoded.reshape(-1, self._window_shape[0], pixels + self._track_size)
-            clips = both[..., :pixels].astype(np.uint8).reshape(-1, *self._window_shape)
-            probabilities, *distances = _run(self._network, clips, both[..., pixels:])
+            size = math.prod(self._window_shape[1:]) + self._track_size
+            both = self._apart(encoded.reshape(-1, self._window_shape[0], size))
+            probabilities, *distances = _run(self._network, *both)
         else:
             probabilities, *distances = _run(self._network, encoded.reshape(-1, *self._window_shape))
         return Scores(probabilities, distances[0] if distances else np.zeros(len(probabilities), dtype=np.float32))
@@ -217,13 +234,15 @@ class ActionClassifier:
         """Scores clips.
 
         Args:
-            clips: uint8 (N, T, H, W, 3), RGB, as `load_clip` gives them.
+            clips: uint8 (N, T, H, W, 3), RGB, as `load_clip` gives them; only N and T count if the model does not see
+                pictures.
             tracks: float32 (N, T, M), as `track_of` gives them, for a model that takes them.
 
         Raises:
             ModelError: The clips have another shape or dtype.
         """
-        if clips.dtype != np.uint8 or clips.shape[1:] != self.card.clip.shape:
+        shape = self.card.clip.shape if self._sees else (self.card.clip.num_frames, *clips.shape[2:])
+        if clips.dtype != np.uint8 or clips.shape[1:] != shape:
             raise ModelError(
                 f"Clips must be uint8 (N, {', '.join(map(str, self.card.clip.shape))}). "
                 f"Received: {clips.dtype} {clips.shape}"
@@ -277,13 +296,18 @@ class ActionClassifier:
         """Recognises the actions in a video file from start to end.
 
         Args:
-            path: The video.
+            path: The video; its signals alone, if the model takes nothing else.
             on_frame: As for `recognise`.
 
         Raises:
-            VideoError: The file cannot be decoded.
+            VideoError: The file cannot be decoded, or is no video and the model needs one.
         """
         card = self.card
+        if is_signal(path) and not card.takes_signals_alone:
+            raise SignalError(
+                f"This model needs a video. Received: '{path.name}', which holds signals. Give the video"
+                + (", with its signals beside it." if card.track and card.track.signals else ".")
+            )
         return recognise(
             path, card.clip, card.clip_duration_s, self.encode, self.start_scoring(), card.max_distance, on_frame,
             card.track,
@@ -307,10 +331,13 @@ class ActionClassifier:
 
         Where a video encoder has seen the same frames in the window before, it does not run again.
         """
-        shared = None if self._windows is None else SharedWindows(self._windows, self._run_encoder)
+        windows = self._windows
+        shared = None if windows is None else SharedWindows(windows, self._run_encoder)
 
         def score(window: NDArray[Any]) -> tuple[NDArray[np.float32], float]:
-            scores = self.score_encoded(window if shared is None else shared.encode(window))
+            if windows is not None and shared is not None:
+                window = self._in_windows(windows, window, shared.encode)
+            scores = self.score_encoded(window)
             return scores.probabilities[0], float(scores.distances[0])
 
         return score

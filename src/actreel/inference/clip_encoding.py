@@ -18,6 +18,9 @@ from actreel.errors import ModelError
 RunWindows = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """A video encoder: uint8 (n, K, H, W, 3) to float32 (n, F)."""
 
+EncodeFrames = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""From a clip's frames, uint8 (T, H, W, 3), to its vectors, float32 (M, F)."""
+
 
 @dataclass(frozen=True)
 class FrameWindows:
@@ -68,6 +71,10 @@ class FrameWindows:
     def indices(self) -> NDArray[np.int64]:
         """int64 (M, K), the frames of each window."""
         return self.starts[:, np.newaxis] + self.stride * np.arange(self.frames, dtype=np.int64)
+
+    def means(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What each window has of numbers of frames, float32 (T, M) to float32 (W, M): their mean."""
+        return np.asarray(frames[self.indices].mean(axis=1))
 
     def encode(self, clip: NDArray[np.uint8], run: RunWindows) -> NDArray[np.float32]:
         """A clip's vectors: uint8 (T, H, W, 3) to float32 (M, F)."""

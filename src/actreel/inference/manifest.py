@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from actreel.base.faults import TRAIN_AGAIN, reading
-from actreel.config import ClipSpec, ModelParams, TrackSpec
+from actreel.config import SIGNALS, ClipSpec, ModelParams, TrackSpec
 from actreel.errors import ModelError
 from actreel.inference.clip_encoding import FrameWindows
 from actreel.inference.model_folder import ModelFolder
@@ -36,11 +36,12 @@ class Provenance(BaseModel):
 
 
 class OnnxEncoder(BaseModel):
-    """An encoder that is an ONNX graph of its own: one that came as a file, or BlazePose.
+    """An encoder that is an ONNX graph of its own: one that came as a file, BlazePose, or several joined with others.
 
     Attributes:
-        file: The file's name; of BlazePose, where its networks come from.
-        file_sha256: Of the file as it came, with the files of weights beside it; of BlazePose's landmark network.
+        file: The file's name; of BlazePose, where its networks come from. Of several, all with " + " between them.
+        file_sha256: Of the file as it came, with the files of weights beside it; of BlazePose's landmark network. Of
+            several, all with " + " between them.
         sha256: Of `encoder.onnx` in the model folder, which is the file behind the arithmetic on pixels.
         parameters: Numbers in its weights.
         frames: Of a video encoder: frames that become one vector.
@@ -124,6 +125,11 @@ class ClassifierCard(BaseModel):
     int8: Int8 | None = None
     track: TrackSpec | None = None
     provenance: Provenance
+
+    @property
+    def takes_signals_alone(self) -> bool:
+        """Whether a clip may be signals without a video: the model neither sees nor hears."""
+        return self.network is not None and self.network.encoder == SIGNALS
 
     def save(self, folder: Path) -> None:
         """Writes `classifier.json`."""

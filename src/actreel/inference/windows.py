@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from actreel.config import ClipSpec, TrackSpec
 from actreel.video.clips import fit_frame, middle_frames
-from actreel.video.decode import Pass, decode_passes
+from actreel.video.decode import NoPictures, Pass, decode_passes
 from actreel.video.info import VideoInfo, VideoLimits
 from actreel.video.tracks import track_parts
 
@@ -97,7 +97,12 @@ class WindowPass:
     """
 
     def __init__(
-        self, decoding: Pass, spec: ClipSpec, clip_duration_s: float | None, path: Path, track: TrackSpec | None
+        self,
+        decoding: Pass | NoPictures,
+        spec: ClipSpec,
+        clip_duration_s: float | None,
+        path: Path,
+        track: TrackSpec | None,
     ) -> None:
         self.plan = plan_windows(decoding.info, spec, clip_duration_s)
         self._decoding = decoding
@@ -117,7 +122,7 @@ class WindowPass:
             on_frame: Called with the count of frames converted before in this pass, and each frame at full size.
 
         Yields:
-            uint8 (H, W, 3), RGB, one for each of the plan's parts.
+            uint8 (H, W, 3), RGB, one for each of the plan's parts; uint8 (0, 0, 3) of a clip without a picture.
 
         Raises:
             VideoError: No frame decodes.

@@ -99,7 +99,7 @@ def export_network(
     folder: ModelFolder,
     encoder: GraphEncoder | None = None,
 ) -> tuple[keras.Model, OnnxEncoder | None]:
-    """As `export_model`, given the sha256 of the clips, and the encoder if it is an ONNX graph of its own."""
+    """As `export_model`, given the sha256 of the clips, and the encoder if it is or has an ONNX graph of its own."""
     folder.path.mkdir(parents=True, exist_ok=True)
     model = complete(model_params, spec, fitted)
     model.save(folder.keras)

@@ -5,7 +5,6 @@ ONNX Runtime encodes, with one thread a core and a clip a thread: twice as fast 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import tempfile
@@ -26,21 +25,19 @@ from actreel.base.cores import num_cores
 from actreel.base.places import VIDEOS
 from actreel.base.progress import Progress
 from actreel.config import (
+    AND,
     AUDIO,
-    IMAGENET,
-    NO_WEIGHTS,
-    SIGNALS,
     ClipSpec,
     SignalSpec,
     SoundSpec,
     TrackSpec,
     is_frozen,
     is_graph,
-    picture_encoders,
 )
-from actreel.dataset.store import Store, StoredClips, write_store
-from actreel.errors import ModelError
-from actreel.training.onnx_encoder import read_graph_encoder
+from actreel.dataset.store import Make, Store, StoredClips, write_joined_store, write_store
+from actreel.inference.clip_encoding import FrameWindows
+from actreel.training.graph_encoder import GraphEncoder
+from actreel.training.onnx_encoder import read_graph_encoder, read_picture_encoders
 from actreel.video.signals import need_signal, read_signal
 
 log = logging.getLogger(__name__)
@@ -54,9 +51,18 @@ MirrorFeatures = Callable[[NDArray[np.float32]], NDArray[np.float32] | None]
 PictureEncoder = tuple[EncodeClip, MirrorFeatures]
 """What encodes the pictures of clips, and what mirrors their features."""
 
+OpenEncoders = dict[tuple[str, tuple[int, ...]], PictureEncoder]
+"""By the encoder's name and the shape of clips."""
+
+MakeViews = Callable[[str], NDArray[np.float32]]
+"""From a clip's name to float32 (1 or 2, T, F): what is known of it, unchanged and mirrored."""
+
+KnownViews = dict[str, tuple["StoredFeatures", int]]
+"""For clips that are encoded already, the store that has their features, and which of its arrays these are."""
+
 _GRAPH_CODE = (
-    "inference/clip_encoding.py", "training/graph_encoder.py", "training/onnx_encoder.py", "training/onnx_files",
-    "training/pose",
+    "inference/clip_encoding.py", "training/graph_encoder.py", "training/joined_encoder.py",
+    "training/onnx_encoder.py", "training/onnx_files", "training/pose",
 )  # fmt: skip
 """The code that makes and runs encoders that are ONNX graphs of their own."""
 
@@ -76,23 +82,24 @@ def encode_clips(
     weights: str,
     mirror: bool,
     known: Sequence[StoredFeatures] = (),
-    opened: dict[tuple[int, ...], PictureEncoder] | None = None,
+    opened: OpenEncoders | None = None,
 ) -> None:
     """Stores the features of every row's frames, on all cores, picking up after an interruption.
 
-    With several encoders, a frame's features are those of each, one after the other.
+    With several encoders, a frame's features are those of each, one after the other. Each is kept under its own key, so
+    one that is there already is not run again because another one is added.
 
     A trainable encoder has no features to keep: the store is then left empty, and `open_inputs` opens the frames.
 
     Args:
         index: Rows with `clip`, `action` and `sha256`.
-        clips: Their frames, each clip's read once.
+        clips: Their frames, each clip's read once for each encoder that is missing.
         target: The store; shards that belong to other clips, settings or encoders are removed.
         encoder: As `model.encoder`.
         weights: As `model.weights`.
         mirror: Whether the mirrored frames are encoded too.
         known: Stores whose features are taken where they are the same, whether mirrored or not, instead of encoding.
-        opened: The encoder for clips of a shape is taken from here, and put here if it had to be opened.
+        opened: An encoder for clips of a shape is taken from here, and put here if it had to be opened.
 
     Raises:
         ModelError: The encoder's weights cannot be loaded, or an ONNX file cannot be used for these clips.
@@ -101,26 +108,81 @@ def encode_clips(
         write_store(index.iloc[:0], target, {**clips.made_with, "encoder": None}, lambda _: iter(()))
         return
 
-    track = _track_of(encoder, clips, index["clip"].iloc[0])
-    pictures = picture_encoders(encoder)
-
-    opened = {} if opened is None else opened
-
-    def encode(names: Sequence[str]) -> Iterator[NDArray[np.float32]]:
-        if pictures and clips.spec.shape not in opened:
-            opened[clips.spec.shape] = _open(encoder, weights, clips.spec)
-        run = opened[clips.spec.shape] if pictures else None
-        return _encode_on_cores(run, track, clips, names, 2 if mirror else 1, same)
-
+    own = read_picture_encoders(encoder, weights, clips.spec)
+    windows = next((each.windows for each in own.values()), None)
+    first = index["clip"].iloc[0]
+    made = [
+        _pictures(name, own[name], clips, mirror, known, {} if opened is None else opened)
+        if name in own
+        else _track(name, windows, clips, first, mirror)
+        for name in encoder.split(AND)
+    ]
+    if len(made) == 1:
+        write_store(index, target, *made[0])
+        return
+    tracks = [made_with["track"] for made_with, _ in made if "track" in made_with]
     made_with = {
         **clips.made_with,
         "encoder": encoder,
-        **(encoder_key(encoder, weights, clips.spec) if pictures else {}),
-        **({} if track is None else {"track": track.model_dump(), "track_code": code_digest(*_TRACK_CODE)}),
+        "encoders": [each for each, _ in made],
+        **({"track": {name: value for track in tracks for name, value in track.items() if value}} if tracks else {}),
         "mirror": mirror,
     }
-    same = [store for store in known if _but_mirrors(store.made_with) == _but_mirrors(made_with)]
-    write_store(index, target, made_with, encode)
+    write_joined_store(index, target, made_with, made)
+
+
+def _pictures(
+    name: str,
+    own: GraphEncoder,
+    clips: StoredClips,
+    mirror: bool,
+    known: Sequence[StoredFeatures],
+    opened: OpenEncoders,
+) -> tuple[dict[str, Any], Make]:
+    """What the features of an encoder of pictures depend on, and what makes them."""
+    made_with = {**clips.made_with, "encoder": name, **_key(name, own), "mirror": mirror}
+    same = {
+        clip: (store, place)
+        for store in known
+        for place, part in enumerate(store.made_with.get("encoders", [store.made_with]))
+        if _but_mirrors(part) == _but_mirrors(made_with)
+        for clip in store.clips
+    }
+
+    def encode(names: Sequence[str]) -> Iterator[NDArray[np.float32]]:
+        key = name, clips.spec.shape
+        if key not in opened:
+            opened[key] = _open(own)
+        return _encode_on_cores(_picture_views(opened[key], clips, mirror, same), names, estimate=not same)
+
+    return made_with, encode
+
+
+def _but_mirrors(made_with: Mapping[str, Any]) -> str:
+    """What features were made with, in a form that can be compared with what a store says."""
+    return json.dumps({key: value for key, value in made_with.items() if key != "mirror"}, sort_keys=True)
+
+
+def _track(
+    name: str, windows: FrameWindows | None, clips: StoredClips, first: str, mirror: bool
+) -> tuple[dict[str, Any], Make]:
+    """As `_pictures`, for an encoder of a track; which columns of signals are taken, the first clip says.
+
+    Beside a video encoder, whose `windows` these are, a track becomes its means in them.
+    """
+    if name == AUDIO:
+        track = TrackSpec(sound=SoundSpec())
+    else:
+        track = TrackSpec(signals=SignalSpec(columns=read_signal(need_signal(clips.video(first))).columns))
+    made_with = {
+        **clips.made_with,
+        "encoder": name,
+        "track": track.model_dump(),
+        "track_code": code_digest(*_TRACK_CODE),
+        **({} if windows is None else {"windows": [windows.frames, windows.stride]}),
+        "mirror": mirror,
+    }
+    return made_with, lambda names: _encode_on_cores(_track_views(track, windows, clips, mirror), names)
 
 
 class StoredFeatures(Store):
@@ -152,11 +214,17 @@ class StoredFeatures(Store):
     @property
     def input_shape(self) -> tuple[int, ...]:
         """(T, F), or (M, F) for the M windows of a video encoder."""
-        return tuple(self._shards[0].shape[2:])
+        return (*self._shards[0].shape[2:-1], sum(self.sizes))
 
-    def views(self, clip: str) -> NDArray[np.float32]:
-        """A clip's features, and those of its mirrored frames if they are kept: float32 (1 or 2, *input_shape)."""
-        return np.asarray(self._row(clip))
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Features of a frame that come from each of the encoders."""
+        each = len(self._shards) // len(self.made_with.get("encoders", [""]))  # each has as many shards
+        return tuple(int(shard.shape[-1]) for shard in self._shards[::each])
+
+    def views(self, clip: str) -> list[NDArray[np.float32]]:
+        """By each encoder, float32 (1 or 2, T, F): a clip's features, and, if kept, those of its mirrored frames."""
+        return self._rows(clip)
 
     def take(self, clips: Sequence[str], mirrored: Sequence[bool] | None = None) -> NDArray[np.float32]:
         """Reads clips by name.
@@ -171,7 +239,7 @@ class StoredFeatures(Store):
         views = [0] * len(clips) if mirrored is None else [int(view) for view in mirrored]
         features = np.empty((len(clips), *self.input_shape), dtype=np.float32)
         for position, (clip, view) in enumerate(zip(clips, views, strict=True)):
-            features[position] = self.views(clip)[view]
+            features[position] = np.concatenate([row[view] for row in self._rows(clip)], axis=-1)
         return features
 
 
@@ -191,87 +259,70 @@ def open_inputs(clips: Path, features: Path, videos: Path = VIDEOS) -> Store:
     return stored if stored.made_with["encoder"] else frames
 
 
-def _track_of(encoder: str, clips: StoredClips, first: str) -> TrackSpec | None:
-    """The track that the encoders need; which columns of signals are taken, the first clip says."""
-    names = encoder.split("+")
-    if AUDIO not in names and SIGNALS not in names:
-        return None
-    columns = read_signal(need_signal(clips.video(first))).columns if SIGNALS in names else ()
-    return TrackSpec(
-        sound=SoundSpec() if AUDIO in names else None, signals=SignalSpec(columns=columns) if columns else None
-    )  # fmt: skip
-
-
 def encoder_key(encoder: str, weights: str, spec: ClipSpec) -> dict[str, Any]:
-    """All that features depend on besides the frames and the encoder's name."""
-    if is_graph(encoder):
+    """All that the features of an encoder of pictures depend on besides the frames and the encoder's name."""
+    return _key(encoder, read_graph_encoder(encoder, weights, spec))
+
+
+def _key(name: str, own: GraphEncoder) -> dict[str, Any]:
+    if is_graph(name):
         code = code_digest(*_GRAPH_CODE, "training/features.py", packages=("onnx", "tf2onnx"))
-        return {**read_graph_encoder(encoder, weights, spec).key, "encoder_code": code}
-    return {
-        "weights": weights if weights == IMAGENET else _digest(Path(weights)),
-        "encoder_code": code_digest("models", "training/features.py", packages=("keras",)),
-    }
+    else:
+        code = code_digest("models", "training/joined_encoder.py", "training/features.py", packages=("keras",))
+    return {**own.key, "encoder_code": code}
 
 
-def _open(encoder: str, weights: str, spec: ClipSpec) -> PictureEncoder:
+def _open(encoder: GraphEncoder) -> PictureEncoder:
+    """What encodes the pictures of clips, and what mirrors their features."""
     # Imported here because it loads TensorFlow, which a complete or empty store does not need.
     from actreel.training.gpu import open_encoder
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    graph = read_graph_encoder(encoder, weights, spec) if is_graph(encoder) else None
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "encoder.onnx"
-        if graph is not None:
-            graph.write(file)
-        else:
-            from actreel.models import build_frozen_encoder, export_onnx
-
-            export_onnx(build_frozen_encoder(encoder, weights, spec), file)
+        encoder.write(file)
         session = open_encoder(str(file), options)
     (taken,) = session.get_inputs()
 
     def run(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.asarray(session.run(None, {taken.name: frames})[0])
 
-    if graph is None:
-        return run, lambda features: None
-    return run if graph.windows is None else partial(graph.windows.encode, run=run), graph.mirrored
+    return run if encoder.windows is None else partial(encoder.windows.encode, run=run), encoder.mirrored
 
 
-def _but_mirrors(made_with: Mapping[str, Any]) -> str:
-    """What features were made with, in a form that can be compared with what a store says."""
-    return json.dumps({key: value for key, value in made_with.items() if key != "mirror"}, sort_keys=True)
+def _picture_views(encoder: PictureEncoder, clips: StoredClips, mirror: bool, known: KnownViews) -> MakeViews:
+    """Gives the features of a clip's frames, and with `mirror` those of its mirrored frames."""
+    run, mirrored = encoder
 
-
-def _encode_on_cores(
-    pictures: PictureEncoder | None,
-    track: TrackSpec | None,
-    clips: StoredClips,
-    names: Sequence[str],
-    num_views: int,
-    known: Sequence[StoredFeatures] = (),
-) -> Iterator[NDArray[np.float32]]:
-    """float32 (num_views, T, F) for each clip: unchanged, and mirrored."""
-    of_clip = {name: store for store in known for name in store.clips}
-    tracks = None if track is None else partial(clips.tracks, spec=track)
-
-    def encode(name: str) -> NDArray[np.float32]:
-        views = list(of_clip[name].views(name)) if name in of_clip else []
+    def views(name: str) -> NDArray[np.float32]:
+        store, place = known.get(name, (None, 0))
+        found = [] if store is None else list(store.views(name)[place])
         frames = cache(lambda: clips.take([name])[0])
-        while len(views) < num_views:
-            parts = []
-            if pictures is not None:
-                encoder, mirrored = pictures
-                other = mirrored(views[0]) if views else None
-                if other is None:
-                    other = encoder(np.ascontiguousarray(frames()[:, :, ::-1]) if views else frames())
-                parts.append(other)
-            if tracks is not None:  # a mirrored clip sounds the same
-                parts.append(tracks([name])[0])
-            views.append(np.concatenate(parts, axis=-1))
-        return np.stack(views[:num_views])
+        while len(found) <= mirror:
+            other = mirrored(found[0]) if found else None
+            if other is None:
+                other = run(np.ascontiguousarray(frames()[:, :, ::-1]) if found else frames())
+            found.append(other)
+        return np.stack(found[: 1 + mirror])
 
+    return views
+
+
+def _track_views(track: TrackSpec, windows: FrameWindows | None, clips: StoredClips, mirror: bool) -> MakeViews:
+    """Gives the track of a clip, or its means in windows; a mirrored clip sounds the same."""
+
+    def views(name: str) -> NDArray[np.float32]:
+        features = clips.tracks([name], track)
+        if windows is not None:
+            features = windows.means(features[0])[np.newaxis]
+        return np.repeat(features, 2 if mirror else 1, axis=0)
+
+    return views
+
+
+def _encode_on_cores(views: MakeViews, names: Sequence[str], *, estimate: bool = True) -> Iterator[NDArray[np.float32]]:
+    """What `views` gives for each clip: float32 (1 or 2, T, F), unchanged and mirrored."""
     # Every clip is queued at once, and no core ever waits for another: neither to warm up nor for the estimate.
     warm = num_cores()  # a core's first run makes room in memory, and would spoil the estimate
     judged = min(warm + _PILOT_CLIPS * num_cores(), len(names))
@@ -279,10 +330,10 @@ def _encode_on_cores(
     pool = ThreadPoolExecutor(num_cores())
     try:
         with Progress("encode", len(names)) as bar:
-            for done, features in enumerate(pool.map(encode, names), 1):
+            for done, features in enumerate(pool.map(views, names), 1):
                 if done == warm:
                     start = time.perf_counter()
-                elif done == judged and not of_clip:
+                elif done == judged and estimate:
                     rate = (done - warm) / (time.perf_counter() - start)
                     log.info(
                         f"encode: {len(names)} clips at {rate:.2f} clips/s on {num_cores()} cores take about "
@@ -296,14 +347,3 @@ def _encode_on_cores(
 
 def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
-
-
-def _digest(weights: Path) -> str:
-    try:
-        with weights.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ModelError(
-            f"model.weights must be '{IMAGENET}', '{NO_WEIGHTS}' or a file that can be read. "
-            f"Received: '{weights}' ({error.strerror})."
-        ) from error

@@ -16,9 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actreel.config import AUTO, ModelParams, picture_encoders
+from actreel.config import AND, AUTO, ModelParams
 from actreel.dataset.store import Store
-from actreel.models import FEATURE_SIZES
 
 FINE = (0.0, 0.25, 0.5, 1.0)
 """Weights that are tried for two encoders."""
@@ -32,15 +31,6 @@ _LEAST = 1e-6
 log = logging.getLogger(__name__)
 
 
-def sizes_of(network: ModelParams, store: Store) -> list[int]:
-    """Features of a frame that come from each of the encoders, in their order."""
-    track = store.track
-    tracks = [] if track is None else list(track.sizes)
-    pictures = [FEATURE_SIZES[name] for name in picture_encoders(network.encoder)[:-1]]
-    rest = store.input_shape[-1] - sum(pictures) - sum(tracks)
-    return [*pictures, *([rest] if rest else []), *tracks]
-
-
 def scales_of(network: ModelParams, store: Store) -> NDArray[np.float32] | None:
     """What each feature is multiplied by after it was standardised: float32 (F,); None for a single encoder.
 
@@ -49,7 +39,7 @@ def scales_of(network: ModelParams, store: Store) -> NDArray[np.float32] | None:
     """
     if len(network.encoders) == 1:
         return None
-    sizes = np.array(sizes_of(network, store))
+    sizes = np.array(store.sizes)
     weights = np.ones(len(sizes)) if network.fusion == AUTO else np.array(network.fusion)
     total = sizes[weights > 0].sum()
     scales = weights * np.sqrt(total / sizes / (weights**2).sum())
@@ -89,6 +79,6 @@ def best_of(network: ModelParams, scores: Mapping[tuple[float, ...], tuple[float
     if unused:
         log.warning(
             f"{' and '.join(unused)} adds nothing on held-out clips, and counts 0. Without it, each clip costs less: "
-            f"dvc exp run -S model.encoder={'+'.join(name for name in network.encoders if name not in unused)}"
+            f"dvc exp run -S model.encoder={AND.join(name for name in network.encoders if name not in unused)}"
         )
     return network.model_copy(update={"fusion": chosen})

@@ -1,4 +1,4 @@
-"""Encoders that are ONNX graphs of their own, and no part of a Keras network."""
+"""Encoders as ONNX graphs of their own, and no part of a Keras network."""
 
 from __future__ import annotations
 

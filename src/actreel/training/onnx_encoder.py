@@ -1,4 +1,4 @@
-"""An encoder that came as an ONNX file, in training; and the one place that knows every encoder that is a graph."""
+"""An encoder that came as an ONNX file, in training; and the one place that knows every frozen encoder."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from actreel.config import POSE, ClipSpec
+from actreel.config import ONNX, POSE, ClipSpec, picture_encoders, weights_of
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.inference.clip_encoding import FrameWindows
 from actreel.inference.manifest import OnnxEncoder
 from actreel.training.graph_encoder import GraphEncoder
+from actreel.training.joined_encoder import JoinedEncoder, KerasEncoder, WindowedEncoder
 from actreel.training.onnx_files import EncoderFile, Wrapped, read_encoder, wrap_encoder
 from actreel.training.pose import PoseEncoder
 
@@ -69,27 +70,53 @@ class OwnEncoder(GraphEncoder):
 
 
 def read_graph_encoder(encoder: str, weights: str, spec: ClipSpec) -> GraphEncoder:
-    """An encoder that is a graph: `is_graph(encoder)`.
+    """An encoder of pictures as a graph, or several joined.
 
     Args:
-        encoder: As `model.encoder`.
+        encoder: As `model.encoder`; its tracks are left out.
         weights: As `model.weights`.
         spec: Clip settings.
 
     Raises:
         ModelError: Its weights are not there, or cannot be used for these clips.
     """
-    return PoseEncoder.read(spec) if encoder == POSE else OwnEncoder.read(weights, spec)
+    found = read_picture_encoders(encoder, weights, spec)
+    return JoinedEncoder.of(found, spec) if len(found) > 1 else next(iter(found.values()))
+
+
+def read_picture_encoders(encoder: str, weights: str, spec: ClipSpec) -> dict[str, GraphEncoder]:
+    """The encoders of pictures one by one, by name; beside a video encoder, all see its windows.
+
+    Raises:
+        ModelError: As for `read_graph_encoder`.
+    """
+    names = picture_encoders(encoder)
+    own = OwnEncoder.read(weights, spec) if ONNX in names else None
+    windows = None if own is None else own.windows
+    seen = spec if windows is None else spec.model_copy(update={"num_frames": windows.frames})
+
+    def read(name: str) -> GraphEncoder:
+        if name == ONNX and own is not None:
+            return own
+        if name == POSE:
+            found: GraphEncoder = PoseEncoder.read(seen)
+        else:
+            found = KerasEncoder(seen, None, name, weights_of(name, encoder, weights))
+        return found if windows is None else WindowedEncoder(spec, windows, found)
+
+    return {name: read(name) for name in names}
 
 
 def encoder_of(store: Store, weights: str) -> GraphEncoder:
-    """The encoder that gave a store's features.
+    """The encoder of pictures that gave a store's features, or several joined.
 
     Raises:
         ModelError: The file cannot be used, or has changed since.
     """
     encoder = read_graph_encoder(store.made_with["encoder"], weights, store.spec)
-    if any(store.made_with.get(name) != value for name, value in encoder.key.items()):
+    each = encoder.encoders.values() if isinstance(encoder, JoinedEncoder) else [encoder]
+    made = [then for then in store.made_with.get("encoders", [store.made_with]) if "track" not in then]
+    if any(then.get(name) != value for then, now in zip(made, each, strict=True) for name, value in now.key.items()):
         raise ModelError(
             f"The features must come from model.weights as it is. Received: '{weights}', which has changed since the "
             "clips were encoded. Encode them again: dvc repro --force encode"

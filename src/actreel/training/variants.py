@@ -25,7 +25,7 @@ from actreel.config import ClipSpec, ModelParams, Params, TrainParams, picture_e
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.training.batches import targets_of
-from actreel.training.features import PictureEncoder, StoredFeatures, encode_clips, open_inputs
+from actreel.training.features import OpenEncoders, StoredFeatures, encode_clips, open_inputs
 from actreel.training.probes import FoldScores, Scored
 from actreel.training.train import score_probe
 
@@ -209,7 +209,7 @@ class EncodedVariants:
             raise ModelError("train.variants needs features and the clips they are of. Run: dvc repro encode")
         self._index, self._network, self._folder = index, network, folder
         self._frames, self._known = store.frames, [store]
-        self._opened: dict[tuple[int, ...], PictureEncoder] = {}
+        self._opened: OpenEncoders = {}
         self._plain = Variant(store.spec, bool(store.made_with["mirror"]))
 
     def __call__(self, variant: Variant) -> StoredFeatures:

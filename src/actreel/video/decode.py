@@ -13,12 +13,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from actreel.errors import VideoError, VideoLimitError
+from actreel.errors import SignalError, VideoError, VideoLimitError
 from actreel.video.container import Video, opened
 from actreel.video.info import VideoInfo, VideoLimits
+from actreel.video.signals import describe_signal, is_signal
 
 DURATION_TOLERANCE = 0.25
 """How far a stated duration may be from the real one, as a fraction, before the video is decoded a second time."""
+
+NO_PIXELS = np.empty((0, 0, 3), dtype=np.uint8)
+"""The frame of a clip without a picture."""
 
 Convert = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """What is done to each frame as it is decoded: uint8 (H, W, 3) to uint8 (h, w, 3)."""
@@ -43,6 +47,8 @@ def sample_frames(
 ) -> tuple[NDArray[np.uint8], VideoInfo]:
     """Decodes the frames that `choose` picks, and returns them together.
 
+    A clip without a picture is refused.
+
     Args:
         path: The video.
         choose: Maps the number of frames, N >= 1, to ascending indices in [0, N); repeats allowed.
@@ -54,13 +60,15 @@ def sample_frames(
     Raises:
         VideoError: The file is missing, is not a video, or no frame of it decodes.
     """
+    if is_signal(path):
+        raise SignalError(f"'{path.name}' holds signals, and here pictures are needed. Give a video.")
     frames: list[NDArray[np.uint8]] = []
     for attempt in decode_passes(path):
         frames = list(attempt.frames(choose(attempt.info.num_frames), convert))
     return np.stack(frames), attempt.info
 
 
-def decode_passes(path: Path, limits: VideoLimits | None = None) -> Iterator[Pass]:
+def decode_passes(path: Path, limits: VideoLimits | None = None) -> Iterator[Pass | NoPictures]:
     """Decodes a video in one pass, or in two where its container states a wrong number of frames or a wrong duration.
 
     Which frames to take depends on how many there are, and the container's claims are only a guess. A pass therefore
@@ -70,10 +78,10 @@ def decode_passes(path: Path, limits: VideoLimits | None = None) -> Iterator[Pas
         for attempt in decode_passes(path):
             frames = list(attempt.frames(choose(attempt.info), convert))
 
-    Memory stays constant if the caller keeps no frames.
+    Memory stays constant if the caller keeps no frames. Signals without a video are one pass without frames.
 
     Args:
-        path: The video.
+        path: The video, or signals alone.
         limits: Limits on the video; None means no limits. A header that claims more is not refused at once: the packets
             are counted first.
 
@@ -84,6 +92,12 @@ def decode_passes(path: Path, limits: VideoLimits | None = None) -> Iterator[Pas
         VideoError: The file is missing, is not a video, or no frame of it decodes.
         VideoLimitError: The video is beyond the limits.
     """
+    if is_signal(path):
+        info = describe_signal(path)
+        if limits is not None:
+            limits.check_duration(info)
+        yield NoPictures(info)
+        return
     with opened(path) as video:
         guess = video.describe(max(1, video.header_frames))
         if limits is not None:
@@ -160,3 +174,19 @@ class Pass:
         self.info = self._video.describe(self._video.num_decoded)
         if self._limits is not None:
             self._limits.check(self.info)
+
+
+class NoPictures:
+    """The pass over a clip without a picture.
+
+    Attributes:
+        info: What its signals hold.
+    """
+
+    def __init__(self, info: VideoInfo) -> None:
+        self.info = info
+
+    def frames(self, indices: NDArray[np.int64], convert: Convert) -> Iterator[NDArray[np.uint8]]:
+        """As `Pass.frames`: for each index a frame without pixels, uint8 (0, 0, 3), which is not converted."""
+        for _ in indices:
+            yield NO_PIXELS

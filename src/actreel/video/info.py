@@ -9,15 +9,15 @@ from actreel.errors import VideoLimitError
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video file holds.
+    """What a video file holds; of a clip without a picture, its signals' samples are counted as frames.
 
     Attributes:
         fps: Frames a second, as the container states; if the timestamps disagree, the mean rate computed from them.
         num_frames: Frames that really decode.
         header_frames: Frames that the container claims; wrong or 0 in many files.
-        width: Columns in pixels, rotation applied.
-        height: Rows in pixels, rotation applied.
-        duration_s: `num_frames / fps`, in seconds.
+        width: Columns in pixels, rotation applied; 0 without a picture.
+        height: Rows in pixels, rotation applied; 0 without a picture.
+        duration_s: `num_frames / fps`, in seconds; without a picture, from the first to the last sample.
         codec: Four-character code, such as `XVID`, or FFmpeg's name of the codec.
     """
 
@@ -75,6 +75,14 @@ class VideoLimits:
             raise VideoLimitError(
                 f"A video must have at most {self.max_frames} frames. Received: {info.num_frames}. Cut it shorter."
             )
+        self.check_duration(info)
+
+    def check_duration(self, info: VideoInfo) -> None:
+        """Refuses what lasts too long.
+
+        Raises:
+            VideoLimitError: States the limit, and what to do.
+        """
         if info.duration_s > self.max_duration_s:
             raise VideoLimitError(
                 f"A video must last at most {self.max_duration_s:g} s. Received: {info.duration_s:.0f} s. "

@@ -1,4 +1,6 @@
-"""Signals of sensors beside a video: read from a file of its name, checked, and brought to the frames of a clip.
+"""Signals of sensors, beside a video or alone: read from a file, checked, and brought to the frames of a clip.
+
+A clip may be such a file and no video: then it has no picture, and its time goes from the first to the last sample.
 
 Such a file may come from a visitor, so nothing in it is believed: size, rows, columns, numbers and times are checked.
 """
@@ -9,7 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from actreel.config import SignalSpec
 from actreel.errors import SignalError
+from actreel.video.info import VideoInfo
 
 ENDINGS = (".csv", ".npz", ".parquet")
 """Kinds of files, in the order in which they are looked for."""
@@ -48,22 +51,49 @@ class Signal:
     columns: tuple[str, ...]
 
 
+def is_signal(path: PurePath) -> bool:
+    """Whether a file's ending is one of signals."""
+    return path.suffix.lower() in ENDINGS
+
+
 def signal_beside(video: Path) -> Path | None:
-    """The file of signals that has a video's name; None if there is none."""
-    return next((file for ending in ENDINGS if (file := video.with_suffix(ending)).is_file() and file != video), None)
+    """The file of signals that has a video's name; None if there is none, or the clip is such a file itself."""
+    if is_signal(video):
+        return None
+    return next((file for ending in ENDINGS if (file := video.with_suffix(ending)).is_file()), None)
 
 
-def need_signal(video: Path) -> Path:
-    """As `signal_beside`.
+def need_signal(clip: Path) -> Path:
+    """The file of signals of a clip: beside its video, or the clip itself.
 
     Raises:
         SignalError: There is none.
     """
-    found = signal_beside(video)
+    found = clip if is_signal(clip) else signal_beside(clip)
     if found is None:
-        names = ", ".join(f"'{video.with_suffix(ending).name}'" for ending in ENDINGS)
+        names = ", ".join(f"'{clip.with_suffix(ending).name}'" for ending in ENDINGS)
         raise SignalError(f"This model needs the signals beside a video: {names}. Received: none.")
     return found
+
+
+def describe_signal(path: Path) -> VideoInfo:
+    """What a clip without a picture holds: samples in place of frames, from the first to the last of them.
+
+    Raises:
+        SignalError: As for `read_signal`, or it lasts no time.
+    """
+    times = read_signal(path).times
+    duration_s = float(times[-1] - times[0])
+    if duration_s <= 0:
+        raise SignalError(
+            f"Signals without a video must last longer than 0 s. Received: all samples at {times[0]:g} s. Give the "
+            f"seconds of each sample in the column '{TIME}'."
+        )
+    rows = len(times)
+    return VideoInfo(
+        fps=(rows - 1) / duration_s, num_frames=rows, header_frames=rows, width=0, height=0, duration_s=duration_s,
+        codec=path.suffix.lower().removeprefix("."),
+    )  # fmt: skip
 
 
 def read_signal(path: Path) -> Signal:
@@ -156,16 +186,16 @@ def _check_numbers(count: int) -> None:
         raise SignalError(f"Signals must have at most {MOST_BYTES} numbers. Received: {count}. Lower their rate.")
 
 
-def signal_parts(video: Path, spec: SignalSpec, duration_s: float, num_parts: int) -> Iterator[NDArray[np.float32]]:
-    """The signals in each of `num_parts` equal parts of a video.
+def signal_parts(clip: Path, spec: SignalSpec, duration_s: float, num_parts: int) -> Iterator[NDArray[np.float32]]:
+    """The signals in each of `num_parts` equal parts of a clip.
 
     A part is cut into `spec.samples` equal pieces; of each, the mean of the straight lines between samples is taken, so
     the rate of the sensor does not matter. Before its first and after its last sample, a signal keeps their values.
 
     Args:
-        video: The video; its signals are found by `need_signal`.
+        clip: The video, or the signals alone, as for `need_signal`.
         spec: Which columns are taken, and how many pieces.
-        duration_s: Seconds of the pictures.
+        duration_s: Seconds of the pictures; of signals alone, as `describe_signal` gives them.
         num_parts: Parts.
 
     Yields:
@@ -174,14 +204,15 @@ def signal_parts(video: Path, spec: SignalSpec, duration_s: float, num_parts: in
     Raises:
         SignalError: There are no signals, they cannot be read, lack a column, or lie outside the video's time.
     """
-    signal = read_signal(need_signal(video))
+    signal = read_signal(need_signal(clip))
     missing = [name for name in spec.columns if name not in signal.columns]
     if missing:
         raise SignalError(
             f"The signals must have the columns that the model learned from: {', '.join(spec.columns)}. "
             f"Received: none called {', '.join(missing)}."
         )
-    times, values = signal.times, signal.values[:, [signal.columns.index(name) for name in spec.columns]]
+    times = signal.times - (signal.times[0] if is_signal(clip) else 0)
+    values = signal.values[:, [signal.columns.index(name) for name in spec.columns]]
     if times[-1] < 0 or times[0] > duration_s:
         raise SignalError(
             f"Signals must be of the video's time, in seconds since its first picture: 0 to {duration_s:g}. "

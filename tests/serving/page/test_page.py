@@ -72,6 +72,38 @@ def test_what_the_model_knows_and_cannot_know_is_told(page: Page, context: Brows
     expect(page.locator(".about")).to_contain_text("each video gets one of its actions")
 
 
+@pytest.mark.parametrize("takes", ["video_and_signal", "signal"])
+def test_a_model_of_signals_gets_them_with_a_video_or_alone(
+    page: Page, context: BrowserContext, site: Site, takes: str
+) -> None:
+    expect(page.get_by_label("Signals of sensors")).to_be_hidden()
+    described = {**page.request.get("/model").json(), "takes": takes}
+    context.route("**/model", lambda route: route.fulfill(json=described))
+    sent: list[list[bytes]] = []
+
+    def refuse(route: Any) -> None:
+        sent.append(re.findall(rb'; name="(\w+)"; filename="([^"]+)"', route.request.post_data_buffer))
+        route.fulfill(status=422, json={"error": {"code": "bad_signal", "message": "Bad.", "next_step": "Next."}})
+
+    context.route("**/jobs", refuse)
+    page.reload()
+    signal = {"name": "wrist.csv", "mimeType": "text/csv", "buffer": b"time,x\n0,1\n1,1\n"}
+    alone = page.get_by_role("button", name="Recognise the signals")
+    expect(alone).to_be_hidden()
+    page.get_by_label("Signals of sensors").set_input_files(signal)
+    if takes == "signal":
+        alone.click()
+        expect(page.locator("#problem .message")).to_have_text("Bad.")
+        page.get_by_label("Signals of sensors").set_input_files(signal)
+    else:
+        expect(alone).to_be_hidden()
+    upload(page, site.video)
+    expect(page.locator("#problem .message")).to_have_text("Bad.")
+    wanted = [[(b"signal", b"wrist.csv")], [(b"video", b"rope.webm"), (b"signal", b"wrist.csv")]]
+    assert wait_for(lambda: sent == wanted[takes != "signal" :])
+    assert not serious(page)
+
+
 LONG_LABEL = "carryingaveryheavyboxupthestairsofanoldhousewithoutanyhelpfromanybodyelse" * 2
 ARABIC = "\u0642\u0641\u0632 \u0627\u0644\u062d\u0628\u0644"
 

@@ -72,34 +72,92 @@ def opset_of(model: onnx.ModelProto) -> int:
     return next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 1)
 
 
-def chain(parts: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
-    """Joins models of the same opset: the only output of each becomes the only input of the next.
+def concat(inputs: Mapping[str, int], output: str, shape: Sequence[int | str], opset: int) -> onnx.ModelProto:
+    """A model that puts float32 arrays one after the other along their last axis.
 
-    The chain's input and outputs keep their names; everything else gets the number of its part before its name, so
+    Args:
+        inputs: Their names, and sizes along this axis.
+        output: Its name.
+        shape: Shape of the arrays without the last axis.
+        opset: The version of the operators.
+    """
+    kind, whole = onnx.TensorProto.FLOAT, [*shape, sum(inputs.values())]
+    taken = [helper.make_tensor_value_info(name, kind, [*shape, size]) for name, size in inputs.items()]
+    given = helper.make_tensor_value_info(output, kind, whole)
+    node = helper.make_node("Concat", list(inputs), [output], axis=-1)
+    graph = helper.make_graph([node], "concat", taken, [given])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=_FORMAT)
+
+
+def copies(input_name: str, kind: int, shape: Sequence[int | str], count: int, opset: int) -> onnx.ModelProto:
+    """A model that gives its input several times; kind and shape are as in `Line`."""
+    taken = helper.make_tensor_value_info(input_name, kind, shape)
+    names = [f"copy{number}" for number in range(count)]
+    given = [helper.make_tensor_value_info(name, kind, shape) for name in names]
+    graph = helper.make_graph(
+        [helper.make_node("Identity", [input_name], [name]) for name in names], "copies", [taken], given
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=_FORMAT)
+
+
+def chain(parts: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
+    """Joins models of the same opset: the only output of each becomes the first input of the next.
+
+    The chain's inputs and outputs keep their names; everything else gets the number of its part before its name, so
     names of different parts never meet.
 
     Raises:
         onnx.checker.ValidationError: The chain is no valid model.
         ValueError: The models are of different opsets.
     """
+    joined, *others = _prefixed(parts)
+    for part in others:
+        joined = compose.merge_models(joined, part, [(joined.graph.output[0].name, inputs_of(part)[0].name)])
+    return _finished(joined)
+
+
+def fan(first: onnx.ModelProto, middle: Sequence[onnx.ModelProto], last: onnx.ModelProto) -> onnx.ModelProto:
+    """Joins models of the same opset: of those in the middle, each takes an output of the first and gives the last one.
+
+    Args:
+        first: With as many outputs as there are models in the middle.
+        middle: With one input and one output each.
+        last: With as many inputs.
+
+    Returns:
+        The model, with names as in `chain`.
+
+    Raises:
+        onnx.checker.ValidationError: As for `chain`.
+        ValueError: As for `chain`.
+    """
+    joined, *others, end = _prefixed([first, *middle, last])
+    for given, part in zip([each.name for each in joined.graph.output], others, strict=True):
+        joined = compose.merge_models(joined, part, [(given, inputs_of(part)[0].name)])
+    ends = zip(joined.graph.output, inputs_of(end), strict=True)
+    return _finished(compose.merge_models(joined, end, [(given.name, taken.name) for given, taken in ends]))
+
+
+def _prefixed(parts: Sequence[onnx.ModelProto]) -> list[onnx.ModelProto]:
+    """Copies with the number of each before its names, all of the same format and with the same imports."""
     if len({opset_of(part) for part in parts}) > 1:
         raise ValueError(f"models of one opset can be joined. Received: {[opset_of(part) for part in parts]}")
     imports = {"": opset_of(parts[0])}
     for each in (each for part in parts for each in part.opset_import if each.domain not in ("", "ai.onnx")):
         imports[each.domain] = max(each.version, imports.get(each.domain, 0))
+    copied = [compose.add_prefix(part, f"{number}/") for number, part in enumerate(parts)]
     newest = max(part.ir_version for part in parts)
-    joined, given = onnx.ModelProto(), ""
-    for number, part in enumerate(parts):
-        part = compose.add_prefix(part, f"{number}/")
+    for part in copied:
         part.ir_version = newest
         _import(part, imports)
-        (taken,) = inputs_of(part)
-        joined = compose.merge_models(joined, part, [(given, taken.name)]) if number else part
-        given = joined.graph.output[0].name
-    (taken,) = inputs_of(joined)
-    names = [taken.name, *(output.name for output in joined.graph.output)]
+    return copied
+
+
+def _finished(joined: onnx.ModelProto) -> onnx.ModelProto:
+    """A model with the names of its inputs and outputs as they were."""
+    names = [each.name for each in (*inputs_of(joined), *joined.graph.output)]
     _rename(joined.graph, {name: name.partition("/")[2] for name in names})
-    _import(joined, imports)  # each part has brought all of them
+    _import(joined, {each.domain: each.version for each in joined.opset_import})  # each part has brought all of them
     joined.producer_name = "actreel"
     onnx.checker.check_model(joined)
     return joined

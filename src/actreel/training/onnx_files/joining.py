@@ -1,17 +1,19 @@
-"""Joins a wrapped encoder and an exported head into one ONNX model, from clips to answers."""
+"""Joins wrapped encoders side by side, and one of them with an exported head into one model, from clips to answers."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, version_converter
+from onnx import TensorProto, compose, version_converter
 
-from actreel.training.onnx_files.graphs import Line, chain, opset_of
+from actreel.training.onnx_files.graphs import Line, chain, concat, copies, fan, opset_of
 from actreel.training.onnx_files.reading import dims_of, inputs_of
-from actreel.training.onnx_files.wrapping import Wrapped
+from actreel.training.onnx_files.wrapping import FEATURES, FRAMES, Wrapped
 
-CLIP = "clip"
+CLIP, TRACK = "clip", "track"
 
 
 def join_parts(
@@ -21,26 +23,82 @@ def join_parts(
 
     Args:
         encoder: From `wrap_encoder`.
-        head: From float32 (N, M, F) to the outputs of a classifier.
+        head: From float32 (N, M, F) to the outputs of a classifier. Where F is larger than the encoder's, the rest are
+            features of a track.
         clip: Shape of a clip, (T, H, W, 3).
         windows: int64 (M, K), for a video encoder the frames that become each vector; None for one of pictures.
 
     Returns:
-        From `clip`, uint8 (N, T, H, W, 3), to the head's outputs, under their names.
+        From `clip`, uint8 (N, T, H, W, 3), to the head's outputs, under their names; with a track from `track`, float32
+        (N, T, F'), too.
     """
     opset = opset_of(encoder.model)
-    if opset_of(head) < opset:
-        head = version_converter.convert_version(head, opset)
+    head = _raised(head, opset)
     cut = Line(CLIP, TensorProto.UINT8, ["N", *clip], opset)
     if windows is not None:
         cut.add("Gather", windows.reshape(-1), axis=1)
     (frames,), (features,) = inputs_of(encoder.model), inputs_of(head)
     one = [int(dim or 0) for dim in dims_of(frames)[1:]]
-    several = [int(dim or 0) for dim in dims_of(features)[1:]]
+    steps, size = (int(dim or 0) for dim in dims_of(features)[1:])
+    several = [steps, encoder.size]
     fold = Line("vectors", TensorProto.FLOAT, ["N", encoder.size], opset).add("Reshape", [-1, *several])
     return chain([
         cut.add("Reshape", [-1, *one]).end("cut", TensorProto.UINT8, ["N", *one]),
         encoder.model,
         fold.end("folded", TensorProto.FLOAT, ["N", *several]),
+        *([_beside(encoder.size, size - encoder.size, clip[0], windows, opset)] if size > encoder.size else []),
         head,
     ])  # fmt: skip
+
+
+def side_by_side(encoders: Sequence[Wrapped]) -> Wrapped:
+    """Joins encoders that see the same frames: their features, one after the other."""
+    opset = max(opset_of(each.model) for each in encoders)
+    models = [_raised(each.model, opset) for each in encoders]
+    (frames,) = inputs_of(models[0])
+    shape: list[int | str] = ["N", *(int(dim or 0) for dim in dims_of(frames)[1:])]
+    sizes = {f"part{number}": each.size for number, each in enumerate(encoders)}
+    first = copies(FRAMES, TensorProto.UINT8, shape, len(models), opset)
+    return Wrapped(fan(first, models, concat(sizes, FEATURES, ["N"], opset)), sum(sizes.values()))
+
+
+def in_windows(encoder: Wrapped, window: tuple[int, ...]) -> onnx.ModelProto:
+    """An encoder of pictures that sees windows: the mean of its features over their frames.
+
+    Args:
+        encoder: From uint8 (n, H, W, 3).
+        window: Shape of a window, (K, H, W, 3).
+
+    Returns:
+        From uint8 (n, K, H, W, 3) to float32 (n, F).
+    """
+    opset, (frames, *pixels) = opset_of(encoder.model), window
+    cut = Line(FRAMES, TensorProto.UINT8, ["N", *window], opset).add("Reshape", [-1, *pixels])
+    fold = Line("vectors", TensorProto.FLOAT, ["N", encoder.size], opset)
+    mean = fold.add("Reshape", [-1, frames, encoder.size]).mean([1])
+    return chain([
+        cut.end("cut", TensorProto.UINT8, ["N", *pixels]),
+        encoder.model,
+        mean.end(FEATURES, TensorProto.FLOAT, ["N", encoder.size]),
+    ])  # fmt: skip
+
+
+def _beside(size: int, track: int, frames: int, windows: NDArray[np.int64] | None, opset: int) -> onnx.ModelProto:
+    """From features (N, M, `size`) and a track (N, T, `track`) to both; of a window, the mean of the track."""
+    if windows is None:
+        return concat({"seen": size, TRACK: track}, "both", ["N", frames], opset)
+    steps, length = windows.shape
+    line = Line(TRACK, TensorProto.FLOAT, ["N", frames, track], opset)
+    line.add("Gather", windows.reshape(-1), axis=1).add("Reshape", [-1, steps, length, track]).mean([2])
+    means = line.end("heard", TensorProto.FLOAT, ["N", steps, track])
+    both = concat({"seen": size, "means": track}, "both", ["N", steps], opset)
+    joined = compose.merge_models(means, both, [("heard", "means")])
+    beside, seen = list(joined.graph.input)
+    del joined.graph.input[:]
+    joined.graph.input.extend([seen, beside])  # a chain goes on with the first
+    return joined
+
+
+def _raised(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """A model with operators of at least this version."""
+    return model if opset_of(model) >= opset else version_converter.convert_version(model, opset)
