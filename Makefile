@@ -5,6 +5,13 @@ BIN := .venv/bin
 GPU ?= $(wildcard .venv/.installed-gpu)
 LOCK := requirements$(if $(GPU),-gpu).lock
 STAMP := .venv/.installed$(if $(GPU),-gpu)
+# A folder has its environment to itself: what is installed there names the folder, programs and code alike. One that came
+# along when the project was moved or copied would run the code of the folder that it was made in.
+ifneq ($(shell test ! -s $(STAMP) || test "$$(cat $(STAMP))" = "$$(pwd -P)" || echo elsewhere),)
+.PHONY: $(STAMP)
+AFRESH := rm -rf .venv
+PYTHON := $(if $(filter file,$(origin PYTHON)),$(or $(shell python=$$(sed -n 's/^executable = //p' .venv/pyvenv.cfg) && test -x "$$python" && echo "$$python"),python3),$(PYTHON))
+endif
 PORT ?= 3000
 # A registered model that is asked for by name gets a Bento in a folder of its own.
 ASKED := .bentoml/asked
@@ -40,6 +47,8 @@ git: $(STAMP)
 	*"not a git repository"*) \
 	  dvc config --quiet --local core.no_scm true; \
 	  echo "This folder is no git repository. Only 'dvc exp run' needs one: git init && git add --all && git commit --message start" >&2;; \
+	*"dubious ownership"*) \
+	  echo "This git repository belongs to another user, so git, and 'dvc exp run', do not work in it: git config --global --add safe.directory '$$(pwd -P)'" >&2;; \
 	*fatal*) \
 	  echo "This git repository has no commit, and 'dvc exp run' needs one: git add --all && git commit --message start" >&2;; \
 	esac
@@ -48,13 +57,14 @@ git: $(STAMP)
 # pip installs uv, hash-checked from the same lock; uv installs the rest.
 $(STAMP): $(LOCK) pyproject.toml
 	$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit(f"Python must be 3.11 to 3.13. Received: {sys.version.split()[0]}. Try: make PYTHON=python3.12 setup")'
+	$(AFRESH)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	sed -n '/^uv==/,/# via/p' $(LOCK) > .venv/uv.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r .venv/uv.lock
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $(LOCK)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	rm -f .venv/.installed .venv/.installed-gpu
-	touch $@
+	pwd -P > $@
 
 repro: setup  ## Runs the pipeline, from raw video to a packaged model
 	python -m pipelines.repro
@@ -101,12 +111,12 @@ reload: setup  ## Replaces the Bento that is being served with the newest one, w
 	python -m serving.release reload $(BENTO)
 
 image: setup  ## Builds a container image of the Bento; BUILDER= docker, podman or buildah, BUILD="from=IMAGE ..." its options
-	bentoml containerize $(if $(BUILDER),--backend "$(BUILDER)") $(addprefix --opt ,$(BUILD)) "$$(python -c 'import yaml; b = yaml.safe_load(open("artifacts/bento/bento.yaml")); print(b["name"], b["version"], sep=":")')"
+	tag="$$(python -m serving.release tag)" && bentoml containerize $(if $(BUILDER),--backend "$(BUILDER)") $(addprefix --opt ,$(BUILD)) "$$tag"
 
 ui: PORT := $(if $(filter file,$(origin PORT)),5000,$(PORT))
 ui: setup  ## The MLflow UI on port 5000; PORT= another port
 	@python -m actreel.base.ports "$(PORT)" "make ui"
-	@python -c 'from actreel.tracking.store import runs_page; print("The runs:", runs_page("http://localhost:$(PORT)"))'
+	@python -m actreel.tracking.store "http://localhost:$(PORT)"
 	$(NO_JOBS) mlflow ui --backend-store-uri sqlite:///mlflow.db --port "$(PORT)"
 
 # Of DVC's columns (every setting, metric and hash): accuracies, and the settings in which the rows differ.

@@ -15,9 +15,10 @@ from actreel.base.atomic import written_aside
 from actreel.base.console import exit_cleanly
 from actreel.base.faults import reading
 from actreel.base.kept_warnings import kept_warnings
-from actreel.base.places import CHAMPION, DATA_WARNINGS, TRAINING_WARNINGS
+from actreel.base.places import CHAMPION, WARNINGS
 from actreel.config import load_params
 from actreel.tracking import registry
+from actreel.tracking.store import knows_run
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,11 @@ def main() -> None:
     name = registry.registered_model(params.dataset.label)
     champion, before = registry.find_champion(name), read_champion() if CHAMPION.exists() else None
     labels = None if champion is None else champion.labels
-    if before is not None and before.registered_model == name and not registry.holds(before):
+    gone = before is not None and before.registered_model == name and not registry.holds(before)
+    if before is not None and gone and knows_run(before.run_id):
+        now = "no version" if champion is None else f"version {champion.version}"
+        log.warning(f"version {before.version} of {name} was deleted from the registry; {now} is champion now")
+    elif before is not None and gone:
         came = f"version {before.version} of {name}, which came with DVC, is of another registry than the one here"
         if champion is None:
             labels = before.labels
@@ -39,7 +44,7 @@ def main() -> None:
             log.warning(f"{came}; version {champion.version} takes its place and was not compared with it. {SHARE}")
     with written_aside(CHAMPION) as aside:  # it may be a link into DVC's cache
         aside.write_text(json.dumps(labels, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    for warning in kept_warnings(DATA_WARNINGS) + kept_warnings(TRAINING_WARNINGS):
+    for warning in kept_warnings(*WARNINGS):
         log.warning(f"(from the stage {warning.stage}) {warning.text}")
 
 

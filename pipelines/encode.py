@@ -2,7 +2,8 @@
 
 from actreel.base.console import exit_cleanly
 from actreel.base.kept import kept_folder, publish, share
-from actreel.base.places import CLIPS, FEATURES, INDEX
+from actreel.base.kept_warnings import keeping_warnings
+from actreel.base.places import CLIPS, ENCODE_WARNINGS, FEATURES, INDEX
 from actreel.config import load_params
 from actreel.dataset.records import read_index, usable
 from actreel.dataset.store import StoredClips
@@ -14,14 +15,15 @@ def main() -> None:
     params = load_params()
     share(CLIPS)
     index = read_index(INDEX)
-    encode_clips(
-        usable(index),
-        StoredClips(CLIPS),
-        kept_folder(FEATURES),
-        encoder=params.model.encoder,
-        weights=params.model.weights,
-        mirror=params.train.mirror,
-    )
+    with keeping_warnings("encode", ENCODE_WARNINGS):
+        encode_clips(
+            usable(index),
+            StoredClips(CLIPS),
+            kept_folder(FEATURES),
+            encoder=params.model.encoder,
+            weights=params.model.weights,
+            mirror=params.train.mirror,
+        )
     publish(FEATURES, keep=True)
 
 

@@ -19,7 +19,6 @@ from actreel.base.places import (
     CANDIDATES,
     CHOSEN,
     CLIPS,
-    DATA_WARNINGS,
     FEATURES,
     GROUP_CURVE,
     INDEX,
@@ -29,10 +28,10 @@ from actreel.base.places import (
     REPORTS,
     RUNNER_UP,
     TRAINING,
-    TRAINING_WARNINGS,
     UNKNOWN,
     VERDICT,
     VIDEOS,
+    WARNINGS,
 )
 from actreel.config import Params, load_params
 from actreel.dataset.layout import TEST, TRAIN
@@ -80,8 +79,7 @@ def main() -> None:
         card, network, params.dataset.name, metrics, tables["per_class"], tables["slices"], confusions,
         models_judged(evaluation), table_of(CANDIDATES), table_of(GROUP_CURVE), evaluation.store.has_pictures,
     )  # fmt: skip
-    warnings = kept_warnings(DATA_WARNINGS) + kept_warnings(TRAINING_WARNINGS)
-    write_model_card(facts, REPORTS, [warning.text for warning in warnings])
+    write_model_card(facts, REPORTS, [warning.text for warning in kept_warnings(*WARNINGS)])
     log_results(metrics, tables)
 
     with runs.reopened_run(card.provenance.run_id):

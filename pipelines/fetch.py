@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     source.add_argument("--adopt", type=Path, metavar="PATH", help="the archive, or a folder unpacked from it")
     parser.add_argument("--select", action="store_true", help="set params.yaml to train on it")
     options = parser.parse_args(arguments)
-    own: Path | None = options.adopt
+    own: Path | None = options.adopt and options.adopt.expanduser()
     path = own.resolve() if own and own.is_dir() else fetch(options.url, own)
     if options.select:
         edit_params(PARAMS, {"dataset": {"name": "ucf50", "path": str(path)}})

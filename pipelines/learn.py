@@ -24,7 +24,7 @@ from actreel.config.commands import learn
 from actreel.dataset.fetch.dvc_internals import edit_params
 from actreel.dataset.grouping.writing import command_for
 from actreel.dataset.groups import groups_of
-from actreel.dataset.layout import TEST, action_of, find_split, has_action
+from actreel.dataset.layout import TEST, action_of, find_split, has_action, split_of
 from actreel.dataset.splits import assign_splits, learnable_clips
 from actreel.dataset.watch import checked_folder
 from actreel.errors import ConfigError
@@ -147,7 +147,7 @@ def look(dataset: DatasetParams) -> pd.DataFrame:
             "clip": [clip.as_posix() for clip in clips],
             "action": [action_of(clip, folders) for clip in clips],
             "group": groups_of(folder / wrapper, clips, dataset.group_pattern),
-            "folder_split": [folders.get(clip.parts[0], "") for clip in clips],
+            "folder_split": [split_of(clip, folders) for clip in clips],
             "error": "",
         }
     )

@@ -78,7 +78,14 @@ def main(arguments: list[str] | None = None) -> None:
 def say_why_not(dataset: str) -> None:
     """Puts the reason why no model is champion in place of the Bento, and how to serve another model."""
     with reading(VERDICT, "Make it again with: dvc repro evaluate"):
-        reason = json.loads(VERDICT.read_text(encoding="utf-8"))["reason"]
+        verdict = json.loads(VERDICT.read_text(encoding="utf-8"))
+    reason = verdict["reason"]
+    if verdict["promoted"]:
+        name = f"{registry.registered_model(dataset)}@{verdict['champion']}"
+        reason = (
+            f"the alias, or the version, was taken away since {name} got it. Give it back: actreel models promote "
+            f"{name} --reason '...'; or evaluate again: dvc repro --force evaluate"
+        )
     if BENTO.exists():
         shutil.rmtree(BENTO)
     BENTO.mkdir(parents=True)

@@ -9,8 +9,9 @@ import sys
 
 from actreel.base.console import exit_cleanly
 from actreel.base.kept_warnings import kept_warnings
-from actreel.base.places import DVC_LOCK, DVC_RUNNING, PACKAGE_WARNINGS
-from actreel.dataset.fetch.dvc_internals import lock_is_whole
+from actreel.base.places import DVC_LOCK, DVC_RUNNING, PACKAGE_WARNINGS, PARAMS
+from actreel.config import load_params, written_path
+from actreel.dataset.fetch.dvc_internals import edit_params, lock_is_whole
 from actreel.errors import ActreelError
 from actreel.project.running import command_of, holders, orphaned_stage
 from pipelines.summary import closing_line
@@ -34,6 +35,7 @@ def run_pipeline(again: str) -> None:
     """
     refuse_second(again)
     mend()
+    write_home_out()
     if subprocess.run([sys.executable, "-m", "dvc", "repro"]).returncode:
         raise ActreelError(
             f"The pipeline has stopped; the reason is above. What is complete is kept. Go on with: {again}"
@@ -66,6 +68,14 @@ def refuse_second(again: str) -> None:
     who = " and ".join(f"process {pid} ({command_of(pid)})" for pid in pids)
     wait = f"Wait until it has ended, or stop it: kill {' '.join(map(str, pids))}" if pids else "Wait for its end"
     raise ActreelError(f"Another run works in this project: {who or 'a DVC process'}. {wait}. Then: {again}")
+
+
+def write_home_out() -> None:
+    """Writes dataset.path out in params.yaml where it begins with `~`: DVC would take that for the name of a folder."""
+    if written_path().startswith("~"):
+        whole = load_params().dataset.path
+        edit_params(PARAMS, {"dataset": {"path": whole}})
+        log.info(f"dataset.path is '{whole}' in {PARAMS} now: DVC does not know '~'")
 
 
 def mend() -> None:

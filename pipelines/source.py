@@ -9,14 +9,22 @@ import json
 from actreel.base.console import exit_cleanly
 from actreel.base.linked_cache import drop_damaged
 from actreel.base.places import SOURCE
-from actreel.config import load_params
+from actreel.config import load_params, written_path
+from actreel.config.commands import exp_run
 from actreel.dataset.watch import files_behind_links, files_of_weights
+from actreel.errors import ConfigError
 
 
 def main() -> None:
     """Checks DVC's cache and the source of videos, and lists files of it and of weights that DVC does not watch."""
     drop_damaged()
     params = load_params()
+    if (written := written_path()).startswith("~"):
+        whole = {"dataset.name": params.dataset.name, "dataset.path": params.dataset.path}
+        raise ConfigError(
+            f"DVC takes '~' for the name of a folder, so dataset.path must be a whole path. Received: '{written}'. "
+            f"Try: make repro, which writes it out in params.yaml, or: {exp_run(whole)}"
+        )
     files = files_behind_links(params.dataset) | files_of_weights(params.model.weights)
     SOURCE.parent.mkdir(parents=True, exist_ok=True)
     SOURCE.write_text(json.dumps(files, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -16,6 +16,7 @@ from actreel.base.places import (
     CHOSEN,
     CLIPS,
     DATASET,
+    ENCODE_WARNINGS,
     FEATURES,
     GROUP_CURVE,
     INDEX,
@@ -88,7 +89,7 @@ def main() -> None:
         return Fitted(each, model, curve)
 
     with (
-        keeping_warnings("train", kept / TRAINING_WARNINGS.name),
+        keeping_warnings("train", kept / TRAINING_WARNINGS.name, earlier=ENCODE_WARNINGS),
         runs.training_run(params, params.split, data.index, version, state / "run") as run_id,
     ):
         runs.log_folder(DATASET, "dataset")

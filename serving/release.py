@@ -27,9 +27,20 @@ from pathlib import Path
 import psutil
 
 from actreel.base.console import exit_cleanly
+from actreel.base.faults import reading
 from actreel.base.places import BENTO, NOT_PACKAGED, SERVED
 from actreel.base.ports import check_free, port_number
-from actreel.base.served import CURRENT, PID_FILE, address_of, find_server, is_bento, labels_in, read_manifest, tag_in
+from actreel.base.served import (
+    CURRENT,
+    MANIFEST,
+    PID_FILE,
+    address_of,
+    find_server,
+    is_bento,
+    labels_in,
+    read_manifest,
+    tag_in,
+)
 from actreel.errors import ModelError
 from serving.bentoml_internals import is_worker
 
@@ -41,13 +52,13 @@ log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Serves a Bento, or replaces the served one."""
+    """Serves a Bento, replaces the served one, or prints a Bento's tag."""
     parser = argparse.ArgumentParser(
         prog="python -m serving.release",
         description=__doc__.splitlines()[0],
         epilog="`serve` takes the options of `bentoml serve` too.",
     )
-    parser.add_argument("what", choices=("serve", "reload"))
+    parser.add_argument("what", choices=("serve", "reload", "tag"))
     parser.add_argument("--bento", type=Path, default=BENTO)
     parser.add_argument("--home", type=Path, default=SERVED, help="the folder of the copies")
     parser.add_argument("--host", default="0.0.0.0", help="default: %(default)s")  # noqa: S104 (BentoML's default)
@@ -55,6 +66,8 @@ def main() -> None:
     options, arguments = parser.parse_known_args()
     if options.what == "serve":
         serve(options.bento, options.home, options.host, options.port, arguments)
+    elif options.what == "tag":
+        print(tag_of(options.bento))
     else:
         reload(options.bento, options.home)
 
@@ -136,11 +149,23 @@ def _describe(bento: Path) -> str:
     return f"the Bento {tag_in(manifest)}{model}"
 
 
-def _copy(bento: Path, home: Path) -> Path:
+def tag_of(bento: Path) -> str:
+    """The tag of the Bento in a folder.
+
+    Raises:
+        ModelError: There is none; the message says why, as far as the pipeline does.
+        FileError: Its manifest is damaged.
+    """
     if not is_bento(bento):
         if bento == BENTO and NOT_PACKAGED.is_file():
             raise ModelError(f"There is no Bento in '{bento}'. {NOT_PACKAGED.read_text(encoding='utf-8').strip()}")
         raise ModelError(f"There is no Bento in '{bento}'. Build it with: make repro")
+    with reading(bento / MANIFEST, "Make it again with: dvc repro package"):
+        return tag_in(read_manifest(bento))
+
+
+def _copy(bento: Path, home: Path) -> Path:
+    tag_of(bento)
     home.mkdir(parents=True, exist_ok=True)
     copy = Path(tempfile.mkdtemp(prefix="bento-", dir=home))
     return Path(shutil.copytree(bento, copy, dirs_exist_ok=True))

@@ -68,6 +68,33 @@ def test_a_gpu_is_asked_for_once(unpacked: Path) -> None:
     assert lock_of("GPU=") == "requirements.lock"
 
 
+def test_a_project_that_was_moved_gets_an_environment_of_its_own(unpacked: Path) -> None:
+    """What is installed in one names its folder: in a copy it would run the code of the project that was copied."""
+    stamp = unpacked / ".venv" / ".installed"
+    told = [stamp.write_text(f"{path}\n", encoding="utf-8") and run(unpacked, "make", "--dry-run", "setup")
+            for path in (unpacked.resolve(), "/elsewhere/my project")]  # fmt: skip
+    assert ["rm -rf .venv" in each for each in told] == [False, True]
+    (unpacked / ".venv" / "pyvenv.cfg").write_text(f"executable = {sys.executable}\n", encoding="utf-8")
+    assert f"{sys.executable} -m venv .venv" in run(unpacked, "make", "--dry-run", "setup")
+    assert "mine -m venv .venv" in run(unpacked, "make", "--dry-run", "setup", "PYTHON=mine")
+
+
+def test_a_repository_of_another_user_is_not_taken_for_an_empty_one(unpacked: Path) -> None:
+    run(unpacked, "git", "init", "--quiet")
+    said = run(unpacked, "env", "GIT_TEST_ASSUME_DIFFERENT_OWNER=1", "make", "setup")
+    assert f"git config --global --add safe.directory '{unpacked.resolve()}'" in said
+    assert "has no commit" not in said
+
+
+def test_stages_run_the_code_beside_them(tmp_path: Path) -> None:
+    """Of a copy, as `dvc exp run --temp` works in, and not of the folder that the environment was made for."""
+    shutil.copytree(ROOT / "pipelines", tmp_path / "pipelines", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    where = "import pipelines, actreel; print(actreel.__file__)"
+    done = subprocess.run([sys.executable, "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()) == tmp_path / "src" / "actreel" / "__init__.py"
+
+
 def test_every_stage_has_help() -> None:
     for file in (ROOT / "pipelines").glob("[!_]*.py"):
         text = file.read_text(encoding="utf-8")

@@ -46,7 +46,6 @@ WITHOUT_MIRROR = {
     "src/actreel/project/running.py": "tests/pipelines/test_repro.py holds DVC's locks",
     "src/actreel/youtube/errors.py": "tests/youtube/test_fetch.py and test_links.py cause each failure",
     "src/actreel/youtube/download.py": "the child process that tests/youtube/test_fetch.py runs with the real yt-dlp",
-    "pipelines/encode.py": THE_STAGES_RUN,
     "pipelines/evaluate.py": THE_STAGES_RUN,
     "pipelines/extract.py": THE_STAGES_RUN,
     "pipelines/ingest.py": THE_STAGES_RUN,

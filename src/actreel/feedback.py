@@ -20,7 +20,7 @@ from pathlib import Path
 from actreel.base.atomic import written_aside
 from actreel.base.faults import naming
 from actreel.base.marks import Mark
-from actreel.base.places import UNKNOWN
+from actreel.base.places import UNKNOWN, below_home
 
 DATABASE = "feedback.sqlite"
 VIDEOS = "videos"
@@ -90,7 +90,7 @@ class Feedback:
 def default_folder() -> Path:
     """Where feedback is kept: `ACTREEL_FEEDBACK_DIR`, or a folder in the user's data directory."""
     if chosen := os.environ.get("ACTREEL_FEEDBACK_DIR"):
-        return Path(chosen)
+        return Path(below_home(chosen))
     data = os.environ.get("XDG_DATA_HOME")
     return (Path(data) if data else Path.home() / ".local" / "share") / "actreel" / "feedback"
 

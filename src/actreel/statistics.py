@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from actreel.base.faults import log_error, reading
+from actreel.base.places import below_home
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def hour_of(moment: datetime) -> str:
 def default_statistics_folder() -> Path:
     """Where statistics are kept: `ACTREEL_STATISTICS_DIR`, or a folder in the user's data directory."""
     if chosen := os.environ.get("ACTREEL_STATISTICS_DIR"):
-        return Path(chosen)
+        return Path(below_home(chosen))
     data = os.environ.get("XDG_DATA_HOME")
     return (Path(data) if data else Path.home() / ".local" / "share") / "actreel" / "statistics"
 

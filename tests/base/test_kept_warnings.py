@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from actreel.base.kept_warnings import KeptWarning, keeping_warnings, kept_warnings
+from actreel.base.kept_warnings import MENDED, KeptWarning, keeping_warnings, kept_warnings
 from actreel.errors import FileError
 
 log = logging.getLogger("actreel.dataset.sources")
@@ -20,11 +20,17 @@ def test_our_own_warnings_are_kept_once_after_those_of_the_stage_before(tmp_path
     with keeping_warnings("index", second, earlier=first):
         log.warning("挥手: 2 copies")
         log.warning("挥手: 2 copies")
+        log.warning("a file was damaged, and is whole again", extra=MENDED)
     log.warning("after the stage")
     assert kept_warnings(second) == [
         KeptWarning("ingest", "3 files are left out"),
         KeptWarning("index", "挥手: 2 copies"),
     ]
+
+
+def test_the_warnings_of_the_stage_before_are_read_before_the_work_begins(tmp_path: Path) -> None:
+    with pytest.raises(FileError), keeping_warnings("index", tmp_path / "w.json", earlier=tmp_path / "missing.json"):
+        pytest.fail("hours of work, and then no warnings to add to")
 
 
 def test_a_stage_that_fails_keeps_nothing(tmp_path: Path) -> None:

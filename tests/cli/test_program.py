@@ -41,6 +41,17 @@ def test_a_missing_module_of_a_group_s_extra_is_a_sentence(monkeypatch: pytest.M
             main(command)
 
 
+def test_an_id_that_begins_like_an_option_is_a_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("actreel.cli.predict.videos_of", lambda sources, on_error: asked.extend(sources) or sys.exit())
+    with pytest.raises(SystemExit):
+        main(["predict", "-_a0B1c2D3E", "--json"])
+    assert asked == ["https://youtu.be/-_a0B1c2D3E"]
+    with pytest.raises(SystemExit) as refused:
+        main(["predict", "a.avi", "--jsno"])
+    assert refused.value.code == 2
+
+
 def test_help_lists_every_command_below_a_heading(capsys: pytest.CaptureFixture[str]) -> None:
     out = help_of(capsys)
     for command in COMMANDS:

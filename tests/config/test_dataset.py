@@ -25,10 +25,17 @@ def test_the_demo_takes_no_path(values: dict[str, Any]) -> None:
         check_params(values, "params.yaml")
 
 
-def test_a_path_below_the_home_folder_is_written_out(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_below_the_home_folder_becomes_whole(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/anna")
     values["dataset"].update(name="folder", path="~/clips")
-    with pytest.raises(ConfigError, match=r"Received: '~/clips'.*-S dataset\.path=/home/anna/clips"):
+    values["split"].update(protocol="lists", train_list="~/train.txt", test_list="/~/test.txt")
+    values["model"].update(encoder="onnx", weights="~/a.onnx", head="mean_probe")
+    values["train"].update(dict.fromkeys(("crop", "colour", "speed", "jitter", "mixup", "label_smoothing"), 0))
+    params = check_params(values, "params.yaml")
+    assert (params.dataset.path, params.model.weights) == ("/home/anna/clips", "/home/anna/a.onnx")
+    assert (params.split.train_list, params.split.test_list) == ("/home/anna/train.txt", "/~/test.txt")
+    values["dataset"]["path"] = "~nobody-of-this-name/clips"
+    with pytest.raises(ConfigError, match=r"home folder. Received: '~nobody-of-this-name/clips'. Write the whole path"):
         check_params(values, "params.yaml")
 
 

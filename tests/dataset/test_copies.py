@@ -1,6 +1,7 @@
 import logging
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -30,6 +31,12 @@ def test_the_clip_that_knows_its_group_stays(copy: str, caplog: pytest.LogCaptur
         "Kick/other.avi": "g04",
     }
     assert f"'{copy}' is a copy of 'Kick/v_Kick_g03_c01.avi'" in caplog.text
+
+
+def test_of_a_copy_whose_name_tells_its_group_too_the_original_stays() -> None:
+    names = ("Kick/Copy of v_Kick_g03_c01.avi", "Kick/v_Kick_g03_c01 (1).avi", "Kick/v_Kick_g03_c01.avi")
+    index = index_of(*((name, "g03", "same") for name in names))
+    assert join_copies(index)["clip"].tolist() == ["Kick/v_Kick_g03_c01.avi"]
 
 
 def test_groups_that_share_a_video_become_one(caplog: pytest.LogCaptureFixture) -> None:
@@ -74,11 +81,12 @@ def test_without_copies_nothing_changes(caplog: pytest.LogCaptureFixture) -> Non
 
 def index_of_files(folder: Path, groups: dict[str, str]) -> pd.DataFrame:
     """An index of the clips in a folder with their groups."""
-    rows = [
-        {"clip": clip, "group": group, "fingerprint": probe_with_fingerprint(folder / clip)[1], "error": ""}
-        for clip, group in groups.items()
-    ]
-    return pd.DataFrame([*rows, {"clip": "Kick/broken.avi", "group": "g9", "fingerprint": "", "error": "no frames"}])
+    rows = []
+    for clip, group in groups.items():
+        _, fingerprint, small = probe_with_fingerprint(folder / clip)
+        rows.append({"clip": clip, "group": group, "fingerprint": fingerprint, "small_frames": small, "error": ""})
+    broken = {"clip": "Kick/broken.avi", "group": "g9", "fingerprint": "", "small_frames": b"", "error": "no frames"}
+    return pd.DataFrame([*rows, broken])
 
 
 def test_groups_with_one_recording_encoded_anew_become_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -93,6 +101,21 @@ def test_groups_with_one_recording_encoded_anew_become_one(tmp_path: Path, caplo
     assert joined["group"].tolist() == ["g7", "Kick/other.avi", "g7", "g9"]
     assert "1 pairs of clips are the same recording" in caplog.text
     assert "'Kick/a.avi' and 'Kick/download.mp4'" in caplog.text
+
+
+def test_a_copy_is_found_by_what_little_happens_in_it(tmp_path: Path) -> None:
+    """A small thing moves in a large still scene: the hashes of its frames differ no more than those of a copy."""
+    place = scenery(3, num_frames=1)[0]
+    steps = [cv2.circle(place.copy(), (150 + 4 * step, 100), 7, (255, 255, 255), -1) for step in range(12)]
+    noise = np.random.default_rng(0)
+    worn = [np.clip(frame + noise.normal(0, 12, frame.shape), 0, 255).astype(np.uint8) for frame in steps]
+    write_video_file(tmp_path / "Walk/a.avi", steps)
+    write_video_file(tmp_path / "Walk/worn.mp4", worn, codec="mp4v")
+    write_video_file(tmp_path / "Walk/back.avi", steps[::-1])
+    names = ("Walk/a.avi", "Walk/back.avi", "Walk/worn.mp4")
+    index = index_of_files(tmp_path, {name: name for name in names})
+    assert join_recordings(index)["group"].tolist() == ["Walk/a.avi", "Walk/back.avi", "Walk/a.avi", "g9"]
+    assert join_recordings(index.drop(columns="small_frames"))["group"].tolist() == [*names, "g9"]
 
 
 def test_clips_before_one_background_stay_apart(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

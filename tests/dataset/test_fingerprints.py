@@ -34,7 +34,7 @@ def index(tmp_path: Path) -> pd.DataFrame:
     }
     rows = []
     for clip, (split, frames, codec) in videos.items():
-        _, fingerprint = probe_with_fingerprint(write_video_file(tmp_path / clip, frames, codec=codec))
+        _, fingerprint, _ = probe_with_fingerprint(write_video_file(tmp_path / clip, frames, codec=codec))
         rows.append({"clip": clip, "split": split, "fingerprint": fingerprint})
     return pd.DataFrame(rows)
 
@@ -55,9 +55,11 @@ def test_other_footage_is_far(index: pd.DataFrame) -> None:
 
 def test_the_same_pass_tells_what_probe_tells(tmp_path: Path) -> None:
     path = write_video_file(tmp_path / "video.avi", scenery(3))
-    info, fingerprint = probe_with_fingerprint(path)
+    info, fingerprint, small = probe_with_fingerprint(path)
     assert info == probe(path)
     assert len(bytes.fromhex(fingerprint)) == 24
+    frames = np.frombuffer(small, np.uint8).reshape(9, 16, 16)
+    assert frames[:, 8].argmax(axis=1).tolist() == sorted(frames[:, 8].argmax(axis=1)), "the ball moves to the right"
 
 
 def test_brightness_does_not_change_the_hash() -> None:

@@ -43,6 +43,12 @@ def test_what_yt_dlp_has_not_finished_is_no_clip(tmp_path: Path, name: str) -> N
     assert (contents.clips, contents.unfinished) == ([Path("Wave/attempt.mp4")], [Path("Wave", name)])
 
 
+def test_a_clip_that_icloud_has_not_brought_is_told(tmp_path: Path) -> None:
+    put(tmp_path / "Wave", "a.mp4", ".b.mp4.icloud")
+    contents = read_folder(tmp_path)
+    assert (contents.clips, contents.unfinished) == ([Path("Wave/a.mp4")], [Path("Wave/.b.mp4.icloud")])
+
+
 def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     put(tmp_path / "elsewhere", "a.avi", "deep/b.avi")
     put(tmp_path / "clips", "Wave/own.avi")

@@ -58,3 +58,8 @@ def only_matplotlibs_font(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_font_of_the_machine_is_used_where_the_others_lack_a_character(only_matplotlibs_font: None) -> None:
     drawable("挥手")  # Matplotlib knows the packages' fonts, as it would a font of the machine
     assert rcParams["font.family"] == ["DejaVu Sans", "Noto Sans CJK JP"]
+
+
+def test_of_a_name_as_long_as_a_folder_s_the_middle_is_left_out() -> None:
+    name = drawable("a" * 200 + "z" * 55)
+    assert (len(name), name[0], name[30], name[-1]) == (61, "a", "\u2026", "z")

@@ -24,7 +24,21 @@ def test_ucf_names_contain_the_group(tmp_path: Path, name: str, group: str) -> N
     assert groups(tmp_path, f"YoYo/{name}") == [group]
 
 
-@pytest.mark.parametrize("name", ["holiday.mp4", "v_YoYo_g01.avi", "my v_YoYo_g01_c02.avi"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{} - Copy.mp4", "{} - Copy (2).mp4", "{} - Copy - Copy.mp4", "{} copy.mp4", "{} copy 2.mp4", "{} (1).mp4",
+        "{}(1).mp4", "{} (another copy).mp4", "{} (3rd copy).mp4", "Copy of {}.mp4", "Copy (2) of {}.mp4", "{}~1.mp4",
+        "Copy of Copy of {} (1).mp4", "{}_copy.mp4", "copy_{}.mp4", "{} - Kopie (3).mp4", "Kopie von {}.mp4",
+        "{}\u306e\u30b3\u30d4\u30fc.mp4", "{} (Ben's conflicted copy 2024-01-02).mp4", "{}.avi.mp4", "{}_1.mp4",
+        "{}-edited.mp4", "{}_360p.mp4", "my {}.avi",
+    ],
+)  # fmt: skip
+def test_a_copy_has_its_original_s_group_though_it_may_be_cut_or_encoded_anew(tmp_path: Path, name: str) -> None:
+    assert groups(tmp_path, f"YoYo/{name.format('v_YoYo_g03_c02')}", "YoYo/b.avi") == ["g03", "YoYo/b.avi"]
+
+
+@pytest.mark.parametrize("name", ["holiday.mp4", "v_YoYo_g01.avi", "tv_YoYo_g01_c02.avi", "v_YoYo_g01_c02b.avi"])
 def test_other_clips_are_one_group_each_with_a_warning(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

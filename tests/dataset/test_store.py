@@ -57,6 +57,15 @@ def test_clips_can_be_sampled_with_other_settings(
     assert stored.take(names[:1]).shape[1:] == spec.shape
 
 
+def test_an_action_s_name_may_be_as_long_as_a_folder_s(
+    index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec
+) -> None:
+    long = index.assign(action=index["action"].map({"Brighten": "\u6325" * 85, "Darken": "D" * 255}))
+    assert long["action"].notna().all()
+    extract_clips(long, videos, tmp_path / "clips", spec)
+    assert len(StoredClips(tmp_path / "clips").take(index["clip"].tolist())) == len(index)
+
+
 def test_frames_that_are_not_kept_are_decoded_when_asked_for(
     index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec
 ) -> None:

@@ -1,5 +1,6 @@
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,13 +30,23 @@ def test_a_folder_without_clips_is_told_from_an_empty_one(tmp_path: Path) -> Non
     put(tmp_path / "frames", *(f"Wave/{number}.jpg" for number in range(6)))
     assert "6 images found, no videos (first: 'Wave/0.jpg')" in refusal(tmp_path / "frames")
     put(tmp_path / "text", "Wave/a.txt", "Wave/b.xyz", "Wave/c.xyz")
-    assert "no videos: 2 .xyz, 1 .txt. These endings are read: .3g2 " in refusal(tmp_path / "text")
+    assert "no videos: 2 .xyz, 1 .txt. These endings are read: .264 " in refusal(tmp_path / "text")
     put(tmp_path / "loading", "Wave/a.mp4.part")
     assert "1 downloads are not complete: 'Wave/a.mp4.part'" in refusal(tmp_path / "loading")
     (tmp_path / "empty/Wave").mkdir(parents=True)
     assert "It holds no files." in refusal(tmp_path / "empty")
     put(tmp_path, "file.avi")
     assert "which is a file." in refusal(tmp_path / "file.avi")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS allows no such name")
+def test_names_that_are_no_utf8_are_listed_as_bash_writes_them(tmp_path: Path) -> None:
+    """DVC and Parquet cannot keep them."""
+    put(tmp_path / "my clips", "Wave/caf\udce9.avi", "Cli\udcffp/a.avi", "Cl\u00e4p/b.avi")
+    with pytest.raises(DatasetError, match=r"dataset\.path must be UTF-8") as caught:
+        checked_folder(tmp_path / "my clips")
+    assert r"'Cli\xffp', 'Wave/caf\xe9.avi'. Rename" in str(caught.value)
+    assert str(caught.value).endswith(f"--notest '{tmp_path}/my clips'")
 
 
 def test_a_broken_link_is_named_with_its_target(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import mlflow
 import pytest
 import yaml
 
-from actreel.base.places import CHAMPION, DATA_WARNINGS, TRAINING_WARNINGS
+from actreel.base.places import CHAMPION, WARNINGS
 from actreel.config import load_params
 from actreel.errors import FileError
 from actreel.tracking import registry
@@ -23,8 +23,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with an MLflow store; a new store takes seconds."""
     root = tmp_path_factory.mktemp("project")
     shutil.copy(ROOT / "dvc.yaml", root)
-    for stage, file in (("index", DATA_WARNINGS), ("train", TRAINING_WARNINGS)):
-        (root / file).parent.mkdir(parents=True)
+    for stage, file in zip(("index", "train"), WARNINGS, strict=True):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
         (root / file).write_text(json.dumps([{"stage": stage, "text": f"few {stage} clips"}]), encoding="utf-8")
     return root
 
@@ -88,6 +88,17 @@ def test_a_champion_of_this_registry_takes_its_place_and_that_is_said(
 def test_a_champion_whose_alias_was_removed_here_is_champion_no_longer(name: str) -> None:
     bring({"registered_model": name, "version": register(name, "here"), "run_id": "here"})
     assert champion_after() is None
+
+
+def test_a_champion_that_was_deleted_here_is_not_taken_for_another_machine_s(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its run is in this store, as that of a model which was trained elsewhere is not."""
+    registry.connect()
+    run_id = mlflow.MlflowClient().create_run(mlflow.get_experiment_by_name("actreel").experiment_id).info.run_id
+    bring({"registered_model": name, "version": "4", "run_id": run_id})
+    assert champion_after() is None
+    assert f"version 4 of {name} was deleted from the registry; no version is champion now" in caplog.text
 
 
 def test_a_champion_of_another_dataset_does_not_stay(name: str) -> None:

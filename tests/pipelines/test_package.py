@@ -123,7 +123,7 @@ def test_without_a_champion_the_note_says_why_and_what_else_can_be_served(
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, name)
     VERDICT.parent.mkdir()
-    VERDICT.write_text(json.dumps({"reason": "it may be guessing."}), encoding="utf-8")
+    VERDICT.write_text(json.dumps({"promoted": False, "reason": "it may be guessing."}), encoding="utf-8")
     CHAMPION.write_text("null", encoding="utf-8")
     package.main([])
     note = NOT_PACKAGED.read_text(encoding="utf-8")
@@ -137,6 +137,11 @@ def test_without_a_champion_the_note_says_why_and_what_else_can_be_served(
         "No model of the dataset 'demo' is champion (make serve MODEL=actreel-mine serves another one): it may be "
         "guessing.\n"
     )
+    VERDICT.write_text(json.dumps({"promoted": True, "reason": "it is right.", "champion": "3"}), encoding="utf-8")
+    package.main([])
+    said = NOT_PACKAGED.read_text(encoding="utf-8")
+    assert "taken away since actreel-demo@3 got it" in said
+    assert "actreel models promote actreel-demo@3 --reason" in said
 
 
 def test_the_model_card_says_that_a_person_made_it_champion_and_why(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from actreel.config import load_params, written_path
+from pipelines.repro import write_home_out
 from tests.conftest import grey_frames, write_video_file
 from tests.pipelines.conftest import Project, make_project, stages_run
 
@@ -28,6 +30,20 @@ def test_a_new_clip_behind_a_link_is_ingested(project: Project, tmp_path: Path) 
         shutil.copy(tmp_path / linked / "a.avi", tmp_path / linked / "new.avi")
         assert stages_run(project.repro("ingest")) == ["source", "ingest"]
         assert (project.root / "artifacts/videos" / linked / "new.avi").is_file()
+
+
+def test_a_home_folder_is_written_out_before_dvc_takes_it_for_a_name(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setitem(project.env, "HOME", str(tmp_path))
+    project.set(dataset={"name": "folder", "path": "~/clips"})
+    said = project.repro(fails=True)
+    assert "Received: '~/clips'. Try: make repro" in said
+    assert f"-S dataset.name=folder -S dataset.path={tmp_path}/clips" in said
+    monkeypatch.chdir(project.root)
+    write_home_out()
+    assert written_path() == load_params().dataset.path == f"{tmp_path}/clips"
 
 
 def test_a_path_that_does_not_exist_is_our_message(project: Project) -> None:

@@ -29,6 +29,19 @@ def test_python_must_be_one_that_the_project_takes(monkeypatch: pytest.MonkeyPat
         assert found.fix == "rm -rf .venv && make PYTHON=python3.12 setup"
 
 
+def test_an_environment_that_came_along_with_a_copy_of_the_project_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("dvc.yaml").touch()
+    Path("src/actreel").mkdir(parents=True)
+    found = machine.python()
+    assert found.needed
+    assert f"that of another folder, '{ROOT / 'src/actreel'}'" in found.said
+    monkeypatch.chdir(ROOT)
+    assert machine.python().ok
+
+
 def test_packages_against_the_extras_and_the_lock(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = machine.packages()
     assert found.ok, found

@@ -15,6 +15,7 @@ import yaml
 
 from actreel.base.places import BENTO, CHAMPION, DVC_LOCK, DVC_RUNNING, SERVED, SOURCE, VERDICT
 from actreel.dataset.fetch.dvc_internals import Changes
+from actreel.dataset.watch import files_of_weights
 from actreel.errors import ActreelError, ConfigError, FileError
 from actreel.feedback import Feedback, FeedbackStore
 from actreel.project import status
@@ -132,7 +133,21 @@ def test_a_file_behind_a_link_that_has_changed_is_seen_though_dvc_does_not_watch
     (tmp_path / "clips" / "Wave").symlink_to(tmp_path / "elsewhere")
     write_video_file(tmp_path / "elsewhere" / "b.avi", grey_frames([9] * 3))
     assert said() == ("stale", "make repro", 3)
-    assert "source (files behind links in dataset.path)" in read_status().said
+    assert "source (files behind links in dataset.path, or of model.weights)" in read_status().said
+
+
+def test_a_file_of_weights_is_watched_as_the_pipeline_watches_it(project: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "encoder.onnx"
+    weights.write_bytes(b"one")
+    settings(
+        dataset={"name": "folder", "path": str(tmp_path / "clips")},
+        model={"encoder": "onnx", "weights": str(weights)},
+        train={"crop": 0, "colour": 0},
+    )
+    write_json(SOURCE, files_of_weights(str(weights)))
+    assert said()[0] == "not_served"
+    weights.write_bytes(b"other")
+    assert said()[0] == "stale"
 
 
 def write_state(folder: Path, epochs: int) -> None:

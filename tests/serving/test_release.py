@@ -15,7 +15,7 @@ import pytest
 
 from actreel.base.places import BENTO, NOT_PACKAGED
 from actreel.base.served import CURRENT, PID_FILE, find_server, read_manifest, tag_in
-from actreel.errors import ConfigError, ModelError
+from actreel.errors import ConfigError, FileError, ModelError
 from serving import release
 from tests.conftest import free_port
 
@@ -163,6 +163,20 @@ def test_a_refused_run_leaves_the_last_served_bento_to_serve(
     (warned,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
     assert warned == "No model of the dataset 'mine' is champion: it ties. The Bento that was served last is served."
     assert tag_in(read_manifest(Path("served/current"))) == "before:one"
+
+
+def test_the_tag_of_a_bento_is_printed_and_a_damaged_one_named(
+    started: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `make image` builds the image of."""
+    folder = bento("first")
+    monkeypatch.setattr("sys.argv", ["release", "tag", "--bento", "first"])
+    release.main()
+    assert capsys.readouterr().out == "first:one\n"
+    for damaged in ("name: fir", "[", ""):
+        (folder / "bento.yaml").write_text(damaged, encoding="utf-8")
+        with pytest.raises(FileError, match=r"'first/bento\.yaml' is damaged.*dvc repro package"):
+            release.serve(folder, Path("served"), "127.0.0.1", free_port(), [])
 
 
 def test_a_port_that_cannot_be_had_is_a_sentence(started: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

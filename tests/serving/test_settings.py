@@ -6,6 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from actreel.errors import ConfigError
+from actreel.feedback import default_folder
+from actreel.statistics import default_statistics_folder
 from serving.settings import Settings
 
 
@@ -16,6 +18,17 @@ def test_settings_come_from_the_environment() -> None:
     assert (settings.workers, settings.state_dir) == (2, Path("/x"))
     assert settings.rate_exempt == {"10.0.0.1", "::1"}
     assert Settings.from_environment({}).workers == 1
+
+
+def test_folders_may_lie_below_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service manager hands `~` on as it is; a folder of that name would be made in the working folder."""
+    monkeypatch.setenv("HOME", "/home/anna")
+    names = ("state_dir", "feedback_dir", "statistics_dir")
+    settings = Settings.from_environment({f"ACTREEL_{name.upper()}": f"~/{name}" for name in names})
+    assert [str(getattr(settings, name)) for name in names] == [f"/home/anna/{name}" for name in names]
+    monkeypatch.setenv("ACTREEL_FEEDBACK_DIR", "~/f")
+    monkeypatch.setenv("ACTREEL_STATISTICS_DIR", "~/s")
+    assert [default_folder(), default_statistics_folder()] == [Path("/home/anna/f"), Path("/home/anna/s")]
 
 
 def test_a_bad_value_names_its_variable() -> None:

@@ -1,3 +1,4 @@
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from actreel.config import ClipSpec, Params
 from actreel.errors import ModelError
+from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import SEEN_FILE, ModelFolder
 from actreel.tracking import registry, runs
 from tests.conftest import grey_frames, write_model_folder, write_video_file
@@ -54,6 +56,24 @@ def test_a_champion_is_registered_crowned_found_and_loaded(
     (answer,) = served.predict([str(video)])
     assert answer.label == "bright"
     assert answer.confidence > 0.9
+
+
+def test_nothing_watches_what_threads_read_while_a_model_is_logged(
+    project: Path, params: Params, index: pd.DataFrame, spec: ClipSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow would walk through a set of these names while another thread adds to it."""
+    original, watched = os._Environ.get, []
+    load = ActionClassifier.load
+
+    def loading(folder: Path) -> ActionClassifier:
+        watched.append(os._Environ.get is not original)
+        return load(folder)
+
+    monkeypatch.setattr(ActionClassifier, "load", loading)
+    with runs.training_run(params, params.split, index, "abc"):
+        registry.register("actreel-grey", model_folder(project / "model", spec), {})
+    assert watched
+    assert not any(watched)
 
 
 def test_versions_are_found_by_name_number_and_alias(project: Path) -> None:

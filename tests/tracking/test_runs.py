@@ -72,6 +72,22 @@ def test_a_missing_run_is_an_error_that_says_what_to_do(project: Path) -> None:
         pass
 
 
+def test_a_run_that_was_deleted_on_mlflow_s_page_is_restored(
+    project: Path, params: Params, index: pd.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = tmp_path / "run"
+    with runs.training_run(params, params.split, index, "abc", kept) as run_id:
+        pass
+    mlflow.delete_run(run_id)
+    with runs.training_run(params, params.split, index, "abc", kept) as again:
+        assert again == run_id
+    mlflow.delete_run(run_id)
+    with runs.reopened_run(run_id):
+        runs.log_metrics({"accuracy": 0.5})
+    assert mlflow.get_run(run_id).data.metrics == {"accuracy": 0.5}
+    assert caplog.text.count("was deleted; it is restored") == 2
+
+
 def test_a_commit_stands_for_the_code_only_if_the_code_is_unchanged(project: Path) -> None:
     def git(*command: str) -> str:
         identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]

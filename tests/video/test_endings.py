@@ -12,14 +12,16 @@ from tests.films import dv_pictures, encode, pictures
 
 # How FFmpeg's muxers call the endings that they do not know, and the codec where the container does not take MPEG-4.
 WRITTEN_AS = {
-    ".3gpp": ".3gp", ".divx": ".avi", ".m2t": ".ts", ".m4v": ".mp4", ".mod": ".vob", ".mpe": ".mpg", ".ogm": ".ogv",
+    ".264": ".h264", ".265": ".hevc", ".3gpp": ".3gp", ".avc": ".h264", ".divx": ".avi", ".h265": ".hevc",
+    ".m2p": ".mpg", ".m2t": ".ts", ".m4v": ".mp4", ".mjpg": ".mjpeg", ".mk3d": ".mkv", ".mod": ".vob", ".mpe": ".mpg",
+    ".ogm": ".ogv",
     ".qt": ".mov", ".rmvb": ".rm", ".tod": ".ts", ".trp": ".ts", ".xvid": ".avi",
 }  # fmt: skip
 CODECS = {
     ".asf": "wmv2", ".f4v": "libx264", ".flv": "flv", ".gif": "gif", ".h264": "libx264", ".hevc": "libx265",
     ".m1v": "mpeg1video", ".m2v": "mpeg2video", ".mpg": "mpeg1video", ".mxf": "mpeg2video", ".ogv": "libvpx",
     ".mpeg": "mpeg2video", ".rm": "rv20", ".vob": "mpeg2video", ".webm": "libvpx", ".wmv": "wmv2", ".wtv": "mpeg2video",
-    ".y4m": "wrapped_avframe", ".dv": "dvvideo",
+    ".ivf": "libvpx", ".mjpeg": "mjpeg", ".obu": "libsvtav1", ".y4m": "wrapped_avframe", ".dv": "dvvideo",
 }  # fmt: skip
 
 
@@ -27,8 +29,8 @@ def write_film(folder: Path, ending: str) -> Path:
     """Eight frames in the format that the ending stands for."""
     written = WRITTEN_AS.get(ending, ending)
     frames = dv_pictures(8) if written == ".dv" else pictures(8, 120, 160)
-    options = {"x265-params": "log-level=0"} if ending == ".hevc" else None
-    pixels = "rgb8" if written == ".gif" else "yuv420p"
+    options = {"x265-params": "log-level=0"} if written == ".hevc" else None
+    pixels = {".gif": "rgb8", ".mjpeg": "yuvj420p"}.get(written, "yuv420p")
     encode(folder / f"film{written}", frames, CODECS.get(written, "mpeg4"), options, pixels)
     return (folder / f"film{written}").rename(folder / f"film{ending}")
 

@@ -12,6 +12,9 @@ from pathlib import Path
 from actreel.base.console import OURS
 from actreel.base.faults import reading
 
+MENDED = {"mended": True}
+"""The `extra` of a warning about what is mended at once or soon over; it is not kept."""
+
 
 @dataclass(frozen=True)
 class KeptWarning:
@@ -35,27 +38,30 @@ def keeping_warnings(stage: str, file: Path, earlier: Path | None = None) -> Ite
         file: The file to write. It is not written if the stage fails.
         earlier: The file of a stage before, whose warnings come first; None: there is none.
     """
+    kept = kept_warnings(earlier) if earlier else []
     collector = _Collector()
     logging.getLogger().addHandler(collector)
     try:
         yield
     finally:
         logging.getLogger().removeHandler(collector)
-    kept = kept_warnings(earlier) if earlier else []
     kept += [KeptWarning(stage, text) for text in collector.texts]
     file.parent.mkdir(parents=True, exist_ok=True)
     content = json.dumps([asdict(warning) for warning in kept], indent=2, ensure_ascii=True)
     file.write_text(content + "\n", encoding="utf-8")
 
 
-def kept_warnings(file: Path) -> list[KeptWarning]:
-    """Reads what `keeping_warnings` wrote.
+def kept_warnings(*files: Path) -> list[KeptWarning]:
+    """Reads what `keeping_warnings` wrote, one file after the other.
 
     Raises:
-        FileError: The file is missing or damaged.
+        FileError: A file is missing or damaged.
     """
-    with reading(file, "Run: dvc repro"):
-        return [KeptWarning(**entry) for entry in json.loads(file.read_text(encoding="utf-8"))]
+    kept: list[KeptWarning] = []
+    for file in files:
+        with reading(file, "Run: dvc repro"):
+            kept += [KeptWarning(**entry) for entry in json.loads(file.read_text(encoding="utf-8"))]
+    return kept
 
 
 class _Collector(logging.Handler):
@@ -67,5 +73,6 @@ class _Collector(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
-        if record.name.split(".")[0] in OURS and text not in self.texts:
+        ours = record.name.split(".")[0] in OURS
+        if ours and text not in self.texts and not hasattr(record, "mended"):
             self.texts.append(text)

@@ -24,6 +24,7 @@ ARTIFACTS = Path("artifacts")
 SOURCE = ARTIFACTS / "source.json"
 VIDEOS = ARTIFACTS / "videos"
 INGEST_WARNINGS = ARTIFACTS / "ingest_warnings.json"
+ENCODE_WARNINGS = ARTIFACTS / "encode_warnings.json"
 PACKAGE_WARNINGS = ARTIFACTS / "package_warnings.json"
 INDEX = ARTIFACTS / "index.parquet"
 CLIPS = ARTIFACTS / "clips"
@@ -54,6 +55,8 @@ REPORTS = Path("reports")
 DATASET = REPORTS / "dataset"
 DATA_WARNINGS = DATASET / "warnings.json"
 """What ingest and index warned of; see `actreel.base.kept_warnings`."""
+WARNINGS = (DATA_WARNINGS, TRAINING_WARNINGS)
+"""What all stages up to the model warned of; those of `encode` are among the second's."""
 VALIDATION = REPORTS / "validation"
 PLOTS = REPORTS / "figures"
 METRICS = REPORTS / "metrics.json"
@@ -73,6 +76,22 @@ GROUP_SALT = ARTIFACTS / "group_salt"
 
 UNKNOWN = "_unknown"
 """The class folder, and the split, of clips that show none of the actions."""
+
+
+def below_home(path: str) -> str:
+    """The path, whole where it begins with `~`: only a shell reads that, and not everywhere.
+
+    Raises:
+        ConfigError: It begins with the name of a user who does not exist.
+    """
+    if not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError as error:
+        raise ConfigError(
+            f"'~' must stand for a user's home folder. Received: '{path}'. Write the whole path."
+        ) from error
 
 
 def check_project(folder: Path) -> None:

@@ -28,6 +28,7 @@ from actreel.cli.project import doctor, status
 from actreel.cli.saliency import saliency
 from actreel.cli.segments import import_segments, segments
 from actreel.cli.teach import teach
+from actreel.youtube.links import is_link
 
 NAME = "actreel"
 ASKED_BY_THE_SHELL = f"_{NAME.upper()}_COMPLETE"
@@ -42,13 +43,19 @@ def main(arguments: list[str] | None = None) -> None:
             command.main(prog_name=NAME)
         # Not `main` of the command: it would end the program in ways that `clean_exit` has better ones for.
         try:
-            with command.make_context(NAME, list(sys.argv[1:] if arguments is None else arguments)) as context:
+            given = map(_with_host, sys.argv[1:] if arguments is None else arguments)
+            with command.make_context(NAME, list(given)) as context:
                 command.invoke(context)
         except typer.Exit as end:
             sys.exit(end.exit_code)
         except typer.TyperException as error:
             print(f"error: {_sentence(error)}", file=sys.stderr)
             sys.exit(error.exit_code)
+
+
+def _with_host(argument: str) -> str:
+    """The argument, as a link where it is a bare id of YouTube's that begins with `-`, as options do."""
+    return f"https://youtu.be/{argument}" if argument.startswith("-") and is_link(argument) else argument
 
 
 def _sentence(error: typer.TyperException) -> str:

@@ -28,7 +28,15 @@ from actreel.config.model import (
     takes_track,
     weights_of,
 )
-from actreel.config.params import EvaluateParams, PackageParams, Params, check_params, load_params, override
+from actreel.config.params import (
+    EvaluateParams,
+    PackageParams,
+    Params,
+    check_params,
+    load_params,
+    override,
+    written_path,
+)
 from actreel.config.section import Section
 from actreel.config.tracks import SignalSpec, SoundSpec, TrackSpec
 
@@ -73,4 +81,5 @@ __all__ = [
     "reads_frames_again",
     "takes_track",
     "weights_of",
+    "written_path",
 ]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from actreel.config.commands import exp_run
-from actreel.config.section import Section
+from actreel.config.section import Section, UserPath
 
 DEMO_PATH = "src/actreel/dataset/demo"
 
@@ -45,7 +45,7 @@ class DatasetParams(Section):
     """
 
     name: Literal["demo", "ucf50", "folder"]
-    path: str
+    path: UserPath
     group_pattern: Annotated[str, AfterValidator(_pattern_with_group)] | None
     demo_groups: int = Field(ge=3)
     demo_clips: int = Field(ge=1)
@@ -58,12 +58,6 @@ class DatasetParams(Section):
                 f"dataset.name 'demo' renders its own clips, and takes no dataset.path. Received: '{self.path}'. For "
                 f"your own clips, try: {exp_run({'dataset.name': 'folder', 'dataset.path': self.path})}. "
                 "For the demo: git checkout params.yaml"
-            )
-        if self.path.startswith("~"):
-            whole = {"dataset.name": self.name, "dataset.path": str(Path(self.path).expanduser())}
-            raise ValueError(
-                f"dataset.path must be a whole path, as '~' stands for nothing here. Received: '{self.path}'. "
-                f"Try: {exp_run(whole)}"
             )
         if self.name == "folder" and self.path == DEMO_PATH:
             raise ValueError(
@@ -149,8 +143,8 @@ class SplitParams(Section):
     test: float = Field(gt=0, lt=1)
     folds: int = Field(ge=2)
     fold: int = Field(ge=0)
-    train_list: str | None
-    test_list: str | None
+    train_list: UserPath | None
+    test_list: UserPath | None
     unknown: tuple[str, ...] = ()
     seed: int = Field(ge=0)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from actreel.config.section import Section
+from actreel.config.section import Section, UserPath
 
 IMAGENET = "imagenet"
 NO_WEIGHTS = "none"
@@ -97,7 +97,7 @@ class ModelParams(Section):
     """
 
     encoder: Annotated[str, BeforeValidator(_one_name)]
-    weights: str
+    weights: UserPath
     head: Literal[FrameHead, ClipHead, LandmarkHead, Probe, "auto"]
     fusion: Literal["auto"] | tuple[Annotated[float, Field(ge=0)], ...] = "auto"
     motion: Literal["none", "difference"]

@@ -11,7 +11,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from actreel.base.places import check_project
+from actreel.base.places import PARAMS, check_project
 from actreel.config.dataset import ClipSpec, DatasetParams, SplitParams, ValidateParams
 from actreel.config.model import PROBES, TRACK_ENCODERS, ModelParams, TrainParams, is_graph
 from actreel.config.section import Section
@@ -127,7 +127,7 @@ class Params(Section):
         return self
 
 
-def load_params(path: Path = Path("params.yaml")) -> Params:
+def load_params(path: Path = PARAMS) -> Params:
     """Reads and checks params.yaml.
 
     Raises:
@@ -145,6 +145,14 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     except ConfigError as error:
         # DVC leaves the settings of a failed `dvc exp run -S` in the file.
         raise ConfigError(f"{error} To undo your last settings: git checkout {path.name}") from error
+
+
+def written_path(path: Path = PARAMS) -> str:
+    """`dataset.path` as it stands in params.yaml, which is what DVC reads; empty if the file has none."""
+    try:
+        return str(yaml.safe_load(path.read_text(encoding="utf-8"))["dataset"]["path"])
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError):
+        return ""
 
 
 def override(params: Params, settings: list[str]) -> Params:

@@ -28,7 +28,8 @@ def join_copies(index: pd.DataFrame, *, drop: bool = True) -> pd.DataFrame:
 
     Returns:
         The index without the other copies, or with all rows, in the same order. Of several copies, one whose group is
-        known stays. The same content in two actions stays in both: the validation names it and fails.
+        known stays, and of these the one with the shortest name. The same content in two actions stays in both: the
+        validation names it and fails.
     """
     readable = index["error"] == ""
     copied = readable & index[readable].duplicated("sha256", keep=False).reindex(index.index, fill_value=False)
@@ -39,8 +40,10 @@ def join_copies(index: pd.DataFrame, *, drop: bool = True) -> pd.DataFrame:
     joined = index.assign(group=_joined(index, np.flatnonzero(copied), contents))
     if not drop:
         return joined
-    # The first of each content and action stays, clips with a known group before the others.
-    order = joined.assign(unknown=~known)[copied].sort_values(["unknown", "clip"])
+    # The first of each content and action stays: clips with a known group first, and then those with the shortest
+    # names, since what file managers and programs name copies is longer.
+    lengths = joined["clip"].str.rpartition("/")[2].str.len()
+    order = joined.assign(unknown=~known, length=lengths)[copied].sort_values(["unknown", "length", "clip"])
     dropped = order.index[order.duplicated(["action", "sha256"])]
     if len(dropped):
         kept = order.drop(dropped)

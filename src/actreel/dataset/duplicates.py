@@ -8,11 +8,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actreel.dataset.fingerprints import FRAMES
+from actreel.dataset.fingerprints import FRAMES, SMALL_FRAMES
 from actreel.dataset.layout import SPLITS
 
 SAME_RECORDING_BITS = 4
 """The largest mean distance between frames of one recording; docs/own-clips.md says what was measured with it."""
+SAME_CHANGES = 0.9
+"""The least correlation of what changes in the frames of one recording; measured in docs/own-clips.md too."""
+SAME_PLACE_BITS = 10
+"""The largest mean distance between frames that may show one place, in which nearly the same happens."""
+LEAST_CHANGE = 1.0
+"""Grey levels, root mean square, by which small frames change: below that it is noise."""
+ROWS_AT_ONCE = 1024
+"""Rows that are compared with all others in one matrix product, which bounds its memory."""
 
 
 def near_duplicates(index: pd.DataFrame, bits: int) -> pd.DataFrame:
@@ -39,24 +47,49 @@ def near_duplicates(index: pd.DataFrame, bits: int) -> pd.DataFrame:
 def same_recordings(index: pd.DataFrame) -> NDArray[np.int64]:
     """Pairs of clips that are one recording, encoded or resized anew.
 
-    Their frames must be nearly the same, and nearer to each other than those of either clip are among themselves: in
-    front of a still camera clips of different people look alike too, and plain frames all have the same hash.
+    Either their frames are nearly the same, and nearer to each other than those of either clip are among themselves: in
+    front of a still camera clips of different people look alike too, and plain frames all have the same hash. Or the
+    same happens at the same time before a similar background: what changes in their frames is nearly the same.
 
     Args:
-        index: Rows with `fingerprint`, all of clips that can be read.
+        index: Rows with `fingerprint` and, where there are any, `small_frames`, all of clips that can be read.
 
     Returns:
         Positions of the two rows, (pairs, 2).
     """
     pictured = np.flatnonzero(index["fingerprint"] != "")
-    hashes = _hashes(index.iloc[pictured])
+    seen = index.iloc[pictured]
+    hashes = _hashes(seen)
     motion = np.bitwise_count(hashes ^ np.roll(hashes, 1, axis=1)).mean(axis=1)
-    pairs = [
+    pairs = {
         (row, other)
         for row, other, distance in _near_pairs(hashes, SAME_RECORDING_BITS)
         if distance < min(motion[row], motion[other])
-    ]
-    return pictured[np.array(pairs, np.int64).reshape(-1, 2)]
+    }
+    if "small_frames" in seen:
+        pairs |= {
+            (row, other)
+            for row, other in _same_changes(seen)
+            if np.bitwise_count(hashes[row] ^ hashes[other]).mean() <= SAME_PLACE_BITS
+        }
+    return pictured[np.array(sorted(pairs), np.int64).reshape(-1, 2)]
+
+
+def _same_changes(index: pd.DataFrame) -> Iterator[tuple[int, int]]:
+    """Two rows, the first before the second, whose frames change in the same way."""
+    stored = np.frombuffer(b"".join(index["small_frames"]), np.uint8).reshape(len(index), SMALL_FRAMES, -1)
+    frames = stored.astype(np.float32)
+    changes = frames - frames.mean(axis=1, keepdims=True)  # without the background
+    changes -= changes.mean(axis=2, keepdims=True)  # and without changes of the light
+    size = np.sqrt(np.square(changes).mean(axis=(1, 2)))
+    changing = np.flatnonzero(size >= LEAST_CHANGE)
+    flat = changes[changing].reshape(len(changing), -1)
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True)
+    for start in range(0, len(flat), ROWS_AT_ONCE):
+        correlation = flat[start : start + ROWS_AT_ONCE] @ flat.T
+        for first, second in np.argwhere(correlation >= SAME_CHANGES) + np.array([start, 0]):
+            if first < second:
+                yield int(changing[first]), int(changing[second])
 
 
 def _hashes(index: pd.DataFrame) -> NDArray[np.uint64]:

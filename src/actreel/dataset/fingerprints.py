@@ -18,16 +18,28 @@ from actreel.video.info import VideoInfo
 from actreel.video.opencv import cv2
 
 FRAMES = 3
+SMALL_FRAMES = 9
+"""The middle frames of so many equal parts; every third of them is one of the fingerprint's."""
+SIDE = 16
+"""Pixels of a small frame's sides."""
+_HASH = 8
 
 
-def probe_with_fingerprint(path: Path) -> tuple[VideoInfo, str]:
-    """Decodes a video once, and returns its properties and its fingerprint, 48 hexadecimal digits.
+def probe_with_fingerprint(path: Path) -> tuple[VideoInfo, str, bytes]:
+    """Decodes a video once, and returns its properties, its fingerprint, 48 hexadecimal digits, and small frames.
+
+    The small frames are grey: uint8 (SMALL_FRAMES, SIDE, SIDE).
 
     Raises:
         VideoError: The file is missing or is not a video, or none of its frames decodes.
     """
-    hashes, info = sample_frames(path, partial(middle_frames, num_parts=FRAMES), frame_hash)
-    return info, hashes.tobytes().hex()
+    seen, info = sample_frames(path, partial(middle_frames, num_parts=SMALL_FRAMES), _hash_and_small_frame)
+    return info, seen[1::3, :_HASH].tobytes().hex(), seen[:, _HASH:].tobytes()
+
+
+def _hash_and_small_frame(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    grey = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return np.concatenate([frame_hash(frame), grey.ravel()])
 
 
 def frame_hash(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -19,20 +19,24 @@ LEFTOVERS = frozenset(
         "__MACOSX", "Icon\r", "Network Trash Folder", "Temporary Items",
         # Windows
         "Thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "System Volume Information", "$RECYCLE.BIN",
-        "RECYCLER", "Recycled",
+        "RECYCLER", "Recycled", "found.000", "Picasa.ini",
         # Linux
         "lost+found",
         # Synology's and QNAP's network drives
         "@eaDir", "#recycle", "#snapshot", "@tmp", "@Recycle", "@Recently-Snapshot",
+        "@__thumb",
     )
 )  # fmt: skip
 """Files and folders that computers leave by themselves, in lower case. Hidden files (`.name`) are leftovers too."""
 
 UNFINISHED = (
     ".part", ".partial", ".crdownload", ".download", ".opdownload", ".filepart", ".tmp", ".temp", ".ytdl", ".aria2",
-    ".!ut", ".!qb", ".bc!",
+    ".!ut", ".!qb", ".bc!", ".!sync", ".fdmdownload", ".dtapart", ".xltd", ".icloud",
 )  # fmt: skip
-"""Endings of downloads and copies that are not complete; Safari's `.download` is a folder."""
+"""Endings of downloads and copies that are not complete; Safari's `.download` is a folder.
+
+iCloud leaves the hidden file `.clip.mp4.icloud` in place of a clip that it has not brought to this machine.
+"""
 
 # yt-dlp's fragments, and the file that it joins picture and sound in.
 _UNFINISHED_BY_YT_DLP = re.compile(r".+\.part-frag\d+|.+\.temp\.\w+", re.IGNORECASE)
@@ -51,6 +55,7 @@ class Contents:
         linked: Files that are links or lie behind a link to a folder.
         broken: Links to what does not exist.
         loops: Links to a folder that they lie in; not followed.
+        not_utf8: Files and folders whose names are not UTF-8, which other lists have too.
     """
 
     clips: list[Path] = field(default_factory=list)
@@ -61,6 +66,7 @@ class Contents:
     linked: list[Path] = field(default_factory=list)
     broken: list[Path] = field(default_factory=list)
     loops: list[Path] = field(default_factory=list)
+    not_utf8: list[Path] = field(default_factory=list)
 
 
 def read_folder(folder: Path) -> Contents:
@@ -83,8 +89,10 @@ def _read(folder: Path, below: Path, linked: bool, above: frozenset[tuple[int, i
     for entry in entries:
         path = below / entry.name
         behind = linked or entry.is_symlink()
-        if is_leftover(entry.name):
+        if is_leftover(entry.name) and not entry.name.endswith(".icloud"):
             continue
+        if not _is_utf8(entry.name):
+            contents.not_utf8.append(path)
         if _is_unfinished(entry.name, names):
             contents.unfinished.append(path)
         elif not Path(entry.path).exists():
@@ -112,6 +120,14 @@ def _identity(folder: Path) -> tuple[int, int]:
 def is_leftover(name: str) -> bool:
     """Whether a file or folder of this name is one that computers leave by themselves, or hidden."""
     return name.startswith(".") or name.lower() in LEFTOVERS
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # Python gives each byte that is no part of a letter half of a surrogate pair
+        return False
+    return True
 
 
 def _is_unfinished(name: str, beside: set[str]) -> bool:

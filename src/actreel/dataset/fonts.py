@@ -15,10 +15,14 @@ from actreel.base.fonts import is_invisible, packaged_fonts
 
 # Matplotlib's font of boxes: it has a box for every character.
 _BOXES = "Last Resort"
+LONGEST = 60
+"""Characters of a name that are drawn; a longer one would leave no room for the plot."""
 
 
 def drawable(name: str) -> str:
     """The name as plots can draw it: a character that no font on this machine has becomes its number, `U+13000`.
+
+    Of a long name, the middle is left out.
 
     Where Matplotlib's font and the packaged ones lack a character, a font of the machine that has it is used from then
     on.
@@ -26,6 +30,8 @@ def drawable(name: str) -> str:
     Args:
         name: Any text; also one with lone surrogates, as Python reads file names that are not UTF-8.
     """
+    if len(name) > LONGEST:
+        name = f"{name[: LONGEST // 2]}\u2026{name[-LONGEST // 2 :]}"
     return "".join(
         character if is_invisible(character) or _has_font(character) else f"U+{ord(character):04X}"
         for character in name

@@ -18,8 +18,9 @@ GROUPS_FILE = "groups.csv"
 
 log = logging.getLogger(__name__)
 
-# UCF50 and UCF101: v_YoYo_g01_c02.avi is clip 2 of group 1 (one person, one background).
-_UCF_NAME = re.compile(r"v_.+_g(?P<group>\d+)_c\d+", re.IGNORECASE)
+# UCF50 and UCF101: v_YoYo_g01_c02.avi is clip 2 of group 1 (one person, one background). What stands around it is of
+# a copy, which may be cut or encoded anew: `Copy of v_YoYo_g01_c02 (1)`, `v_YoYo_g01_c02_small`.
+_UCF_NAME = re.compile(r"(?<![A-Z0-9])v_.+_g(?P<group>\d+)_c\d+(?![A-Z0-9])", re.IGNORECASE | re.ASCII)
 
 
 def groups_of(videos: Path, clips: list[Path], pattern: str | None = None, source: Path | None = None) -> list[str]:
@@ -58,8 +59,8 @@ def _from_path(clip: Path, pattern: str | None) -> str | None:
 
 
 def group_in_ucf_name(clip: Path) -> str | None:
-    """The group in a file name like UCF's, `v_<Action>_g01_c02`; None in any other."""
-    match = _UCF_NAME.fullmatch(clip.stem)
+    """The group in a file name that is, or contains, one like UCF's, `v_<Action>_g01_c02`; None in any other."""
+    match = _UCF_NAME.search(clip.stem)
     return f"g{int(match['group']):02d}" if match else None
 
 

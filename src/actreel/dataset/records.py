@@ -26,7 +26,7 @@ from actreel.dataset.copies import join_copies, join_recordings
 from actreel.dataset.fingerprints import probe_with_fingerprint
 from actreel.dataset.folder import read_folder
 from actreel.dataset.groups import groups_of
-from actreel.dataset.layout import SPLITS, action_of, split_folders
+from actreel.dataset.layout import SPLITS, action_of, split_folders, split_of
 from actreel.dataset.parallel import map_on_cores
 from actreel.errors import DatasetError, FileError, VideoError
 from actreel.video.info import VideoInfo
@@ -61,7 +61,8 @@ def index_videos(
         join: Whether to join the groups of copies and to leave copies out.
 
     Returns:
-        The index without the column `split`, sorted by clip.
+        The index without the column `split`, sorted by clip. Without `join`, it has a column `small_frames` too; see
+        `actreel.dataset.fingerprints`.
 
     Raises:
         DatasetError: There are fewer than 2 actions, or `groups.csv` is wrong.
@@ -84,8 +85,8 @@ def index_videos(
     index = pd.DataFrame(rows)
     index.insert(1, "action", action_of_clip)
     index.insert(2, "group", groups)
-    index.insert(3, "folder_split", [folders.get(clip.parts[0], "") for clip in clips])
-    return join_recordings(join_copies(index)) if join else index
+    index.insert(3, "folder_split", [split_of(clip, folders) for clip in clips])
+    return join_recordings(join_copies(index)).drop(columns="small_frames") if join else index
 
 
 def write_index(index: pd.DataFrame, path: Path) -> None:
@@ -146,9 +147,11 @@ def check_pictures(index: pd.DataFrame, encoder: str) -> None:
 def _index_clip(videos: Path, clip: Path) -> dict[str, Any]:
     try:
         if is_signal(clip):
-            return {**_identity(videos, clip), **vars(describe_signal(videos / clip)), "fingerprint": "", "error": ""}
-        info, fingerprint = probe_with_fingerprint(videos / clip)
-        return {**_identity(videos, clip), **vars(info), "fingerprint": fingerprint, "error": ""}
+            unseen = {"fingerprint": "", "small_frames": b""}
+            return {**_identity(videos, clip), **vars(describe_signal(videos / clip)), **unseen, "error": ""}
+        info, fingerprint, small = probe_with_fingerprint(videos / clip)
+        seen = {"fingerprint": fingerprint, "small_frames": small}
+        return {**_identity(videos, clip), **vars(info), **seen, "error": ""}
     except VideoError as error:
         return _unreadable(videos, clip, str(error))
 
@@ -164,7 +167,7 @@ def _crashed_clip(videos: Path, clip: Path) -> dict[str, Any]:
 
 def _unreadable(videos: Path, clip: Path, error: str) -> dict[str, Any]:
     nothing = VideoInfo(fps=0.0, num_frames=0, header_frames=0, width=0, height=0, duration_s=0.0, codec="")
-    return {**_identity(videos, clip), **vars(nothing), "fingerprint": "", "error": error}
+    return {**_identity(videos, clip), **vars(nothing), "fingerprint": "", "small_frames": b"", "error": error}
 
 
 def _identity(videos: Path, clip: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from actreel.base.atomic import written_aside
 from actreel.base.faults import naming
+from actreel.base.kept_warnings import MENDED
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ def intact(shard: Path, num_clips: int, expected: int | None) -> int | None:
     except (ValueError, EOFError):
         checksum = None
     if checksum is None or expected not in (None, checksum):
-        log.warning(f"'{shard}' is damaged and is made again")
+        log.warning(f"'{shard}' is damaged and is made again", extra=MENDED)
         return None
     return checksum
 

@@ -14,7 +14,7 @@ from actreel.dataset.demo import render_demo
 from actreel.dataset.fetch.archive import unpack
 from actreel.dataset.folder import Contents, alike, is_leftover
 from actreel.dataset.groups import GROUPS_FILE
-from actreel.dataset.layout import TRAIN, action_of, find_split, has_action
+from actreel.dataset.layout import TRAIN, action_of, find_split, has_action, split_of
 from actreel.dataset.watch import checked_folder
 from actreel.errors import DatasetError, listed_names
 from actreel.video.endings import count_endings
@@ -99,7 +99,7 @@ def _without_unlabelled(folder: Path, contents: Contents, folders: dict[str, str
     """
     unlabelled = [clip for clip in contents.clips if not has_action(clip, folders)]
     contents.clips = [clip for clip in contents.clips if has_action(clip, folders)]
-    if folders and not any(folders.get(clip.parts[0]) == TRAIN for clip in contents.clips):
+    if folders and not any(split_of(clip, folders) == TRAIN for clip in contents.clips):
         raise DatasetError(
             f"the folders {' and '.join(sorted(folders))} must hold one sub-folder per action. Received: clips in none "
             f"in '{folder}', such as '{unlabelled[0]}'. If they are actions themselves, rename one of them."

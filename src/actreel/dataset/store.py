@@ -26,10 +26,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actreel.base.atomic import written_aside
+from actreel.base.atomic import LONGEST_NAME, written_aside
 from actreel.base.code_digest import code_digest
 from actreel.base.cores import num_cores
 from actreel.base.faults import reading
+from actreel.base.kept_warnings import MENDED
 from actreel.base.places import VIDEOS
 from actreel.config import ClipSpec, TrackSpec
 from actreel.dataset.parallel import map_on_cores
@@ -321,7 +322,12 @@ def _plan(index: pd.DataFrame, made_with: Mapping[str, Any]) -> Iterator[tuple[s
             part = rows.iloc[start : start + SHARD_CLIPS]
             content = json.dumps([made_with, part["sha256"].tolist()], sort_keys=True)
             digest = hashlib.sha256(content.encode()).hexdigest()[:16]
-            yield f"{action}-{start // SHARD_CLIPS:03d}-{digest}.npy", part["clip"].tolist()
+            yield f"{_short(str(action))}-{start // SHARD_CLIPS:03d}-{digest}.npy", part["clip"].tolist()
+
+
+def _short(action: str) -> str:
+    """The action's name, or a digest of one that leaves no room for more in a file's name."""
+    return action if len(action.encode()) <= LONGEST_NAME - 40 else hashlib.sha256(action.encode()).hexdigest()[:32]
 
 
 def _checksums(store: Path) -> dict[str, int]:
@@ -333,5 +339,5 @@ def _checksums(store: Path) -> dict[str, int]:
         with reading(manifest, "It is written again."):
             return dict(json.loads(manifest.read_text(encoding="utf-8")).get("checksums", {}))
     except FileError as error:
-        log.warning(str(error))
+        log.warning(str(error), extra=MENDED)
         return {}

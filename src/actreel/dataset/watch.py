@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import glob
+import os
+import shlex
 from pathlib import Path
 
 from actreel.base.places import DATA
@@ -84,6 +86,12 @@ def checked_folder(folder: Path, setting: str = "dataset.path") -> Contents:
         )
     contents = read_folder(folder)
     _refuse_broken_links(folder, contents, setting)
+    if contents.not_utf8:
+        raise DatasetError(
+            f"the names of files and folders in {setting} must be UTF-8. Received in '{folder}': "
+            f"{listed_names([_escaped(path) for path in contents.not_utf8])}. Rename them, for example with: "
+            f"convmv -r -f latin1 -t utf-8 --notest {shlex.quote(str(folder))}"
+        )
     if not contents.clips:
         raise DatasetError(
             f"{setting} must contain clips as <action>/<clip>. Received: '{folder}'. {_instead(contents)}"
@@ -118,6 +126,11 @@ def _refuse_broken_links(folder: Path, contents: Contents, setting: str = "datas
             f"links in {setting} must lead to what exists. Received in '{folder}': "
             f"{listed_names(targets, quote='')}. Remove the links, or bring back what they lead to."
         )
+
+
+def _escaped(path: Path) -> str:
+    r"""The path with bytes that are no UTF-8 as bash writes them: `caf\xe9.mp4`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _missing(path: Path, setting: str = "dataset.path") -> str:

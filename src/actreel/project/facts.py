@@ -16,8 +16,8 @@ from actreel.base.faults import reading
 from actreel.base.kept import kept_folder
 from actreel.base.places import BENTO, CHAMPION, DVC_LOCK, DVC_RUNNING, PIPELINE, SERVED, SOURCE, TRAINING, VERDICT
 from actreel.base.served import CURRENT, MANIFEST, address_of, find_server, is_bento, labels_in, read_manifest, tag_in
-from actreel.config import DatasetParams
-from actreel.dataset.watch import files_behind_links
+from actreel.config import DatasetParams, Params
+from actreel.dataset.watch import files_behind_links, files_of_weights
 from actreel.errors import DatasetError
 from actreel.project.running import command_of, holders, orphaned_stage
 
@@ -137,13 +137,14 @@ def missing_videos(dataset: DatasetParams) -> str | None:
     return None
 
 
-def links_have_changed(dataset: DatasetParams) -> bool:
-    """Whether files behind links in the dataset, which DVC does not watch, differ from those of the last run."""
+def unwatched_files_have_changed(params: Params) -> bool:
+    """Whether files behind links in the dataset, or of weights, differ from those of the last run: DVC sees neither."""
     if not SOURCE.is_file():
         return False
     with reading(SOURCE, "Make it again with: dvc repro source"):
         before = json.loads(SOURCE.read_text(encoding="utf-8"))
-    return bool(before != json.loads(json.dumps(files_behind_links(dataset))))
+    files = files_behind_links(params.dataset) | files_of_weights(params.model.weights)
+    return bool(before != json.loads(json.dumps(files)))
 
 
 def has_run() -> bool:

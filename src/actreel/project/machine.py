@@ -12,6 +12,7 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
+import actreel
 from actreel.base.places import ARTIFACTS, CLIPS, FEATURES, PARAMS, PIPELINE, REPORTS, SERVED
 from actreel.base.ports import check_free
 from actreel.errors import ConfigError
@@ -29,12 +30,17 @@ UCF50_CLIPS, UCF50_ARCHIVE_GB = 6700, 3.3
 
 
 def python() -> Finding:
-    """Python's version, and where it is."""
+    """Python's version, where it is, and whether what it runs is the code in this folder."""
     asked = metadata("actreel")["Requires-Python"] or ">=3.11"
     bounds = [(sign, tuple(map(int, number.split(".")))) for sign, number in re.findall(r"([<>]=?)\s*([\d.]+)", asked)]
     own = sys.version_info[:2]
     fits = all(own >= bound if sign == ">=" else own < bound for sign, bound in bounds)
     said = f"{platform.python_version()} at {sys.executable}"
+    here, installed = Path("src", "actreel"), Path(actreel.__file__).parent
+    if PIPELINE.is_file() and here.is_dir() and not here.samefile(installed):
+        return fault(
+            f"{said}, whose code is that of another folder, '{installed}'", "make setup && source .venv/bin/activate"
+        )
     return fine(said) if fits else fault(f"{said}; it must be {asked}", "rm -rf .venv && make PYTHON=python3.12 setup")
 
 

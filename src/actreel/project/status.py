@@ -114,7 +114,7 @@ def read_status() -> Status:
         if not DVC_LOCK.exists() or lock_is_whole(DVC_LOCK):
             raise
         return Status("damaged", f"{DVC_LOCK} was left half-written by a run that was killed.", REPRO, **known)
-    if (changes.stages and not _only_videos_are_missing(changes)) or facts.links_have_changed(dataset):
+    if (changes.stages and not _only_videos_are_missing(changes)) or facts.unwatched_files_have_changed(params):
         return _to_run(changes, training, known)
     return _ready(params, known)
 
@@ -135,7 +135,7 @@ def _running(run: facts.Run, training: facts.Training | None) -> str:
 
 def _to_run(changes: Changes, training: facts.Training | None, known: Mapping[str, Any]) -> Status:
     """The status of a pipeline that is not as its last run left it."""
-    stages = changes.stages or {"source": ("files behind links in dataset.path",)}
+    stages = changes.stages or {"source": ("files behind links in dataset.path, or of model.weights",)}
     if not facts.has_run():
         if training and "train" in stages:  # DVC writes its lock file after the first stage
             return Status("interrupted", _interrupted(training), REPRO, training=training, changes=stages, **known)

@@ -24,7 +24,7 @@ from actreel.dataset.layout import SPLITS
 from actreel.errors import MOST_NAMED, ModelError
 from actreel.tracking.drifts import is_drift
 from actreel.tracking.names import telling_name
-from actreel.tracking.store import EXPERIMENT, connect, is_missing, requirements
+from actreel.tracking.store import EXPERIMENT, bring_back_run, connect, requirements
 
 
 @contextmanager
@@ -102,15 +102,11 @@ def reopened_run(run_id: str) -> Iterator[None]:
         ModelError: The run is not in the store.
     """
     connect()
-    try:
-        mlflow.get_run(run_id)
-    except MlflowException as error:
-        if not is_missing(error):
-            raise
+    if not bring_back_run(run_id):
         raise ModelError(
             f"The model's MLflow run {run_id} is not in the store {mlflow.get_tracking_uri()}. "
             "Train again: dvc repro --force train. If another machine trained it, share its store: see docs/team.md"
-        ) from error
+        )
     with mlflow.start_run(run_id=run_id, log_system_metrics=False):
         yield
 
@@ -153,13 +149,8 @@ def _stamp(run_id: str) -> None:
 @contextmanager
 def _kept_run(name: str, kept: Path | None, *, nested: bool, log_system_metrics: bool | None = None) -> Iterator[str]:
     known = kept.read_text(encoding="utf-8") if kept and kept.exists() else None
-    if known:
-        try:
-            mlflow.get_run(known)
-        except MlflowException as error:
-            if not is_missing(error):
-                raise
-            known = None  # the store was deleted since
+    if known and not bring_back_run(known):
+        known = None  # the store was deleted since
     with mlflow.start_run(
         run_id=known, run_name=None if known else name, nested=nested, log_system_metrics=log_system_metrics
     ) as run:

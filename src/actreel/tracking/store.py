@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
+from actreel.base.console import exit_cleanly
 from actreel.base.faults import name_file
+from actreel.base.kept_warnings import MENDED
 from actreel.base.places import MLFLOW_DATABASE, check_project
 from actreel.tracking.mlflow_internals import VIEW, VIEW_TAG, move_artifacts, runs_view
 
@@ -90,7 +93,9 @@ def connect() -> None:
     else:
         if experiment.lifecycle_stage == LifecycleStage.DELETED:
             mlflow.MlflowClient().restore_experiment(experiment.experiment_id)
-            log.warning(f"The MLflow experiment '{EXPERIMENT}' was deleted; it is restored, with its runs.")
+            log.warning(
+                f"The MLflow experiment '{EXPERIMENT}' was deleted; it is restored, with its runs.", extra=MENDED
+            )
         if not server:
             _follow_the_folder(root, experiment.artifact_location)
         for name, value in TAGS.items():
@@ -143,6 +148,32 @@ def is_missing(error: MlflowException) -> bool:
     return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
 
 
+def knows_run(run_id: str) -> bool:
+    """Whether the store holds a run, maybe as a deleted one."""
+    try:
+        mlflow.get_run(run_id)
+    except MlflowException as error:
+        if not is_missing(error):
+            raise
+        return False
+    return True
+
+
+def bring_back_run(run_id: str) -> bool:
+    """Makes a run ready to be opened again: one that was deleted on MLflow's page is restored.
+
+    Returns:
+        Whether the store holds the run.
+    """
+    if not knows_run(run_id):
+        return False
+    run = mlflow.get_run(run_id)
+    if run.info.lifecycle_stage == LifecycleStage.DELETED:
+        mlflow.MlflowClient().restore_run(run_id)
+        log.warning(f"The MLflow run '{run.info.run_name}' ({run_id}) was deleted; it is restored.", extra=MENDED)
+    return True
+
+
 @contextmanager
 def suppress_missing() -> Iterator[None]:
     """Goes on where the store does not hold what was asked for; see `is_missing`."""
@@ -180,3 +211,12 @@ def _version_of(package: str) -> str:
         return version_of(package)
     except PackageNotFoundError:  # set up with GPU=1; what is logged needs no GPU
         return version_of(f"{package}-gpu")
+
+
+def main() -> None:
+    """Prints where the runs are on MLflow's page; the address of its server is the only argument."""
+    print("The runs:", runs_page(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    exit_cleanly(main)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, ValidationInfo, field_validator
 
+from actreel.base.places import below_home
 from actreel.errors import ConfigError
 
 PREFIX = "ACTREEL_"
@@ -33,6 +34,13 @@ class YouTubeAccess(BaseModel):
     youtube_cookies: Path | None = None
     youtube_proxy: SecretStr | None = None
     youtube_extractor_args: SecretStr | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_tilde(cls, value: Any, info: ValidationInfo) -> Any:
+        # Quoted, or in a file of a service manager, `~` comes as it is, and would become a folder of that name.
+        kind = cls.model_fields[str(info.field_name)].annotation
+        return below_home(value) if isinstance(value, str) and kind in (Path, Path | None) else value
 
     @field_validator("youtube_cookies")
     @classmethod
