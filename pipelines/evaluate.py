@@ -39,6 +39,7 @@ from actreel.dataset.records import clips_of, read_index
 from actreel.dataset.store import StoredClips
 from actreel.evaluation.advice import what_to_try
 from actreel.evaluation.model_card import Facts, write_model_card
+from actreel.evaluation.moving_skeletons import choose_clips, write_moving_skeletons
 from actreel.evaluation.paired import order_sentence
 from actreel.evaluation.promotion import contest, models_judged
 from actreel.evaluation.report import Evaluation, evaluate_rejection, learning_curve, metrics_of, plots_of, tables_of
@@ -74,10 +75,12 @@ def main() -> None:
     tables["curve"], plots["curves"] = learning_curve(evaluation, curve_folder(TRAINING, network))
 
     write_reports(metrics, tables, plots)
+    skeletons = draw_skeletons(evaluation)
     card = evaluation.classifier.card
     facts = Facts(
         card, network, params.dataset.name, metrics, tables["per_class"], tables["slices"], confusions,
         models_judged(evaluation), table_of(CANDIDATES), table_of(GROUP_CURVE), evaluation.store.has_pictures,
+        skeletons,
     )  # fmt: skip
     write_model_card(facts, REPORTS, [warning.text for warning in kept_warnings(*WARNINGS)])
     log_results(metrics, tables)
@@ -152,6 +155,16 @@ def write_reports(metrics: dict[str, Any], tables: dict[str, pd.DataFrame], plot
         table.to_csv(REPORTS / f"{name}.csv", index=False)
     for name, plot in plots.items():
         plot.savefig(PLOTS / f"{name}.png")
+
+
+def draw_skeletons(evaluation: Evaluation) -> list[str]:
+    """Draws test clips of a model of landmarks as a picture that moves; the actions in it, none for other models."""
+    if not evaluation.network_params.pixels_free:
+        return []
+    clips = choose_clips(evaluation.test)
+    clip_s = evaluation.classifier.card.clip_duration_s or float(evaluation.test["duration_s"].median())
+    write_moving_skeletons(evaluation.inputs, list(clips.values()), clip_s, PLOTS / "skeletons.png")
+    return list(clips)
 
 
 def log_results(metrics: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> None:

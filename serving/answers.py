@@ -40,6 +40,19 @@ class Segment(Answer):
     end_s: float
 
 
+class Pose(BaseModel):
+    """The largest person in a sampled frame, which is shown from `at_s` on, in seconds.
+
+    `landmarks` are BlazePose's 33: each x and y in pixels of the video, and how likely it is to be visible, in [0, 1].
+    The list is empty if no person was found.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    at_s: float
+    landmarks: list[tuple[float, float, float]]
+
+
 class Video(BaseModel):
     """The video that was sent; its size is in pixels, and 0 for signals without a video."""
 
@@ -76,12 +89,17 @@ class Prediction(Answer):
     If `known` is false, the video shows none of the model's actions, as far as the model can tell: `label` is only the
     nearest of them, and `confidence` is 0; the same goes for each of the segments. `top` compares the model's actions
     with each other, so one of them can be near 1 all the same.
+
+    `people` and `poses` are null unless the model sees landmarks (`model.encoder: pose`): how many people were seen at
+    once, at most, and where the largest one's joints are in each sampled frame.
     """
 
     prediction_id: str
     known: bool
     top: list[Answer]
     segments: list[Segment]
+    people: int | None = None
+    poses: list[Pose] | None = None
     video: Video
     timings_ms: Timings
     model: ServedModel

@@ -136,7 +136,8 @@ def _parts(settings: Settings, served: Served, scratch: Scratch) -> Running:
         store=store,
         news=news,
         runner=JobRunner(store, news, scratch),
-        cache=VideoCache(settings.state_dir / "youtube", YOUTUBE_CACHE_BYTES),
+        # Where nothing but landmarks is kept, neither are downloads.
+        cache=VideoCache(settings.state_dir / "youtube", 0 if served.classifier.pixels_free else YOUTUBE_CACHE_BYTES),
         statistics=statistics if settings.statistics else None,
         videos=Admission("videos", settings.max_requests, 1),
         streams=Admission("event streams", settings.max_streams, 10),

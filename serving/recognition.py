@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from actreel.inference.answers import Answer as Recognised
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.recognition import Recognition, WindowScorer
+from actreel.inference.skeletons import as_jpeg, draw
 from actreel.statistics import Asked, hour_of
+from actreel.video.clips import middle_frames
 from actreel.video.decode import NO_PIXELS
 from actreel.video.looks import Brightness
 from actreel.video.opencv import cv2
-from serving.answers import Answer, Prediction, RefusalError, Segment, Served, Timings, as_segments, as_video
+from serving.answers import Answer, Pose, Prediction, RefusalError, Segment, Served, Timings, as_segments, as_video
 from serving.metrics import STAGE_SECONDS
 from serving.sandbox.processes import (
     Decoder,
@@ -144,6 +146,8 @@ class Recogniser:
                 ) from error
         seen = watched.recognition
         answer = self.classifier.answer(seen)
+        if thumbnails is not None and self.classifier.pixels_free:
+            await asyncio.to_thread(_draw_thumbnails, seen, thumbnails)
         total = time.perf_counter() - started
         STAGE_SECONDS.labels("decode").observe(watched.decode_s)
         STAGE_SECONDS.labels("model").observe(watched.model_s)
@@ -155,6 +159,8 @@ class Recogniser:
             known=answer.known,
             top=[Answer.model_validate(scored) for scored in answer.top],
             segments=as_segments(answer.segments),
+            people=answer.people,
+            poses=None if answer.poses is None else [Pose.model_validate(pose) for pose in answer.poses],
             video=as_video(title, seen.info),
             timings_ms=Timings(
                 download=download_s * 1000,
@@ -190,7 +196,8 @@ class Recogniser:
     ) -> Watched:
         scorer: WindowScorer | None = None
         duration_s = 0.0
-        wanted = NUM_THUMBNAILS if thumbnails is not None else 0
+        # Of a model that sees landmarks only, no frame is kept: skeletons are drawn in their place.
+        wanted = 0 if thumbnails is None or self.classifier.pixels_free else NUM_THUMBNAILS
         brightness = Brightness()
         since = time.perf_counter()
         decode_s = model_s = 0.0
@@ -237,6 +244,14 @@ def _push(
 ) -> int:
     brightness.add(frames)
     return scorer.push(frames, track)
+
+
+def _draw_thumbnails(seen: Recognition, folder: Path) -> None:
+    """Writes `0.jpg` to `7.jpg`: the largest person as a skeleton, at the same moments as frames would be."""
+    poses = seen.poses or ()
+    for number, place in enumerate(middle_frames(len(poses), NUM_THUMBNAILS)) if poses else ():
+        landmarks = np.array(poses[place].landmarks) if poses[place].landmarks else None
+        (folder / f"{number}.jpg").write_bytes(as_jpeg(draw(landmarks, seen.info.height, seen.info.width)))
 
 
 def _warm_up_video(folder: Path, classifier: ActionClassifier) -> Path:

@@ -289,7 +289,7 @@ function recall() {
   }
 }
 
-function remember({ prediction, job, video }) {
+function remember({ prediction: { poses, ...prediction }, job, video }) { // poses would fill the browser's memory
   const others = recall().filter((entry) => entry.prediction.prediction_id !== prediction.prediction_id);
   try {
     localStorage.setItem(MEMORY, JSON.stringify([{ prediction, job, video }, ...others].slice(0, MAX_REMEMBERED)));

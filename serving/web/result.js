@@ -1,5 +1,7 @@
 // A result on the page: label, bars, timeline, frames, provenance. Text from outside is set as textContent only.
 
+import { Skeleton } from "./skeleton.js";
+
 const NUM_COLOURS = 8;
 const NUM_FRAMES = 8;
 /** What stands in place of a label where the model does not know the action. */
@@ -105,10 +107,12 @@ export class Result {
   #url = null;
   #shown = null;
   #segments = [];
+  #skeleton;
 
   constructor(root) {
     this.#root = root;
     const player = this.#at("video");
+    this.#skeleton = new Skeleton(this.#at(".viewer"), player, (seconds) => this.#mark(seconds));
     player.addEventListener("timeupdate", () => this.#mark(player.currentTime));
     // Browsers play few containers; the server reads more.
     player.addEventListener("error", () => this.#showStill(this.#segments[0]?.start_s ?? 0));
@@ -126,6 +130,7 @@ export class Result {
   hide() {
     this.#root.hidden = true;
     this.#at("video").pause();
+    this.#skeleton.hide();
   }
 
   show(shown, model) {
@@ -148,6 +153,7 @@ export class Result {
     this.#showAbout(prediction, model);
     this.#at("#share").hidden = !video;
     this.#root.hidden = false;
+    this.#skeleton.show(prediction);
     this.#play(file);
   }
 
@@ -196,6 +202,8 @@ export class Result {
   #showFrames() {
     const group = this.#at(".frames");
     group.hidden = true;
+    const drawn = typeof this.#shown.prediction.people === "number";
+    this.#at("#frames-title").textContent = drawn ? "Skeletons from the video" : "Frames from the video";
     if (!this.#shown.job || this.#shown.prediction.video.width === 0) return;
     const duration = this.#shown.prediction.video.duration_s;
     const moment = duration / NUM_FRAMES;
@@ -235,6 +243,8 @@ export class Result {
     if (details) rows.push(["Other actions", details.can_reject ? "Reported as unknown" : "Not recognised as such: each video gets one of its actions"]);
     if (details?.dataset === "demo") rows.push(["Clips", "Drawn figures, not people"]);
     if (details?.trained_at) rows.push(["Trained", details.trained_at.slice(0, 10)]);
+    const { people } = this.#shown.prediction;
+    if (typeof people === "number") rows.push(["People", people > 1 ? `${people} at once; the largest is followed` : people ? "One" : "None found"]);
     rows.push(["Data", model.data_version.slice(0, 12)], ["Code", model.git_commit.replace(/^(.{12})[0-9a-f]*/, "$1")]);
     if (this.#shown.prediction.on_device) rows.push(["Recognised", "On this device; the video was not sent"]);
     rows.push(["Time taken", `${span(took.total)} (model ${span(took.model)})`]);
@@ -269,6 +279,12 @@ export class Result {
     const why = pictured ? "This browser cannot play this video." : "These are signals without a video.";
     this.#at(".viewer-hint").textContent = video ? "Select a segment to watch it on YouTube." : why;
     const still = this.#at(".still");
+    if (this.#skeleton.drawn) {
+      still.hidden = true;
+      this.#skeleton.standIn(seconds);
+      this.#mark(seconds);
+      return;
+    }
     if (!job || !pictured) {
       this.#at(".stage").hidden = true;
       return;

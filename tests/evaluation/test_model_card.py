@@ -264,6 +264,11 @@ def test_blazepose_is_named_with_its_licence(facts: Facts) -> None:
     card = as_markdown(replace(facts, classifier=classifier, model=network))
     assert "BlazePose of mediapipe: landmarks of the largest person, sha256 aaaa" in card
     assert "from MediaPipe (Apache-2.0)" in card
+    assert "Frames of misclassified clips, drawn as skeletons, each above" in card
+    assert "skeletons.png" not in card
+    moving = as_markdown(replace(facts, model=network, skeletons=["Wave", "Push & Pull"]))
+    assert "in rows from the left: Wave, Push \\& Pull. The picture moves twice." in moving
+    assert "![Frames of test clips, drawn as skeletons that move](figures/skeletons.png)" in moving
     assert "ImageNet" not in card
     assert "its source's" not in card
 

@@ -1,6 +1,6 @@
 """What the order of frames adds. tests/pipelines/test_pipeline.py reads the tables and plots of a whole evaluation."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +11,9 @@ import pytest
 
 from actreel.config import load_params
 from actreel.errors import ModelError
-from actreel.evaluation.report import Evaluation, order_gain
+from actreel.evaluation.report import Evaluation, order_gain, pictures_of
 from tests.conftest import ROOT
+from tests.pose_model import NETWORK, SPEC
 
 LRCN = load_params(ROOT / "params.yaml").model
 TARGETS = np.array([0, 1] * 10)
@@ -58,3 +59,10 @@ def test_a_network_that_ignores_order_is_its_own_baseline() -> None:
 def test_a_model_that_does_not_say_its_network_is_a_sentence() -> None:
     with pytest.raises(ModelError, match=r"does not say which network it is.*dvc repro --force train"):
         order_gain(evaluation(None, RIGHT, None))
+
+
+def test_clips_of_a_model_of_landmarks_are_drawn_and_their_videos_not_opened() -> None:
+    features = np.zeros((1, 8, 136), np.float32)
+    inputs = SimpleNamespace(take=lambda clips: features, spec=SPEC)
+    picture = pictures_of(replace(evaluation(NETWORK, RIGHT, None), inputs=inputs), "Wave/a.avi")  # type: ignore[arg-type]
+    assert picture.shape == (8, 320, 320, 3)

@@ -77,7 +77,7 @@ def test_each_frame_of_a_long_video_is_encoded_once(tmp_path: Path, num_frames: 
         encoded.extend(frames)
         return frames.mean(axis=(1, 2, 3), dtype=np.float32)
 
-    recognise(path, spec_of(num_frames), 1.2, encode, keep_in(windows))
+    recognise(path, spec_of(num_frames), 1.2, lambda plan: WindowScorer(plan, encode, keep_in(windows)))
     np.testing.assert_array_equal(encoded, parts)
     light = parts.mean(axis=(1, 2, 3), dtype=np.float32)
     plan = plan_windows(info_of(240), spec_of(num_frames), 1.2)
@@ -91,7 +91,8 @@ def test_frames_of_the_first_pass_are_in_no_window_of_the_second(tmp_path: Path)
     halve_frame_count(path)
     windows: list[NDArray[np.float32]] = []
     # With 7 frames a window, some are left over where the first pass ends.
-    seen = recognise(path, spec_of(7), 1.2, lambda frames: frames, keep_in(windows))
+    start = lambda plan: WindowScorer(plan, lambda frames: frames, keep_in(windows))  # noqa: E731
+    seen = recognise(path, spec_of(7), 1.2, start)
     plan = plan_windows(info_of(120), spec_of(7), 1.2)
     _, parts = read(path, spec_of(7), 1.2)
     expected = [parts[number * plan.hop :][:7] for number in range(plan.num_windows)]

@@ -11,7 +11,9 @@ from actreel.dataset.demo.motions import ACTIONS, ORDERED_PAIRS
 from actreel.inference import samples
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.samples import make_samples, pick_samples
+from actreel.video.clips import load_clip
 from tests.conftest import grey_frames, write_model_folder, write_video_file
+from tests.pose_model import SPEC, write_pose_model
 
 LABELS = ("dark", "middle", "bright")
 
@@ -57,3 +59,19 @@ def test_a_clip_that_is_answered_otherwise_once_converted_is_no_sample(
     monkeypatch.setattr(samples, "write_webm", lambda source, target: spoilt(clips["bright"], target))
     assert list(make_samples(classifier, clips, tmp_path)) == ["bright"]
     assert "dark.avi' is no sample on the page" in caplog.text
+
+
+def test_samples_of_a_model_of_landmarks_are_drawn_skeletons(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    classifier = ActionClassifier.load(write_pose_model(tmp_path / "model"))
+    clips = {
+        action: write_video_file(tmp_path / f"{action}.avi", grey_frames([level] * 20))
+        for action, level in {"right": 200, "left": 60}.items()
+    }
+    # The stand-in takes the drawing's light ground for somebody on the right.
+    made = make_samples(classifier, clips, tmp_path / "made")
+    assert list(made) == ["right"]
+    assert "left.avi' is no sample on the page" in caplog.text
+    assert "once it is drawn as a skeleton" in caplog.text
+    frames = load_clip(made["right"], SPEC.model_copy(update={"height": 240, "width": 320}))
+    assert frames.std(axis=(1, 2)).min() > 10  # somebody is drawn
+    assert frames[:, :20, :20].mean() == pytest.approx(230, abs=4)  # on the drawing's ground, not the clip's

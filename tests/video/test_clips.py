@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from actreel.config import ClipSpec
-from actreel.video.clips import fit_frame, load_clip, load_clip_and_info, load_views, sample_indices, view_indices
+from actreel.video.clips import (
+    fit_frame,
+    load_clip,
+    load_clip_and_info,
+    load_views,
+    places_in_video,
+    sample_indices,
+    view_indices,
+)
 from tests.conftest import grey_frames, write_video_file
 
 
@@ -162,3 +170,18 @@ def test_info_comes_from_the_same_pass(video: Path) -> None:
     clip, info = load_clip_and_info(video, clip_spec(6))
     np.testing.assert_array_equal(clip, load_clip(video, clip_spec(6)))
     assert (info.num_frames, info.width, info.height) == (30, 64, 48)
+
+
+@pytest.mark.parametrize("fit", ["stretch", "center_crop"])
+@pytest.mark.parametrize("upright", [True, False])
+def test_places_in_a_clip_are_where_the_video_has_them(fit: Literal["stretch", "center_crop"], upright: bool) -> None:
+    spec = ClipSpec(num_frames=1, height=160, width=160, fit=fit)
+    frame = np.zeros((480, 200, 3) if upright else (200, 480, 3), np.uint8)
+    height, width = frame.shape[:2]
+    row, column = height // 2 - 40, width // 2 + 50
+    frame[row - 5 : row + 5, column - 5 : column + 5] = 255
+    light = fit_frame(frame, spec)[..., 0].astype(float)
+    rows, columns = (np.arange(side) + 0.5 for side in light.shape)
+    seen = np.array([(light.sum(axis=0) * columns).sum(), (light.sum(axis=1) * rows).sum()]) / light.sum()
+    found = places_in_video(seen[np.newaxis].astype(np.float32), spec, height, width)
+    np.testing.assert_allclose(found, [[column, row]], atol=1.5)  # a pixel of the clip's is up to 3 of the video's

@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -109,7 +109,8 @@ def _row(classifier: ActionClassifier, file: Path) -> dict[str, Any]:
     seen = classifier.recognise(file)
     video = asdict(seen.info)
     del video["header_frames"]  # a container's claim, no fact
-    return {**asdict(classifier.answer(seen)), **video}
+    answer = asdict(replace(classifier.answer(seen), poses=None))  # a table of answers holds none
+    return {**answer, **video}
 
 
 @contextmanager

@@ -168,6 +168,11 @@ class ModelParams(Section):
         return is_frozen(self.encoder, self.weights)
 
     @property
+    def pixels_free(self) -> bool:
+        """Whether it sees people's landmarks and nothing else; frames are then drawn as skeletons wherever shown."""
+        return self.encoder == POSE
+
+    @property
     def order_blind(self) -> ModelParams:
         """The baseline: the same network with a mean over time as its head; of a probe, `mean_probe`."""
         encoder = "small_cnn" if self.encoder == "pixels" else self.encoder

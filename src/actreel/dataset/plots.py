@@ -34,6 +34,13 @@ def contact_sheet(clips: Mapping[str, NDArray[np.uint8]], columns: int = 8) -> F
     return figure
 
 
+def sentence(text: str) -> Figure:
+    """A line of text in place of a plot."""
+    figure = Figure(figsize=(7, 1))
+    figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure
+
+
 def durations(index: pd.DataFrame) -> Figure:
     """The durations of the clips of each action, one dot per clip.
 

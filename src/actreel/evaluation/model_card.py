@@ -88,6 +88,7 @@ class Facts:
         candidates: The table of `Choice`; None or empty if there was no choice.
         group_curve: As returned by `group_curve`; None or empty if it was not measured.
         pictured: Whether the clips have pictures, and not signals alone.
+        skeletons: The actions in the picture that moves, of a model of landmarks.
     """
 
     classifier: ClassifierCard
@@ -101,6 +102,7 @@ class Facts:
     candidates: pd.DataFrame | None = None
     group_curve: pd.DataFrame | None = None
     pictured: bool = True
+    skeletons: Sequence[str] = ()
 
 
 class Markdown(str):
@@ -159,6 +161,7 @@ def as_markdown(facts: Facts, warnings: Sequence[str] = ()) -> str:
         ),
         pose=POSE in facts.model.encoders,
         own=ONNX in facts.model.encoders,
+        skeletons=facts.skeletons,
     )  # fmt: skip
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 

@@ -11,17 +11,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from actreel.dataset.fonts import drawable
-from actreel.dataset.plots import contact_sheet
+from actreel.dataset.plots import contact_sheet, sentence
 from actreel.video.clips import middle_frames
 
 
 def confused(clips: Mapping[str, NDArray[np.uint8]]) -> Figure:
     """A `contact_sheet` of misclassified clips, or a sentence if there are none."""
-    if clips:
-        return contact_sheet(clips)
-    figure = Figure(figsize=(7, 1))
-    figure.text(0.5, 0.5, "No test clip was misclassified.", ha="center", va="center")
-    return figure
+    return contact_sheet(clips) if clips else sentence("No test clip was misclassified.")
 
 
 def learning_curves(curve: pd.DataFrame, best_epoch: int) -> Figure:

@@ -26,6 +26,7 @@ from actreel.evaluation.saliency import explain_most_confident, has_gradients
 from actreel.evaluation.served import MULTI_CLIPS, score, score_views
 from actreel.inference.classifier import ActionClassifier, Scores
 from actreel.inference.model_folder import ModelFolder
+from actreel.inference.skeletons import draw_clip
 from actreel.models import logits_of
 from actreel.quiet_keras import keras
 from actreel.training.calibration import sharpened
@@ -259,7 +260,7 @@ def plots_of(evaluation: Evaluation, confusions: Sequence[slices.Confusion]) -> 
     confused = {}
     if store.has_pictures:
         rows = slices.sample_rows(confusions)
-        confused = {"confused": plots.confused({heading: store.take([clips[row]])[0] for heading, row in rows})}
+        confused = {"confused": plots.confused({heading: pictures_of(evaluation, clips[row]) for heading, row in rows})}
     explained = {}
     if has_gradients(evaluation.network):
         explained = explain_most_confident(
@@ -274,6 +275,14 @@ def plots_of(evaluation: Evaluation, confusions: Sequence[slices.Confusion]) -> 
         ),
         **({"saliency": plots.saliency(explained)} if explained else {}),
     }
+
+
+def pictures_of(evaluation: Evaluation, clip: str) -> NDArray[np.uint8]:
+    """A clip's frames, uint8 (T, h, w, 3); drawn as skeletons where the model sees landmarks only."""
+    if evaluation.network_params.pixels_free:
+        return draw_clip(evaluation.inputs.take([clip])[0], evaluation.inputs.spec)
+    frames: NDArray[np.uint8] = evaluation.store.take([clip])[0]
+    return frames
 
 
 def learning_curve(evaluation: Evaluation, training: Path) -> tuple[pd.DataFrame, Figure]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,20 @@ class LabelledSegment:
 
 
 @dataclass(frozen=True)
+class Pose:
+    """Where the largest person's joints are in a sampled frame.
+
+    Attributes:
+        at_s: From when on the frame is shown, in seconds from the video's start.
+        landmarks: BlazePose's 33, each x and y in pixels of the video, and how likely it is to be visible, in [0, 1];
+            empty if no person was found.
+    """
+
+    at_s: float
+    landmarks: tuple[tuple[float, float, float], ...]
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a model says of a video.
 
@@ -48,6 +62,8 @@ class Answer:
         known: Whether the video shows any of the model's actions, as far as the model can tell.
         top: At most 5 actions with their probabilities, the most likely first.
         segments: The actions over time, in order and without gaps.
+        people: How many people were seen at once, at most; see `SeenPoses`. None unless the encoder is `pose`.
+        poses: The largest person in each sampled frame, in order of time. None unless the encoder is `pose`.
     """
 
     label: str
@@ -55,3 +71,5 @@ class Answer:
     known: bool
     top: tuple[Scored, ...]
     segments: tuple[LabelledSegment, ...]
+    people: int | None = field(default=None, kw_only=True)
+    poses: tuple[Pose, ...] | None = field(default=None, kw_only=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from actreel.inference.clip_encoding import EncodeFrames, FrameWindows, SharedWi
 from actreel.inference.manifest import ClassifierCard as ClassifierCard  # re-exported with what reads it
 from actreel.inference.manifest import Provenance as Provenance
 from actreel.inference.model_folder import ENCODER_FILE, HEAD_FILE, MANIFEST_FILE, ONNX_FILE, ModelFolder
+from actreel.inference.poses import SeenPoses
 from actreel.inference.recognition import Recognition, ScoreWindow, WindowScorer, recognise
 from actreel.inference.segments import Segment
 from actreel.inference.timed_window import STREAM_WINDOW_S, TimedWindow
@@ -118,6 +119,11 @@ class ActionClassifier:
         """Whether the answer depends on the pictures, and not on the track alone."""
         return self._sees
 
+    @property
+    def pixels_free(self) -> bool:
+        """Whether the model sees people's landmarks and nothing else."""
+        return self.card.network is not None and self.card.network.pixels_free
+
     def _clip_of_parts(self, frames: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of a clip that the parts take: `frames` is the encoder's input."""
         if self._windows is None:
@@ -173,11 +179,8 @@ class ActionClassifier:
         Raises:
             ModelError: The frames have another shape or dtype.
         """
-        if self._sees and (frames.dtype != np.uint8 or frames.shape[1:] != self.card.clip.shape[1:]):
-            raise ModelError(
-                f"Frames must be uint8 (n, {', '.join(map(str, self.card.clip.shape[1:]))}). "
-                f"Received: {frames.dtype} {frames.shape}"
-            )
+        if self._sees:
+            self._check_frames(frames)
         if self.card.track is None:
             return frames if self._encoder is None or self._windows is not None else self._run_encoder(frames)
         if track is None or track.shape != (len(frames), self._track_size):
@@ -191,6 +194,29 @@ class ActionClassifier:
         one_by_one = self._encoder is not None and self._windows is None
         seen = self._run_encoder(frames) if one_by_one else frames.reshape(len(frames), -1)
         return np.concatenate([seen, track], axis=1, dtype=np.float32)
+
+    def encode_people(self, frames: Frames) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Encodes frames as `encode` does, with the encoder `pose`.
+
+        Returns:
+            float32 (n, F), and float32 (n,), how many people were counted in each frame, 0 where nobody was looked for;
+            None if the encoder is of a version that did not count.
+
+        Raises:
+            ModelError: As for `encode`.
+        """
+        self._check_frames(frames)
+        if self._encoder is None:
+            raise ModelError(f"This model has no {ENCODER_FILE}.")
+        features, *people = _run(self._encoder, frames)
+        return features, people[0] if people else None
+
+    def _check_frames(self, frames: Frames) -> None:
+        if frames.dtype != np.uint8 or frames.shape[1:] != self.card.clip.shape[1:]:
+            raise ModelError(
+                f"Frames must be uint8 (n, {', '.join(map(str, self.card.clip.shape[1:]))}). "
+                f"Received: {frames.dtype} {frames.shape}"
+            )
 
     def encode_clip(self, clip: Frames, track: Track | None = None) -> NDArray[Any]:
         """Encodes a clip, uint8 (T, H, W, 3), as `encode` does; a video encoder gives float32 (M, F)."""
@@ -273,7 +299,8 @@ class ActionClassifier:
 
     def answer(self, seen: Recognition) -> Answer:
         """The answer for a video that was recognised."""
-        return self.answer_for(seen.probabilities, seen.distances, seen.segments)
+        answer = self.answer_for(seen.probabilities, seen.distances, seen.segments)
+        return replace(answer, people=seen.people, poses=seen.poses)
 
     def answer_for(
         self,
@@ -308,14 +335,15 @@ class ActionClassifier:
                 f"This model needs a video. Received: '{path.name}', which holds signals. Give the video"
                 + (", with its signals beside it." if card.track and card.track.signals else ".")
             )
-        return recognise(
-            path, card.clip, card.clip_duration_s, self.encode, self.start_scoring(), card.max_distance, on_frame,
-            card.track,
-        )  # fmt: skip
+        return recognise(path, card.clip, card.clip_duration_s, self.window_scorer, on_frame, card.track)
 
     def window_scorer(self, plan: WindowPlan) -> WindowScorer:
         """Scores the windows of a video whose frames are decoded elsewhere."""
-        return WindowScorer(plan, self.encode, self.start_scoring(), self.card.max_distance)
+        poses = None
+        if self.pixels_free and self._encoder is not None:
+            poses = SeenPoses(self.encode_people, self.card.clip, plan)
+        encode = self.encode if poses is None else poses.encode
+        return WindowScorer(plan, encode, self.start_scoring(), self.card.max_distance, poses)
 
     @property
     def stream_window_s(self) -> float:

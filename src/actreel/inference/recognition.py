@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actreel.config import ClipSpec, TrackSpec
+from actreel.inference.answers import Pose
+from actreel.inference.poses import SeenPoses
 from actreel.inference.segments import Segment, segments_of
 from actreel.inference.windows import Frames, OnFrame, Track, WindowPlan, ignore_frame, window_passes
 from actreel.video.info import VideoInfo
@@ -33,12 +35,16 @@ class Recognition:
         distances: float32 (W,), how far each window is from the training clips.
         segments: The actions over time.
         info: What the video holds.
+        people: As in `Answer`.
+        poses: As in `Answer`.
     """
 
     probabilities: NDArray[np.float32]
     distances: NDArray[np.float32]
     segments: list[Segment]
     info: VideoInfo
+    people: int | None = None
+    poses: tuple[Pose, ...] | None = None
 
 
 class EncodedWindows:
@@ -106,11 +112,20 @@ class WindowScorer:
         encode: As `Encode`.
         score: As `ScoreWindow`.
         max_distance: As for `segments_of`.
+        poses: What `encode` keeps of the people in the frames, if it does.
     """
 
-    def __init__(self, plan: WindowPlan, encode: Encode, score: ScoreWindow, max_distance: float | None = None) -> None:
+    def __init__(
+        self,
+        plan: WindowPlan,
+        encode: Encode,
+        score: ScoreWindow,
+        max_distance: float | None = None,
+        poses: SeenPoses | None = None,
+    ) -> None:
         self.plan = plan
         self._max_distance = max_distance
+        self._poses = poses
         self._windows = EncodedWindows(plan.clip_frames, plan.hop, encode, score)
         self._probabilities: list[NDArray[np.float32]] = []
         self._distances: list[float] = []
@@ -140,6 +155,8 @@ class WindowScorer:
             np.array(self._distances, dtype=np.float32),
             self.segments(info.duration_s),
             info,
+            None if self._poses is None else self._poses.people,
+            None if self._poses is None else self._poses.poses(info),
         )
 
 
@@ -147,9 +164,7 @@ def recognise(
     path: Path,
     spec: ClipSpec,
     clip_duration_s: float | None,
-    encode: Encode,
-    score: ScoreWindow,
-    max_distance: float | None = None,
+    start: Callable[[WindowPlan], WindowScorer],
     on_frame: OnFrame = ignore_frame,
     track: TrackSpec | None = None,
 ) -> Recognition:
@@ -159,9 +174,7 @@ def recognise(
         path: The video.
         spec: Clip settings, the same as in training.
         clip_duration_s: As for `plan_windows`.
-        encode: As `Encode`.
-        score: As `ScoreWindow`.
-        max_distance: As for `segments_of`.
+        start: Gives what scores the windows of such a plan; called once for each pass over the video.
         on_frame: As `OnFrame`. What it raises ends the work.
         track: What the model takes beside the pictures; None for nothing.
 
@@ -169,7 +182,7 @@ def recognise(
         VideoError: The file is missing, is not a video, or no frame of it decodes.
     """
     for attempt in window_passes(path, spec, clip_duration_s, track=track):
-        scorer = WindowScorer(attempt.plan, encode, score, max_distance)
+        scorer = start(attempt.plan)
         for frames, beside in attempt.batches(attempt.plan.hop, on_frame):
             scorer.push(frames, beside)
     return scorer.recognition(attempt.info)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from actreel.inference.classifier import ActionClassifier
-from actreel.video.webm import write_webm
+from actreel.inference.skeletons import FPS, drawn_size, film
+from actreel.video.webm import write_frames, write_webm
 
 NUM_SAMPLES = 6
 
@@ -29,7 +30,8 @@ def make_samples(classifier: ActionClassifier, clips: Mapping[str, Path], folder
     """Converts clips for browsers.
 
     A clip that the model answers otherwise once it is converted is left out, with a warning: visitors would see an
-    answer that the original does not get. A model that takes more than pictures gets no samples.
+    answer that the original does not get. A model that takes more than pictures gets no samples. For a model that sees
+    landmarks only, the copy is a drawn skeleton: the person's pixels are not in it.
 
     Args:
         classifier: The model that will be served.
@@ -45,12 +47,21 @@ def make_samples(classifier: ActionClassifier, clips: Mapping[str, Path], folder
         return samples
     for number, (action, clip) in enumerate(clips.items(), 1):
         copy = folder / f"sample-{number}.webm"
-        write_webm(clip, copy)
+        _write_copy(classifier, clip, copy)
         if _answer(classifier, copy) == _answer(classifier, clip):
             samples[action] = copy
         else:
-            log.warning(f"'{clip}' is no sample on the page: the model answers otherwise once it is converted to WebM")
+            how = "drawn as a skeleton" if classifier.pixels_free else "converted to WebM"
+            log.warning(f"'{clip}' is no sample on the page: the model answers otherwise once it is {how}")
     return samples
+
+
+def _write_copy(classifier: ActionClassifier, clip: Path, copy: Path) -> None:
+    if not classifier.pixels_free:
+        write_webm(clip, copy)
+        return
+    seen = classifier.recognise(clip)
+    write_frames(film(seen.poses or (), seen.info), copy, FPS, drawn_size(seen.info.width, seen.info.height))
 
 
 def _answer(classifier: ActionClassifier, video: Path) -> tuple[str, bool]:

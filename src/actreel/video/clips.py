@@ -109,15 +109,38 @@ def fit_frame(frame: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:
     Area interpolation if both sides shrink, otherwise bilinear; `spec.fit` decides between stretching and cropping, and
     `spec.colour` between colours, greyscale and equalised lightness.
     """
-    if spec.fit == "center_crop":
-        height, width = frame.shape[:2]
-        rows = max(1, min(height, round(width * spec.height / spec.width)))
-        columns = max(1, min(width, round(height * spec.width / spec.height)))
-        top, left = (height - rows) // 2, (width - columns) // 2
-        frame = frame[top : top + rows, left : left + columns]
+    height, width = frame.shape[:2]
+    top, left, rows, columns = _shown_part(height, width, spec)
+    frame = frame[top : top + rows, left : left + columns]
     shrinks = frame.shape[0] >= spec.height and frame.shape[1] >= spec.width
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return _coloured(cv2.resize(frame, (spec.width, spec.height), interpolation=how), spec)
+
+
+def _shown_part(height: int, width: int, spec: ClipSpec) -> tuple[int, int, int, int]:
+    """The part of a video's frame that the clip's frame shows: first row, first column, rows and columns."""
+    if spec.fit != "center_crop":
+        return 0, 0, height, width
+    rows = max(1, min(height, round(width * spec.height / spec.width)))
+    columns = max(1, min(width, round(height * spec.width / spec.height)))
+    return (height - rows) // 2, (width - columns) // 2, rows, columns
+
+
+def places_in_video(places: NDArray[np.float32], spec: ClipSpec, height: int, width: int) -> NDArray[np.float32]:
+    """From places in a clip's frame to the same ones in the video's, which has `height` rows and `width` columns.
+
+    Args:
+        places: float32 (..., 2): x and y in pixels, from the frame's upper left corner.
+        spec: The clip's settings.
+        height: Of the video's frames.
+        width: Of the video's frames.
+
+    Returns:
+        float32 (..., 2), in pixels of the video.
+    """
+    top, left, rows, columns = _shown_part(height, width, spec)
+    scale = np.array([columns / spec.width, rows / spec.height], np.float32)
+    return places * scale + np.array([left, top], np.float32)
 
 
 def _coloured(frame: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:

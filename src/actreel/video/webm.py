@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from actreel.base.atomic import written_aside
 from actreel.video.container import opened
@@ -36,17 +38,36 @@ def write_webm(source: Path, target: Path) -> None:
     info = probe(source)
     scale = min(1, LONGEST_SIDE / max(info.width, info.height))
     width, height = (max(2, round(side * scale)) for side in (info.width, info.height))
-    with written_aside(target) as aside, av.open(str(aside), "w", format="webm") as copy, opened(source) as video:
-        rate = Fraction(info.fps).limit_denominator(1001)
+    with opened(source) as video:
+        frames = (
+            (video.to_rgb(frame), number / info.fps if frame.time is None else frame.time)
+            for number, frame in enumerate(video.frames())
+        )
+        write_frames(frames, target, info.fps, (width, height))
+
+
+def write_frames(
+    frames: Iterable[tuple[NDArray[np.uint8], float]], target: Path, fps: float, size: tuple[int, int]
+) -> None:
+    """Writes a video that browsers play.
+
+    Args:
+        frames: uint8 (h, w, 3), RGB, each with the second from which on it is shown.
+        target: The file to write, `.webm`.
+        fps: Frames a second, about.
+        size: Width and height that frames are brought to.
+    """
+    width, height = size
+    with written_aside(target) as aside, av.open(str(aside), "w", format="webm") as copy:
+        rate = Fraction(fps).limit_denominator(1001)
         stream: Any = copy.add_stream("libvpx-vp9", rate=rate, options=OPTIONS)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         # Not the rate's: it holds the times of a video with a varying frame rate too.
         stream.codec_context.time_base = MILLISECONDS
         last = -1
-        for number, frame in enumerate(video.frames()):
-            picture = av.VideoFrame.from_ndarray(video.to_rgb(frame), format="rgb24")
+        for frame, seconds in frames:
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
             picture = picture.reformat(width=width, height=height, format="yuv420p")
-            seconds = number / info.fps if frame.time is None else frame.time
             last = picture.pts = max(last + 1, round(seconds / MILLISECONDS))
             picture.time_base = MILLISECONDS
             copy.mux(stream.encode(picture))

@@ -51,6 +51,8 @@ def stand_ins() -> tuple[onnx.ModelProto, onnx.ModelProto]:
     """
     anchors = geometry.anchors()
     boxes = np.zeros((1, 2254, 12), np.float32)
+    boxes[0, :, :2] = (0.5 - anchors) * geometry.DETECTION_SIDE
+    boxes[0, :, 2:4] = 0.2 * geometry.DETECTION_SIDE
     boxes[0, :, 4:6] = (0.5 - anchors) * geometry.DETECTION_SIDE
     boxes[0, :, 6:8] = boxes[0, :, 4:6] - [0, FIRST_SIDE / 2.5 * geometry.DETECTION_SIDE]
     detection = _with_weights(_DETECTION, places=boxes, ones=np.ones((1, 2254, 1), np.float32))

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from actreel.config import ClipSpec
+from actreel.inference.poses import landmarks_in_clip
 from actreel.quiet_keras import tf
 from actreel.training.pose import geometry
 from tests.training.pose.networks import standing_person
@@ -40,10 +42,11 @@ def test_a_person_is_looked_at_upright_with_a_margin() -> None:
 
 
 def detections(*people: tuple[int, float, float]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The detection network's answer: anchors, the size of the person there as a share, and its logit."""
+    """The detection network's answer: anchors, the size of the person and their box as a share, and its logit."""
     boxes = np.zeros((1, 2254, 12), np.float32)
     scores = np.full((1, 2254, 1), -100, np.float32)
     for anchor, size, logit in people:
+        boxes[0, anchor, 2:4] = size * geometry.DETECTION_SIDE
         boxes[0, anchor, 7] = -size * geometry.DETECTION_SIDE
         scores[0, anchor] = logit
     return boxes, scores
@@ -60,6 +63,21 @@ def test_no_person_is_no_region() -> None:
     boxes, scores = detections((10, 0.1, -1.2))  # a probability of 0.23
     region = geometry.largest_person(tf.constant(boxes), tf.constant(scores), tf.constant(FRAME))
     assert not np.any(region)
+
+
+@pytest.mark.parametrize(
+    ("people", "count"),
+    [
+        ([], 0),
+        ([(10, 0.2, -1.2)], 0),  # a probability of 0.23
+        ([(10, 0.2, 3)], 1),
+        ([(10, 0.2, 3), (12, 0.2, 2), (68, 0.2, 2)], 1),  # the cells beside it and below
+        ([(10, 0.2, 3), (12, 0.2, 2), (1000, 0.2, 1), (2200, 0.2, -1)], 3),
+    ],
+)
+def test_overlapping_detections_are_one_person(people: list[tuple[int, float, float]], count: int) -> None:
+    boxes, scores = detections(*people)
+    assert geometry.count_people(tf.constant(boxes), tf.constant(scores)) == count
 
 
 def test_anchors_are_the_middles_of_cells() -> None:
@@ -87,6 +105,18 @@ def test_place_and_size_of_a_person_do_not_change_the_landmarks(region: NDArray[
     length = np.linalg.norm(near[:132].reshape(33, 4)[:, :2], axis=1)
     np.testing.assert_allclose(np.linalg.norm(far[:132].reshape(33, 4)[:, :2], axis=1), length, atol=1e-4)
     assert np.abs(far[132:134] - near[132:134]).max() > 0.04
+
+
+def test_the_landmarks_of_an_answer_are_where_the_network_saw_them() -> None:
+    points = standing_person()
+    points.reshape(39, 5)[:33, :2] += np.random.default_rng(0).uniform(-30, 30, (33, 2))
+    spec = ClipSpec(num_frames=1, height=int(2 * FRAME[1]), width=int(2 * FRAME[0]))
+    nobody = described(points, TURNED, present=0.4)[1]
+    found, empty = landmarks_in_clip(np.stack([described(points, TURNED)[1], nobody]), spec)
+    places = geometry.place(points.reshape(39, 5)[:33, :2] / geometry.LANDMARK_SIDE - 0.5, tf.constant(TURNED))
+    np.testing.assert_allclose(found[:, :2], places, atol=1e-3)
+    np.testing.assert_allclose(found[:, 2], 1 / (1 + np.exp(-4)), rtol=1e-5)
+    assert np.isnan(empty).all()
 
 
 def test_nobody_in_the_region_is_zeros() -> None:

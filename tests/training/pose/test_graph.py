@@ -22,11 +22,15 @@ def graph_of(num_frames: int) -> onnx.ModelProto:
     return pose_graph(*stand_ins(), ClipSpec(num_frames=num_frames, height=HEIGHT, width=WIDTH))
 
 
-def run(frames: NDArray[np.uint8], num_frames: int = 8) -> NDArray[np.float32]:
-    """Features of frames from the graph with stand-ins."""
+def outputs(frames: NDArray[np.uint8], num_frames: int = 8) -> list[NDArray[np.float32]]:
+    """Features of frames, and people in them, from the graph with stand-ins."""
     content = graph_of(num_frames).SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, {"frames": frames})[0])
+    return [np.asarray(each) for each in session.run(None, {"frames": frames})]
+
+
+def run(frames: NDArray[np.uint8], num_frames: int = 8) -> NDArray[np.float32]:
+    return outputs(frames, num_frames)[0]
 
 
 def light_frames(*levels: int) -> NDArray[np.uint8]:
@@ -71,6 +75,11 @@ def test_halves_of_clips_and_several_clips_are_what_each_clip_is(num_frames: int
     ]
     np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-5)
     assert np.ptp(together[:, 0]) > 0 or num_frames == 1
+
+
+def test_people_are_counted_where_somebody_is_looked_for() -> None:
+    _, people = outputs(light_frames(200, 200, 0, 200, 200, 0, 200, 200))
+    np.testing.assert_array_equal(people, [1, 0, 0, 1, 1, 0, 1, 0])
 
 
 def test_the_network_sees_the_region_in_its_own_units() -> None:

@@ -22,7 +22,7 @@ def join_parts(
     """Joins both parts.
 
     Args:
-        encoder: From `wrap_encoder`.
+        encoder: From `wrap_encoder`, or as such: its first output are features. Its others are left out.
         head: From float32 (N, M, F) to the outputs of a classifier. Where F is larger than the encoder's, the rest are
             features of a track.
         clip: Shape of a clip, (T, H, W, 3).
@@ -32,19 +32,20 @@ def join_parts(
         From `clip`, uint8 (N, T, H, W, 3), to the head's outputs, under their names; with a track from `track`, float32
         (N, T, F'), too.
     """
-    opset = opset_of(encoder.model)
+    vectors = _features_alone(encoder.model)
+    opset = opset_of(vectors)
     head = _raised(head, opset)
     cut = Line(CLIP, TensorProto.UINT8, ["N", *clip], opset)
     if windows is not None:
         cut.add("Gather", windows.reshape(-1), axis=1)
-    (frames,), (features,) = inputs_of(encoder.model), inputs_of(head)
+    (frames,), (features,) = inputs_of(vectors), inputs_of(head)
     one = [int(dim or 0) for dim in dims_of(frames)[1:]]
     steps, size = (int(dim or 0) for dim in dims_of(features)[1:])
     several = [steps, encoder.size]
     fold = Line("vectors", TensorProto.FLOAT, ["N", encoder.size], opset).add("Reshape", [-1, *several])
     return chain([
         cut.add("Reshape", [-1, *one]).end("cut", TensorProto.UINT8, ["N", *one]),
-        encoder.model,
+        vectors,
         fold.end("folded", TensorProto.FLOAT, ["N", *several]),
         *([_beside(encoder.size, size - encoder.size, clip[0], windows, opset)] if size > encoder.size else []),
         head,
@@ -54,7 +55,7 @@ def join_parts(
 def side_by_side(encoders: Sequence[Wrapped]) -> Wrapped:
     """Joins encoders that see the same frames: their features, one after the other."""
     opset = max(opset_of(each.model) for each in encoders)
-    models = [_raised(each.model, opset) for each in encoders]
+    models = [_raised(_features_alone(each.model), opset) for each in encoders]
     (frames,) = inputs_of(models[0])
     shape: list[int | str] = ["N", *(int(dim or 0) for dim in dims_of(frames)[1:])]
     sizes = {f"part{number}": each.size for number, each in enumerate(encoders)}
@@ -78,7 +79,7 @@ def in_windows(encoder: Wrapped, window: tuple[int, ...]) -> onnx.ModelProto:
     mean = fold.add("Reshape", [-1, frames, encoder.size]).mean([1])
     return chain([
         cut.end("cut", TensorProto.UINT8, ["N", *pixels]),
-        encoder.model,
+        _features_alone(encoder.model),
         mean.end(FEATURES, TensorProto.FLOAT, ["N", encoder.size]),
     ])  # fmt: skip
 
@@ -97,6 +98,14 @@ def _beside(size: int, track: int, frames: int, windows: NDArray[np.int64] | Non
     del joined.graph.input[:]
     joined.graph.input.extend([seen, beside])  # a chain goes on with the first
     return joined
+
+
+def _features_alone(encoder: onnx.ModelProto) -> onnx.ModelProto:
+    """An encoder without the outputs after its first."""
+    alone = onnx.ModelProto()
+    alone.CopyFrom(encoder)
+    del alone.graph.output[1:]
+    return alone
 
 
 def _raised(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:

@@ -39,6 +39,11 @@ LEAST_SCORE = 0.25
 0.25, people were found in more frames of small videos, and never where there was none."""
 PRESENT = 0.5
 
+OVERLAP = 0.3
+"""Detections whose boxes overlap by more, as intersection over union, are of one person: MediaPipe's."""
+MOST_PEOPLE = 64
+"""That are counted."""
+
 
 def whole(height: int, width: int) -> NDArray[np.float32]:
     """The region that holds a whole frame."""
@@ -94,6 +99,24 @@ def largest_person(boxes: tf.Tensor, scores: tf.Tensor, frame: tf.Tensor) -> tf.
     best = tf.argmax(weight)
     points = place(pairs[best] - 0.5, frame)
     return around(points[0], points[1]) * tf.cast(weight[best] > 0, tf.float32)
+
+
+def count_people(boxes: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
+    """How many people were detected: boxes with at least `LEAST_SCORE` that are left after non-maximum suppression.
+
+    Args:
+        boxes: As for `largest_person`. The first four: the box's middle, width and height.
+        scores: As for `largest_person`.
+
+    Returns:
+        float32, one number; at most `MOST_PEOPLE`.
+    """
+    middles = boxes[0, :, :2] / DETECTION_SIDE + anchors()
+    half = boxes[0, :, 2:4] / (2 * DETECTION_SIDE)
+    corners = tf.concat([middles - half, middles + half], axis=1)
+    certainty = tf.sigmoid(scores[0, :, 0])
+    kept = tf.image.non_max_suppression(corners, certainty, MOST_PEOPLE, OVERLAP, LEAST_SCORE)
+    return tf.cast(tf.size(kept), tf.float32)
 
 
 def describe(raw: tf.Tensor, present: tf.Tensor, region: tf.Tensor, frame: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

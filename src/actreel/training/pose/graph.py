@@ -27,29 +27,35 @@ _FORMAT = 8
 # In each frame at most two attempts: where the person before is followed and lost, the whole frame is searched.
 _TRACKING = f"""
 <ir_version: {_FORMAT}, opset_import: ["" : {OPSET}, "{_DOMAIN}" : 1]>
-pose (uint8[N, H, W, 3] {FRAMES}) => (float[N, F] {FEATURES_NAME}) {{
+pose (uint8[N, H, W, 3] {FRAMES}) => (float[N, F] {FEATURES_NAME}, float[N] people) {{
    shape = Shape ({FRAMES})
    first = Constant <value = int64 {{0}}> ()
    count = Gather (shape, first)
    two = Constant <value = int64 {{2}}> ()
    yes = Constant <value = bool {{1}}> ()
    nowhere = Constant <value = float[4] {{0, 0, 0, 0}}> ()
-   last, {FEATURES_NAME} = Loop (count, yes, nowhere) <body = each_frame
-      (int64 number, bool goes, float[4] before) => (bool goes_on, float[4] region_after, float[F] row) {{
+   uncounted = Constant <value = float {{0}}> ()
+   last, {FEATURES_NAME}, people = Loop (count, yes, nowhere) <body = each_frame
+      (int64 number, bool goes, float[4] before) => (bool goes_on, float[4] region_after, float[F] row, float crowd) {{
       goes_on = Identity (goes)
       frame = Gather ({FRAMES}, number)
       position = Mod (number, clip_frames)
       kept = Gather (keeps_track, position)
       start = Mul (before, kept)
-      region_after, row = Loop (two, yes, start, nothing) <body = attempt
-         (int64 again, bool lost, float[4] known, float[F] old) => (bool search, float[4] after, float[F] landmarks) {{
+      region_after, row, crowd = Loop (two, yes, start, nothing, uncounted) <body = attempt
+         (int64 again, bool lost, float[4] known, float[F] old, float told)
+         => (bool search, float[4] after, float[F] landmarks, float counted) {{
          followed = pose.Somewhere (known)
-         region = If (followed) <
-            then_branch = follow () => (float[4] same) {{ same = Identity (known) }},
-            else_branch = detect () => (float[4] found) {{
+         region, counted = If (followed) <
+            then_branch = follow () => (float[4] same, float as_told) {{
+               same = Identity (known)
+               as_told = Identity (told)
+            }},
+            else_branch = detect () => (float[4] found, float several) {{
                view = pose.Overview (frame, whole)
                boxes, scores = pose.Detection (view)
                found = pose.LargestPerson (boxes, scores, whole)
+               several = pose.CountPeople (boxes, scores)
             }}
          >
          to_look_at = pose.Somewhere (region)
@@ -113,7 +119,7 @@ def pose_graph(detection: onnx.ModelProto, landmarks: onnx.ModelProto, spec: Cli
 
     Returns:
         From `frames`, uint8 (n, H, W, 3), RGB, the frames of clips or half clips in order, to `features`, float32
-        (n, 136).
+        (n, 136), and `people`, float32 (n,): how many were detected, 0 where nobody was looked for.
     """
     model = parser.parse_model(_TRACKING)
     size = (spec.height, spec.width)
@@ -125,6 +131,7 @@ def pose_graph(detection: onnx.ModelProto, landmarks: onnx.ModelProto, spec: Cli
         _function("Detection", detection.graph, outputs=2),
         _function("Landmarks", landmarks.graph, outputs=2),  # of five: no mask, heat maps or metres
         _converted("LargestPerson", geometry.largest_person, (1, 2254, 12), (1, 2254, 1), region),
+        _converted("CountPeople", geometry.count_people, (1, 2254, 12), (1, 2254, 1)),
         _converted("Describe", geometry.describe, (1, 5 * geometry.POINTS), (1, 1), region, region),
     ])  # fmt: skip
     half = max(1, spec.num_frames // 2)
