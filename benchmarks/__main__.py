@@ -1,7 +1,7 @@
 """`python -m benchmarks` runs each benchmark in a process of its own, one after the other.
 
-`benchmarks.full_size`, `benchmarks.against_sklearn` and `benchmarks.batch` are not among them: they need folders of
-real clips.
+`benchmarks.full_size`, `benchmarks.against_sklearn`, `benchmarks.table` and `benchmarks.batch` are not among them: they
+need folders of real clips.
 """
 
 import subprocess

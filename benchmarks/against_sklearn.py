@@ -21,14 +21,14 @@ from actreel.config import Params, load_params, override
 from actreel.dataset.records import clips_of
 from actreel.dataset.splits import assign_folds, hold_out_fold, learnable_clips
 from actreel.dataset.store import Store
+from actreel.errors import DatasetError
 from actreel.evaluation import metrics
 from actreel.evaluation.intervals import interval_over_groups
 from actreel.experiments.heldout import fit_and_score, prepare
+from benchmarks.real_clips import DEFAULT, REAL_CLIPS
 from pipelines.learn import read_recipe
 
 STRENGTHS = (0.01, 0.1, 1.0)
-DATASETS = {"weizmann": ("weizmann", (), None), "YoYo and Punch": ("ucf", ("YoYo", "Punch"), 5)}
-"""For each its folder, its actions (all if empty), and its folds of groups: None leaves one group out at a time."""
 
 
 def twenty_lines(store: Store, train: pd.DataFrame, test: pd.DataFrame, strength: float) -> list[str]:
@@ -62,26 +62,20 @@ def main() -> None:
     """Prints accuracy with its interval over groups, and balanced accuracy, for each method and dataset."""
     logging.basicConfig(level=logging.WARNING)
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=Path, default=Path("../shared/real-clips"))
+    parser.add_argument("--clips", type=Path, default=DEFAULT)
     parser.add_argument("--work", type=Path, default=Path("artifacts/against_sklearn"))
     options = parser.parse_args()
     recipe = read_recipe("auto").settings
     settings = [f"{section}.{key}={value}" for section, part in recipe.items() for key, value in part.items()]
-    for name, (folder, actions, folds) in DATASETS.items():
-        source = options.clips / folder
-        if missing := [str(path) for path in (source / action for action in actions or ("",)) if not path.is_dir()]:
-            print(f"{name}: skipped, there is no folder {', '.join(missing)}. Name the parent with --clips FOLDER")
+    for clips in REAL_CLIPS:
+        try:
+            source = clips.at_hand(options.clips, options.work)
+        except DatasetError as error:
+            print(f"{clips.name}: skipped. {error}")
             continue
-        if actions:
-            chosen = options.work / name.replace(" ", "_")
-            chosen.mkdir(parents=True, exist_ok=True)
-            for action in actions:
-                if not (chosen / action).exists():
-                    (chosen / action).symlink_to((source / action).resolve())
-            source = chosen
-        about = ["dataset.name=folder", f"dataset.path={source.resolve()}", *settings]
-        answers = compare(override(load_params(), about), folds, options.work / "cache")
-        print(f"{name}: {len(answers)} clips, {answers['group'].nunique()} groups", flush=True)
+        about = ["dataset.name=folder", f"dataset.path={source}", *settings]
+        answers = compare(override(load_params(), about), clips.folds, options.work / "cache")
+        print(f"{clips.name}: {len(answers)} clips, {answers['group'].nunique()} groups", flush=True)
         for method in answers.columns.drop(["action", "group"]):
             right = answers[method] == answers["action"]
             low, high = interval_over_groups(right.to_numpy(), answers["group"].tolist())

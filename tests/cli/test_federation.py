@@ -13,12 +13,12 @@ import pytest
 from numpy.typing import NDArray
 
 from actreel.cli import main
-from actreel.config import RIDGE, Params, load_params, override
+from actreel.config import LDA, RIDGE, SUM_PROBES, Params, load_params, override
 from actreel.errors import ConfigError, ModelError
 from actreel.federation.forget import without_group
 from actreel.federation.merge import Merged, check_sites, merge
 from actreel.federation.site_file import Site, read_site
-from actreel.federation.stats import hashed, pool_folder, read_salt, ridge_params
+from actreel.federation.stats import hashed, pool_folder, read_salt, sum_params
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import MODEL_CARD_FILE, ModelFolder
 from actreel.models import PROBABILITIES, embedding_of
@@ -72,12 +72,12 @@ def run(*words: str) -> None:
     main([*words, *(word for setting in SETTINGS for word in ("--set", setting))])
 
 
-def params_for(folder: Path) -> Params:
-    return ridge_params(override(load_params(), SETTINGS), folder)
+def params_for(folder: Path, head: str = RIDGE) -> Params:
+    return sum_params(override(load_params(), [*SETTINGS, f"model.head={head}"]), folder)
 
 
-def merged(*sites: Site, into: Path) -> Merged:
-    params = params_for(into)
+def merged(*sites: Site, into: Path, head: str = RIDGE) -> Merged:
+    params = params_for(into, head)
     check_sites(sites, params)
     return merge(sites, params)
 
@@ -96,17 +96,18 @@ def assert_same(first: Merged, second: Merged) -> None:
     np.testing.assert_allclose(ours, theirs, rtol=1e-4)
 
 
-def test_sums_of_two_sites_give_the_model_of_all_clips(project: Path) -> None:
+@pytest.mark.parametrize("head", SUM_PROBES)
+def test_sums_of_two_sites_give_the_model_of_all_clips(project: Path, head: str) -> None:
     east, west, every = (read_site(project / f"{name}.npz") for name in ("east", "west", "all"))
     assert (east.clips, west.clips, every.clips) == (16, 16, 32)
-    both, one = merged(east, west, into=project / "m"), merged(every, into=project / "m")
+    both, one = (merged(*sites, into=project / "m", head=head) for sites in ((east, west), (every,)))
     assert_same(both, one)
     assert both.exact
     assert both.answered["by_others"].mean() > 0.8
     assert "by_others" not in one.answered
 
     # The pipeline's own training, on the clips themselves, without any file.
-    params = params_for(project / "all")
+    params = params_for(project / "all", head)
     from actreel.dataset.layout import TRAIN, VAL
     from actreel.experiments.heldout import prepare
 
@@ -129,19 +130,23 @@ def test_sums_of_two_sites_give_the_model_of_all_clips(project: Path) -> None:
     np.testing.assert_allclose(
         both.rejection.statistics.distances(some), statistics.distances(some), rtol=1e-3, atol=1e-3
     )
-    assert params.model.head == RIDGE
+    assert params.model.head == head
 
 
-def test_without_a_group_the_model_is_that_of_the_others_clips(project: Path) -> None:
+@pytest.mark.parametrize("head", SUM_PROBES)
+def test_without_a_group_the_model_is_that_of_the_others_clips(project: Path, head: str) -> None:
     east, west = (read_site(project / f"{name}.npz") for name in ("east", "west"))
     left, forgotten = without_group([east, west], "g06", project / "no_salt")
     assert (forgotten.clips, forgotten.sites, forgotten.labels) == (4, ("west",), ())
     others = project / "others"
-    shutil.copytree(project / "west", others)
+    shutil.copytree(project / "west", others, dirs_exist_ok=True)
     for clip in others.rglob("*_g06_*"):
         clip.unlink()
     run("stats", "others", "--out", "others.npz", "--named")
-    assert_same(merged(*left, into=project / "m"), merged(east, read_site(project / "others.npz"), into=project / "m"))
+    ours, theirs = (
+        merged(*sites, into=project / "m", head=head) for sites in (left, (east, read_site(project / "others.npz")))
+    )
+    assert_same(ours, theirs)
     with pytest.raises(ModelError, match=r"No site.s file has the group 'g06', by its name.*They have 7 groups: 'g01'"):
         without_group(left, "g06", project / "no_salt")
 
@@ -149,7 +154,7 @@ def test_without_a_group_the_model_is_that_of_the_others_clips(project: Path) ->
 def test_from_files_to_a_champion_and_to_its_successor_that_forgot(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run("merge", "east.npz", "west.npz", "--into", "town", "--json")
+    run("merge", "east.npz", "west.npz", "--into", "town", "--json", "--set", f"model.head={LDA}")
     first = json.loads(capsys.readouterr().out)
     assert (first["model"], first["version"], first["promoted"], first["exact"]) == ("actreel-town", "1", True, True)
     assert first["metrics"]["accuracy"] > 0.8
@@ -172,6 +177,7 @@ def test_from_files_to_a_champion_and_to_its_successor_that_forgot(
     second = json.loads(capsys.readouterr().out)
     assert (second["version"], second["champion"], second["forgotten"]) == ("2", "2", ["g06"])
     assert (second["group"], second["clips"]) == ("g06", 4)
+    assert (first["head"], second["head"]) == (LDA, LDA), "what forgets must be the model that was merged"
     told = "\n".join(second["remains"])
     assert "delete_model_version('actreel-town', '1')" in told
     assert champion.run_id in told
@@ -235,7 +241,7 @@ def test_sums_that_were_made_otherwise_are_refused(project: Path, capsys: pytest
     assert "Make it with: actreel merge" in refused("forget", "--group", "g01", "--into", "nowhere")
     assert "belong together" in refused("stats", "west", "--out", "x.npz", "--noise", "1,1e-5")
     with pytest.raises(ConfigError, match=r"need a frozen encoder.*--set model\.encoder=efficientnet_lite0"):
-        ridge_params(load_params(), project / "west")
+        sum_params(load_params(), project / "west")
 
 
 def flags(*settings: str) -> list[str]:

@@ -83,7 +83,7 @@ def test_broken_yaml_is_a_message(tmp_path: Path) -> None:
         ),
         (
             {"head": "mean_probe"},
-            r"mean_probe, moments_probe, statistics_probe, ridge_probe need .* 'mean_probe' with encoder 'small_cnn'",
+            r"mean_probe, .*, ridge_probe, lda_probe need .* 'mean_probe' with encoder 'small_cnn'",
         ),
         (
             {"encoder": "efficientnet_lite0", "head": "mean_probe", "mixup": 0.2},

@@ -3,8 +3,9 @@ import pytest
 from numpy.typing import NDArray
 
 from actreel.federation.parts import Part, features_of, made_up, summarise
+from actreel.training.lda import LdaSolutions
 from actreel.training.probes import Pooled
-from actreel.training.ridge import RidgeSolutions
+from actreel.training.ridge import RidgeSolutions, SumSolutions
 
 LABELS = ["Jump", "Run"]
 
@@ -22,7 +23,10 @@ def pooled(counts: list[int], size: int) -> Pooled:
 
 
 @pytest.mark.parametrize("size", [4, 30])
-def test_made_up_clips_have_the_moments_of_the_clips_and_give_the_same_regression(size: int) -> None:
+@pytest.mark.parametrize("solver", [RidgeSolutions, LdaSolutions])
+def test_made_up_clips_have_the_moments_of_the_clips_and_give_the_same_solution(
+    solver: type[SumSolutions], size: int
+) -> None:
     clips = pooled([1, 2, 9, 7], size)
     parts = summarise(clips, LABELS)
     assert [(part.group, part.action, part.mirrored, part.clips) for part in parts] == [
@@ -35,8 +39,8 @@ def test_made_up_clips_have_the_moments_of_the_clips_and_give_the_same_regressio
         np.testing.assert_allclose(other.mean(axis=0), own.mean(axis=0), atol=1e-12)
         np.testing.assert_allclose(other.T @ other, own.T @ own, atol=1e-9)
     targets = np.repeat([LABELS.index(part.action) for part in parts], [part.clips for part in parts])
-    ours = RidgeSolutions(features_of(parts), targets, clips.weights[targets], 2)
-    theirs = RidgeSolutions(clips.features, clips.targets, clips.weights[clips.targets], 2)
+    ours = solver(features_of(parts), targets, clips.weights[targets], 2)
+    theirs = solver(clips.features, clips.targets, clips.weights[clips.targets], 2)
     for (kernel, bias), (expected, expected_bias) in zip(ours.solve((1, 1e-3)), theirs.solve((1, 1e-3)), strict=True):
         np.testing.assert_allclose(kernel, expected, atol=1e-6)
         np.testing.assert_allclose(bias, expected_bias, atol=1e-6)

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from actreel.config import ClipSpec, ModelParams
+from actreel.config import PROBES, ClipSpec, ModelParams
 from actreel.dataset.splits import assign_folds
 from actreel.dataset.store import StoredClips, write_store
 from actreel.errors import ConfigError, ModelError
@@ -16,8 +16,10 @@ from actreel.models import CLIP_NORMALISE, PROBABILITIES, embedding_of, export_o
 from actreel.quiet_keras import keras
 from actreel.training.batches import targets_of
 from actreel.training.features import StoredFeatures
+from actreel.training.lda import LdaSolutions
 from actreel.training.logistic import Solutions
-from actreel.training.probes import FOLDS
+from actreel.training.probes import FOLDS, solver_of
+from actreel.training.ridge import RidgeSolutions
 from actreel.training.train import epoch_models, predict, train
 from tests.conftest import train_params
 
@@ -213,3 +215,8 @@ def test_frames_are_refused(tmp_path: Path) -> None:
 def test_a_mirror_of_an_unknown_action_is_a_message(store: StoredFeatures) -> None:
     with pytest.raises(ConfigError, match=r"train\.mirror_as must name actions"):
         train(MODEL, train_params(mirror=True, mirror_as={"Jump": "Up"}), store, ROWS, LABELS)
+
+
+def test_each_probe_has_its_solver() -> None:
+    others = {"ridge_probe": RidgeSolutions, "lda_probe": LdaSolutions}
+    assert {head: solver_of(head) for head in PROBES} == {head: others.get(head, Solutions) for head in PROBES}

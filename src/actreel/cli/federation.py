@@ -54,7 +54,7 @@ def stats(
     """
     from actreel.config import load_params, override
     from actreel.errors import ConfigError
-    from actreel.federation.stats import Privacy, ridge_params, write_statistics
+    from actreel.federation.stats import Privacy, sum_params, write_statistics
 
     if (noise is None) != (norm is None):
         raise ConfigError("--noise and --norm belong together. Received: one of them.")
@@ -62,7 +62,7 @@ def stats(
         raise ConfigError("--named tells names of groups, which --whole and --noise leave out. Received: both.")
     pair = None if noise is None else tuple(map(float, noise.split(",")))
     with contextlib.redirect_stdout(sys.stderr):
-        params = ridge_params(override(load_params(), settings), folder, settings)
+        params = sum_params(override(load_params(), settings), folder, settings)
         site = write_statistics(params, out, Privacy(named, whole, salt, pair, norm))  # type: ignore[arg-type]
     result = {
         "out": str(out), "sha256": site.sha256, "labels": list(site.about.labels), "groups": site.groups,
@@ -105,10 +105,10 @@ def merge(
     from actreel.federation.merge import check_sites
     from actreel.federation.registering import publish
     from actreel.federation.site_file import read_site
-    from actreel.federation.stats import ridge_params
+    from actreel.federation.stats import sum_params
 
     with contextlib.redirect_stdout(sys.stderr):
-        params = ridge_params(override(load_params(), settings), into)
+        params = sum_params(override(load_params(), settings), into)
         sites = [read_site(file) for file in files]
         check_sites(sites, params)
         result = publish(sites, params, into)
@@ -151,11 +151,12 @@ def forget(
     from actreel.federation.forget import what_remains, without_group
     from actreel.federation.merge import check_sites
     from actreel.federation.registering import publish, read_folder, versions_that_may_know
-    from actreel.federation.stats import ridge_params
+    from actreel.federation.stats import sum_params
 
     with contextlib.redirect_stdout(sys.stderr):
-        params = ridge_params(override(load_params(), settings), into)
-        sites, forgotten = without_group(read_folder(into), group, salt)
+        merged, head = read_folder(into)
+        params = sum_params(override(load_params(), settings), into, head=head)
+        sites, forgotten = without_group(merged, group, salt)
         check_sites(sites, params)
         result = publish(sites, params, into, forgotten)
         older = versions_that_may_know(result["model"], forgotten.group, result["version"])

@@ -29,7 +29,7 @@ PretrainedEncoder = Literal[
 FrameHead = Literal["mean", "statistics", "lstm", "bilstm", "gru", "attention_lstm", "temporal_conv", "transformer"]
 ClipHead = Literal["convlstm", "cnn3d_attention_lstm"]
 LandmarkHead = Literal["skeleton_transformer", "td_gcn", "heatmap_cnn"]
-Probe = Literal["mean_probe", "moments_probe", "statistics_probe", "ridge_probe"]
+Probe = Literal["mean_probe", "moments_probe", "statistics_probe", "ridge_probe", "lda_probe"]
 PRETRAINED_ENCODERS: tuple[str, ...] = get_args(PretrainedEncoder)
 FRAME_HEADS: tuple[str, ...] = get_args(FrameHead)
 CLIP_HEADS: tuple[str, ...] = get_args(ClipHead)
@@ -38,8 +38,9 @@ TD_GCN = "td_gcn"
 TD_GCN_STEP = 8
 """Its layers divide their channels by this."""
 PROBES: tuple[str, ...] = get_args(Probe)
-RIDGE = "ridge_probe"
-"""The probe that can be solved from sums over clips; see `actreel.federation`."""
+RIDGE, LDA = "ridge_probe", "lda_probe"
+SUM_PROBES = (RIDGE, LDA)
+"""The probes that can be solved from sums over clips; see `actreel.federation`."""
 ENCODERS = ("pixels", "small_cnn", ONNX, POSE, *TRACK_ENCODERS, *PRETRAINED_ENCODERS)
 FUSIBLE = (ONNX, POSE, *TRACK_ENCODERS, *PRETRAINED_ENCODERS)
 """Encoders that may be in a list."""
@@ -84,10 +85,11 @@ class ModelParams(Section):
             in order. `convlstm` and `cnn3d_attention_lstm` need encoder `pixels`, `skeleton_transformer`, `td_gcn` and
             `heatmap_cnn` need `pose`: they know which numbers belong to one joint. The probes `mean_probe`,
             `moments_probe` and `statistics_probe` need a frozen encoder and are solved by logistic regression, not
-            trained, which suits small datasets; so is `ridge_probe`, by ridge regression, whose sums over clips may
-            come from several places. Each epoch weakens the penalty on the weights, and of section `train` they use
-            only `mirror`, `mirror_as`, `variants`, `balance`, `fine_tune`, `true_accept_rate` and `seed`. `auto` takes
-            the logistic probe, without or with `motion`, that is best on held-out groups of the training clips.
+            trained, which suits small datasets; so are `ridge_probe`, by ridge regression, and `lda_probe`, by linear
+            discriminant analysis, whose sums over clips may come from several places. Each epoch weakens the penalty
+            on the weights, and of section `train` they use only `mirror`, `mirror_as`, `variants`, `balance`,
+            `fine_tune`, `true_accept_rate` and `seed`. `auto` takes the logistic probe, without or with `motion`, that
+            is best on held-out groups of the training clips.
         fusion: With several encoders, how much each counts, in the order of `encoder`, which has those of pictures
             first; 0 leaves one out. `auto` takes the weights that are best on held-out groups of the training clips.
         motion: `difference` adds the difference to the previous frame: in pixels if the encoder is trained, in features
@@ -129,9 +131,9 @@ class ModelParams(Section):
                 f"'{self.weights}'. Try: dvc exp run -S model.encoder={self.encoder} "
                 "-S model.weights=/path/to/encoder.onnx"
             )
-        if self.head == RIDGE and (len(self.encoders) > 1 or takes_track(self.encoder)):
+        if self.head in SUM_PROBES and (len(self.encoders) > 1 or takes_track(self.encoder)):
             raise ValueError(
-                f"the head {RIDGE} needs one encoder of pictures. Received: '{self.encoder}'. "
+                f"the head {self.head} needs one encoder of pictures. Received: '{self.encoder}'. "
                 "Try: dvc exp run -S model.head=statistics_probe"
             )
         if len(self.encoders) > 1 and not self.frozen:
@@ -159,7 +161,7 @@ class ModelParams(Section):
 
     @property
     def is_probe(self) -> bool:
-        """Whether the head is solved, by logistic or ridge regression, instead of trained by gradient descent."""
+        """Whether the head is solved, by a regression or discriminants, instead of trained by gradient descent."""
         return self.head in (*PROBES, AUTO)
 
     @property

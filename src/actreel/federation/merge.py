@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actreel.config import RIDGE, Params, is_graph
+from actreel.config import Params, is_graph
 from actreel.dataset.splits import assign_folds
 from actreel.errors import ConfigError, ModelError
 from actreel.federation.parts import Part, features_of
@@ -24,9 +24,8 @@ from actreel.training.export import Rejection, calibrate, export_network, fit_re
 from actreel.training.fitting import Records
 from actreel.training.held_out import HeldOut, hold_out_by_folds
 from actreel.training.onnx_encoder import read_graph_encoder
-from actreel.training.probes import FOLDS, FoldScores, Pooled, score_folds, solve_probe
-from actreel.training.ridge import RidgeSolutions
-from actreel.training.train import build_ridge_head
+from actreel.training.probes import FOLDS, FoldScores, Pooled, score_folds, solve_probe, solver_of
+from actreel.training.train import build_sum_head
 
 EXACT_CLIPS = 2
 """The most clips of a part of which the made-up clips are the clips themselves."""
@@ -93,7 +92,7 @@ def check_sites(sites: Sequence[Site], params: Params) -> None:
                 "give what differs with --set, and make the files again: actreel stats FOLDER --out FILE.npz"
             )
     if first.features % (3 * _channels(first)):
-        raise ModelError(f"'{first.name}' has {first.features} features a clip, which no ridge_probe has.")
+        raise ModelError(f"'{first.name}' has {first.features} features a clip, which no probe of sums has.")
 
 
 def pool_sites(sites: Sequence[Site], params: Params) -> tuple[Pooled, NDArray[np.str_]]:
@@ -132,7 +131,7 @@ def pool_sites(sites: Sequence[Site], params: Params) -> tuple[Pooled, NDArray[n
             if params.train.balance
             else np.ones(len(labels), dtype=np.float32)
         ),
-        solver=RidgeSolutions,
+        solver=solver_of(params.model.head),
     )
     return pooled, np.repeat([name for _, name in order], counts)[known]
 
@@ -142,7 +141,7 @@ def merge(sites: Sequence[Site], params: Params) -> Merged:
 
     Args:
         sites: Checked by `check_sites`.
-        params: As from `ridge_params`; those of section `train` are this place's.
+        params: As from `sum_params`; those of section `train` are this place's.
 
     Raises:
         ModelError: There are too few groups or actions.
@@ -150,10 +149,10 @@ def merge(sites: Sequence[Site], params: Params) -> Merged:
     labels = list(sites[0].about.labels)
     clips, site_of = pool_sites(sites, params)
     size = sites[0].features // (3 * _channels(sites[0]))
-    head = build_ridge_head(params.model, (sites[0].about.made.steps, size), len(labels))
+    head = build_sum_head(params.model, (sites[0].about.made.steps, size), len(labels))
     fitted, _, scores = solve_probe(head, clips, Records())
     embeddings = clips.features[: clips.num_clips, :size]
-    statistics, held_out = hold_out_by_folds(scores, embeddings, clips.targets[: clips.num_clips], RIDGE)
+    statistics, held_out = hold_out_by_folds(scores, embeddings, clips.targets[: clips.num_clips], params.model.head)
     temperature = calibrate(fitted, held_out)
     rejection = fit_rejection(statistics, held_out, params.train.true_accept_rate)
     return Merged(
@@ -166,7 +165,7 @@ def merge(sites: Sequence[Site], params: Params) -> Merged:
         distances=held_out.distances,
         answered=_answers(clips, site_of, scores, held_out, labels),
         loss=scores.by_penalty[scores.best]["loss"],
-        penalty=RidgeSolutions.PATH[scores.best],
+        penalty=clips.solver.PATH[scores.best],
         exact=all(part.clips <= EXACT_CLIPS for site in sites for part in site.parts)
         and not any(site.about.noise for site in sites),
     )
@@ -188,7 +187,7 @@ def _answers(
     if len(names) < 2:
         return table
     # A site that spoils the others' model, or that the others' model does not fit, shows here.
-    by_site = score_folds(replace(clips, fold=site), [RidgeSolutions.PATH[scores.best]])
+    by_site = score_folds(replace(clips, fold=site), [clips.solver.PATH[scores.best]])
     right = np.full(clips.num_clips, np.nan)
     of_sites = np.concatenate([each for _, each in by_site.folds])
     right[of_sites] = by_site.probabilities.argmax(axis=1) == clips.targets[of_sites]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from actreel.base.faults import reading
-from actreel.config import IMAGENET, Params
+from actreel.config import IMAGENET, RIDGE, Params
 from actreel.errors import FileError, ModelError
 from actreel.evaluation import metrics
 from actreel.evaluation.intervals import balanced_interval, interval_over_groups
@@ -40,7 +40,7 @@ def publish(sites: Sequence[Site], params: Params, into: Path, forgotten: Forgot
 
     Args:
         sites: Checked by `check_sites`.
-        params: As from `ridge_params` of the folder `into`, whose name is that of the registered model.
+        params: As from `sum_params` of the folder `into`, whose name is that of the registered model.
         into: The folder for the model, the sites' files and a record; replaced as a whole, in the end.
         forgotten: What was taken away since the version before.
 
@@ -73,7 +73,7 @@ def publish(sites: Sequence[Site], params: Params, into: Path, forgotten: Forgot
         write_card(merged, scores, params, provenance, folder, forgotten)
         record = {
             "sites": [_about(merged, site) for site in kept], "forgotten": gone, "exact": merged.exact,
-            "penalty": merged.penalty, "metrics": scores,
+            "head": params.model.head, "penalty": merged.penalty, "metrics": scores,
         }  # fmt: skip
         (aside / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         decision = _register(name, aside, scores, provenance, gone)
@@ -116,15 +116,16 @@ def check_forgotten(sites: Sequence[Site], gone: Sequence[str]) -> None:
             )
 
 
-def read_folder(into: Path) -> list[Site]:
-    """The files of the sites whose model lies in a folder.
+def read_folder(into: Path) -> tuple[list[Site], str]:
+    """The files of the sites whose model lies in a folder, and its head.
 
     Raises:
         FileError: It is no such folder, or a file is damaged.
     """
     with reading(into / RECORD, "Make it with: actreel merge FILE.npz... --into DIR"):
-        json.loads((into / RECORD).read_text(encoding="utf-8"))
-    return [read_site(file) for file in sorted((into / SITES).glob("*.npz"))]
+        record = json.loads((into / RECORD).read_text(encoding="utf-8"))
+    head = str(record.get("head", RIDGE))  # written before there was another one
+    return [read_site(file) for file in sorted((into / SITES).glob("*.npz"))], head
 
 
 def _forgotten_before(into: Path) -> list[str]:

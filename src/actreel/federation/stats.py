@@ -15,7 +15,7 @@ from actreel.base.atomic import written_aside
 from actreel.base.code_digest import code_digest
 from actreel.base.faults import reading
 from actreel.base.places import CROSSVAL, UNKNOWN
-from actreel.config import RIDGE, Params, check_params
+from actreel.config import RIDGE, SUM_PROBES, Params, check_params
 from actreel.errors import ConfigError, DatasetError
 from actreel.experiments.heldout import prepare
 from actreel.federation.noise import with_noise
@@ -25,7 +25,7 @@ from actreel.inference.windows import window_length
 from actreel.training.features import encoder_key
 from actreel.training.fitting import Fitting
 from actreel.training.probes import Pooled, pool
-from actreel.training.train import build_ridge_head
+from actreel.training.train import build_sum_head
 
 _CODE = (
     "video", "models", "dataset/store.py", "inference/clip_encoding.py", "training/batches.py", "training/features.py",
@@ -54,8 +54,14 @@ class Privacy:
     length: float | None = None
 
 
-def ridge_params(params: Params, folder: Path, settings: Sequence[str] = ()) -> Params:
-    """The parameters of a folder's `ridge_probe`; `settings`, from `--set`, are part of `params` already.
+def sum_params(params: Params, folder: Path, settings: Sequence[str] = (), head: str | None = None) -> Params:
+    """The parameters of a folder's model from sums.
+
+    Args:
+        params: All of them.
+        folder: The folder of clips, or that of the model.
+        settings: What `--set` gave, which is part of `params` already.
+        head: The probe, of `SUM_PROBES`; None takes that of `params`, or `ridge_probe` if it has another head.
 
     Raises:
         ConfigError: The encoder is not frozen, or another value does not fit.
@@ -73,7 +79,7 @@ def ridge_params(params: Params, folder: Path, settings: Sequence[str] = ()) -> 
     asked = any(setting.startswith("dataset.group_pattern=") for setting in settings)
     pattern = values["dataset"]["group_pattern"] if same or asked else None
     values["dataset"] |= {"name": "folder", "path": path, "group_pattern": pattern}
-    values["model"]["head"] = RIDGE
+    values["model"]["head"] = head or (params.model.head if params.model.head in SUM_PROBES else RIDGE)
     values["train"]["fine_tune"] = 0
     return check_params(values, "params.yaml")
 
@@ -99,8 +105,8 @@ def pool_folder(params: Params, work: Path = CROSSVAL) -> tuple[Pooled, pd.DataF
     rows = index[(index["error"] == "") & (index["action"] != UNKNOWN)].reset_index(drop=True)
     labels = sorted(rows["action"].unique())
     store = inputs(params.clip)
-    model = build_ridge_head(params.model, store.input_shape, len(labels))
-    clips = pool(model, RIDGE, params.train, Fitting(store, rows, None, labels), few=True)
+    model = build_sum_head(params.model, store.input_shape, len(labels))
+    clips = pool(model, params.model.head, params.train, Fitting(store, rows, None, labels), few=True)
     return clips, rows, labels, made_with(params, store.input_shape[0])
 
 
@@ -110,7 +116,7 @@ def write_statistics(
     """Writes the sums over a folder's clips.
 
     Args:
-        params: As from `ridge_params`.
+        params: As from `sum_params`.
         out: The file.
         privacy: What it tells.
         work: As for `prepare`.

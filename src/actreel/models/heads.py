@@ -13,7 +13,7 @@ from actreel.quiet_keras import keras
 CLIP_NORMALISE = "normalise_clip"
 _FLOOR = 1e-3
 """Added to a variance before its root is taken: Keras's default."""
-_RIDGE_FLOOR = 1e-6
+_SUM_FLOOR = 1e-6
 """As `actreel.training.ridge` adds."""
 
 # Each takes float32 (B, T, F) and gives float32 (B, D); `params.units` is its width, `params.dropout` its dropout.
@@ -60,7 +60,12 @@ def moments_probe(features: keras.KerasTensor, params: ModelParams) -> keras.Ker
 
 def ridge_probe(features: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
     """As `statistics_probe`, for features as the encoder gives them, on the scale that all places share."""
-    return _normalise_clip(_statistics_over_time(features), _RIDGE_FLOOR)
+    return _normalise_clip(_statistics_over_time(features), _SUM_FLOOR)
+
+
+def lda_probe(features: keras.KerasTensor, params: ModelParams) -> keras.KerasTensor:
+    """The same as `ridge_probe`; what solves the last layer differs."""
+    return ridge_probe(features, params)
 
 
 def _statistics_over_time(features: keras.KerasTensor) -> keras.KerasTensor:
@@ -185,6 +190,6 @@ HEADS: dict[str, Callable[[keras.KerasTensor, ModelParams], keras.KerasTensor]] 
     head.__name__: head
     for head in (
         mean, statistics, lstm, bilstm, gru, attention_lstm, temporal_conv, transformer,
-        mean_probe, moments_probe, statistics_probe, ridge_probe,
+        mean_probe, moments_probe, statistics_probe, ridge_probe, lda_probe,
     )
 }  # fmt: skip

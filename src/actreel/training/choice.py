@@ -10,7 +10,7 @@ from itertools import product
 import pandas as pd
 
 from actreel.base.progress import tracked
-from actreel.config import AUTO, PROBES, RIDGE, ModelParams, TrainParams
+from actreel.config import AUTO, PROBES, SUM_PROBES, ModelParams, TrainParams
 from actreel.dataset.layout import TRAIN, VAL
 from actreel.dataset.store import Store
 from actreel.training.fusion import best_of, candidates
@@ -24,8 +24,8 @@ FEW_CLIPS = 500
 MOST_CLIPS = 1500
 """Clips that the choice is made on: more cost minutes and tell heads apart that differ by less than a point."""
 
-CANDIDATES = tuple(probe for probe in PROBES if probe != RIDGE)
-"""Probes whose losses can be compared: that of `ridge_probe` is another one."""
+CANDIDATES = tuple(probe for probe in PROBES if probe not in SUM_PROBES)
+"""Probes whose losses can be compared: that of `ridge_probe` and `lda_probe` is another one."""
 
 COLUMNS = ("head", "motion", "fit", "colour", "mirror", "accuracy", "loss", "chosen")
 

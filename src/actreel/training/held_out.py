@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.covariance import OAS, LedoitWolf
 
-from actreel.config import RIDGE, ModelParams, TrainParams
+from actreel.config import SUM_PROBES, ModelParams, TrainParams
 from actreel.dataset.layout import TRAIN, VAL
 from actreel.models import embedding_of
 from actreel.quiet_keras import keras
@@ -114,8 +114,8 @@ def hold_out_by_folds(
         targets: int64 (N,), their actions.
         head: As `model.head`.
     """
-    # What belongs to ridge regression depends on the clips through their first and second moments alone.
-    fit = partial(fit_statistics, shrinkage=OAS if head == RIDGE else LedoitWolf)
+    # What is solved from sums depends on the clips through their first and second moments alone.
+    fit = partial(fit_statistics, shrinkage=OAS if head in SUM_PROBES else LedoitWolf)
     distances = [
         fit(embeddings[others], targets[others]).distances(embeddings[held_out]) for others, held_out in scores.folds
     ]

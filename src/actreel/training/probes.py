@@ -1,4 +1,4 @@
-"""Linear probes: heads on stored features, solved by logistic or ridge regression instead of gradient descent.
+"""Linear probes: heads on stored features, solved by a regression or discriminants instead of gradient descent.
 
 Alain and Bengio, "Understanding intermediate layers using linear classifier probes", 2016. With a few dozen clips, the
 result of gradient descent depends more on when it stops than on the clips; a penalised loss has one minimum.
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from actreel.config import RIDGE, ModelParams, TrainParams
+from actreel.config import LDA, RIDGE, ModelParams, TrainParams
 from actreel.dataset.splits import assign_folds
 from actreel.errors import ModelError
 from actreel.models import CLIP_NORMALISE, PROBABILITIES
@@ -25,8 +25,9 @@ from actreel.quiet_keras import keras
 from actreel.training.batches import class_weights, mirror_targets, targets_of
 from actreel.training.fitting import Fitting, Logs, Records
 from actreel.training.fusion import repeated
+from actreel.training.lda import LdaSolutions
 from actreel.training.logistic import Solutions
-from actreel.training.ridge import RidgeSolutions
+from actreel.training.ridge import RidgeSolutions, SumSolutions
 
 FOLDS = 5
 
@@ -59,7 +60,7 @@ class Pooled:
     group: NDArray[np.str_]
     num_clips: int
     weights: NDArray[np.float32]
-    solver: type[Solutions | RidgeSolutions] = Solutions
+    solver: type[Solutions | SumSolutions] = Solutions
     scales: NDArray[np.float32] | float = 1.0
 
     def folds(self) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
@@ -69,12 +70,12 @@ class Pooled:
             known = np.isin(self.targets, self.targets[others])
             yield others, np.flatnonzero((~others & known)[: self.num_clips])
 
-    def solutions(self, views: NDArray[np.bool_] | slice = slice(None)) -> Solutions | RidgeSolutions:
+    def solutions(self, views: NDArray[np.bool_] | slice = slice(None)) -> Solutions | SumSolutions:
         """The regressions of some views."""
         targets = self.targets[views]
         weights = self.weights[targets]
-        if self.solver is RidgeSolutions:  # its features come from one encoder
-            return RidgeSolutions(self.features[views], targets, weights, len(self.weights))
+        if issubclass(self.solver, SumSolutions):  # its features come from one encoder
+            return self.solver(self.features[views], targets, weights, len(self.weights))
         return Solutions(self.features[views], targets, weights, len(self.weights), self.scales)
 
 
@@ -212,8 +213,15 @@ def pool(model: keras.Model, head: str, params: TrainParams, data: Fitting, *, f
         group=np.r_[group, group[both]],
         num_clips=len(names),
         weights=class_weights(targets, len(labels)) if params.balance else np.ones(len(labels), dtype=np.float32),
-        solver=RidgeSolutions if head == RIDGE else Solutions,
+        solver=solver_of(head),
     )
+
+
+def solver_of(head: str) -> type[Solutions | SumSolutions]:
+    """What solves a probe, as `model.head`."""
+    if head == RIDGE:
+        return RidgeSolutions
+    return LdaSolutions if head == LDA else Solutions
 
 
 def score_folds(clips: Pooled, path: Sequence[float] = (), patience: int = PATIENCE) -> FoldScores:

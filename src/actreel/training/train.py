@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from actreel.base.faults import TRAIN_AGAIN, reading
-from actreel.config import LANDMARK_HEADS, RIDGE, ClipSpec, ModelParams, TrainParams, is_graph, takes_track
+from actreel.config import LANDMARK_HEADS, SUM_PROBES, ClipSpec, ModelParams, TrainParams, is_graph, takes_track
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.models import (
@@ -163,8 +163,8 @@ def _builder(
         return lambda: build_model(model_params, store.spec, len(labels))
     if model_params.head in LANDMARK_HEADS:  # it takes features as they are
         return lambda: build_head(model_params, store.input_shape, len(labels))
-    if model_params.head == RIDGE:
-        return lambda: build_ridge_head(model_params, store.input_shape, len(labels))
+    if model_params.head in SUM_PROBES:
+        return lambda: build_sum_head(model_params, store.input_shape, len(labels))
     mean, variance = _mean_and_variance(store, rows["clip"].tolist())
     scales = scales_of(model_params, store)
     if scales is not None and not model_params.is_probe:  # a probe's features are scaled once pooled
@@ -178,8 +178,8 @@ def _builder(
     return build
 
 
-def build_ridge_head(model_params: ModelParams, input_shape: tuple[int, ...], num_classes: int) -> keras.Model:
-    """Builds `ridge_probe`, which pools features as they are: the same function of a clip, whatever the other clips."""
+def build_sum_head(model_params: ModelParams, input_shape: tuple[int, ...], num_classes: int) -> keras.Model:
+    """Builds a probe of sums, which pools features as they are: the same function of a clip, whatever the others."""
     model = build_head(model_params, input_shape, num_classes)
     normalise = model.get_layer(NORMALISE)
     zeros = np.zeros(input_shape[-1], np.float32)
