@@ -15,12 +15,13 @@ from actreel.inference.answers import LabelledSegment
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import ModelFolder
 from actreel.video.info import VideoInfo
+from serving.teaching.answers import TaughtDraft
 
 MOST_SEGMENTS = 256
 """Segments that a visitor may mark in a video; with long labels, the limit of a body is reached before."""
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-Stage = Literal["download", "decode", "model"]
+Stage = Literal["download", "decode", "model", "lesson", "teach"]
 
 
 class Answer(BaseModel):
@@ -170,13 +171,13 @@ class JobCreated(BaseModel):
 
 
 class Job(BaseModel):
-    """A job's current state; `segments` grow while it runs."""
+    """A job's current state; `segments` grow while it runs. The `result` of `POST /teach` is a draft."""
 
     id: str
     state: State
     progress: Progress
     segments: list[Segment]
-    result: Prediction | None
+    result: Prediction | TaughtDraft | None
     error: Problem | None
 
 

@@ -21,9 +21,10 @@ from serving.jobs.store import JobStore
 from serving.on_device import device_files
 from serving.recognition import Recogniser
 from serving.refusals import handle_refusals
-from serving.routes import camera, feedback, jobs, model, on_device, pages, predictions, schema
+from serving.routes import camera, feedback, jobs, model, on_device, pages, predictions, schema, teach
 from serving.running import Admission, Running
 from serving.settings import Settings
+from serving.teaching.project import Project
 from serving.tickets import Tickets
 from serving.workers.leaving import Leaving
 from serving.workers.scratch import Scratch
@@ -74,7 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.ready = False
     app.add_middleware(Guard, settings=settings)
-    for routes in (predictions, jobs, camera, feedback, model, on_device, pages, schema):
+    for routes in (predictions, jobs, camera, feedback, teach, model, on_device, pages, schema):
         app.include_router(routes.router)
     app.mount("/static/swagger-ui", StaticFiles(directory=pages.SWAGGER_UI), name="swagger-ui")
     app.mount("/static", StaticFiles(directory=pages.WEB, check_dir=False), name="static")
@@ -93,7 +94,7 @@ def _document_the_key(app: FastAPI) -> None:
     }
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            if method.upper() not in SAFE_METHODS or path == "/key":
+            if method.upper() not in SAFE_METHODS or path in ("/key", teach.LESSONS_PATH):
                 operation["security"] = [{"key": []}, {"token": []}]
 
 
@@ -145,4 +146,5 @@ def _parts(settings: Settings, served: Served, scratch: Scratch) -> Running:
         camera_turn=asyncio.Lock(),
         tickets=Tickets.shared(settings.state_dir),
         device_files=device_files(served),
+        project=Project.of(settings, served),
     )

@@ -19,6 +19,7 @@ from serving.jobs.store import JobStore
 from serving.on_device import DeviceFiles
 from serving.recognition import Answered, Recogniser
 from serving.settings import Settings
+from serving.teaching.project import Project
 from serving.tickets import Tickets
 from serving.workers.scratch import Scratch
 
@@ -68,6 +69,7 @@ class Running:
         camera_turn: Held by the camera whose frame is looked at.
         tickets: Tickets for WebSockets.
         device_files: What visitors' browsers are handed to run the model themselves.
+        project: The project in which actions are taught from the page; None where they are not.
     """
 
     settings: Settings
@@ -85,6 +87,7 @@ class Running:
     camera_turn: asyncio.Lock
     tickets: Tickets
     device_files: DeviceFiles
+    project: Project | None
 
     @property
     def takes_signals_alone(self) -> bool:

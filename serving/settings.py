@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 
 from actreel.base.console import LEVEL_VARIABLE
+from actreel.base.places import PIPELINE
 from actreel.errors import ConfigError
 from actreel.feedback import default_folder
 from actreel.statistics import default_statistics_folder
@@ -31,6 +32,7 @@ class Settings(YouTubeAccess):
         api_key: If set, every call that changes something must send it as `X-API-Key`. Printable ASCII.
         state_dir: Scratch space that the workers share; its videos are deleted, see `result_ttl_s`.
         feedback_dir: Where feedback is kept, for good.
+        project_dir: The project in which the operator teaches actions from the page, with the key; None: nowhere.
         statistics: Whether a few numbers of each video that was answered are kept, for `actreel drift`.
         statistics_dir: Where they are kept.
         statistics_days: Days for which they are kept.
@@ -64,6 +66,7 @@ class Settings(YouTubeAccess):
     api_key: SecretStr | None = None
     state_dir: Path = Field(default_factory=_state_folder)
     feedback_dir: Path = Field(default_factory=default_folder)
+    project_dir: Path | None = None
     statistics: bool = True
     statistics_dir: Path = Field(default_factory=default_statistics_folder)
     statistics_days: int = Field(default=90, ge=1)
@@ -99,6 +102,14 @@ class Settings(YouTubeAccess):
         ):
             raise ValueError("a key must be printable ASCII, not empty, and without spaces at its ends")
         return key
+
+    @field_validator("project_dir")
+    @classmethod
+    def _is_a_project(cls, folder: Path | None) -> Path | None:
+        # A worker's current folder is the Bento's.
+        if folder is not None and not (folder.is_absolute() and (folder / PIPELINE).is_file()):
+            raise ValueError(f"must be the absolute path of a project's folder, which holds {PIPELINE}")
+        return folder
 
     @field_validator("rate_exempt", mode="before")
     @classmethod

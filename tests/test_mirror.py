@@ -61,6 +61,7 @@ WITHOUT_MIRROR = {
     "serving/routes/model.py": OVER_HTTP + "tests/serving/test_api.py and tests/serving/page/test_page.py",
     "serving/routes/pages.py": OVER_HTTP + "tests/serving/test_api.py and test_guard.py",
     "serving/routes/predictions.py": OVER_HTTP + "tests/serving/test_api.py and test_hostile.py",
+    "serving/teaching/answers.py": OVER_HTTP + "tests/serving/routes/test_teach.py",
     "serving/service.py": OVER_HTTP + "tests/pipelines/test_package.py serves the Bento",
 }
 """Modules without a mirror, each with the reason: where its tests are, or why it needs none."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from actreel.base.faults import log_error
 from serving.answers import Prediction, Problem, RefusalError, Segment, Stage
 from serving.jobs.news import News
-from serving.jobs.store import VIDEO_FILE, JobStore
+from serving.jobs.store import VIDEO_FILE, JobStore, Result
 from serving.uploads import SIGNAL_ENDINGS
 from serving.workers.scratch import Scratch
 
@@ -71,7 +71,7 @@ class Ticket:
         await asyncio.to_thread(self._store.progress, self.name, stage, fraction, segments)
 
 
-Work = Callable[[Ticket], Awaitable[Prediction]]
+Work = Callable[[Ticket], Awaitable[Result]]
 
 
 class JobRunner:
@@ -129,9 +129,10 @@ class JobRunner:
         try:
             await asyncio.wait([job])
             await ticket.settle()
-            prediction = job.result()
-            await asyncio.to_thread(self._store.remember, prediction, ticket.name)
-            await asyncio.to_thread(self._store.finish, ticket.name, "done", result=prediction)
+            result = job.result()
+            if isinstance(result, Prediction):
+                await asyncio.to_thread(self._store.remember, result, ticket.name)
+            await asyncio.to_thread(self._store.finish, ticket.name, "done", result=result)
         except asyncio.CancelledError:
             slot = asyncio.current_task()
             service_ends = slot is not None and slot.cancelling() > 0
@@ -153,7 +154,7 @@ class JobRunner:
         finally:
             watching.cancel()
 
-    async def _cancel_on_request(self, ticket: Ticket, job: asyncio.Future[Prediction]) -> None:
+    async def _cancel_on_request(self, ticket: Ticket, job: asyncio.Future[Result]) -> None:
         """Cancels the job once a client of any worker asks for it."""
         with self._news.listen(ticket.name) as listener:
             while not await self._cancelled(ticket):

@@ -18,14 +18,19 @@ from actreel.base.faults import naming
 from actreel.base.places import UNKNOWN
 from serving.answers import Job, Prediction, Problem, Progress, RefusalError, Segment, Stage, State, busy
 from serving.settings import Settings
+from serving.teaching.answers import TaughtDraft
 from serving.workers.scratch import Scratch
 
 LIVE = ("queued", "running")
+LESSON_STAGES = ("lesson", "teach")
 VIDEO_FILE = "video"
 
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 _SEGMENTS = TypeAdapter(list[Segment])
+Result = Prediction | TaughtDraft
+_RESULT: TypeAdapter[Result] = TypeAdapter(Result)
+_LIVE_LESSONS = "SELECT id FROM jobs WHERE state IN ('queued', 'running') AND stage IN ('lesson', 'teach')"
 
 
 @dataclass(frozen=True)
@@ -81,15 +86,22 @@ class JobStore:
             The job's id.
 
         Raises:
-            RefusalError: 429, as there are already as many jobs as the settings allow.
+            RefusalError: 429, as there are already as many jobs as the settings allow; 409, as a lesson is being
+                learned, and this is another.
         """
         name = secrets.token_urlsafe(16)
+        teaches = stage in LESSON_STAGES
         # One statement, or two workers could both add the last job.
         added = self._run(
-            "INSERT INTO jobs SELECT ?, ?, 'queued', ?, 0, '[]', NULL, NULL, 0, ? "
-            "WHERE (SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')) < ?",
-            (name, self._scratch.owner, stage, self._expiry(), self._settings.max_jobs),
+            "INSERT INTO jobs SELECT ?, ?, 'queued', ?, 0, '[]', NULL, NULL, 0, ? "  # noqa: S608
+            "WHERE (SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')) < ? "
+            f"AND NOT (? AND EXISTS ({_LIVE_LESSONS}))",
+            (name, self._scratch.owner, stage, self._expiry(), self._settings.max_jobs, teaches),
         )
+        if not added and teaches and self.teaching() is not None:
+            raise RefusalError(
+                409, "teaching", "A lesson is being learned already.", "Wait until it is done, or cancel its job."
+            )
         if not added:
             raise busy("jobs", self._settings.max_jobs, 10)
         try:
@@ -98,6 +110,11 @@ class JobStore:
             self._run("DELETE FROM jobs WHERE id = ?", (name,))
             raise
         return name
+
+    def teaching(self) -> str | None:
+        """The job that is learning a lesson now, or waits to."""
+        rows = self._rows(_LIVE_LESSONS)
+        return str(rows[0][0]) if rows else None
 
     def folder(self, name: str) -> Path:
         """The folder of a job's video and frames; `name` comes from `create`, or was found by `get`."""
@@ -123,7 +140,7 @@ class JobStore:
             state=cast(State, state),
             progress=Progress(stage=cast(Stage, stage), fraction=fraction),
             segments=_SEGMENTS.validate_json(segments),
-            result=Prediction.model_validate_json(result) if result else None,
+            result=_RESULT.validate_json(result) if result else None,
             error=Problem.model_validate_json(error) if error else None,
         )
 
@@ -135,15 +152,15 @@ class JobStore:
         )
         self._on_change(name)
 
-    def finish(self, name: str, state: State, result: Prediction | None = None, error: Problem | None = None) -> None:
+    def finish(self, name: str, state: State, result: Result | None = None, error: Problem | None = None) -> None:
         """Ends a job; a job that has ended stays as it is."""
-        segments = _SEGMENTS.dump_json(result.segments).decode() if result else None
+        segments = _SEGMENTS.dump_json(result.segments).decode() if isinstance(result, Prediction) else None
         self._run(
-            "UPDATE jobs SET state = ?, segments = coalesce(?, segments), fraction = iif(? IS NULL, fraction, 1.0), "
+            "UPDATE jobs SET state = ?, segments = coalesce(?, segments), fraction = iif(?, 1.0, fraction), "
             "result = ?, error = ?, expires = ? WHERE id = ? AND state IN (?, ?)",
             (
-                state, segments, segments, result and result.model_dump_json(), error and error.model_dump_json(),
-                self._expiry(), name, *LIVE,
+                state, segments, state == "done", result and result.model_dump_json(),
+                error and error.model_dump_json(), self._expiry(), name, *LIVE,
             ),
         )  # fmt: skip
         self._on_change(name)

@@ -23,11 +23,12 @@ from serving.jobs.store import VIDEO_FILE
 from serving.recognition import NUM_THUMBNAILS
 from serving.refusals import bad_request, summary
 from serving.running import Admission, Parts, Running
+from serving.teaching.answers import JOB_ID
 from serving.uploads import FORM, receive_clip
 
 router = APIRouter(tags=["Jobs"])
 
-JobId = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{22}$")]
+JobId = Annotated[str, InPath(pattern=JOB_ID)]
 
 _LINK = {"application/json": {"schema": Link.model_json_schema()}}
 

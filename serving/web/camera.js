@@ -17,7 +17,7 @@ const blocked = ({ name }) => {
 };
 
 /** Opens a camera: a MediaStream without sound. */
-async function open(facingMode) {
+export async function openCamera(facingMode) {
   if (!navigator.mediaDevices) {
     throw new Problem({
       code: "not_secure",
@@ -126,8 +126,8 @@ export class Camera {
     try {
       await this.#link.prepare();
       if (this.#over) return;
-      const stream = await open(facingMode);
-      if (this.#over) return end(stream);
+      const stream = await openCamera(facingMode);
+      if (this.#over) return closeCamera(stream);
       this.#stream = stream;
       for (const track of stream.getTracks()) track.addEventListener("ended", () => this.#fail(blocked({})));
       this.#video.srcObject = stream;
@@ -145,7 +145,7 @@ export class Camera {
     if (this.#over) return;
     this.#over = true;
     this.#link.close();
-    end(this.#stream);
+    closeCamera(this.#stream);
     this.#video.srcObject = null;
   }
 
@@ -197,7 +197,8 @@ export class Camera {
   }
 }
 
-function end(stream) {
+/** Switches a camera off. */
+export function closeCamera(stream) {
   for (const track of stream?.getTracks() ?? []) track.stop();
 }
 

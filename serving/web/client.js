@@ -30,22 +30,26 @@ export class Problem extends Error {
   }
 }
 
-/** Requests JSON, and asks the visitor for a key if the service requires one. Every failure becomes a Problem. */
-export async function ask(address, method = "GET", body) {
+/**
+ * Requests JSON, and asks the visitor for a key if the service requires one. Every failure becomes a Problem.
+ *
+ * The operator's calls bring a key of their own, and nobody is asked for another.
+ */
+export async function ask(address, method = "GET", body, key = null) {
   for (;;) {
-    const headers = { ...callHeaders(), ...(body && { "Content-Type": "application/json" }) };
+    const headers = { ...callHeaders(), ...(key && { "X-API-Key": key }), ...(body && { "Content-Type": "application/json" }) };
     const response = await fetch(address, { method, headers, body: body && JSON.stringify(body) }).catch(() => {
       throw Problem.lost;
     });
     if (response.ok) return response.status === 204 ? null : response.json();
-    if (response.status !== 401 || !(await askForKey())) throw await Problem.of(response);
+    if (response.status !== 401 || key || !(await askForKey())) throw await Problem.of(response);
   }
 }
 
 /**
- * One job.
+ * One job; a lesson's brings the operator's key.
  *
- * `callbacks` has `progress(stage, fraction)`, `segments(list)`, `done(prediction)`, `failed(problem)` and
+ * `callbacks` has `progress(stage, fraction)`, `segments(list)`, `done(result)`, `failed(problem)` and
  * `cancelled()`. Exactly one of the last three is called, once, at the end.
  */
 export class Job {
@@ -53,13 +57,15 @@ export class Job {
   #over = false;
   #request = null;
   #events = null;
+  #key;
   #lost = 0;
   id = null;
   /** YouTube's id of the video in a link, as the server reads it. */
   video = null;
 
-  constructor(callbacks) {
+  constructor(callbacks, key = null) {
     this.#callbacks = callbacks;
+    this.#key = key;
   }
 
   async sendLink(url) {
@@ -71,6 +77,21 @@ export class Job {
     } catch (problem) {
       this.#end("failed", problem);
     }
+  }
+
+  async sendLesson(actions) {
+    this.#callbacks.progress("queued", null);
+    try {
+      const { id } = await ask("teach", "POST", { actions }, this.#key);
+      this.#follow(id);
+    } catch (problem) {
+      this.#end("failed", problem);
+    }
+  }
+
+  /** Follows a job that is under way. */
+  rejoin(id) {
+    this.#follow(id);
   }
 
   /** Sends a video, its signals, or both; what is null is left out. */
@@ -108,7 +129,7 @@ export class Job {
 
   cancel() {
     if (this.#over) return;
-    if (this.id) ask(this.#address, "DELETE").catch(() => {});
+    if (this.id) this.#delete();
     this.#request?.abort();
     this.#end("cancelled");
   }
@@ -117,11 +138,15 @@ export class Job {
     return `jobs/${encodeURIComponent(this.id)}`;
   }
 
+  #delete() {
+    ask(this.#address, "DELETE", undefined, this.#key).catch(() => {});
+  }
+
   #follow(id) {
     this.id = id;
     if (this.#over) {
       // Cancelled before the server had accepted it.
-      ask(this.#address, "DELETE").catch(() => {});
+      this.#delete();
       return;
     }
     this.#callbacks.progress("queued", null);

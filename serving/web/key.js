@@ -16,6 +16,9 @@ try {
 /** The headers of every call: the key if there is one, and the sign that this page is calling and no other site's. */
 export const callHeaders = () => ({ "X-Requested-With": "actreel", ...(key && { "X-API-Key": key }) });
 
+/** Whether a key can be sent: only printable ASCII fits in a header. */
+export const fitsHeader = (given) => /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(given);
+
 /** Asks the visitor for a key; resolves to true once one is given, to false if the dialog is closed. */
 export function askForKey() {
   // Requests that are refused at the same time share one dialog.
@@ -51,8 +54,7 @@ function keep(given) {
 
 dialog.querySelector("#no-key").addEventListener("click", () => dialog.close());
 dialog.querySelector("form").addEventListener("submit", (event) => {
-  // Only printable ASCII fits in a header.
-  if (/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(field.value)) return;
+  if (fitsHeader(field.value)) return;
   event.preventDefault();
   hint.textContent = "This key is not valid.";
   field.setAttribute("aria-invalid", "true");

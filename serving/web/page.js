@@ -5,6 +5,7 @@ import { ask, Job, Problem } from "./client.js";
 import { offerDevice } from "./device/offer.js";
 import { Labelling } from "./labelling.js";
 import { clock, drawPartial, inWords, limits, make, Result, UNKNOWN } from "./result.js";
+import { offerTeaching } from "./teach.js";
 
 const STAGES = {
   queued: "Waiting in the queue",
@@ -347,6 +348,14 @@ offerCamera({
   },
 }).then((panel) => (camera = panel));
 offerDevice(() => camera?.stop("The camera was stopped, as you changed where its frames go.")).then((offered) => (device = offered));
+
+offerTeaching({
+  say,
+  clear() {
+    job?.cancel();
+    camera?.stop();
+  },
+});
 
 listRecent();
 offerSamples();

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from actreel.base.marks import Mark
+from actreel.cli import main
 from actreel.dataset.groups import groups_of
+from actreel.errors import DatasetError
 from actreel.feedback import Feedback, FeedbackStore, Waiting, count_waiting
 from actreel.labelling.visitors import export_dataset
 from actreel.video.decode import probe
@@ -64,6 +66,24 @@ def test_an_export_is_completed_and_follows_what_visitors_say_last(
     export_dataset(tmp_path / "feedback", target)
     assert [clip.as_posix() for clip in exported(target)] == ["YoYo/feedback_one_000000_000600.mp4"]
     assert "Diablo" not in (target / "groups.csv").read_text(encoding="utf-8")
+
+
+def test_of_some_actions_only_these_are_exported(
+    store: FeedbackStore, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTREEL_FEEDBACK_DIR", str(tmp_path / "feedback"))
+    other = write_video_file(tmp_path / "other.avi", grey_frames([9] * 5))
+    store.add(marked("one", Mark(0, 0.4, "YoYo"), Mark(0.4, 0.8, "Diablo"), Mark(0.8, 1.2, "_unknown")), video)
+    store.add(Feedback("two", "YoYo", 0.75, "actreel:1", True, None), other)
+    store.add(Feedback("three", "YoYo", 0.75, "actreel:1", False, "Diablo"), other)
+    assert export_dataset(tmp_path / "feedback", tmp_path / "export", ["Diablo", "_unknown"]) == 3
+    assert [clip.as_posix() for clip in exported(tmp_path / "export")] == [
+        "Diablo/feedback_one_000400_000800.mp4", "Diablo/feedback_three.avi", "_unknown/feedback_one_000800_001200.mp4",
+    ]  # fmt: skip
+    main(["feedback", "export", str(tmp_path / "typed"), "--action", "YoYo"])
+    assert {clip.parent.name for clip in exported(tmp_path / "typed")} == {"YoYo"}
+    with pytest.raises(DatasetError, match="no video that a visitor shared of these actions"):
+        export_dataset(tmp_path / "feedback", tmp_path / "none", ["Juggling"])
 
 
 def test_one_bad_video_or_name_does_not_stop_the_others(

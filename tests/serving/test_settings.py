@@ -9,6 +9,7 @@ from actreel.errors import ConfigError
 from actreel.feedback import default_folder
 from actreel.statistics import default_statistics_folder
 from serving.settings import Settings
+from tests.conftest import ROOT
 
 
 def test_settings_come_from_the_environment() -> None:
@@ -41,6 +42,13 @@ def test_a_key_that_does_not_fit_a_header_is_refused_and_not_printed(key: str) -
     with pytest.raises(ConfigError, match=r"ACTREEL_API_KEY: .*printable ASCII") as refused:
         Settings.from_environment({"ACTREEL_API_KEY": key})
     assert not key.strip() or key not in str(refused.value)
+
+
+@pytest.mark.parametrize("folder", ["", ".", "project", "/no/such/project"])
+def test_a_project_is_named_by_its_absolute_path(folder: str) -> None:
+    with pytest.raises(ConfigError, match=r"ACTREEL_PROJECT_DIR: .*absolute path of a project's folder"):
+        Settings.from_environment({"ACTREEL_PROJECT_DIR": folder})
+    assert Settings.from_environment({"ACTREEL_PROJECT_DIR": str(ROOT)}).project_dir == ROOT
 
 
 def test_a_misspelt_variable_is_an_error() -> None:

@@ -57,6 +57,10 @@ def test_a_new_action_becomes_a_draft_which_a_person_may_make_champion(
         assert each["before"]["right"] == each["after"]["right"] == 1.0
         assert (each["clips"], each["groups"]) == (4, 2), "the test clips, though the lesson has a group of theirs"
     assert told["rejected"]["clips"] == 1
+    assert [row[:2] for row in told["table"]] == [
+        ["action", "taught"], ["Still", "8 of 4 groups"], ["Brighten", ""], ["Darken", ""],
+    ]  # fmt: skip
+    assert told["notes"][-1].startswith("By the rules it would become champion: ")
     assert told["rules"]["promoted"]
     assert "it knows other actions (+Still)" in told["rules"]["reason"]
     champion = registry.find_champion(NAME)

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Annotated
 
+import typer
+
 from actreel.cli.options import AsJson, file_argument
 
 
@@ -19,6 +21,9 @@ def feedback() -> None:
 
 def export(
     target: Annotated[Path, file_argument("DIR", "the folder to create or extend")],
+    actions: Annotated[
+        list[str] | None, typer.Option("--action", metavar="NAME", help="only clips of this action; may be repeated")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a dataset folder of the videos that visitors gave.
@@ -27,13 +32,14 @@ def export(
 
     Examples:
         actreel feedback export clips
+        actreel feedback export lesson --action Wave --action _unknown
         ACTREEL_FEEDBACK_DIR=/srv/feedback actreel feedback export clips --json
     """
     from actreel.config.commands import exp_run
     from actreel.feedback import default_folder
     from actreel.labelling.visitors import export_dataset
 
-    count = export_dataset(default_folder(), target)
+    count = export_dataset(default_folder(), target, actions)
     command = exp_run({"dataset.name": "folder", "dataset.path": str(target.absolute())})
     if as_json:
         print(json.dumps({"clips": count, "folder": str(target), "next": command}))

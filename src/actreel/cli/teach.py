@@ -54,8 +54,10 @@ def teach(
 
 
 def _fields(draft: Draft) -> dict[str, Any]:
-    fields = asdict(draft)
-    return {**fields, "try": _try(draft), "promote": _promote(draft)}
+    from actreel.teaching.report import HEADER, notes_on, rows_of
+
+    said = {"table": [HEADER, *rows_of(draft.effect)], "notes": [*notes_on(draft.effect), *_verdict(draft)]}
+    return {**asdict(draft), **said, "try": _try(draft), "promote": _promote(draft)}
 
 
 def _try(draft: Draft) -> str:
@@ -66,18 +68,27 @@ def _promote(draft: Draft) -> str:
     return f"actreel models promote {draft.name}@{draft.version} --reason '...' && make repro"
 
 
-def _text(draft: Draft) -> str:
-    from actreel.teaching.report import as_text
-
-    lines = [f"{draft.name} version {draft.version}, a draft from version {draft.base}:", "", as_text(draft.effect), ""]
+def _verdict(draft: Draft) -> list[str]:
+    """What it does to clips of no action, and what the rules for a champion say, in sentences."""
+    lines = []
     if draft.rejected.clips:
         seen = draft.rejected
         lines.append(
             f"Of {seen.clips} clips of no action, it rejects {seen.after}, and version {draft.base} {seen.before}."
         )
     verdict = "would" if draft.rules.promoted else "would not"
-    lines += [
-        f"By the rules it {verdict} become champion: {draft.rules.reason}",
+    return [*lines, f"By the rules it {verdict} become champion: {draft.rules.reason}"]
+
+
+def _text(draft: Draft) -> str:
+    from actreel.teaching.report import as_text
+
+    lines = [
+        f"{draft.name} version {draft.version}, a draft from version {draft.base}:",
+        "",
+        as_text(draft.effect),
+        "",
+        *_verdict(draft),
         "",
         "Nothing serves it yet.",
         f"To try it beside the champion: {_try(draft)}",

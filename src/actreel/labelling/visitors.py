@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
+from collections.abc import Container
+from dataclasses import replace
 from pathlib import Path
 
 from actreel.base.atomic import written_aside
@@ -15,7 +17,7 @@ from actreel.labelling.clips import ClipFolder, action_folder
 log = logging.getLogger(__name__)
 
 
-def export_dataset(folder: Path, target: Path) -> int:
+def export_dataset(folder: Path, target: Path, actions: Container[str] | None = None) -> int:
     """Writes the videos that visitors shared into a dataset folder.
 
     A whole video is copied to `<target>/<action>/feedback_<id>.<suffix>`, one with a corrected timeline is cut into
@@ -25,12 +27,13 @@ def export_dataset(folder: Path, target: Path) -> int:
     Args:
         folder: The feedback folder.
         target: A new or empty folder, or an earlier export, to which new clips are added.
+        actions: Of which actions; `_unknown` is one of them. None: of all.
 
     Returns:
         The number of clips that visitors' videos have in `target`.
 
     Raises:
-        DatasetError: No feedback has a video, or the `groups.csv` in `target` cannot be extended.
+        DatasetError: No feedback on these actions has a video, or the `groups.csv` in `target` cannot be extended.
     """
     if not (folder / DATABASE).is_file():
         raise DatasetError(
@@ -40,8 +43,9 @@ def export_dataset(folder: Path, target: Path) -> int:
     clips = ClipFolder(target)
     whole: dict[str, str | None] = {}
     count = 0
-    for feedback, video in FeedbackStore(folder).all():
-        if video is None or not video.is_file():
+    for given, video in FeedbackStore(folder).all():
+        feedback = given if actions is None else _only(given, actions)
+        if feedback is None or video is None or not video.is_file():
             continue
         with video.open("rb") as content:
             group = CLIP_PREFIX + hashlib.file_digest(content, "sha256").hexdigest()[:16]
@@ -66,10 +70,18 @@ def export_dataset(folder: Path, target: Path) -> int:
     if count == 0:
         raise DatasetError(
             f"An export must hold at least 1 video. Received: feedback in '{folder}', but no video that a visitor "
-            "shared."
+            f"shared{'' if actions is None else ' of these actions'}."
         )
     clips.set_groups(whole)
     return count
+
+
+def _only(feedback: Feedback, actions: Container[str]) -> Feedback | None:
+    """Feedback without what it says of other actions, or None if nothing is left."""
+    if not feedback.marks:
+        return feedback if feedback.truth in actions else None
+    marks = tuple(mark for mark in feedback.marks if mark.label in actions)
+    return replace(feedback, marks=marks) if marks else None
 
 
 def _cut(clips: ClipFolder, feedback: Feedback, video: Path, group: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from serving.answers import RefusalError
 from serving.jobs.store import JobStore
 from serving.settings import Settings
+from serving.teaching.answers import TaughtDraft
 from serving.workers.scratch import Scratch
 
 
@@ -38,6 +39,30 @@ def test_results_are_kept_for_a_limited_time(tmp_path: Path, monkeypatch: pytest
         assert not store.folder(job).exists()
         assert store.get(running).state == "queued", "what is not over does not expire"
         assert store.folder(running).exists()
+
+
+def test_lessons_are_learned_one_at_a_time(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path / "state", max_jobs=2)
+    with (
+        closing(Scratch(tmp_path / "state")) as scratch,
+        closing(JobStore(scratch, settings, lambda name: None)) as store,
+    ):
+        lesson = store.create("lesson")
+        store.progress(lesson, "teach", 0.0, [])
+        assert store.teaching() == lesson
+        with pytest.raises(RefusalError, match=r"^teaching: "):
+            store.create("lesson")
+        video = store.create("decode")
+        draft = TaughtDraft(
+            name="a", version="2", base="1", run_id="r", table=[["action"]], notes=[], to_try="make try"
+        )
+        store.finish(lesson, "done", result=draft)
+        ended = store.get(lesson)
+        assert (ended.result, ended.progress.fraction, store.teaching()) == (draft, 1.0, None)
+        store.create("download")
+        with pytest.raises(RefusalError, match=r"^busy: "):
+            store.create("lesson")
+        assert store.get(video).state == "queued"
 
 
 def test_threads_of_several_workers_share_it(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def test_an_upload_is_recognised_second_by_second(page: Page, site: Site) -> Non
 
 
 def test_what_the_model_knows_and_cannot_know_is_told(page: Page, context: BrowserContext, site: Site) -> None:
+    expect(page.locator("#teach")).to_be_hidden()  # this service is for no project
     scope = page.locator("#scope")
     expect(scope.locator("summary")).to_have_text("The 6 actions that this model knows")
     expect(scope.get_by_role("listitem")).to_have_text(
