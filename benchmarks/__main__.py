@@ -1,7 +1,7 @@
 """`python -m benchmarks` runs each benchmark in a process of its own, one after the other.
 
-`benchmarks.full_size`, `benchmarks.against_sklearn`, `benchmarks.table` and `benchmarks.batch` are not among them: they
-need folders of real clips.
+`benchmarks.full_size`, `benchmarks.against_sklearn` and `benchmarks.table` are not among them: they need folders of
+real clips.
 """
 
 import subprocess
@@ -19,6 +19,8 @@ BENCHMARKS = {
     "forecasts": "how often the forecast for more groups holds the truth, on simulated learning curves",
     "index": "indexing as many clips as UCF50 has",
     "interruptions": "download, unpack, index and extract, killed ten times on the way",
+    "batch": "an archive: one process against two, against decoding, and killed five times",
+    "teaching": "actreel teach with 10 clips of a new action, and what takes the time",
     "watch": "a file played as live: lag, latency and memory over time",
     "annotate": "a copy with the answer drawn in: times faster than real time, and memory",
     "serving": "the service: start-up, latency, throughput, load",

@@ -36,9 +36,10 @@ from actreel.quiet_keras import keras
 from actreel.tracking import runs
 from actreel.training.choice import Choice, choose
 from actreel.training.data import TrainingData
-from actreel.training.export import calibrate, export_model, fit_rejection, write_manifest
+from actreel.training.export import calibrate, export_model, write_manifest
 from actreel.training.features import open_inputs
 from actreel.training.held_out import curve_over_groups, hold_out
+from actreel.training.rejection import fit_rejection
 from actreel.training.resume import resume_folder
 from actreel.training.strategies import is_chief
 from actreel.training.train import complete, curve_folder, train

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 
 from actreel.base.console import LEVEL_VARIABLE
+from actreel.base.cores import SCHEDULER_VARIABLE
 from actreel.base.places import PIPELINE
 from actreel.errors import ConfigError
 from actreel.feedback import default_folder
@@ -130,7 +131,7 @@ class Settings(YouTubeAccess):
         """
         known = [PREFIX + name.upper() for name in cls.model_fields]
         for name in environment:
-            if name.startswith(PREFIX) and name not in {*known, LEVEL_VARIABLE}:
+            if name.startswith(PREFIX) and name not in {*known, LEVEL_VARIABLE, SCHEDULER_VARIABLE}:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f"Did you mean {near[0]}?" if near else f"The known variables are {', '.join(known)}."
                 raise ConfigError(f"Unknown environment variable: {name}. {hint}")

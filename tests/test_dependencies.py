@@ -48,7 +48,12 @@ INSTALLATIONS = {
     (): CORE,
     ("youtube",): ["src/actreel/youtube"],
     ("serve",): ["serving"],
-    ("batch",): ["src/actreel/batch", "src/actreel/dataset/folder.py", "src/actreel/dataset/parallel.py"],
+    ("batch",): [
+        "src/actreel/batch",
+        "src/actreel/dataset/cluster.py",
+        "src/actreel/dataset/folder.py",
+        "src/actreel/dataset/parallel.py",
+    ],
     ("pipeline", "youtube", "batch"): ["src"],
     ("pipeline", "serve"): ["pipelines"],  # the stage package builds a Bento
 }

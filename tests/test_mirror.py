@@ -39,6 +39,8 @@ WITHOUT_MIRROR = {
     "src/actreel/experiments/leakage.py": "tests/experiments/test_crossval.py measures leakage on real clips",
     "src/actreel/training/data.py": "one class of fields",
     "src/actreel/training/graph_encoder.py": "tests/training/test_onnx_encoder.py exports with it",
+    "src/actreel/training/encoding.py": "tests/dataset/test_cluster.py encodes with it, here and on a cluster",
+    "src/actreel/training/folds.py": "tests/training/test_probes.py and test_held_out.py solve real clips by folds",
     "src/actreel/training/fitting.py": "tests/training/test_train.py and test_resume.py fit real networks with it",
     "src/actreel/base/served.py": "tests/serving/test_release.py serves from its folder and replaces what is served",
     "src/actreel/project/facts.py": "tests/project/test_status.py reads each fact",

@@ -1,11 +1,8 @@
-"""A real Dask cluster: a scheduler and two workers, each a process of its own."""
+"""On a real Dask cluster: a scheduler and two workers, each a process of its own."""
 
 import os
 import re
 import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,50 +13,10 @@ from actreel.batch import crews
 from actreel.batch.crews import cluster_crew, local_crew
 from actreel.batch.job import Outcome, pack_job
 from actreel.config import ClipSpec
+from actreel.dataset import cluster as clusters
 from actreel.errors import ActreelError
 from tests.conftest import free_port, grey_frames, write_model_folder, write_video_file
-
-
-class Cluster:
-    """A scheduler and workers without nannies, so that a killed worker stays away."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        port = free_port()
-        self.address = f"tcp://127.0.0.1:{port}"
-        self._start("scheduler", "--host", "127.0.0.1", "--port", str(port), until="Scheduler at:")
-
-    def add_worker(self) -> subprocess.Popen[str]:
-        options = ("--nthreads", "1", "--no-nanny", "--memory-limit", "0")
-        return self._start("worker", self.address, *options, until="Registered to:")
-
-    def _start(self, kind: str, *options: str, until: str) -> subprocess.Popen[str]:
-        """Starts a process; it has logged `until` when this returns."""
-        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options, "--no-dashboard"]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        self._stack.enter_context(process)
-        self._stack.callback(process.kill)
-        assert process.stderr is not None
-        said = []
-        for line in process.stderr:
-            said.append(line)
-            if until in line:
-                break
-        else:
-            pytest.fail(f"The {kind} has ended: {''.join(said)}")
-        self._stack.enter_context(_drained(process))
-        return process
-
-
-def _drained(process: subprocess.Popen[str]) -> ExitStack:
-    """Reads on what a process logs, or it would wait for a full pipe."""
-    stack = ExitStack()
-    assert process.stderr is not None
-    thread = threading.Thread(target=process.stderr.read)
-    thread.start()
-    stack.callback(thread.join)
-    stack.callback(process.kill)
-    return stack
+from tests.dask_cluster import Cluster
 
 
 @pytest.fixture
@@ -113,7 +70,7 @@ def _other_code() -> str:
 
 
 def test_no_scheduler_at_the_address(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crews, "CONNECT_S", 0.3)
+    monkeypatch.setattr(clusters, "CONNECT_S", 0.3)
     address = f"tcp://127.0.0.1:{free_port()}"
     with pytest.raises(ActreelError, match=re.escape(address) + r".*dask scheduler"):
         next(cluster_crew(address)(pack_job(model, set()), ["a.avi"], False))

@@ -51,7 +51,7 @@ def test_a_folder_to_a_table_and_again(
     ("more", "said"),
     [
         (["--workers", "0"], "--workers"),
-        (["--workers", "1", "--scheduler", "tcp://localhost:1"], "Leave out one of them"),
+        (["--workers", "1", "--scheduler", "tcp://localhost:1"], "Leave out --workers"),
         (["--column", "x"], "is a table's"),
     ],
 )
@@ -61,6 +61,12 @@ def test_wrong_options(
     with pytest.raises(SystemExit) as end:
         main(["batch", str(archive), "out", "--model", model, *more])
     assert said in f"{end.value.code}{capsys.readouterr().err}"
+
+
+def test_the_environment_may_name_the_scheduler(archive: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTREEL_SCHEDULER", "tcp://localhost:1")
+    with pytest.raises(SystemExit, match="or --scheduler and the variable ACTREEL_SCHEDULER"):
+        main(["batch", str(archive), "out", "--model", model, "--workers", "1"])
 
 
 def test_killed_at_any_moment_it_goes_on_and_ends_the_same(archive: Path, model: str, tmp_path: Path) -> None:

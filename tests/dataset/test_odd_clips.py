@@ -154,12 +154,12 @@ def _crash_on_some(videos: Path, clip: Path) -> dict[str, object]:
 
 
 def test_a_clip_that_crashes_the_decoder_is_a_row_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    index_clip = records.map_on_cores
+    index_clip = records.map_clips
 
     def with_crash(function: object, *args: object, **settings: object) -> object:
         return index_clip(partial(_crash_on_some, tmp_path), *args, **settings)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(records, "map_on_cores", with_crash)
+    monkeypatch.setattr(records, "map_clips", with_crash)
     index = index_videos(write_folder(tmp_path)).set_index("clip")
     assert (
         "v_Wave_g02_c01.avi', which crashes the decoder. Replace or remove it."

@@ -3,7 +3,7 @@ import pytest
 
 from actreel.federation.noise import sigma_for, with_noise
 from actreel.federation.parts import made_up
-from actreel.training.probes import Pooled
+from actreel.training.folds import Pooled
 
 LABELS = ["Jump", "Run"]
 

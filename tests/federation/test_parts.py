@@ -3,8 +3,8 @@ import pytest
 from numpy.typing import NDArray
 
 from actreel.federation.parts import Part, features_of, made_up, summarise
+from actreel.training.folds import Pooled
 from actreel.training.lda import LdaSolutions
-from actreel.training.probes import Pooled
 from actreel.training.ridge import RidgeSolutions, SumSolutions
 
 LABELS = ["Jump", "Run"]

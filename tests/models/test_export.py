@@ -18,6 +18,7 @@ from actreel.models import (
     join,
     with_distance,
 )
+from actreel.training.rejection import EmbeddingStatistics
 from tests.models.networks import CLIPS, PARITY, SPEC, params_of
 
 
@@ -33,7 +34,8 @@ def test_parts_give_what_the_whole_gives(params: ModelParams, tmp_path: Path) ->
     embeddings = np.asarray(embedding_of(model)(CLIPS))
     size = embeddings.shape[1]
     centres = embeddings[:2] + np.float32(0.1)
-    measuring = with_distance(model, np.eye(size, dtype=np.float32), np.zeros(size, dtype=np.float32), centres)
+    statistics = EmbeddingStatistics(np.eye(size, dtype=np.float32), np.zeros(size, dtype=np.float32), centres)
+    measuring = with_distance(model, statistics.whitening, statistics.offset, statistics.from_centres)
     export_onnx(measuring, tmp_path / "model.onnx")
     export_parts(measuring, tmp_path / "encoder.onnx", tmp_path / "head.onnx")
     provenance = Provenance(dataset="x", data_version="x", run_id="x", git_commit="x", trained_at="x")

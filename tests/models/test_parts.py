@@ -9,6 +9,7 @@ import pytest
 from actreel.config import FRAME_HEADS, PROBES
 from actreel.models import build_head, build_model, embedding_of, export_onnx, logits_of, with_distance
 from actreel.quiet_keras import keras
+from actreel.training.rejection import EmbeddingStatistics
 from tests.models.networks import CLIPS, FEATURES, PARITY, SPEC, params_of
 
 
@@ -18,7 +19,8 @@ def test_the_distance_is_exported_beside_the_same_probabilities(tmp_path: Path) 
     rng = np.random.default_rng(0)
     whitening = rng.normal(0, 1, (embeddings.shape[1],) * 2).astype(np.float32)
     offset, *centres = rng.normal(0, 1, (5, embeddings.shape[1])).astype(np.float32)
-    export_onnx(with_distance(model, whitening, offset, np.stack(centres)), tmp_path / "model.onnx")
+    from_centres = EmbeddingStatistics(whitening, offset, np.stack(centres)).from_centres
+    export_onnx(with_distance(model, whitening, offset, from_centres), tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     probabilities, distances = session.run(None, {"clip": CLIPS})
     np.testing.assert_allclose(probabilities, model(CLIPS), atol=PARITY)
@@ -41,7 +43,8 @@ def test_a_head_from_a_file_gives_logits_embedding_and_distance(name: str, tmp_p
     np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), expected, atol=1e-5)
     width = np.asarray(embedding_of(head)(FEATURES)).shape[1]
     whitening, centres = np.eye(width, dtype=np.float32), np.zeros((4, width), dtype=np.float32)
-    same, distances = with_distance(head, whitening, centres[0], centres)(FEATURES)
+    from_centres = EmbeddingStatistics(whitening, centres[0], centres).from_centres
+    same, distances = with_distance(head, whitening, centres[0], from_centres)(FEATURES)
     np.testing.assert_allclose(same, expected, atol=1e-6)
     np.testing.assert_allclose(distances, np.linalg.norm(embedding_of(head)(FEATURES), axis=1), rtol=1e-3)
 

@@ -67,3 +67,7 @@ def test_settings_do_not_change() -> None:
 
 def test_a_key_is_not_printed() -> None:
     assert "sesame" not in repr(Settings.from_environment({"ACTREEL_API_KEY": "sesame"}))
+
+
+def test_what_the_pipeline_is_told_in_the_same_shell_does_not_stop_the_service() -> None:
+    assert Settings.from_environment({"ACTREEL_SCHEDULER": "tcp://host:8786"}) == Settings.from_environment({})

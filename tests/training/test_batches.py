@@ -13,7 +13,6 @@ from actreel.dataset.store import Store, StoredClips, write_store
 from actreel.errors import ConfigError
 from actreel.training.batches import (
     _say_sides,
-    class_weights,
     clip_batches,
     mirror_targets,
     steps_an_epoch,
@@ -188,9 +187,3 @@ def test_balancing_gives_every_action_the_same_weight(store: StoredClips) -> Non
 def test_no_tuner_holds_up_the_end_of_an_epoch(store: StoredClips) -> None:
     for batches in (clip_batches(store, ROWS, LABELS, 5), training_batches(params_of(), store, ROWS, LABELS)):
         assert batches.options().autotune.enabled is False
-
-
-def test_an_action_that_only_mirrored_clips_show_weighs_like_one_of_one_clip() -> None:
-    targets = np.array([0, 0, 0, 2, 2, 3])
-    weights = class_weights(targets, 5)
-    np.testing.assert_array_equal(weights, np.array([6 / 9, 6 / 3, 6 / 6, 6 / 3, 6 / 3], np.float32))

@@ -17,9 +17,9 @@ from actreel.inference.model_folder import ModelFolder
 from actreel.models import build_model
 from actreel.quiet_keras import keras
 from actreel.training.data import TrainingData
-from actreel.training.export import calibrate, export_model, fit_rejection, write_manifest
-from actreel.training.held_out import HeldOut, hold_out
-from actreel.training.rejection import EmbeddingStatistics
+from actreel.training.export import calibrate, export_model, write_manifest
+from actreel.training.held_out import hold_out
+from actreel.training.rejection import EmbeddingStatistics, HeldOut, fit_rejection
 from actreel.training.train import predict
 from tests.conftest import ROOT, train_params
 

@@ -120,7 +120,7 @@ def test_a_complete_store_needs_no_encoder(
     ("file", "before", "after"),
     [
         ("models/encoders.py", "1 / 128", "1 / 127"),
-        ("training/features.py", "intra_op_num_threads = 1", "intra_op_num_threads = 2"),
+        ("training/encoding.py", "intra_op_num_threads = 1", "intra_op_num_threads = 2"),
     ],
 )
 def test_features_made_by_other_code_are_encoded_again(

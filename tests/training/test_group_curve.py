@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from actreel.training import group_curve as module
+from actreel.training.folds import Pooled
 from actreel.training.group_curve import COLUMNS, group_curve
-from actreel.training.probes import Pooled
 
 
 def clips_of(num_groups: int, *, actions: int = 3, per_group: int = 2, nested: bool = False, seed: int = 0) -> Pooled:

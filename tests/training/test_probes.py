@@ -14,12 +14,13 @@ from actreel.dataset.store import StoredClips, write_store
 from actreel.errors import ConfigError, ModelError
 from actreel.models import CLIP_NORMALISE, PROBABILITIES, embedding_of, export_onnx
 from actreel.quiet_keras import keras
-from actreel.training.batches import targets_of
 from actreel.training.features import StoredFeatures
+from actreel.training.folds import FOLDS
 from actreel.training.lda import LdaSolutions
 from actreel.training.logistic import Solutions
-from actreel.training.probes import FOLDS, solver_of
+from actreel.training.probes import solver_of
 from actreel.training.ridge import RidgeSolutions
+from actreel.training.targets import targets_of
 from actreel.training.train import epoch_models, predict, train
 from tests.conftest import train_params
 

@@ -23,9 +23,10 @@ from actreel.models import PRETRAINED
 from actreel.training import features, variants
 from actreel.training.choice import COLUMNS, choose
 from actreel.training.data import TrainingData
-from actreel.training.export import calibrate, export_model, fit_rejection, write_manifest
+from actreel.training.export import calibrate, export_model, write_manifest
 from actreel.training.features import StoredFeatures, encode_clips, open_inputs
 from actreel.training.held_out import hold_out
+from actreel.training.rejection import fit_rejection
 from actreel.training.train import predict, train
 from actreel.training.variants import EncodedVariants, Variant, open_chosen
 from pipelines.train import choose_network

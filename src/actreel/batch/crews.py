@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from actreel.base.progress import tracked
 from actreel.batch.job import JOB_FILE, Outcome, job_code, recognise_item, unpack_job
+from actreel.dataset.cluster import connected
 from actreel.dataset.parallel import map_on_cores
-from actreel.errors import ActreelError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 Crew = Callable[[Mapping[str, bytes], Sequence[str], bool], Generator[Outcome, None, None]]
 """Recognises items: from a packed job, the items, and whether also those whose content is known."""
 
-CONNECT_S = 20
 PER_THREAD = 4
 """Items in flight for each thread of the cluster: results do not pile up if the table is slow to write."""
 
@@ -61,44 +60,10 @@ def cluster_crew(address: str) -> Crew:
     """
 
     def work(job: Mapping[str, bytes], items: Sequence[str], again: bool) -> Generator[Outcome, None, None]:
-        with _connected(address) as client:
+        with connected(address, job_code) as client:
             yield from tracked(_on_cluster(client, dict(job), items, again), "batch", len(items), unit="video")
 
     return work
-
-
-def _connected(address: str) -> Client:
-    # Imported here: it takes a second, and only a cluster needs it.
-    from distributed import Client
-
-    try:
-        client = Client(address, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ActreelError(
-            f"A Dask scheduler must answer at '{address}'. {error}. "
-            "Start one with: dask scheduler, and workers with: dask worker ADDRESS"
-        ) from error
-    try:
-        _check_workers(client)
-    except BaseException:
-        client.close()
-        raise
-    return client
-
-
-def _check_workers(client: Client) -> None:
-    try:
-        codes = client.run(job_code)
-    except Exception as error:  # whatever a worker without Actreel raises when it unpickles the question
-        raise ActreelError(f"Each Dask worker must have Actreel with its extra 'batch'. {error}") from error
-    if not codes:
-        raise ActreelError("The Dask cluster has no worker yet. Start one with: dask worker ADDRESS")
-    other = sorted(worker for worker, code in codes.items() if code != job_code())
-    if other:
-        raise ActreelError(
-            f"Each Dask worker must have the same version of Actreel and of its libraries as this machine. "
-            f"Others have: {', '.join(other)}. Install the same lock file there."
-        )
 
 
 def _on_cluster(

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from actreel.base.cores import SCHEDULER_VARIABLE
 from actreel.cli.completion import model_folders
 from actreel.cli.options import AsJson, file_option
 from actreel.errors import ActreelError
@@ -34,7 +35,13 @@ def batch(
         int | None, typer.Option("--workers", min=1, metavar="N", help="processes (default: one per core)")
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="a Dask scheduler's, such as tcp://host:8786")
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="ADDRESS",
+            envvar=SCHEDULER_VARIABLE,
+            help="a Dask scheduler's, such as tcp://host:8786",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -49,7 +56,10 @@ def batch(
         actreel batch s3://bucket/clips s3://bucket/answers --scheduler tcp://host:8786
     """
     if scheduler is not None and workers is not None:
-        raise ActreelError("--workers counts processes of this machine; a cluster has its own. Leave out one of them.")
+        raise ActreelError(
+            "--workers counts processes of this machine; a cluster has its own. Leave out --workers, or --scheduler "
+            f"and the variable {SCHEDULER_VARIABLE}."
+        )
     from actreel.batch.crews import cluster_crew, local_crew
     from actreel.batch.items import is_table, read_items
     from actreel.batch.run import run_batch

@@ -44,6 +44,8 @@ SUM_PROBES = (RIDGE, LDA)
 ENCODERS = ("pixels", "small_cnn", ONNX, POSE, *TRACK_ENCODERS, *PRETRAINED_ENCODERS)
 FUSIBLE = (ONNX, POSE, *TRACK_ENCODERS, *PRETRAINED_ENCODERS)
 """Encoders that may be in a list."""
+PROBABILITIES = "probabilities"
+"""The name of a network's last layer; here, so that the file of a network can be edited without Keras."""
 AND = "+"
 """What stands between the names of several encoders."""
 

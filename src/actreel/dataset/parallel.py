@@ -90,10 +90,15 @@ def _alone(
         except BrokenProcessPool as error:
             if on_crash is not None:
                 return on_crash(item)
-            raise DatasetError(
-                f"every {unit} must be processed without a crash. Received: '{item}', which crashes its process. "
-                f"Replace or remove that {unit}; if it is fine, free some memory."
-            ) from error
+            raise crash_error(item, unit) from error
+
+
+def crash_error(item: object, unit: str = "clip") -> DatasetError:
+    """Names an item that ends the process which works on it."""
+    return DatasetError(
+        f"every {unit} must be processed without a crash. Received: '{item}', which crashes its process. "
+        f"Replace or remove that {unit}; if it is fine, free some memory."
+    )
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

@@ -19,15 +19,16 @@ from typing import Any
 import pandas as pd
 
 from actreel.base.atomic import written_aside
+from actreel.base.code_digest import code_digest
 from actreel.base.faults import reading
 from actreel.base.places import UNKNOWN
 from actreel.config import SIGNALS
+from actreel.dataset.cluster import map_clips
 from actreel.dataset.copies import join_copies, join_recordings
 from actreel.dataset.fingerprints import probe_with_fingerprint
 from actreel.dataset.folder import read_folder
 from actreel.dataset.groups import groups_of
 from actreel.dataset.layout import SPLITS, action_of, split_folders, split_of
-from actreel.dataset.parallel import map_on_cores
 from actreel.errors import DatasetError, FileError, VideoError
 from actreel.video.info import VideoInfo
 from actreel.video.signals import describe_signal, is_signal, signal_beside
@@ -48,7 +49,7 @@ def find_clips(videos: Path) -> list[Path]:
 def index_videos(
     videos: Path, group_pattern: str | None = None, source: Path | None = None, *, join: bool = True
 ) -> pd.DataFrame:
-    """Reads the properties of every clip in a folder of class folders, on all cores.
+    """Reads the properties of every clip in a folder of class folders, on all cores or on a cluster; see `map_clips`.
 
     A clip that cannot be read gets a row with `error` set; the validate stage names it and stops. If several clips of
     one action have the same content, one is kept, and their groups become one; so do those of clips that are the same
@@ -81,8 +82,18 @@ def index_videos(
             f"Received: {found} in '{source or videos}'."
         )
     groups = groups_of(videos, clips, group_pattern, source)
-    rows = map_on_cores(partial(_index_clip, videos), clips, label="index", on_crash=partial(_crashed_clip, videos))
+    there = videos.absolute()
+    rows = map_clips(
+        partial(_index_clip, there),
+        clips,
+        label="index",
+        code=_index_code,
+        videos=[there / clip for clip in clips],
+        on_crash=partial(_crashed_clip, there),
+    )
     index = pd.DataFrame(rows)
+    # The index is the same wherever the project lies.
+    index["error"] = index["error"].str.replace(str(there), str(videos), regex=False)
     index.insert(1, "action", action_of_clip)
     index.insert(2, "group", groups)
     index.insert(3, "folder_split", [split_of(clip, folders) for clip in clips])
@@ -142,6 +153,10 @@ def check_pictures(index: pd.DataFrame, encoder: str) -> None:
             f"clips without a video have signals only, which model.encoder must take. Received: '{alone[0]}' with "
             f"encoder '{encoder}'. Try: dvc exp run -S model.encoder={SIGNALS} -S model.head=lstm"
         )
+
+
+def _index_code() -> str:
+    return code_digest("dataset", "video", packages=("av", "numpy", "opencv-python-headless"))
 
 
 def _index_clip(videos: Path, clip: Path) -> dict[str, Any]:

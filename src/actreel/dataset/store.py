@@ -33,7 +33,7 @@ from actreel.base.faults import reading
 from actreel.base.kept_warnings import MENDED
 from actreel.base.places import VIDEOS
 from actreel.config import ClipSpec, TrackSpec
-from actreel.dataset.parallel import map_on_cores
+from actreel.dataset.cluster import map_clips
 from actreel.dataset.shards import finished_arrays, intact, open_shard, write_shard
 from actreel.errors import DatasetError, FileError
 from actreel.video.clips import load_clip
@@ -51,7 +51,7 @@ Make = Callable[[Sequence[str]], Iterator[NDArray[Any]]]
 
 
 def extract_clips(index: pd.DataFrame, videos: Path, target: Path, spec: ClipSpec, *, keep: bool = True) -> None:
-    """Stores `load_clip` of every row, on all cores, picking up after an interruption.
+    """Stores `load_clip` of every row, on all cores or on a cluster, picking up after an interruption.
 
     Args:
         index: Rows with `clip`, `action` and `sha256`, all readable.
@@ -68,15 +68,19 @@ def extract_clips(index: pd.DataFrame, videos: Path, target: Path, spec: ClipSpe
         raise DatasetError("There are no clips to extract: at least 1 clip must be readable. Run: dvc repro validate")
 
     def load(clips: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
-        return map_on_cores(partial(load_clip, spec=spec), [videos / clip for clip in clips], label="extract")
+        paths = [(videos / clip).absolute() for clip in clips]
+        return map_clips(partial(load_clip, spec=spec), paths, label="extract", code=video_code, videos=paths)
 
-    # The room `video` decodes and resizes frames, with PyAV and OpenCV.
-    code = code_digest("video", packages=("av", "opencv-python-headless"))
-    made_with = {"clip": spec.model_dump(), "code": code}
+    made_with = {"clip": spec.model_dump(), "code": video_code()}
     if keep:
         write_store(index, target, made_with, load)
     else:
         write_store(index.iloc[:0], target, made_with, load, decoded=index["clip"].tolist())
+
+
+def video_code() -> str:
+    """Digests what decodes and resizes frames: the room `video`, with PyAV and OpenCV."""
+    return code_digest("video", packages=("av", "opencv-python-headless"))
 
 
 def write_store(

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from actreel.config import Params
 from actreel.evaluation.paired import Paired, compare_pair, percent
-from actreel.evaluation.report import Evaluation
 from actreel.evaluation.served import score
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import PUBLISHED_METRICS, ModelFolder
 from actreel.tracking import registry
+
+if TYPE_CHECKING:
+    from actreel.evaluation.report import Evaluation
 
 TEST_CLIPS_TAG = "test_clips"
 """Tag of a registered version: a digest of the clips that it was tested on."""

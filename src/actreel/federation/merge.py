@@ -18,13 +18,14 @@ from actreel.federation.stats import made_with
 from actreel.inference.manifest import ClassifierCard, Provenance
 from actreel.inference.model_folder import ModelFolder
 from actreel.quiet_keras import keras
-from actreel.training.batches import class_weights
 from actreel.training.calibration import sharpened
-from actreel.training.export import Rejection, calibrate, export_network, fit_rejection
+from actreel.training.export import calibrate, export_network
 from actreel.training.fitting import Records
-from actreel.training.held_out import HeldOut, hold_out_by_folds
+from actreel.training.folds import FOLDS, FoldScores, Pooled, hold_out_by_folds, score_folds
 from actreel.training.onnx_encoder import read_graph_encoder
-from actreel.training.probes import FOLDS, FoldScores, Pooled, score_folds, solve_probe, solver_of
+from actreel.training.probes import solve_probe, solver_of
+from actreel.training.rejection import HeldOut, Rejection, fit_rejection
+from actreel.training.targets import class_weights
 from actreel.training.train import build_sum_head
 
 EXACT_CLIPS = 2

@@ -18,7 +18,7 @@ from scipy.stats import norm
 
 from actreel.federation.parts import Part, rank
 from actreel.federation.site_file import Noise
-from actreel.training.probes import Pooled
+from actreel.training.folds import Pooled
 
 SENSITIVITY = 2.0
 """How much a group adds at most, as a Frobenius norm: its clips weigh 1 in all, each with [1, x] of length <= 2^0.5."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr, svd
 
-from actreel.training.probes import Pooled
+from actreel.training.folds import Pooled
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from actreel.federation.site_file import About, Made, PartAbout, Site, write_sit
 from actreel.inference.windows import window_length
 from actreel.training.features import encoder_key
 from actreel.training.fitting import Fitting
-from actreel.training.probes import Pooled, pool
+from actreel.training.folds import Pooled
+from actreel.training.probes import pool
 from actreel.training.train import build_sum_head
 
 _CODE = (

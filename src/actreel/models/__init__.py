@@ -1,5 +1,6 @@
 """Networks: a frame encoder and a temporal head. This file only names what other rooms may use."""
 
+from actreel.config import PROBABILITIES
 from actreel.models.build import build_encoder, build_frozen_encoder, build_head, build_model
 from actreel.models.encoders import FEATURE_SIZES, PRETRAINED
 from actreel.models.export import export_onnx, export_parts
@@ -9,13 +10,10 @@ from actreel.models.parts import (
     ENCODER,
     HEAD,
     NORMALISE,
-    PROBABILITIES,
     embedding_of,
     logits_of,
-    state_and_embedding_of,
     unfreeze_last_blocks,
     with_distance,
-    with_last_layer,
 )
 
 __all__ = [
@@ -35,8 +33,6 @@ __all__ = [
     "export_parts",
     "join",
     "logits_of",
-    "state_and_embedding_of",
     "unfreeze_last_blocks",
     "with_distance",
-    "with_last_layer",
 ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from actreel.config import LANDMARK_HEADS, ClipSpec, ModelParams, picture_encoders
+from actreel.config import LANDMARK_HEADS, PROBABILITIES, ClipSpec, ModelParams, picture_encoders
 from actreel.models.encoders import PRETRAINED, TRAINED
 from actreel.models.families import FAMILIES
 from actreel.models.heads import HEADS
 from actreel.models.join import join
 from actreel.models.landmarks import ON_LANDMARKS
-from actreel.models.parts import ENCODER, HEAD, NORMALISE, PROBABILITIES, with_differences
+from actreel.models.parts import ENCODER, HEAD, NORMALISE, with_differences
 from actreel.quiet_keras import keras
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from actreel.config import PROBABILITIES
 from actreel.errors import ModelError
 from actreel.models.heads import CLIP_NORMALISE
 from actreel.quiet_keras import keras
 
 CLIP_INPUT = "clip"
-PROBABILITIES = "probabilities"
 ENCODER = "encoder"
 HEAD = "head"
 NORMALISE = "normalise"
@@ -37,33 +37,6 @@ def embedding_of(fitted: keras.Model) -> keras.Model:
     return _with_outputs(fitted, lambda features, state, probabilities: _embedding(head, features, state))
 
 
-def state_and_embedding_of(fitted: keras.Model) -> keras.Model:
-    """What the last layer sees of a clip, its *state*, and the clip's embedding.
-
-    Returns:
-        A `keras.Model` from what `fitted` takes to float32 (B, S) and float32 (B, D).
-    """
-    head = _head_of(fitted)
-    return _with_outputs(fitted, lambda features, state, probabilities: [state, _embedding(head, features, state)])
-
-
-def with_last_layer(head: keras.Model, kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> keras.Model:
-    """A head with another last layer, on the same layers below it.
-
-    Args:
-        head: A head; it shares its layers with the new one.
-        kernel: float32 (S, K), of the new layer.
-        bias: float32 (K,).
-
-    Returns:
-        A `keras.Model` from what `head` takes to float32 (B, K) probabilities.
-    """
-    last = keras.layers.Dense(len(bias), activation="softmax", dtype="float32", name=PROBABILITIES)
-    other = keras.Model(head.input, last(head.get_layer(PROBABILITIES).input), name=HEAD)
-    last.set_weights([kernel, bias])
-    return other
-
-
 def logits_of(fitted: keras.Model) -> keras.Model:
     """The logits: a `keras.Model` from what `fitted` takes to float32 (B, num_classes)."""
     last = _head_of(fitted).get_layer(PROBABILITIES)
@@ -73,7 +46,10 @@ def logits_of(fitted: keras.Model) -> keras.Model:
 
 
 def with_distance(
-    model: keras.Model, whitening: NDArray[np.float32], offset: NDArray[np.float32], centres: NDArray[np.float32]
+    model: keras.Model,
+    whitening: NDArray[np.float32],
+    offset: NDArray[np.float32],
+    from_centres: tuple[NDArray[np.float32], NDArray[np.float32]],
 ) -> keras.Model:
     """Adds the embedding's distance to the nearest centre as a second output, to export it with the model.
 
@@ -81,7 +57,7 @@ def with_distance(
         model: A whole model.
         whitening: float32 (D, D), embeddings are multiplied by it.
         offset: float32 (D,), added after that.
-        centres: float32 (K, D).
+        from_centres: As `EmbeddingStatistics.from_centres`, which explains it.
 
     Returns:
         A `keras.Model` from uint8 (B, T, H, W, 3) to float32 (B, num_classes) probabilities and float32 (B,) distances.
@@ -89,18 +65,18 @@ def with_distance(
     layers = keras.layers
     # In dense layers: Keras would export constants as extra inputs of the ONNX graph.
     whiten = layers.Dense(len(whitening), name="whiten")
-    from_centres = layers.Dense(len(centres), name="from_centres")
+    squares = layers.Dense(len(from_centres[1]), name="from_centres")
 
     def outputs(
         features: keras.KerasTensor, state: keras.KerasTensor, probabilities: keras.KerasTensor
     ) -> list[keras.KerasTensor]:
         whitened = whiten(_embedding(_head_of(model), features, state))
-        squared = from_centres(whitened) + keras.ops.sum(whitened * whitened, axis=1, keepdims=True)
+        squared = squares(whitened) + keras.ops.sum(whitened * whitened, axis=1, keepdims=True)
         return [probabilities, keras.ops.sqrt(keras.ops.maximum(keras.ops.min(squared, axis=1), 0.0))]
 
     measuring = _with_outputs(model, outputs)
     whiten.set_weights([whitening, offset])
-    from_centres.set_weights([-2 * centres.T, (centres**2).sum(axis=1)])
+    squares.set_weights(list(from_centres))
     return measuring
 
 

@@ -23,7 +23,7 @@ from actreel.teaching.exporting import check_export, export_draft
 from actreel.teaching.learning import NEVER_HELD_OUT, Learned, deal_folds, learn
 from actreel.teaching.lesson import check_names
 from actreel.teaching.material import Material, gather
-from actreel.teaching.network import Network, probabilities_of
+from actreel.teaching.network import Network
 from actreel.teaching.report import write_card
 from actreel.tracking import registry
 from actreel.tracking.champions import LIST, check_registry
@@ -126,13 +126,13 @@ def answers(network: Network, learned: Learned, material: Material) -> pd.DataFr
     """
     known, labels = np.array(network.labels, dtype=object), np.array(learned.labels, dtype=object)
     test = material.test.assign(
-        before=known[probabilities_of(network.head, material.test_seen.states).argmax(axis=1)],
+        before=known[network.tail.last.probabilities(material.test_seen.states).argmax(axis=1)],
         after=labels[_after(learned, material).argmax(axis=1)],
     )
     places = learned.scores.held_out
     taught = material.taught[places]
     places = places[taught]
-    before = known[probabilities_of(network.head, material.seen.states[places]).argmax(axis=1)]
+    before = known[network.tail.last.probabilities(material.seen.states[places]).argmax(axis=1)]
     own = material.rows.iloc[places].assign(
         before=np.where(material.trained_before[places], NO_ANSWER, before),
         after=labels[learned.scores.probabilities[taught].argmax(axis=1)],
@@ -150,7 +150,7 @@ def _after(learned: Learned, material: Material) -> NDArray[np.float32]:
     """float32 (n, K): what the draft says of the test clips; a clip whose group is in a lesson is held out with it."""
     fold_of = dict(zip(material.rows["group"], learned.clips.fold, strict=True))
     folds = material.test["group"].map(fold_of).fillna(NEVER_HELD_OUT).to_numpy(dtype=np.int64)
-    after = probabilities_of(learned.head, material.test_seen.states)
+    after = learned.last.probabilities(material.test_seen.states)
     for fold in np.unique(folds[folds != NEVER_HELD_OUT]):
         inside = folds == fold
         after[inside] = learned.without(fold, material.test_seen.states[inside])
@@ -177,7 +177,7 @@ def _register(
         target = ModelFolder(Path(scratch) / "model")
         export_draft(network, learned, material.lessons, provenance, target)
         taught_last = material.seen.states[len(material.rows) - len(material.lesson) :]
-        check_export(target, material.encoded, taught_last[: len(material.encoded)], learned.head)
+        check_export(target, material.encoded, taught_last[: len(material.encoded)], learned.last)
         rejected = _rejected(network, learned, material)
         card = write_card(name, base.version, tags[TAUGHT_TAG], effect, Path(scratch))
         log_metrics(effect.scores)

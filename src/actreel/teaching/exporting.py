@@ -6,19 +6,18 @@ import shutil
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
+from actreel.config import PROBABILITIES
 from actreel.errors import ModelError
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.manifest import Provenance
 from actreel.inference.model_folder import ModelFolder
-from actreel.models import ENCODER, HEAD, export_onnx, join, with_distance
-from actreel.quiet_keras import keras
+from actreel.teaching.keras_file import write_with_last_layer
 from actreel.teaching.learning import Learned
-from actreel.teaching.network import Network, probabilities_of
+from actreel.teaching.network import Network
+from actreel.teaching.tail import Linear, Tail
 from actreel.teaching.taught import Taught
-from actreel.training.onnx_files import Wrapped, join_parts
 
 TOLERANCE = 1e-3
 
@@ -26,7 +25,7 @@ TOLERANCE = 1e-3
 def export_draft(
     network: Network, learned: Learned, lessons: Taught, provenance: Provenance, target: ModelFolder
 ) -> None:
-    """Writes a model folder; where the encoder is a file of its own, it stays the same to the byte.
+    """Writes a model folder, in which everything below the last layers is as it was.
 
     Args:
         network: The version before.
@@ -37,17 +36,14 @@ def export_draft(
     """
     target.path.mkdir(parents=True, exist_ok=True)
     card, statistics = network.classifier.card, learned.rejection.statistics
-    whole = learned.head
-    if network.whole.name != HEAD:
-        whole = join(network.params, card.clip, network.whole.get_layer(ENCODER), learned.head)
-    whole.save(target.keras)
-    measured = (statistics.whitening, statistics.offset, statistics.centres)
+    write_with_last_layer(network.files.keras, PROBABILITIES, learned.last, target.keras)
+    layers = (learned.last, Linear(statistics.whitening, statistics.offset), Linear(*statistics.from_centres))
     if network.has_encoder:
         shutil.copyfile(network.files.encoder, target.encoder)
-        export_onnx(with_distance(learned.head, *measured), target.head)
-        target.onnx.write_bytes(_joined(network, target).SerializeToString(deterministic=True))
+        target.head.write_bytes(network.tail.replaced(*layers))
+        target.onnx.write_bytes(Tail(network.files.onnx).replaced(*layers))
     else:
-        export_onnx(with_distance(whole, *measured), target.onnx)
+        target.onnx.write_bytes(network.tail.replaced(*layers))
     changes = {
         "labels": learned.labels,
         "max_distance": learned.rejection.max_distance,
@@ -60,31 +56,22 @@ def export_draft(
     lessons.save(target.taught)
 
 
-def check_export(target: ModelFolder, encoded: NDArray[Any], states: NDArray[np.float32], head: keras.Model) -> None:
+def check_export(target: ModelFolder, encoded: NDArray[Any], states: NDArray[np.float32], last: Linear) -> None:
     """Checks that what will be served answers as what was learned.
 
     Args:
         target: From `export_draft`.
         encoded: Some clips, encoded.
         states: float32 (N, S), what the last layer sees of them.
-        head: The head that was learned.
+        last: The last layer that was learned.
 
     Raises:
         ModelError: It does not.
     """
     served = ActionClassifier.load(target.path).score_encoded(encoded).probabilities
-    apart = float(np.abs(served - probabilities_of(head, states)).max())
+    apart = float(np.abs(served - last.probabilities(states)).max())
     if not apart <= TOLERANCE:
         raise ModelError(
             f"The draft's ONNX network differs from what was learned by {apart:.2g}; {TOLERANCE:g} is allowed. Please "
             "report this. Nothing was registered."
         )
-
-
-def _joined(network: Network, target: ModelFolder) -> onnx.ModelProto:
-    """The whole network out of its two files."""
-    card, encoder = network.classifier.card, onnx.load(target.encoder)
-    windows = card.encoder.windows(card.clip) if card.encoder else None
-    size = int(network.head.input.shape[-1])
-    indices = None if windows is None else windows.indices
-    return join_parts(Wrapped(encoder, size), onnx.load(target.head), card.clip.shape, indices)

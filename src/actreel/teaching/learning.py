@@ -9,16 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from actreel.models import with_last_layer
-from actreel.quiet_keras import keras
 from actreel.teaching.network import Network, Seen
-from actreel.training.batches import class_weights, targets_of
+from actreel.teaching.tail import Linear
 from actreel.training.calibration import fit_temperature
-from actreel.training.export import Rejection, fit_rejection
-from actreel.training.held_out import hold_out_by_folds
+from actreel.training.folds import FOLDS, FoldScores, Pooled, hold_out_by_folds, score_folds
 from actreel.training.logistic import VARIANCE_FLOOR, Solutions
-from actreel.training.probes import FOLDS, FoldScores, Pooled, score_folds
-from actreel.training.train import apply_temperature
+from actreel.training.rejection import Rejection, fit_rejection
+from actreel.training.targets import class_weights, targets_of
 
 FEW_CLIPS = 1500
 """Clips up to which every penalty is tried."""
@@ -32,7 +29,7 @@ class Learned:
 
     Attributes:
         labels: The actions, in the order of the outputs.
-        head: The head with its new last layer, calibrated.
+        last: The new last layer, calibrated.
         temperature: What its logits were divided by.
         rejection: What decides whether a clip shows any of the actions.
         scores: What the solutions of the folds say of the clips that they hold out, before calibration.
@@ -41,7 +38,7 @@ class Learned:
     """
 
     labels: tuple[str, ...]
-    head: keras.Model
+    last: Linear
     temperature: float
     rejection: Rejection
     scores: FoldScores
@@ -84,7 +81,7 @@ def learn(
     """Solves the last layer for all clips, with the penalty that is best on held-out groups.
 
     Args:
-        network: Gives the layers below.
+        network: What is taught.
         rows: With `action` and `group`, one for each of N clips.
         seen: What the network makes of them.
         folds: int64 (N,), from `deal_folds`.
@@ -105,9 +102,8 @@ def learn(
     *_, (kernel, bias) = solutions.solve(path[: scores.best + 1])
     # What is subtracted and divided by goes into the layer: those below stay as they are.
     scaled = (kernel / np.sqrt(solutions.variance + VARIANCE_FLOOR)[:, np.newaxis]).astype(np.float32)
-    head = with_last_layer(network.head, scaled, bias - solutions.mean @ scaled)
     statistics, held_out = hold_out_by_folds(scores, seen.embeddings, targets, network.params.head)
     temperature = fit_temperature(held_out.probabilities, held_out.targets)
-    apply_temperature(head, temperature)
+    last = Linear(scaled / temperature, ((bias - solutions.mean @ scaled) / temperature).astype(np.float32))
     rejection = fit_rejection(statistics, held_out, accept)
-    return Learned(labels, head, temperature, rejection, scores, clips, tuple(path[: scores.best + 1]))
+    return Learned(labels, last, temperature, rejection, scores, clips, tuple(path[: scores.best + 1]))

@@ -11,7 +11,6 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from actreel.base.progress import tracked
 from actreel.config import ClipSpec, ModelParams
@@ -20,9 +19,7 @@ from actreel.errors import ModelError
 from actreel.evaluation.served import COMPARED_CLIPS, encodes_as
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import KERAS_FILE, ModelFolder
-from actreel.models import HEAD, PROBABILITIES, state_and_embedding_of
-from actreel.quiet_keras import keras
-from actreel.training.train import load_keras
+from actreel.teaching.tail import Tail
 
 _BATCH = 64
 
@@ -57,16 +54,14 @@ class Network:
         files: The folder.
         classifier: As it is served.
         params: What the network is.
-        whole: The Keras network; a head alone if the encoder came as an ONNX file.
-        head: Its part that sees the whole clip.
+        tail: The end of the part that sees the whole clip, or of the whole network if that is not in parts.
         has_encoder: Whether the folder holds the encoder as a part of its own, so that clips are encoded by it.
     """
 
     files: ModelFolder
     classifier: ActionClassifier
     params: ModelParams
-    whole: keras.Model
-    head: keras.Model
+    tail: Tail
     has_encoder: bool
 
     @classmethod
@@ -88,9 +83,8 @@ class Network:
                 "Teaching takes a model with one encoder, which sees pictures. Received: "
                 f"'{classifier.card.network.encoder}'. Add the clips to the dataset, and train again: make repro"
             )
-        whole = load_keras(files.keras)
-        head = whole if whole.name == HEAD else whole.get_layer(HEAD)
-        return cls(files, classifier, classifier.card.network, whole, head, len(files.network_files()) > 1)
+        *encoder, seeing = files.network_files()
+        return cls(files, classifier, classifier.card.network, Tail(seeing), bool(encoder))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -99,9 +93,7 @@ class Network:
 
     def see(self, encoded: Iterable[NDArray[Any]]) -> Seen:
         """What the network makes of clips that are encoded as `encode` does, in batches (B, ...)."""
-        looking = state_and_embedding_of(self.head if self.has_encoder else self.whole)
-        parts = [Seen(*(np.asarray(part) for part in looking(batch, training=False))) for batch in encoded]
-        return Seen.of(parts)
+        return Seen.of([Seen(*self.tail.see(batch)) for batch in encoded])
 
     def encode(self, clips: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[Any]]:
         """Encodes clips, uint8 (T, H, W, 3) each, and gives them in batches (B, ...)."""
@@ -133,12 +125,6 @@ class Network:
             )
         each = (frames.take([clip])[0] for clip in tracked(clips, "encode", len(clips)))
         return self.see(self.encode(each))
-
-
-def probabilities_of(head: keras.Model, states: NDArray[np.float32]) -> NDArray[np.float32]:
-    """float32 (N, K): what a head's last layer says of states, float32 (N, S)."""
-    kernel, bias = head.get_layer(PROBABILITIES).get_weights()
-    return np.asarray(softmax(states @ kernel + bias, axis=1), dtype=np.float32)
 
 
 def _settings(spec: ClipSpec) -> str:

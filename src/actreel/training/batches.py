@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils.class_weight import compute_class_weight
 
 from actreel.config import TrainParams
 from actreel.dataset.store import Store
@@ -19,6 +18,7 @@ from actreel.errors import ConfigError
 from actreel.quiet_keras import tf
 from actreel.training import augment
 from actreel.training.sides import mirrored_labels
+from actreel.training.targets import class_weights, targets_of
 
 log = logging.getLogger(__name__)
 
@@ -139,12 +139,6 @@ def soft_targets(params: TrainParams) -> bool:
     return bool(params.mixup or params.label_smoothing)
 
 
-def targets_of(rows: pd.DataFrame, labels: list[str]) -> NDArray[np.int64]:
-    """int64 (N,): each row's action as a position in `labels`."""
-    positions = {label: position for position, label in enumerate(labels)}
-    return np.array([positions[action] for action in rows["action"]], dtype=np.int64)
-
-
 def _orders(num_clips: int, seed: int, epochs: int) -> NDArray[np.int64]:
     """int64 (epochs, num_clips): the order of the clips in each epoch."""
     rng = np.random.default_rng(seed)
@@ -164,15 +158,6 @@ def _reader(store: Store, rows: pd.DataFrame) -> Callable[[tf.Tensor, tf.Tensor]
         return tf.ensure_shape(clips, (*positions.shape, *store.input_shape))
 
     return read
-
-
-def class_weights(targets: NDArray[np.int64], num_classes: int) -> NDArray[np.float32]:
-    """float32 (K,): the weight of a clip of each action, with which all actions count the same."""
-    shown = np.unique(targets)
-    # An action may appear only in mirrored clips: it is weighted like an action of one clip.
-    weights = np.full(num_classes, len(targets) / len(shown))
-    weights[shown] = compute_class_weight("balanced", classes=shown, y=targets)
-    return weights.astype(np.float32)
 
 
 def mirror_targets(params: TrainParams, labels: list[str]) -> NDArray[np.int64]:

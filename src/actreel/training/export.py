@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from actreel.config import ClipSpec, ModelParams, is_graph, picture_encoders, takes_track
 from actreel.dataset.records import usable
@@ -16,25 +14,9 @@ from actreel.quiet_keras import keras
 from actreel.training.calibration import fit_temperature
 from actreel.training.data import TrainingData
 from actreel.training.graph_encoder import GraphEncoder
-from actreel.training.held_out import HeldOut
 from actreel.training.onnx_encoder import encoder_of
-from actreel.training.rejection import EmbeddingStatistics, distance_limit
+from actreel.training.rejection import HeldOut, Rejection
 from actreel.training.train import apply_temperature, complete
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """What decides whether a clip shows any of the actions.
-
-    Attributes:
-        statistics: The distribution of the training clips' embeddings.
-        max_distance: The largest distance that counts as known; None accepts every clip.
-    """
-
-    statistics: EmbeddingStatistics
-    max_distance: float | None
 
 
 def calibrate(fitted: keras.Model, held_out: HeldOut) -> float:
@@ -46,31 +28,6 @@ def calibrate(fitted: keras.Model, held_out: HeldOut) -> float:
     temperature = fit_temperature(held_out.probabilities, held_out.targets)
     apply_temperature(fitted, temperature)
     return temperature
-
-
-def fit_rejection(statistics: EmbeddingStatistics, held_out: HeldOut, true_accept_rate: float) -> Rejection:
-    """Sets the rejection limit such that it accepts a given share of known clips.
-
-    There is no limit, and a warning, if the network gives all clips one embedding, as one does whose units have died.
-
-    Args:
-        statistics: The distribution of the clips that the model was fitted to.
-        held_out: Clips of known actions that it was not fitted to.
-        true_accept_rate: The share.
-    """
-    limit, promised = distance_limit(held_out.distances, true_accept_rate)
-    if limit == 0:
-        log.warning(
-            "The network gives every clip the same embedding: it has learned nothing, and no clip is rejected. Try a "
-            "lower train.learning_rate, or a frozen encoder: make learn RECIPE=auto"
-        )
-        return Rejection(statistics, None)
-    count = len(held_out.distances)
-    log.info(
-        f"The rejection limit is set on {count} held-out clips, to accept about {promised:.1%} of known clips."
-        + (f" For {true_accept_rate:.1%} there are too few." if promised < true_accept_rate else "")
-    )
-    return Rejection(statistics, limit)
 
 
 def export_model(
@@ -104,7 +61,7 @@ def export_network(
     model = complete(model_params, spec, fitted)
     model.save(folder.keras)
     statistics = rejection.statistics
-    with_distances = with_distance(model, statistics.whitening, statistics.offset, statistics.centres)
+    with_distances = with_distance(model, statistics.whitening, statistics.offset, statistics.from_centres)
     described = None
     if encoder is not None:
         export_onnx(with_distances, folder.head)

@@ -11,17 +11,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import onnxruntime
 import pandas as pd
 from numpy.typing import NDArray
 
 from actreel.base.code_digest import code_digest
-from actreel.base.cores import num_cores
+from actreel.base.cores import num_cores, scheduler_address
 from actreel.base.places import VIDEOS
 from actreel.base.progress import Progress
 from actreel.config import (
@@ -36,17 +34,23 @@ from actreel.config import (
 )
 from actreel.dataset.store import Make, Store, StoredClips, write_joined_store, write_store
 from actreel.inference.clip_encoding import FrameWindows
+from actreel.training.encoding import (
+    EncodeClip,
+    EncodingJob,
+    MirrorFeatures,
+    PackedEncoder,
+    encode_clip,
+    encode_on_cluster,
+    one_thread,
+)
 from actreel.training.graph_encoder import GraphEncoder
 from actreel.training.onnx_encoder import read_graph_encoder, read_picture_encoders
 from actreel.video.signals import need_signal, read_signal
 
 log = logging.getLogger(__name__)
 
-EncodeClip = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""From a clip's frames, uint8 (T, H, W, 3), to float32 (T, F), or (M, F) for the M windows of a video encoder."""
-
-MirrorFeatures = Callable[[NDArray[np.float32]], NDArray[np.float32] | None]
-"""As `GraphEncoder.mirrored`."""
+_CODE = ("training/encoding.py", "training/features.py")
+"""The code that encodes, whatever the encoder."""
 
 PictureEncoder = tuple[EncodeClip, MirrorFeatures]
 """What encodes the pictures of clips, and what mirrors their features."""
@@ -84,7 +88,7 @@ def encode_clips(
     known: Sequence[StoredFeatures] = (),
     opened: OpenEncoders | None = None,
 ) -> None:
-    """Stores the features of every row's frames, on all cores, picking up after an interruption.
+    """Stores the features of every row's frames, on all cores or on a cluster, picking up after an interruption.
 
     With several encoders, a frame's features are those of each, one after the other. Each is kept under its own key, so
     one that is there already is not run again because another one is added.
@@ -150,6 +154,8 @@ def _pictures(
     }
 
     def encode(names: Sequence[str]) -> Iterator[NDArray[np.float32]]:
+        if (address := scheduler_address()) is not None and not same:
+            return _on_cluster(address, EncodingJob(_pack(own), None, clips.spec, mirror), clips, names)
         key = name, clips.spec.shape
         if key not in opened:
             opened[key] = _open(own)
@@ -182,7 +188,19 @@ def _track(
         **({} if windows is None else {"windows": [windows.frames, windows.stride]}),
         "mirror": mirror,
     }
-    return made_with, lambda names: _encode_on_cores(_track_views(track, windows, clips, mirror), names)
+
+    def read(names: Sequence[str]) -> Iterator[NDArray[np.float32]]:
+        if (address := scheduler_address()) is not None and windows is None:
+            return _on_cluster(address, EncodingJob(None, track, clips.spec, mirror), clips, names)
+        return _encode_on_cores(_track_views(track, windows, clips, mirror), names)
+
+    return made_with, read
+
+
+def _on_cluster(
+    address: str, job: EncodingJob, clips: StoredClips, names: Sequence[str]
+) -> Iterator[NDArray[np.float32]]:
+    return encode_on_cluster(address, job, [clips.video(name).absolute() for name in names])
 
 
 class StoredFeatures(Store):
@@ -266,45 +284,33 @@ def encoder_key(encoder: str, weights: str, spec: ClipSpec) -> dict[str, Any]:
 
 def _key(name: str, own: GraphEncoder) -> dict[str, Any]:
     if is_graph(name):
-        code = code_digest(*_GRAPH_CODE, "training/features.py", packages=("onnx", "tf2onnx"))
+        code = code_digest(*_GRAPH_CODE, *_CODE, packages=("onnx", "tf2onnx"))
     else:
-        code = code_digest("models", "training/joined_encoder.py", "training/features.py", packages=("keras",))
+        code = code_digest("models", "training/joined_encoder.py", *_CODE, packages=("keras",))
     return {**own.key, "encoder_code": code}
 
 
-def _open(encoder: GraphEncoder) -> PictureEncoder:
-    """What encodes the pictures of clips, and what mirrors their features."""
-    # Imported here because it loads TensorFlow, which a complete or empty store does not need.
-    from actreel.training.gpu import open_encoder
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+def _pack(encoder: GraphEncoder) -> PackedEncoder:
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "encoder.onnx"
         encoder.write(file)
-        session = open_encoder(str(file), options)
-    (taken,) = session.get_inputs()
+        return PackedEncoder(file.read_bytes(), encoder.windows, encoder.mirrored)
 
-    def run(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.asarray(session.run(None, {taken.name: frames})[0])
 
-    return run if encoder.windows is None else partial(encoder.windows.encode, run=run), encoder.mirrored
+def _open(encoder: GraphEncoder) -> PictureEncoder:
+    from actreel.training.gpu import open_encoder  # it loads TensorFlow, which a complete or empty store does not need
+
+    packed = _pack(encoder)
+    return packed.opened(open_encoder(packed.network, one_thread()))
 
 
 def _picture_views(encoder: PictureEncoder, clips: StoredClips, mirror: bool, known: KnownViews) -> MakeViews:
     """Gives the features of a clip's frames, and with `mirror` those of its mirrored frames."""
-    run, mirrored = encoder
 
     def views(name: str) -> NDArray[np.float32]:
         store, place = known.get(name, (None, 0))
         found = [] if store is None else list(store.views(name)[place])
-        frames = cache(lambda: clips.take([name])[0])
-        while len(found) <= mirror:
-            other = mirrored(found[0]) if found else None
-            if other is None:
-                other = run(np.ascontiguousarray(frames()[:, :, ::-1]) if found else frames())
-            found.append(other)
-        return np.stack(found[: 1 + mirror])
+        return encode_clip(encoder, lambda: clips.take([name])[0], None, 1 + mirror, found)
 
     return views
 

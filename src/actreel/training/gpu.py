@@ -45,8 +45,8 @@ def encoder_providers(compiled: Sequence[str], has_gpu: bool) -> list[Provider]:
     return [(CUDA, {"use_tf32": "0"}), CPU]
 
 
-def open_encoder(model: str, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    """Opens an ONNX model on the GPU, or on the CPU where there is none."""
+def open_encoder(model: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """Opens an ONNX file's content on the GPU, or on the CPU where there is none."""
     providers = encoder_providers(onnxruntime.get_available_providers(), bool(gpus()))
     if len(providers) > 1:
         onnxruntime.preload_dlls()  # CUDA's libraries are packages beside it, not on the system's path

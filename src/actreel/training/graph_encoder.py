@@ -56,7 +56,8 @@ class GraphEncoder(ABC):
     def described(self, sha256: str) -> OnnxEncoder:
         """What the manifest says of it; `sha256` is that of the network that takes frames as they are stored."""
 
-    def mirrored(self, features: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    @staticmethod
+    def mirrored(features: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """The features of a clip's mirrored frames from those of its frames; None if the frames must be encoded."""
         return None
 

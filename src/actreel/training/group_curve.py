@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from actreel.training.probes import Pooled
+from actreel.training.folds import Pooled
 
 COLUMNS = ["size", "groups", "group", "clips", "right"]
 NUM_SIZES = 4

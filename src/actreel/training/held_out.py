@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from sklearn.covariance import OAS, LedoitWolf
 
-from actreel.config import SUM_PROBES, ModelParams, TrainParams
+from actreel.config import ModelParams, TrainParams
 from actreel.dataset.layout import TRAIN, VAL
 from actreel.models import embedding_of
 from actreel.quiet_keras import keras
-from actreel.training.batches import targets_of
 from actreel.training.data import TrainingData
 from actreel.training.fitting import Fitting
+from actreel.training.folds import hold_out_by_folds
 from actreel.training.fusion import scales_of
 from actreel.training.group_curve import COLUMNS, group_curve
-from actreel.training.probes import FoldScores, Scored, pool
-from actreel.training.rejection import EmbeddingStatistics, fit_statistics
+from actreel.training.probes import Scored, pool
+from actreel.training.rejection import EmbeddingStatistics, HeldOut, fit_statistics
+from actreel.training.targets import targets_of
 from actreel.training.train import epoch_models, predict
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """A model's outputs for clips of known actions that it was not fitted to.
-
-    Attributes:
-        probabilities: float32 (N, K), before calibration.
-        distances: float32 (N,), from the clips that it was fitted to.
-        targets: int64 (N,), the clips' actions.
-    """
-
-    probabilities: NDArray[np.float32]
-    distances: NDArray[np.float32]
-    targets: NDArray[np.int64]
 
 
 def hold_out(
@@ -101,23 +81,3 @@ def curve_over_groups(
 def _statistics(model: keras.Model, rows: pd.DataFrame, params: TrainParams, data: TrainingData) -> EmbeddingStatistics:
     embeddings = predict(embedding_of(model), data.store, rows, params.batch_size)
     return fit_statistics(embeddings, targets_of(rows, data.labels))
-
-
-def hold_out_by_folds(
-    scores: FoldScores, embeddings: NDArray[Any], targets: NDArray[np.int64], head: str
-) -> tuple[EmbeddingStatistics, HeldOut]:
-    """As `hold_out`, of a probe.
-
-    Args:
-        scores: By its folds.
-        embeddings: float (N, F), of the recorded clips.
-        targets: int64 (N,), their actions.
-        head: As `model.head`.
-    """
-    # What is solved from sums depends on the clips through their first and second moments alone.
-    fit = partial(fit_statistics, shrinkage=OAS if head in SUM_PROBES else LedoitWolf)
-    distances = [
-        fit(embeddings[others], targets[others]).distances(embeddings[held_out]) for others, held_out in scores.folds
-    ]
-    every = np.concatenate([held_out for _, held_out in scores.folds])
-    return fit(embeddings, targets), HeldOut(scores.probabilities, np.concatenate(distances), targets[every])

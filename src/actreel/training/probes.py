@@ -9,107 +9,27 @@ no clip is lost to validation, and the answers to the held-out clips are left fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
-from actreel.config import LDA, RIDGE, ModelParams, TrainParams
+from actreel.config import LDA, RIDGE, TrainParams
 from actreel.dataset.splits import assign_folds
 from actreel.errors import ModelError
 from actreel.models import CLIP_NORMALISE, PROBABILITIES
 from actreel.quiet_keras import keras
-from actreel.training.batches import class_weights, mirror_targets, targets_of
+from actreel.training.batches import mirror_targets
 from actreel.training.fitting import Fitting, Logs, Records
+from actreel.training.folds import FOLDS, FoldScores, Pooled, score_folds, scores_of
+from actreel.training.folds import Scored as Scored  # re-exported
 from actreel.training.fusion import repeated
 from actreel.training.lda import LdaSolutions
 from actreel.training.logistic import Solutions
 from actreel.training.ridge import RidgeSolutions, SumSolutions
-
-FOLDS = 5
-
-PATIENCE = 3
-"""Penalties without a lower loss after which weaker ones are not tried."""
+from actreel.training.targets import class_weights, targets_of
 
 _BATCH = 64
-
-
-@dataclass(frozen=True)
-class Pooled:
-    """The clips of a probe, pooled over time, and the folds that hold them out.
-
-    A clip that may be mirrored is there in two views; the views as recorded come first.
-
-    Attributes:
-        features: float32 (V, D), before standardisation; float64 if they were made from sums over clips.
-        targets: int64 (V,), the views' actions.
-        fold: int64 (V,); views of one group share a fold. A fold below 0 is never held out.
-        group: str (V,), the views' groups.
-        num_clips: N, the number of views as recorded.
-        weights: float32 (K,), the weight of each action's loss.
-        solver: What solves the probe; each penalty of its `PATH` counts as an epoch.
-        scales: float32 (D,), what each feature is multiplied by once it is standardised.
-    """
-
-    features: NDArray[Any]
-    targets: NDArray[np.int64]
-    fold: NDArray[np.int64]
-    group: NDArray[np.str_]
-    num_clips: int
-    weights: NDArray[np.float32]
-    solver: type[Solutions | SumSolutions] = Solutions
-    scales: NDArray[np.float32] | float = 1.0
-
-    def folds(self) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
-        """For each fold: bool (V,), the views of the others, and int64 (n,), its clips whose action these show too."""
-        for fold in np.unique(self.fold[self.fold >= 0]):
-            others = self.fold != fold
-            known = np.isin(self.targets, self.targets[others])
-            yield others, np.flatnonzero((~others & known)[: self.num_clips])
-
-    def solutions(self, views: NDArray[np.bool_] | slice = slice(None)) -> Solutions | SumSolutions:
-        """The regressions of some views."""
-        targets = self.targets[views]
-        weights = self.weights[targets]
-        if issubclass(self.solver, SumSolutions):  # its features come from one encoder
-            return self.solver(self.features[views], targets, weights, len(self.weights))
-        return Solutions(self.features[views], targets, weights, len(self.weights), self.scales)
-
-
-@dataclass(frozen=True)
-class FoldScores:
-    """What the solutions of the folds say of the clips that they hold out.
-
-    Attributes:
-        by_penalty: For each penalty tried, until weaker ones no longer help: `loss` and `accuracy` of those clips.
-        folds: For each fold: bool (N,), the recorded clips of the others, and int64 (n,), the clips held out.
-        probabilities: float32 (M, K), of the clips held out, fold by fold, with the penalty of the lowest loss.
-    """
-
-    by_penalty: list[dict[str, float]]
-    folds: list[tuple[NDArray[np.bool_], NDArray[np.int64]]]
-    probabilities: NDArray[np.float32]
-
-    @property
-    def best(self) -> int:
-        """The position of the penalty with the lowest loss."""
-        return int(np.argmin([scores["loss"] for scores in self.by_penalty]))
-
-    @property
-    def held_out(self) -> NDArray[np.int64]:
-        """int64 (M,): the clips held out, fold by fold, as `probabilities` has them."""
-        return np.concatenate([held_out for _, held_out in self.folds])
-
-    def right(self, targets: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Bool (M,): which of the clips held out are answered correctly; `targets`, int64 (N,), are all actions."""
-        return np.asarray(self.probabilities.argmax(axis=1) == targets[self.held_out])
-
-
-Scored = dict[ModelParams, FoldScores]
-"""The scores of the probes that were solved for the folds of a run's training and validation clips."""
 
 
 def fit_probe(
@@ -159,7 +79,7 @@ def solve_probe(
         last.set_weights([kernel, bias])
         if epoch == by_folds.best:
             kept = [kernel, bias]
-        metrics = _scores(clips, recorded @ kernel + bias, targets)
+        metrics = scores_of(clips, recorded @ kernel + bias, targets)
         metrics |= {f"val_{name}": value for name, value in by_folds.by_penalty[epoch].items()}
         if records.epoch_weights is not None:
             records.epoch_weights.mkdir(parents=True, exist_ok=True)
@@ -222,49 +142,3 @@ def solver_of(head: str) -> type[Solutions | SumSolutions]:
     if head == RIDGE:
         return RidgeSolutions
     return LdaSolutions if head == LDA else Solutions
-
-
-def score_folds(clips: Pooled, path: Sequence[float] = (), patience: int = PATIENCE) -> FoldScores:
-    """Solves the probe for each fold's other views, and scores the clips that the fold holds out.
-
-    Args:
-        clips: The clips.
-        path: Penalties, from the strongest to the weakest; those of the solver if there are none.
-        patience: Penalties without a lower loss after which weaker ones are not tried.
-
-    Raises:
-        ModelError: No action is shown by clips of two groups.
-    """
-    path = path or clips.solver.PATH
-    folds = [(others, held_out) for others, held_out in clips.folds() if len(held_out)]
-    if not folds:
-        raise ModelError(
-            "To choose a probe's penalty, some action must be shown by clips of 2 groups. Received: each by one group "
-            "only. Add clips of other people or scenes."
-        )
-    parts = [(clips.solutions(others), held_out) for others, held_out in folds]
-    paths = [solutions.solve(path) for solutions, _ in parts]
-    targets = clips.targets[np.concatenate([held_out for _, held_out in folds])]
-    scores: list[dict[str, float]] = []
-    kept = np.empty(0, np.float32)
-    for _ in path:
-        answers = []
-        for (solutions, held_out), each in zip(parts, paths, strict=True):
-            kernel, bias = next(each)
-            answers.append(solutions.standardised(clips.features[held_out]) @ kernel + bias)
-        logits = np.concatenate(answers)
-        scores.append(_scores(clips, logits, targets))
-        losses = [each["loss"] for each in scores]
-        since_best = len(losses) - 1 - int(np.argmin(losses))
-        if since_best == 0:
-            kept = softmax(logits, axis=1)
-        if since_best >= patience:
-            break
-    return FoldScores(scores, [(others[: clips.num_clips], held_out) for others, held_out in folds], kept)
-
-
-def _scores(clips: Pooled, logits: NDArray[np.float32], targets: NDArray[np.int64]) -> dict[str, float]:
-    return {
-        "accuracy": float((logits.argmax(axis=1) == targets).mean()),
-        "loss": float((clips.solver.losses(logits, targets) * clips.weights[targets]).mean()),
-    }

@@ -8,6 +8,7 @@ measurement: `reports/rejection.csv` compares it with three other scores for eve
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import OAS, LedoitWolf
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,43 @@ class EmbeddingStatistics:
         whitened = embeddings @ self.whitening + self.offset
         apart = [np.linalg.norm(whitened - centre, axis=1) for centre in self.centres]
         return np.asarray(np.min(apart, axis=0), dtype=np.float32)
+
+    @property
+    def from_centres(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The squared distances from the centres as a linear layer on whitened embeddings, but for their own length.
+
+        Returns:
+            Its kernel, float32 (D, K), and bias, float32 (K,).
+        """
+        return -2 * self.centres.T, (self.centres**2).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A model's outputs for clips of known actions that it was not fitted to.
+
+    Attributes:
+        probabilities: float32 (N, K), before calibration.
+        distances: float32 (N,), from the clips that it was fitted to.
+        targets: int64 (N,), the clips' actions.
+    """
+
+    probabilities: NDArray[np.float32]
+    distances: NDArray[np.float32]
+    targets: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """What decides whether a clip shows any of the actions.
+
+    Attributes:
+        statistics: The distribution of the training clips' embeddings.
+        max_distance: The largest distance that counts as known; None accepts every clip.
+    """
+
+    statistics: EmbeddingStatistics
+    max_distance: float | None
 
 
 def fit_statistics(
@@ -85,3 +125,28 @@ def distance_limit(distances: NDArray[np.float32], true_accept_rate: float) -> t
     count = len(distances)
     rank = min(count, math.ceil((count + 1) * true_accept_rate))
     return float(np.sort(distances)[rank - 1]), min(true_accept_rate, count / (count + 1))
+
+
+def fit_rejection(statistics: EmbeddingStatistics, held_out: HeldOut, true_accept_rate: float) -> Rejection:
+    """Sets the rejection limit such that it accepts a given share of known clips.
+
+    There is no limit, and a warning, if the network gives all clips one embedding, as one does whose units have died.
+
+    Args:
+        statistics: The distribution of the clips that the model was fitted to.
+        held_out: Clips of known actions that it was not fitted to.
+        true_accept_rate: The share.
+    """
+    limit, promised = distance_limit(held_out.distances, true_accept_rate)
+    if limit == 0:
+        log.warning(
+            "The network gives every clip the same embedding: it has learned nothing, and no clip is rejected. Try a "
+            "lower train.learning_rate, or a frozen encoder: make learn RECIPE=auto"
+        )
+        return Rejection(statistics, None)
+    count = len(held_out.distances)
+    log.info(
+        f"The rejection limit is set on {count} held-out clips, to accept about {promised:.1%} of known clips."
+        + (f" For {true_accept_rate:.1%} there are too few." if promised < true_accept_rate else "")
+    )
+    return Rejection(statistics, limit)

@@ -24,10 +24,9 @@ from actreel.base.places import VIDEOS
 from actreel.config import ClipSpec, ModelParams, Params, TrainParams, picture_encoders
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
-from actreel.training.batches import targets_of
 from actreel.training.features import OpenEncoders, StoredFeatures, encode_clips, open_inputs
-from actreel.training.probes import FoldScores, Scored
-from actreel.training.train import score_probe
+from actreel.training.folds import FoldScores, Scored
+from actreel.training.targets import targets_of
 
 MOST_CLIPS = 300
 """Training clips up to which variants are tried: each costs as much as encoding these clips, 40 s on two cores."""
@@ -137,6 +136,9 @@ def choose_variant(
     """
     if not _affordable(network, len(every)):
         return Variant(store.spec, params.mirror), pd.DataFrame()
+    # Imported here: it loads TensorFlow, which `open_chosen` does not need.
+    from actreel.training.train import score_probe
+
     if network not in scored:
         scored[network] = score_probe(network, params, store, every, labels)
     best = Try(Variant(store.spec, params.mirror), scored[network])

@@ -58,7 +58,8 @@ class PoseEncoder(GraphEncoder):
 
         return Wrapped(pose_graph(onnx_of(self.detection), onnx_of(self.landmarks), self.spec), FEATURES)
 
-    def mirrored(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    @staticmethod
+    def mirrored(features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Landmarks are mirrored as they are: no frame is encoded twice."""
         from actreel.training.pose.geometry import mirrored
 
