@@ -151,7 +151,7 @@ def cases(*, mounts: bool) -> Iterator[tuple[str, Fault]]:
 def run_case(bench: Bench, stage: str, fault: Fault) -> Outcome:
     """Runs a stage with a fault, and judges what came of it."""
     bench.restore()
-    if stage in MENDED and not is_damage(fault):  # what is there would be kept
+    if stage in REPAIRED and not is_damage(fault):  # what is there would be kept
         for file in (bench.project.root / WRITES[stage][0]).iterdir():
             file.unlink()
     name = f"{stage}: {fault.name}"
@@ -166,7 +166,7 @@ def run_case(bench: Bench, stage: str, fault: Fault) -> Outcome:
     explained = explained or any(words in output for words in ("bad_alloc", "Memory allocation still failed"))
     note = said[-1] if said else "completed" if status == 0 else output.strip()[-300:]
     if is_damage(fault):
-        lost = bench.lost(stage) if status == 0 and stage in MENDED else []
+        lost = bench.lost(stage) if status == 0 and stage in REPAIRED else []
     elif status == 0:
         lost = bench.lost(stage)
     else:
@@ -181,7 +181,7 @@ def run_case(bench: Bench, stage: str, fault: Fault) -> Outcome:
     )  # fmt: skip
 
 
-MENDED = ("extract", "encode")
+REPAIRED = ("extract", "encode")
 """Stages that make good what is damaged."""
 
 

@@ -34,7 +34,7 @@ def run_pipeline(again: str) -> None:
         ActreelError: A stage has failed, or another DVC process works in this project.
     """
     refuse_second(again)
-    mend()
+    repair()
     write_home_out()
     if subprocess.run([sys.executable, "-m", "dvc", "repro"]).returncode:
         raise ActreelError(
@@ -78,7 +78,7 @@ def write_home_out() -> None:
         log.info(f"dataset.path is '{whole}' in {PARAMS} now: DVC does not know '~'")
 
 
-def mend() -> None:
+def repair() -> None:
     """Removes what DVC was writing when it was killed: it writes these two files in place, and refuses to start then.
 
     Without its lock file, DVC looks up finished stages in its cache by what they read.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from actreel.base.kept_warnings import MENDED, KeptWarning, keeping_warnings, kept_warnings
+from actreel.base.kept_warnings import REPAIRED, KeptWarning, keeping_warnings, kept_warnings
 from actreel.errors import FileError
 
 log = logging.getLogger("actreel.dataset.sources")
@@ -20,7 +20,7 @@ def test_our_own_warnings_are_kept_once_after_those_of_the_stage_before(tmp_path
     with keeping_warnings("index", second, earlier=first):
         log.warning("挥手: 2 copies")
         log.warning("挥手: 2 copies")
-        log.warning("a file was damaged, and is whole again", extra=MENDED)
+        log.warning("a file was damaged, and is whole again", extra=REPAIRED)
     log.warning("after the stage")
     assert kept_warnings(second) == [
         KeptWarning("ingest", "3 files are left out"),

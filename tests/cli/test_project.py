@@ -61,7 +61,7 @@ def test_a_folder_that_is_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert run("status", "--yaml") == 2
 
 
-@pytest.mark.parametrize(("last", "code"), [(fine("well"), 0), (note("so", "try this"), 0), (fault("no", "mend"), 1)])
+@pytest.mark.parametrize(("last", "code"), [(fine("well"), 0), (note("so", "try this"), 0), (fault("no", "repair"), 1)])
 def test_the_doctor_s_lines_and_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], last: Finding, code: int
 ) -> None:

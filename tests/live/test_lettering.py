@@ -14,7 +14,7 @@ from tests.dataset.test_fonts import WAVES
 
 @pytest.fixture
 def forgotten() -> Iterator[None]:
-    """Fonts are looked for anew, in the test and after it."""
+    """Fonts are looked for again, in the test and after it."""
     forget()
     yield
     forget()

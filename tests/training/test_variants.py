@@ -278,11 +278,11 @@ def test_what_was_encoded_before_is_taken_and_a_killed_run_goes_on_with_its_clip
     assert len(encoded) == 5 + 2
     whole = ours.encode(mirrored, few[:4], tmp_path / "whole")
     assert len(encoded) == 5 + 2
-    encode_clips(few, StoredClips(CLIPS), tmp_path / "anew", encoder=NETWORK.encoder, weights="imagenet", mirror=True)
-    names, anew = few["clip"].tolist(), StoredFeatures(tmp_path / "anew")
+    encode_clips(few, StoredClips(CLIPS), tmp_path / "again", encoder=NETWORK.encoder, weights="imagenet", mirror=True)
+    names, again = few["clip"].tolist(), StoredFeatures(tmp_path / "again")
     for flags in ([False] * 6, [True] * 6):
-        np.testing.assert_array_equal(store.take(names, flags), anew.take(names, flags))
-        np.testing.assert_array_equal(whole.take(names[:4], flags[:4]), anew.take(names[:4], flags[:4]))
+        np.testing.assert_array_equal(store.take(names, flags), again.take(names, flags))
+        np.testing.assert_array_equal(whole.take(names[:4], flags[:4]), again.take(names[:4], flags[:4]))
 
     # What was learned both ways holds the clips as recorded too.
     assert EncodedVariants(few, store, NETWORK, VARIANTS)(Variant(SPEC, mirror=False)) is store

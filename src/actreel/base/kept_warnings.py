@@ -12,8 +12,8 @@ from pathlib import Path
 from actreel.base.console import OURS
 from actreel.base.faults import reading
 
-MENDED = {"mended": True}
-"""The `extra` of a warning about what is mended at once or soon over; it is not kept."""
+REPAIRED = {"repaired": True}
+"""The `extra` of a warning about what is repaired at once or soon over; it is not kept."""
 
 
 @dataclass(frozen=True)
@@ -74,5 +74,5 @@ class _Collector(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         ours = record.name.split(".")[0] in OURS
-        if ours and text not in self.texts and not hasattr(record, "mended"):
+        if ours and text not in self.texts and not hasattr(record, "repaired"):
             self.texts.append(text)

@@ -72,7 +72,7 @@ def doctor(as_json: AsJson = False) -> None:
     """Check whether this machine has what is needed.
 
     Python, packages, codecs, model, YouTube, MLflow, DVC, GPU, disk, memory, folders, ports and ffmpeg; what is broken
-    gets the command that mends it.
+    gets the command that repairs it.
 
     Examples:
         actreel doctor

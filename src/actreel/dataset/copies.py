@@ -1,4 +1,4 @@
-"""Copies of a clip under other names, and recordings that were encoded anew: their groups become one.
+"""Copies of a clip under other names, and recordings that were encoded again: their groups become one.
 
 File managers and downloads leave `clip - Copy.avi` and `clip (1).avi`. No group can be read from such a name, so the
 copy would form a group of its own, and the same video could be in both training and test.
@@ -56,7 +56,7 @@ def join_copies(index: pd.DataFrame, *, drop: bool = True) -> pd.DataFrame:
 
 
 def join_recordings(index: pd.DataFrame) -> pd.DataFrame:
-    """Joins the groups that contain the same recording, encoded or resized anew. All clips stay.
+    """Joins the groups that contain the same recording, encoded or resized again. All clips stay.
 
     Args:
         index: Rows with `clip`, `group`, `fingerprint` and `error`.
@@ -72,7 +72,7 @@ def join_recordings(index: pd.DataFrame) -> pd.DataFrame:
         return index
     named = [f"'{clips[one]}' and '{clips[other]}'" for one, other in pairs]
     log.warning(
-        f"{len(named)} pairs of clips are the same recording, encoded anew, so their groups count as one: "
+        f"{len(named)} pairs of clips are the same recording, encoded again, so their groups count as one: "
         f"{listed_names(named, quote='')}"
     )
     return index.assign(group=_joined(index, pairs.ravel(), np.repeat(np.arange(len(pairs)), 2)))

@@ -45,7 +45,7 @@ def near_duplicates(index: pd.DataFrame, bits: int) -> pd.DataFrame:
 
 
 def same_recordings(index: pd.DataFrame) -> NDArray[np.int64]:
-    """Pairs of clips that are one recording, encoded or resized anew.
+    """Pairs of clips that are one recording, encoded or resized again.
 
     Either their frames are nearly the same, and nearer to each other than those of either clip are among themselves: in
     front of a still camera clips of different people look alike too, and plain frames all have the same hash. Or the

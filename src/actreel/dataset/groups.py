@@ -19,7 +19,7 @@ GROUPS_FILE = "groups.csv"
 log = logging.getLogger(__name__)
 
 # UCF50 and UCF101: v_YoYo_g01_c02.avi is clip 2 of group 1 (one person, one background). What stands around it is of
-# a copy, which may be cut or encoded anew: `Copy of v_YoYo_g01_c02 (1)`, `v_YoYo_g01_c02_small`.
+# a copy, which may be cut or encoded again: `Copy of v_YoYo_g01_c02 (1)`, `v_YoYo_g01_c02_small`.
 _UCF_NAME = re.compile(r"(?<![A-Z0-9])v_.+_g(?P<group>\d+)_c\d+(?![A-Z0-9])", re.IGNORECASE | re.ASCII)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from actreel.base.kept_warnings import MENDED
+from actreel.base.kept_warnings import REPAIRED
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,6 @@ def exclusive_lock(lock: Path) -> Iterator[int]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.warning(f"waiting: another process is writing to '{lock.parent}'", extra=MENDED)
+            log.warning(f"waiting: another process is writing to '{lock.parent}'", extra=REPAIRED)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield file.fileno()

@@ -53,7 +53,7 @@ def index_videos(
 
     A clip that cannot be read gets a row with `error` set; the validate stage names it and stops. If several clips of
     one action have the same content, one is kept, and their groups become one; so do those of clips that are the same
-    recording, encoded anew; see `actreel.dataset.copies`.
+    recording, encoded again; see `actreel.dataset.copies`.
 
     Args:
         videos: The folder.

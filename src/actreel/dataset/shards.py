@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from actreel.base.atomic import written_aside
 from actreel.base.faults import naming
-from actreel.base.kept_warnings import MENDED
+from actreel.base.kept_warnings import REPAIRED
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def intact(shard: Path, num_clips: int, expected: int | None) -> int | None:
     except (ValueError, EOFError):
         checksum = None
     if checksum is None or expected not in (None, checksum):
-        log.warning(f"'{shard}' is damaged and is made again", extra=MENDED)
+        log.warning(f"'{shard}' is damaged and is made again", extra=REPAIRED)
         return None
     return checksum
 

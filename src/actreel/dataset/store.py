@@ -30,7 +30,7 @@ from actreel.base.atomic import LONGEST_NAME, written_aside
 from actreel.base.code_digest import code_digest
 from actreel.base.cores import num_cores
 from actreel.base.faults import reading
-from actreel.base.kept_warnings import MENDED
+from actreel.base.kept_warnings import REPAIRED
 from actreel.base.places import VIDEOS
 from actreel.config import ClipSpec, TrackSpec
 from actreel.dataset.cluster import map_clips
@@ -343,5 +343,5 @@ def _checksums(store: Path) -> dict[str, int]:
         with reading(manifest, "It is written again."):
             return dict(json.loads(manifest.read_text(encoding="utf-8")).get("checksums", {}))
     except FileError as error:
-        log.warning(str(error), extra=MENDED)
+        log.warning(str(error), extra=REPAIRED)
         return {}

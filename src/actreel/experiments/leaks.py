@@ -17,7 +17,7 @@ from actreel.dataset.grouping.proposal import clips_in, propose
 from actreel.dataset.layout import TEST, TRAIN, VAL
 
 SAME_CONTENT = "equal content"
-SAME_RECORDING = "the same recording, encoded anew"
+SAME_RECORDING = "the same recording, encoded again"
 
 
 @dataclass(frozen=True)

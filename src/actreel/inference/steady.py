@@ -52,7 +52,7 @@ class SteadyLabel:
             probabilities: What the model says of it, float32 (K,).
             distance: From the training clips.
             end_s: When it ends, in seconds.
-            run: Counts the stretches without a break; in each one, it starts anew.
+            run: Counts the stretches without a break; in each one, it starts again.
         """
         if run != self._run:
             self._run, self._shown = run, None

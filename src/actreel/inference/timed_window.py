@@ -24,7 +24,7 @@ class TimedWindow:
         score: As `ScoreWindow`.
 
     Attributes:
-        num_starts: How often it started anew.
+        num_starts: How often it started again.
     """
 
     def __init__(self, clip_frames: int, window_s: float, encode: Encode, score: ScoreWindow) -> None:
@@ -43,7 +43,7 @@ class TimedWindow:
     def push(self, frame: NDArray[np.uint8], at_s: float) -> tuple[NDArray[np.float32], float] | None:
         """Takes the next frame, unless its part of the stream has one already.
 
-        After a gap as long as a window it starts anew.
+        After a gap as long as a window it starts again.
 
         Args:
             frame: uint8 (H, W, 3), RGB, as `fit_frame` gives it.

@@ -15,7 +15,7 @@ class Finding:
         ok: Whether all is well.
         needed: Whether something that is needed is broken, if it is not.
         said: What was found.
-        fix: The command that mends it; None if there is nothing to mend, or `said` has it.
+        fix: The command that repairs it; None if there is nothing to repair, or `said` has it.
     """
 
     ok: bool

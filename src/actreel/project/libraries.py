@@ -86,7 +86,7 @@ def mlflow() -> Finding:
                 whole = str(error)
         if whole != "ok":
             aside = f"mv {MLFLOW_DATABASE} {MLFLOW_DATABASE}.damaged"
-            return fault(f"{MLFLOW_DATABASE} is damaged ({whole}); put a backup in its place, or begin anew", aside)
+            return fault(f"{MLFLOW_DATABASE} is damaged ({whole}); put a backup in its place, or begin again", aside)
     from actreel.tracking.store import look_into
 
     found = look_into()

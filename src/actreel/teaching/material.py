@@ -150,7 +150,7 @@ def _check_at_hand(network: Network, trained: pd.DataFrame, past: pd.DataFrame) 
         raise ModelError(
             f"Teaching needs training clips of every action that the model knows. Received: a workspace without those "
             f"of '{lost[0]}'" + (f" and {len(lost) - 1} more" if lost[1:] else "") + ". Bring the clips back that the "
-            "version was trained on: git checkout its commit, then dvc checkout; or train anew: make repro"
+            "version was trained on: git checkout its commit, then dvc checkout; or train again: make repro"
         )
 
 
@@ -164,17 +164,17 @@ def _fitted_below(
     """
     if network.params.is_probe and settings.get("train.fine_tune", "0") == "0":
         return np.zeros(len(trained), dtype=bool)  # a frozen encoder was fitted to none
-    anew = "Learn with a frozen encoder, which has no such limit: make learn RECIPE=transfer"
+    again = "Learn with a frozen encoder, which has no such limit: make learn RECIPE=transfer"
     if settings.get("train.refit") == "True":
         raise ModelError(
             "Teaching a trained network needs validation clips that it was not fitted to, to set its confidence. "
-            f"Received: one with train.refit, which was fitted to all. {anew}"
+            f"Received: one with train.refit, which was fitted to all. {again}"
         )
     if not same_data:
         raise ModelError(
             "Teaching a trained network needs the clips and splits that it was trained with, to know which clips it "
             "was fitted to. Received: a workspace whose clips or splits have changed since. Bring them back: git "
-            f"checkout its commit, then dvc checkout; or train anew: make repro. {anew}"
+            f"checkout its commit, then dvc checkout; or train again: make repro. {again}"
         )
     return (trained["split"] == TRAIN).to_numpy()
 

@@ -58,7 +58,7 @@ def write_card(name: str, base: str, taught: str, effect: Effect, folder: Path) 
     table = [HEADER, ("---",) * len(HEADER), *(tuple(map(escaped, row)) for row in rows_of(effect))]
     lines = [
         f"# {escaped(name)}: a draft", "",
-        f"Version {escaped(base)} was taught: {escaped(taught)}. Only its last layer was solved anew; all that it is "
+        f"Version {escaped(base)} was taught: {escaped(taught)}. Only its last layer was solved again; all that it is "
         f"and is not good for stands on the model card of version {escaped(base)}.", "",
         "## What the lesson changes", "",
         "On clips of groups that the answering model does not know:", "",

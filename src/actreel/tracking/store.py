@@ -24,7 +24,7 @@ from sqlalchemy.engine import ExceptionContext
 
 from actreel.base.console import exit_cleanly
 from actreel.base.faults import name_file
-from actreel.base.kept_warnings import MENDED
+from actreel.base.kept_warnings import REPAIRED
 from actreel.base.places import MLFLOW_DATABASE, check_project
 from actreel.tracking.mlflow_internals import VIEW, VIEW_TAG, move_artifacts, runs_view
 
@@ -94,7 +94,7 @@ def connect() -> None:
         if experiment.lifecycle_stage == LifecycleStage.DELETED:
             mlflow.MlflowClient().restore_experiment(experiment.experiment_id)
             log.warning(
-                f"The MLflow experiment '{EXPERIMENT}' was deleted; it is restored, with its runs.", extra=MENDED
+                f"The MLflow experiment '{EXPERIMENT}' was deleted; it is restored, with its runs.", extra=REPAIRED
             )
         if not server:
             _follow_the_folder(root, experiment.artifact_location)
@@ -170,7 +170,7 @@ def bring_back_run(run_id: str) -> bool:
     run = mlflow.get_run(run_id)
     if run.info.lifecycle_stage == LifecycleStage.DELETED:
         mlflow.MlflowClient().restore_run(run_id)
-        log.warning(f"The MLflow run '{run.info.run_name}' ({run_id}) was deleted; it is restored.", extra=MENDED)
+        log.warning(f"The MLflow run '{run.info.run_name}' ({run_id}) was deleted; it is restored.", extra=REPAIRED)
     return True
 
 

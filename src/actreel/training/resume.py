@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from actreel.base.atomic import written_aside
 from actreel.base.code_digest import code_digest
 from actreel.base.faults import reading
-from actreel.base.kept_warnings import MENDED
+from actreel.base.kept_warnings import REPAIRED
 from actreel.config import ModelParams, TrainParams
 from actreel.dataset.store import Store
 from actreel.errors import FileError
@@ -123,7 +123,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
                 values = [kept[f"variable{number}"] for number in range(len(_variables(model)))]
                 best = [kept[f"best{number}"] for number in range(state["num_best"])]
         except FileError as error:
-            log.warning(str(error), extra=MENDED)
+            log.warning(str(error), extra=REPAIRED)
             return 0
         for variable, value in zip(_variables(model), values, strict=True):
             variable.assign(value)

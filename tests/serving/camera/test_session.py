@@ -121,9 +121,9 @@ def test_at_the_limit_what_is_shown_does_not_flicker(narrow: Server) -> None:
         still = watched(session, at_the_limit, FRAMES + 2, step=3, stop=4 * FRAMES)["answer"]
         assert (still["label"], still["known"]) == (LABELS[2], True)
         assert still["top"][0]["confidence"] == pytest.approx(still["confidence"], abs=1e-5)
-        # After a gap as long as a window it starts anew.
-        anew = watched(session, at_the_limit, 10 * FRAMES, step=3, stop=11 * FRAMES + 2)["answer"]
-        assert (anew["known"], anew["confidence"]) == (False, 0)
+        # After a gap as long as a window it starts again.
+        again = watched(session, at_the_limit, 10 * FRAMES, step=3, stop=11 * FRAMES + 2)["answer"]
+        assert (again["known"], again["confidence"]) == (False, 0)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_nobody_in_a_frame_is_zeros_and_the_next_person_is_detected() -> None:
 
 def test_who_is_lost_is_searched_in_the_same_frame() -> None:
     frames = light_frames(200, 200, 200, 200)
-    frames[2, 6:18, 10:22] = 0  # all that the followed region shows, and half of what is seen from anew
+    frames[2, 6:18, 10:22] = 0  # all that the followed region shows, and half of what is seen from again
     np.testing.assert_allclose(sizes(run(frames)), [1, SHRINKS, 1, SHRINKS], rtol=1e-4)
 
 

@@ -1,6 +1,6 @@
 """Which clips belong to one group: what is sure or likely is joined, what is doubtful is asked about.
 
-Joined at once: equal ids in the names, files of equal content, the same recording encoded anew, recordings of one
+Joined at once: equal ids in the names, files of equal content, the same recording encoded again, recordings of one
 device that began in the same second. All else rests on the backgrounds, which are clustered by the average distance
 between the clips of two groups; other evidence brings clips nearer or further apart.
 
@@ -162,7 +162,7 @@ def _by_files(rows: Sequence[int], looks: Sequence[Look]) -> Iterator[tuple[int,
     if len(looks) > 1:
         pairs = same_recordings(pd.DataFrame({"fingerprint": [look.fingerprint for look in looks]}))
         for first, second in pairs.tolist():
-            yield rows[first], rows[second], Sureness.SURE, "the same recording, encoded anew"
+            yield rows[first], rows[second], Sureness.SURE, "the same recording, encoded again"
     begun = [look.recording.created and (look.recording.created, look.recording.device) for look in looks]
     counts = Counter(begin for begin in begun if begin)
     if counts and max(counts.values()) <= max(2, MOST_AT_ONCE * len(looks)):
