@@ -5,8 +5,12 @@ import pytest
 
 from actreel.config import load_params
 from actreel.dataset.expectations import Finding, check_index, summarise
+from actreel.dataset.records import index_videos
+from actreel.dataset.splits import assign_splits
+from actreel.dataset.store import StoredClips, extract_clips
 
 ROOT = Path(__file__).parents[2]
+REAL = ROOT.parent / "shared/real-clips/weizmann"
 
 
 @pytest.fixture
@@ -33,6 +37,16 @@ def failures(index: pd.DataFrame, protocol: str = "group_holdout", **validate: f
 
 def test_a_sound_index_passes(index: pd.DataFrame) -> None:
     assert failures(index) == []
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real clips are not beside the repository")
+def test_real_clips_pass_and_reach_the_store(tmp_path: Path) -> None:
+    params = load_params(ROOT / "params.yaml")
+    found = index_videos(REAL)
+    found["split"] = assign_splits(found, params.split)
+    assert failures(found) == []
+    extract_clips(found, REAL, tmp_path, params.clip)
+    assert len(StoredClips(tmp_path)) == 36
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from actreel.dataset.store import StoredClips
 from actreel.inference.classifier import ActionClassifier
-from tests.conftest import ROOT, patience, write_fading_dataset
+from tests.conftest import patience, write_fading_dataset
 from tests.pipelines.conftest import LONGEST_S, SMALL, Project, make_project, stages_run
 
 EPOCHS = 6
@@ -133,15 +133,3 @@ def test_an_unknown_parameter_is_a_message(project: Project, fading_dataset: Pat
     output = project.repro("train", fails=True)
     assert "Received: 'train.epoch'. Did you mean 'epochs'?" in output
     assert "Traceback" not in output
-
-
-REAL = ROOT.parent / "shared" / "real-clips"
-
-
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real clips are not beside the repository")
-def test_real_clips_reach_the_store(project: Project) -> None:
-    values = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    (project.root / "params.yaml").write_text(values, encoding="utf-8")
-    project.set(dataset={"name": "folder", "path": str(REAL / "weizmann")})
-    project.repro("extract")
-    assert len(StoredClips(project.root / "artifacts/clips")) == 36
