@@ -95,6 +95,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             super().remove_node(node)
             return crashed
 
+        def _reschedule(self, node: Any) -> None:
+            # A worker starts a test once it knows the next one, or that there is none. pytest-xdist would let one that
+            # replaces another wait for ever with a single test.
+            super()._reschedule(node)
+            while not node.shutting_down and self._pending_of(self.assigned_work[node]) < 2:
+                super()._reschedule(node)
+
     return FileScheduling(config, log)
 
 
