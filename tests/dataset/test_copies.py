@@ -118,6 +118,16 @@ def test_a_copy_is_found_by_what_little_happens_in_it(tmp_path: Path) -> None:
     assert join_recordings(index.drop(columns="small_frames"))["group"].tolist() == [*names, "g9"]
 
 
+def test_where_nothing_moves_or_nothing_is_seen_clips_stay_apart(tmp_path: Path) -> None:
+    names = ("Stand/a.avi", "Stand/b.avi")
+    for name, grey in zip(names, (50, 200), strict=True):
+        write_video_file(tmp_path / name, grey_frames([grey] * 4))
+    index = index_of_files(tmp_path, {name: name for name in names})
+    assert join_recordings(index)["group"].tolist() == [*names, "g9"]
+    signals = index[index["fingerprint"] == ""].assign(error="")
+    assert join_recordings(signals)["group"].tolist() == ["g9"]
+
+
 def test_clips_before_one_background_stay_apart(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     # Two people in one place: the first walks, the second walks elsewhere; and two plain pictures.
     place = scenery(3, num_frames=1)[0]

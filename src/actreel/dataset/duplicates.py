@@ -58,6 +58,8 @@ def same_recordings(index: pd.DataFrame) -> NDArray[np.int64]:
         Positions of the two rows, (pairs, 2).
     """
     pictured = np.flatnonzero(index["fingerprint"] != "")
+    if not len(pictured):
+        return np.empty((0, 2), np.int64)
     seen = index.iloc[pictured]
     hashes = _hashes(seen)
     motion = np.bitwise_count(hashes ^ np.roll(hashes, 1, axis=1)).mean(axis=1)
@@ -83,7 +85,7 @@ def _same_changes(index: pd.DataFrame) -> Iterator[tuple[int, int]]:
     changes -= changes.mean(axis=2, keepdims=True)  # and without changes of the light
     size = np.sqrt(np.square(changes).mean(axis=(1, 2)))
     changing = np.flatnonzero(size >= LEAST_CHANGE)
-    flat = changes[changing].reshape(len(changing), -1)
+    flat = changes[changing].reshape(len(changing), changes[0].size)
     flat /= np.linalg.norm(flat, axis=1, keepdims=True)
     for start in range(0, len(flat), ROWS_AT_ONCE):
         correlation = flat[start : start + ROWS_AT_ONCE] @ flat.T
