@@ -16,6 +16,7 @@ progress nor reason, and its cancel is not supported by BentoML's server. `creat
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -52,7 +53,7 @@ def _route(path: str, call: Callable[..., Any], body: dict[str, Any], answer: ty
     return {
         "name": call.__name__,
         "route": path,
-        "doc": call.__doc__,
+        "doc": inspect.getdoc(call),
         "input": body,
         "output": answer.model_json_schema(),
         "batchable": False,

@@ -39,8 +39,8 @@ async def teaching(parts: Parts) -> Teaching | None:
 @router.get(LESSONS_PATH)
 def lessons(request: Request, parts: Parts) -> Lessons:
     """What visitors marked and shared, and the lesson that is being learned; it needs the key."""
-    project = _project(parts)
     check_key(parts.settings, request.headers)
+    project = _project(parts)
     return Lessons(actions=marked_actions(project.feedback_dir), job=parts.store.teaching())
 
 

@@ -21,6 +21,7 @@ from actreel.errors import ActreelError, DatasetError
 from actreel.training import features
 from actreel.training.encoding import EncodeClip, MirrorFeatures, one_thread
 from actreel.training.features import encode_clips
+from actreel.training.graph_encoder import GraphEncoder
 from actreel.video.clips import load_clip
 from tests.conftest import fading_frames, write_video_file
 from tests.dask_cluster import Cluster
@@ -54,9 +55,9 @@ def cluster() -> Iterator[Cluster]:
         yield Cluster(stack, local.scheduler_address)
 
 
-def on_the_processor(encoder: str, weights: str, spec: ClipSpec) -> tuple[EncodeClip, MirrorFeatures]:
+def on_the_processor(encoder: GraphEncoder) -> tuple[EncodeClip, MirrorFeatures]:
     """As `features._open`, which loads TensorFlow only to look for a GPU."""
-    packed = features._pack(encoder, weights, spec)
+    packed = features._pack(encoder)
     return packed.opened(onnxruntime.InferenceSession(packed.network, one_thread()))
 
 

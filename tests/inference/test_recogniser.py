@@ -45,7 +45,18 @@ def test_three_lines_are_enough(model: Path, video: Path, monkeypatch: pytest.Mo
 def test_fields_are_json(model: Path, video: Path) -> None:
     answer = actreel.load(model).predict(video)
     fields = json.loads(json.dumps(answer.as_fields()))
-    assert [*fields] == ["source", "label", "confidence", "known", "top", "segments", "video", "model"]
+    assert [*fields] == [
+        "source",
+        "label",
+        "confidence",
+        "known",
+        "top",
+        "segments",
+        "people",
+        "poses",
+        "video",
+        "model",
+    ]
     assert fields["segments"] == [
         {"start_s": 0.0, "end_s": 1.2, "label": "Wave", "confidence": answer.segments[0].confidence, "known": True}
     ]

@@ -20,6 +20,8 @@ CONTRACT = {
     "known": bool,
     "top": [{"label": str, "confidence": float}],
     "segments": [{"start_s": float, "end_s": float, "label": str, "confidence": float, "known": bool}],
+    "people": type(None),  # of this model, which does not see landmarks
+    "poses": type(None),
     "video": {"title": str, "duration_s": float, "width": int, "height": int, "fps": float},
     "timings_ms": {"download": float, "decode": float, "model": float, "total": float},
     "model": {"name": str, "version": str, "run_id": str, "git_commit": str, "data_version": str, "bento": str},
