@@ -57,7 +57,7 @@ def test_the_endings_of_other_files_are_counted() -> None:
 
 def test_the_page_lets_a_visitor_choose_the_same_files() -> None:
     page = (ROOT / "serving/web/index.html").read_text(encoding="utf-8")
-    (accepted,) = re.findall(r'accept="([^"]*)"', page)
+    (accepted,) = re.findall(r'id="file"[^>]* accept="([^"]*)"', page)
     assert accepted.split(",") == ["video/*", *VIDEO_ENDINGS]
 
 
