@@ -17,7 +17,7 @@ from actreel.config import ClipSpec, ModelParams, load_params
 from actreel.dataset.store import write_store
 from actreel.training.choice import choose_head
 from actreel.training.features import StoredFeatures
-from actreel.training.probes import Scored
+from actreel.training.folds import Scored
 from actreel.training.train import train
 
 SPEC = ClipSpec(num_frames=20, height=224, width=224)

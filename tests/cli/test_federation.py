@@ -24,8 +24,8 @@ from actreel.inference.model_folder import MODEL_CARD_FILE, ModelFolder
 from actreel.models import PROBABILITIES, embedding_of
 from actreel.tracking import registry
 from actreel.training.data import TrainingData
+from actreel.training.folds import Scored
 from actreel.training.held_out import hold_out
-from actreel.training.probes import Scored
 from actreel.training.train import train
 from tests.conftest import ROOT, write_fading_dataset
 from tests.training.onnx_files.files import image_encoder

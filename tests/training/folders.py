@@ -15,8 +15,8 @@ from actreel.inference.model_folder import ModelFolder
 from actreel.training.data import TrainingData
 from actreel.training.export import calibrate, export_model, write_manifest
 from actreel.training.features import encode_clips, open_inputs
+from actreel.training.folds import Scored
 from actreel.training.held_out import hold_out
-from actreel.training.probes import Scored
 from actreel.training.rejection import fit_rejection
 from actreel.training.train import train
 

@@ -13,9 +13,8 @@ from actreel.training import probes
 from actreel.training.choice import CANDIDATES, choose_head, spread
 from actreel.training.data import TrainingData
 from actreel.training.features import StoredFeatures
-from actreel.training.folds import Pooled, score_folds
+from actreel.training.folds import Pooled, Scored, score_folds
 from actreel.training.held_out import hold_out
-from actreel.training.probes import Scored
 from actreel.training.train import train
 from tests.conftest import train_params
 from tests.training import test_probes

@@ -31,9 +31,9 @@ from actreel.training.choice import choose_head
 from actreel.training.data import TrainingData
 from actreel.training.export import calibrate, export_model, write_manifest
 from actreel.training.features import StoredFeatures, encode_clips, open_inputs
+from actreel.training.folds import Scored
 from actreel.training.fusion import best_of, candidates, scales_of
 from actreel.training.held_out import hold_out
-from actreel.training.probes import Scored
 from actreel.training.rejection import fit_rejection
 from actreel.training.train import fitted_part, load_keras, predict, targets_of, train
 from tests.conftest import ROOT, grey_frames, train_params, write_video_file

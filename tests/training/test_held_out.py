@@ -5,8 +5,8 @@ import pytest
 from actreel.models import embedding_of
 from actreel.training.data import TrainingData
 from actreel.training.features import StoredFeatures
+from actreel.training.folds import Scored
 from actreel.training.held_out import hold_out
-from actreel.training.probes import Scored
 from actreel.training.targets import targets_of
 from actreel.training.train import predict, train
 from tests.conftest import train_params

@@ -13,8 +13,8 @@ from actreel.base.progress import tracked
 from actreel.config import AUTO, PROBES, SUM_PROBES, ModelParams, TrainParams
 from actreel.dataset.layout import TRAIN, VAL
 from actreel.dataset.store import Store
+from actreel.training.folds import Scored
 from actreel.training.fusion import best_of, candidates
-from actreel.training.probes import Scored
 from actreel.training.train import score_fusions, score_probe
 from actreel.training.variants import OpenVariant, Variant, choose_variant
 

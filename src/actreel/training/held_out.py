@@ -12,10 +12,10 @@ from actreel.models import embedding_of
 from actreel.quiet_keras import keras
 from actreel.training.data import TrainingData
 from actreel.training.fitting import Fitting
-from actreel.training.folds import hold_out_by_folds
+from actreel.training.folds import Scored, hold_out_by_folds
 from actreel.training.fusion import scales_of
 from actreel.training.group_curve import COLUMNS, group_curve
-from actreel.training.probes import Scored, pool
+from actreel.training.probes import pool
 from actreel.training.rejection import EmbeddingStatistics, HeldOut, fit_statistics
 from actreel.training.targets import targets_of
 from actreel.training.train import epoch_models, predict

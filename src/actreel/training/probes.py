@@ -22,7 +22,6 @@ from actreel.quiet_keras import keras
 from actreel.training.batches import mirror_targets
 from actreel.training.fitting import Fitting, Logs, Records
 from actreel.training.folds import FOLDS, FoldScores, Pooled, score_folds, scores_of
-from actreel.training.folds import Scored as Scored  # re-exported
 from actreel.training.fusion import repeated
 from actreel.training.lda import LdaSolutions
 from actreel.training.logistic import Solutions

@@ -27,10 +27,10 @@ from actreel.models import (
 )
 from actreel.quiet_keras import keras
 from actreel.training.fitting import Fitting, Logs, OnEpoch, Records, fit_network, no_op
-from actreel.training.folds import FoldScores, score_folds
+from actreel.training.folds import FoldScores, Scored, score_folds
 from actreel.training.fusion import repeated, scales_of
 from actreel.training.logistic import scaled_variance
-from actreel.training.probes import Scored, fit_probe, pool
+from actreel.training.probes import fit_probe, pool
 from actreel.training.targets import targets_of as targets_of  # re-exported for callers of train and predict
 
 _FINE_TUNED = "fine_tuned"

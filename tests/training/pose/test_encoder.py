@@ -26,11 +26,11 @@ from actreel.quiet_keras import keras, stderr_closed, tf
 from actreel.training.data import TrainingData
 from actreel.training.export import calibrate, export_model, write_manifest
 from actreel.training.features import encode_clips, open_inputs
+from actreel.training.folds import Scored
 from actreel.training.held_out import hold_out
 from actreel.training.pose import encoder, networks
 from actreel.training.pose.geometry import mirrored
 from actreel.training.pose.graph import pose_graph
-from actreel.training.probes import Scored
 from actreel.training.rejection import fit_rejection
 from actreel.training.train import fitted_part, predict, train
 from actreel.video.clips import load_clip
