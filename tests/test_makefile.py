@@ -14,7 +14,8 @@ from tests.conftest import ROOT
 
 
 def run(folder: Path, *command: str, fails: bool = False) -> str:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "MAKE"))}
+    others = ("GIT_", "DVC_", "MAKE", "PYTHON")  # .ci/run names a PYTHON for its own targets
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"}
     environment |= {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
