@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT, fading_frames, patience, write_mlflow_database, write_video_file
+from tests.warm_python import warm_python
 
 SMALL = {
     "clip": {"num_frames": 8, "height": 32, "width": 32},
@@ -94,7 +95,7 @@ def make_project(root: Path) -> Project:
         "COLUMNS": "100",
     }
     write_mlflow_database(root / "mlflow.db")
-    project = Project(root, env)
+    project = Project(root, warm_python().added_to(env))
     project.run("git", "init", "--quiet")
     project.run("git", "config", "user.name", "test")
     project.run("git", "config", "user.email", "test@example.org")
@@ -105,7 +106,7 @@ def make_project(root: Path) -> Project:
 
 def learning(clips: Path) -> tuple[str, ...]:
     """The command that `make learn` runs, with the small recipe."""
-    return sys.executable, "-m", "pipelines.learn", "--recipe", "small", "--", str(clips)
+    return "python", "-m", "pipelines.learn", "--recipe", "small", "--", str(clips)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ CONTRACT = {
     "protocol", "num_test_clips", "num_test_groups", "num_classes",
 }  # fmt: skip
 WARNING = "1 folders contain no clips and are left out: 'Empty'"
-TENSORFLOW_SAYS = r"^WARNING: All log messages before.*|^[IWEF]\d{4} .*|^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] .*"
 
 
 def test_raw_video_becomes_a_packaged_champion(trained: tuple[Project, str]) -> None:
@@ -49,7 +47,6 @@ def test_raw_video_becomes_a_packaged_champion(trained: tuple[Project, str]) -> 
     assert (project.root / "artifacts/bento/bento.yaml").is_file()
     assert "visitors of the page can watch these clips as samples: 'Brighten/v_" in output
     assert "Traceback" not in output
-    assert not re.findall(TENSORFLOW_SAYS, output, re.MULTILINE), "TensorFlow's start-up messages"
 
 
 def test_a_second_run_only_looks_behind_links_and_asks_who_is_champion_and_says_the_same_at_its_end(
@@ -185,7 +182,7 @@ def test_a_champion_by_hand_is_packaged_by_the_next_run_and_its_reason_is_told(t
     assert (status["state"], status["next"], status["exit_code"]) == ("champion_moved", "make repro", 3)
     assert status["champion"]["version"] == "2"
     assert status["bento"]["version"] == "1"
-    output = project.run(sys.executable, "-m", "pipelines.repro")
+    output = project.run("python", "-m", "pipelines.repro")
     assert stages_run(output) == ["source", "champion", "package"]
     assert "actreel-fading version 2, made champion by hand on 20" in output.splitlines()[-1]
     assert ": it sees <more> at night. Next: make serve" in output.splitlines()[-1]
@@ -207,7 +204,7 @@ def test_another_experiment_applied_brings_its_bento_back(trained: tuple[Project
 def test_a_registered_version_is_packaged_by_name_in_a_folder_of_its_own(trained: tuple[Project, str]) -> None:
     project, _ = trained
     before = packaged_version(project)
-    command = (sys.executable, "-m", "pipelines.package", "--into", ".bentoml/asked", "--model")
+    command = ("python", "-m", "pipelines.package", "--into", ".bentoml/asked", "--model")
     output = project.run(*command, "actreel-fading@2")
     assert "actreel-fading version 2, 2 actions" in output
     bento = yaml.safe_load((project.root / ".bentoml/asked/bento.yaml").read_text(encoding="utf-8"))

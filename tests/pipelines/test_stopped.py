@@ -13,6 +13,7 @@ from actreel.dataset.store import StoredClips
 from actreel.inference.classifier import ActionClassifier
 from tests.conftest import patience, write_fading_dataset
 from tests.pipelines.conftest import LONGEST_S, SMALL, Project, make_project, stages_run
+from tests.warm_python import cold
 
 EPOCHS = 6
 SHORT = {**SMALL, "train": {**SMALL["train"], "epochs": EPOCHS}}
@@ -58,11 +59,14 @@ else:
 """
 
 
+TENSORFLOW_SAYS = r"^WARNING: All log messages before.*|^[IWEF]\d{4} .*|^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] .*"
+
+
 def kill_in(stage: str, project: Project, folder: Path) -> str:
     """Runs DVC to a stage that kills it, extract with its first file, train in its third epoch; gives the output."""
     (folder / "sitecustomize.py").write_text(KILLS.format(stage=stage), encoding="utf-8")
     path = os.pathsep.join([str(folder), project.env["PYTHONPATH"]])
-    process = Project(project.root, {**project.env, "PYTHONPATH": path}).start("dvc", "repro", stage)
+    process = Project(project.root, {**cold(project.env), "PYTHONPATH": path}).start("dvc", "repro", stage)
     output, _ = process.communicate(timeout=patience(LONGEST_S))
     assert process.returncode == -signal.SIGKILL, output
     return str(output)
@@ -73,6 +77,7 @@ def test_a_killed_extract_and_a_killed_train_are_made_good(project: Project, tmp
     assert not (project.root / "artifacts/clips").exists()
     output = kill_in("train", project, tmp_path)
     assert stages_run(output) == ["source", "extract", "encode", "train"]
+    assert not re.findall(TENSORFLOW_SAYS, output, re.MULTILINE), "TensorFlow's start-up messages"
     assert len(StoredClips(project.root / "artifacts/clips")) == 32
     assert not (project.root / "artifacts/model/classifier.json").exists()
     output = project.repro("train")

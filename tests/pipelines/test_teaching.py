@@ -1,7 +1,6 @@
 """From what a visitor says on the page to a served model that answers differently, all by the service's calls."""
 
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,7 @@ def test_feedback_on_the_page_becomes_a_served_model_that_answers_differently(
         assert not any("tensorflow" in each.path for worker in server.workers.values() for each in worker.memory_maps())
 
     champion.main()
-    project.run(sys.executable, "-m", "pipelines.package")
+    project.run("python", "-m", "pipelines.package")
     with served(serve, root, environment, log) as server, operators(server) as client:
         after = ask(client, question)
         known = client.get("/model").raise_for_status().json()

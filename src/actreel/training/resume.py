@@ -60,7 +60,7 @@ def resume_folder(
         params.model_dump(),
         store.made_with,
         clips,
-        code_digest(),
+        code_digest("config", "dataset", "models", "training", "video"),
         tf.__version__,
         keras.__version__,
     ]

@@ -1,0 +1,64 @@
+"""The launchers behave as the programs that they stand for."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import patience
+from tests.serving.conftest import wait_for
+from tests.warm_python import WarmPython, cold
+
+STAGE = """
+import os, signal, sys, time
+print(os.getpid(), os.environ["WHO"], sys.argv[1:], "tests.warm_python" in sys.modules, flush=True)
+if sys.argv[1] == "wait":
+    time.sleep(600)
+sys.exit(int(sys.argv[1]))
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("warm")
+    (folder / "pipelines").mkdir()
+    (folder / "pipelines" / "__init__.py").touch()
+    (folder / "pipelines" / "stage.py").write_text(STAGE, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def env(project: Path) -> dict[str, str]:
+    return {**WarmPython(project / "server", libraries=()).added_to(os.environ), "WHO": "a stage"}
+
+
+def start(project: Path, env: dict[str, str], argument: str) -> tuple[subprocess.Popen[str], psutil.Process]:
+    launcher = subprocess.Popen(
+        ["python", "-m", "pipelines.stage", argument], cwd=project, env=env, stdout=subprocess.PIPE, text=True
+    )
+    assert launcher.stdout
+    with launcher.stdout as output:
+        pid, said = output.readline().split(maxsplit=1)
+    assert said == f"a stage ['{argument}'] False\n"
+    return launcher, psutil.Process(int(pid))
+
+
+def test_a_command_ends_as_its_fork_does(project: Path, env: dict[str, str]) -> None:
+    for environment, warm in ((env, True), (cold(env), False)):
+        launcher, process = start(project, environment, "7")
+        assert launcher.wait(patience(5)) == 7
+        assert (process.pid != launcher.pid) == warm
+    command = ["python", "-c", "import sys; print(sys.executable)"]
+    assert subprocess.check_output(command, env=env, text=True).strip() == sys.executable
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_fork_outlives_its_command(project: Path, env: dict[str, str], number: int) -> None:
+    launcher, fork = start(project, env, "wait")
+    launcher.send_signal(number)
+    assert launcher.wait(patience(5)) == -number
+    wait_for(lambda: not fork.is_running() or fork.status() == psutil.STATUS_ZOMBIE)

@@ -1,0 +1,184 @@
+"""A Python that has imported the slow libraries already: commands that tests run start in it, as forks of one process.
+
+A stage imports for one to five seconds before it does anything, and a run of the pipeline has ten stages. The forks run
+the same code from the same files, in a process of their own; `actreel` itself is not imported before. What is about
+starting (messages, imports, kills of a whole process group) uses the real Python: `cold`.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import gc
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from tempfile import mkdtemp
+
+WARM = "TESTS_WARM_PYTHON"
+"""The environment variable that names the server's socket; without it, the launchers start the real programs."""
+LIBRARIES = (
+    "pandas", "pyarrow.parquet", "sklearn.metrics", "sklearn.linear_model", "scipy.stats", "cv2", "av", "mlflow",
+    "mlflow.store.tracking.sqlalchemy_store", "matplotlib.pyplot", "great_expectations", "tensorflow", "keras",
+    "tf2onnx", "dvc.cli", "dvc.repo",
+)  # fmt: skip
+LAUNCHED = ("python", "dvc", "actreel")
+LAUNCHER = """#!/usr/bin/env -S {python} -IS
+import array, json, os, signal, socket, sys
+
+name, real = os.path.basename(sys.argv[0]), os.path.join({bin!r}, os.path.basename(sys.argv[0]))
+address = os.environ.get({warm!r})
+stage = sys.argv[1:2] == ["-m"] and "".join(sys.argv[2:3]).startswith("pipelines.")
+if not address or name == "python" and not stage:
+    os.execv(real, [real, *sys.argv[1:]])
+server = socket.socket(socket.AF_UNIX)
+server.connect(address)
+asked = json.dumps([real, sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+fds = array.array("i", [0, 1, 2])
+server.sendmsg([len(asked).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+server.sendall(asked)
+pid = int.from_bytes(server.recv(4, socket.MSG_WAITALL), "big")
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, lambda number, frame: os.kill(pid, number))
+status = int.from_bytes(server.recv(4, socket.MSG_WAITALL) or b"\\0\\0\\0\\x09", "big")
+if os.WIFSIGNALED(status):
+    signal.signal(os.WTERMSIG(status), signal.SIG_DFL) if os.WTERMSIG(status) != signal.SIGKILL else None
+    os.kill(os.getpid(), os.WTERMSIG(status))
+os._exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@cache
+def warm_python() -> WarmPython:
+    """The one server of this process."""
+    return WarmPython(Path(mkdtemp(prefix="warm-")))
+
+
+def cold(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which the real programs start."""
+    return {name: value for name, value in env.items() if name != WARM}
+
+
+class WarmPython:
+    """Starts the server, and has the folder with the launchers for the head of PATH."""
+
+    def __init__(self, folder: Path, libraries: Sequence[str] = LIBRARIES) -> None:
+        """Starts the server, which ends with this process; commands wait until it has imported the libraries."""
+        self.launchers = folder / "bin"
+        self.launchers.mkdir(parents=True)
+        self.address = folder / "warm"
+        programs = Path(sys.executable).parent
+        text = LAUNCHER.format(python=Path(sys.executable).resolve(), bin=str(programs), warm=WARM)
+        for name in LAUNCHED:
+            (self.launchers / name).write_text(text, encoding="utf-8")
+            (self.launchers / name).chmod(0o755)
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(str(self.address))
+        listening.listen(16)
+        self._server = subprocess.Popen(
+            [sys.executable, __file__, str(listening.fileno()), *libraries], pass_fds=[listening.fileno()],
+            env={**os.environ, "PYTHONPATH": "", "TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"},
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        listening.close()
+        atexit.register(self._server.communicate)  # closes its input
+
+    def added_to(self, env: Mapping[str, str]) -> dict[str, str]:
+        """The environment whose commands start warm."""
+        return {**env, "PATH": f"{self.launchers}{os.pathsep}{env['PATH']}", WARM: str(self.address)}
+
+
+def _receive(connection: socket.socket) -> tuple[list[object], list[int]]:
+    fds = array.array("i")
+    length, ancillary, _, _ = connection.recvmsg(4, socket.CMSG_LEN(3 * fds.itemsize))
+    fds.frombytes(ancillary[0][2])
+    asked = connection.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL)
+    return json.loads(asked), list(fds)
+
+
+def _become(real: str, arguments: list[str], folder: str, env: dict[str, str], fds: list[int], base: list[str]) -> None:
+    """Runs the command in this process, with the launcher's folder, environment, input and outputs."""
+    os.setsid()
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    for number, fd in enumerate(fds):
+        os.dup2(fd, number)
+        os.close(fd)
+    sys.path[:] = [*filter(None, env.get("PYTHONPATH", "").split(os.pathsep)), *base]
+    import numpy as np
+
+    np.random.seed()
+    if Path(real).name == "python":
+        sys.path.insert(0, folder)
+        sys.orig_argv[:] = [real, *arguments]
+        sys.argv[:] = arguments[1:]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.path.insert(0, str(Path(real).parent))
+        sys.argv[:] = [real, *arguments]
+        runpy.run_path(real, run_name="__main__")
+
+
+def serve(listening: socket.socket, base: list[str]) -> None:
+    """Forks for each command; ends a command whose launcher was killed."""
+    chosen = selectors.DefaultSelector()
+    chosen.register(listening, selectors.EVENT_READ)
+    chosen.register(0, selectors.EVENT_READ)
+    while True:
+        for key, _ in chosen.select():
+            if key.fileobj == 0:  # the process that started this one has ended
+                return
+            if key.fileobj is listening:
+                connection, _ = listening.accept()
+                asked, fds = _receive(connection)
+                pid = os.fork()
+                if pid == 0:
+                    chosen.close()
+                    listening.close()
+                    connection.close()
+                    _become(*asked, fds, base)  # type: ignore[arg-type]
+                    return
+                for fd in fds:
+                    os.close(fd)
+                connection.sendall(pid.to_bytes(4, "big"))
+                ended = os.pidfd_open(pid)
+                chosen.register(ended, selectors.EVENT_READ, (pid, connection, ended))
+                chosen.register(connection, selectors.EVENT_READ, (pid, connection, ended))
+                continue
+            pid, connection, ended = key.data
+            if key.fileobj is connection:  # the launcher was killed: it sends nothing more otherwise
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
+                chosen.unregister(connection)
+                continue
+            _, status = os.waitpid(pid, 0)
+            with suppress(OSError):
+                connection.sendall(status.to_bytes(4, "big"))
+            with suppress(KeyError):
+                chosen.unregister(connection)
+            chosen.unregister(ended)
+            os.close(ended)
+            connection.close()
+
+
+if __name__ == "__main__":
+    base = sys.path[1:]
+    gc.disable()
+    for library in sys.argv[2:]:
+        import_module(library)
+    if "mlflow" in sys.modules:  # it lists the files of all packages before it logs a process's first model
+        import_module("mlflow.utils.requirements_utils")._init_modules_to_packages_map()
+    gc.freeze()
+    gc.enable()
+    serve(socket.socket(fileno=int(sys.argv[1])), base)
