@@ -67,6 +67,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[Any]:
+    """Looks for no garbage while the tests and the libraries are imported: there is hardly any."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
     """Leaves what the imports have made out of later garbage collections, each of which takes seconds otherwise."""
     gc.collect()
@@ -127,11 +137,16 @@ def train_params(**changes: Any) -> TrainParams:
     return TrainParams.model_validate(load_params(ROOT / "params.yaml").train.model_dump() | changes)
 
 
-@pytest.fixture(autouse=True)
-def _quick_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+OWN_POOL = parallel._pool
+"""The worker processes of the product."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_workers() -> Iterator[None]:
     """Worker processes are forked from one process that has imported what they need, and has no threads.
 
-    Elsewhere each imports it again, since it is spawned: see `actreel.dataset.parallel`.
+    Elsewhere each imports it again, since it is spawned: see `actreel.dataset.parallel`. Of the session, so that it is
+    there before the fixtures of modules.
     """
     context = get_context("forkserver")
     context.set_forkserver_preload(
@@ -141,7 +156,9 @@ def _quick_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     def pool(workers: int) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(workers, mp_context=context, initializer=parallel.end_with_parent)
 
-    monkeypatch.setattr(parallel, "_pool", pool)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parallel, "_pool", pool)
+        yield
 
 
 @pytest.fixture

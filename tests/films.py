@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
@@ -101,7 +103,22 @@ def dv_pictures(num_frames: int, seed: int = 0) -> list[NDArray[np.uint8]]:
 def _kind(
     codec: str, options: dict[str, str] | None = None, pixels: str = "yuv420p", size: tuple[int, int] = (240, 320)
 ) -> Callable[[Path, int], Path]:
-    return lambda path, seed: encode(path, pictures(NUM_FRAMES, *size, seed), codec, options, pixels)
+    return _kept(lambda path, seed: encode(path, pictures(NUM_FRAMES, *size, seed), codec, options, pixels))
+
+
+def _kept(write: Callable[[Path, int], Path]) -> Callable[[Path, int], Path]:
+    """Encodes each film once in a process, and writes a copy from then on."""
+
+    @cache
+    def content(ending: str, seed: int) -> bytes:
+        with TemporaryDirectory() as folder:
+            return write(Path(folder) / f"film{ending}", seed).read_bytes()
+
+    def copy(path: Path, seed: int) -> Path:
+        path.write_bytes(content(path.suffix, seed))
+        return path
+
+    return copy
 
 
 QUIET = {"x265-params": "log-level=0"}
@@ -114,9 +131,9 @@ FILMS: dict[str, Callable[[Path, int], Path]] = {
     "h264_422_ten_bit.mkv": _kind("libx264", pixels="yuv422p10le"),
     "hevc.mp4": _kind("libx265", QUIET),
     "hevc_ten_bit.mp4": _kind("libx265", QUIET, "yuv420p10le"),
-    "vp8.webm": _kind("libvpx"),
-    "vp9.webm": _kind("libvpx-vp9"),
-    "av1.mp4": _kind("libsvtav1"),
+    "vp8.webm": _kind("libvpx", {"deadline": "realtime", "cpu-used": "8"}),
+    "vp9.webm": _kind("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8"}),
+    "av1.mp4": _kind("libsvtav1", {"preset": "12"}),
     "prores.mov": _kind("prores_ks", pixels="yuv422p10le"),
     "ffv1.mkv": _kind("ffv1"),
     "ten_bit.mkv": _kind("ffv1", pixels="yuv420p10le"),
@@ -134,6 +151,6 @@ FILMS: dict[str, Callable[[Path, int], Path]] = {
     "interlaced_mpeg2.mxf": _kind("mpeg2video", INTERLACED, "yuv422p"),
     # Half of AVCHD's rows and columns: 540 rows are padded as 1080 are.
     "interlaced_avchd.mts": _kind("libx264", INTERLACED, size=(540, 960)),
-    "dv.dv": lambda path, seed: encode(path, dv_pictures(NUM_FRAMES, seed), "dvvideo"),
+    "dv.dv": _kept(lambda path, seed: encode(path, dv_pictures(NUM_FRAMES, seed), "dvvideo")),
 }
 INTERLACED_FILMS = [name for name in FILMS if name.startswith(("interlaced", "dv"))]

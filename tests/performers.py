@@ -28,7 +28,7 @@ CAMERA_FPS = 30
 APART = 3
 """Frames of the camera from one frame of a clip to the next."""
 
-_TEACHERS = 8
+_TEACHERS = 4
 _PENALTY = 1.0
 _SHARPNESS = 10.0
 
@@ -47,7 +47,7 @@ def write_film(path: Path, action: str, performer: int) -> Path:
 
 
 def write_performers_model(folder: Path) -> Path:
-    """Learns from 8 performers, and writes a model folder."""
+    """Learns from a few performers, and writes a model folder."""
     clips = [
         (_energy(perform(action, performer), start), number)
         for performer in range(_TEACHERS)

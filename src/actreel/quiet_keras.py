@@ -47,6 +47,8 @@ def _uncollected() -> Iterator[None]:
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["KERAS_BACKEND"] = "tensorflow"
+# Otherwise tf2onnx copies the whole graph before each of its optimizations, to go on with the copy if one fails.
+os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")
 with stderr_closed(), _uncollected():
     import keras
     import tensorflow as tf

@@ -8,15 +8,17 @@ from pathlib import Path
 import psutil
 import pytest
 
+from actreel.dataset import parallel
 from actreel.dataset.parallel import IN_FLIGHT, map_on_cores
 from actreel.errors import DatasetError
-from tests.conftest import ROOT, patience
+from tests.conftest import OWN_POOL, ROOT, patience
 from tests.dataset.worker import die_on, die_once, double, leave_trace, negative, refuse
 
 
 @pytest.fixture(autouse=True)
-def _quick_workers() -> None:
+def _own_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here the worker processes are those of the product."""
+    monkeypatch.setattr(parallel, "_pool", OWN_POOL)
 
 
 def test_results_come_in_the_order_of_the_items() -> None:

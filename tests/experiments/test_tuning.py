@@ -26,7 +26,7 @@ from actreel.experiments.heldout import Score, prepare
 from actreel.experiments.space import default_space, read_space
 from actreel.experiments.tuning import tune
 from actreel.models import PRETRAINED
-from tests.conftest import ROOT, write_fading_dataset
+from tests.conftest import ROOT, write_fading_dataset, write_mlflow_database
 from tests.models.networks import tiny_encoder
 
 # A head that is trained on features of a tiny encoder.
@@ -50,6 +50,7 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         patch.chdir(folder)
         patch.setitem(PRETRAINED, "efficientnet_lite0", tiny_encoder)
         (folder / "dvc.yaml").touch()
+        write_mlflow_database(folder / "mlflow.db")
         clips = write_fading_dataset(folder / "clips", groups=6, clips=1)
         (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
         (folder / "space.yaml").write_text(SPACE, encoding="utf-8")

@@ -5,22 +5,41 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actreel.models import HEAD, NORMALISE, build_encoder, build_head, build_model
-from tests.models.networks import CLIPS, FEATURES, SPEC, assert_onnx_equals_keras, assert_saved_is_equal, params_of
+from actreel.models import HEAD, NORMALISE, PRETRAINED, build_encoder, build_head, build_model
+from tests.models.networks import (
+    CLIPS,
+    FEATURES,
+    SPEC,
+    assert_onnx_equals_keras,
+    assert_saved_is_equal,
+    params_of,
+    tiny_encoder,
+)
+
+SMALL = SPEC.model_copy(update={"height": 16, "width": 16})
+SMALL_CLIPS = CLIPS[:, :, ::2, 4:36:2]
 
 
+@pytest.fixture
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small network in place of EfficientNet-Lite0, which tests/training/test_features.py exports."""
+    monkeypatch.setitem(PRETRAINED, "efficientnet_lite0", tiny_encoder)
+
+
+@pytest.mark.usefixtures("_tiny")
 def test_a_frozen_model_trains_its_head_alone_and_is_one_onnx_graph(tmp_path: Path) -> None:
-    model = build_model(params_of("efficientnet_lite0", "bilstm", "difference", "imagenet"), SPEC, 4)
-    assert_onnx_equals_keras(model, CLIPS, tmp_path / "model.onnx")
-    assert_saved_is_equal(model, CLIPS, tmp_path / "model.keras")
+    model = build_model(params_of("efficientnet_lite0", "bilstm", "difference", "imagenet"), SMALL, 4)
+    assert_onnx_equals_keras(model, SMALL_CLIPS, tmp_path / "model.onnx")
+    assert_saved_is_equal(model, SMALL_CLIPS, tmp_path / "model.keras")
     assert len(model.trainable_weights) == len(model.get_layer(HEAD).trainable_weights)
 
 
+@pytest.mark.usefixtures("_tiny")
 @pytest.mark.parametrize("weights", ["none", "imagenet"])
 def test_outside_training_there_is_no_dropout_and_no_batch_statistics(weights: str) -> None:
-    model = build_model(params_of("efficientnet_lite0", "mean", weights=weights), SPEC, 3)
-    np.testing.assert_array_equal(model(CLIPS), model(CLIPS))
-    np.testing.assert_allclose(model(CLIPS)[:1], model(CLIPS[:1]), atol=1e-5)
+    model = build_model(params_of("efficientnet_lite0", "mean", weights=weights), SMALL, 3)
+    np.testing.assert_array_equal(model(SMALL_CLIPS), model(SMALL_CLIPS))
+    np.testing.assert_allclose(model(SMALL_CLIPS)[:1], model(SMALL_CLIPS[:1]), atol=1e-5)
 
 
 def test_only_heads_on_frozen_features_normalise_them() -> None:

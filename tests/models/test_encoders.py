@@ -59,7 +59,7 @@ def cut_off(make: Callable[..., keras.Model], last: str) -> Callable[..., keras.
 
 
 # One of each way to scale frames. The rest are built of the same layers: ResNet-50 is scaled as VGG-16 is, and Lite1
-# and Lite2 as Lite0, which test_build exports with a head.
+# and Lite2 as Lite0, which tests/training/test_features.py exports.
 @pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet_v2_b0", "vgg16"])
 def test_onnx_equals_keras_for_every_encoder_of_keras(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -82,7 +82,8 @@ def test_the_last_block_of_every_encoder_can_be_trained(name: str) -> None:
     assert {weight.path.split("/")[-2] for weight in encoder.trainable_weights} == LAST_BLOCKS[name]
 
 
-def test_weights_are_loaded_from_a_file(tmp_path: Path) -> None:
+def test_weights_are_loaded_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras.applications, "MobileNetV2", cut_off(keras.applications.MobileNetV2, CUT["MobileNetV2"]))
     source = keras.applications.MobileNetV2(weights=None, include_top=False, pooling="avg", input_shape=(224, 224, 3))
     source.save_weights(tmp_path / "m.weights.h5")
     source.save(tmp_path / "m.keras")

@@ -19,8 +19,9 @@ from tests.models.networks import (
 )
 
 
-@pytest.mark.parametrize(("head", "motion"), [(head, "none") for head in FRAME_HEADS] + [("lstm", "difference")])
-def test_onnx_and_a_saved_model_equal_keras_for_every_head(head: str, motion: str, tmp_path: Path) -> None:
+# An encoder is joined to every head in the same way.
+@pytest.mark.parametrize(("head", "motion"), [("lstm", "difference"), ("transformer", "none")])
+def test_onnx_and_a_saved_model_equal_keras_for_a_whole_network(head: str, motion: str, tmp_path: Path) -> None:
     model = build_model(params_of("small_cnn", head, motion), SPEC, 4)
     sharpen(model)
     assert_onnx_equals_keras(model, CLIPS, tmp_path / "model.onnx")
@@ -28,9 +29,10 @@ def test_onnx_and_a_saved_model_equal_keras_for_every_head(head: str, motion: st
 
 
 @pytest.mark.parametrize("head", FRAME_HEADS)
-def test_onnx_equals_keras_for_every_head_on_frozen_features(head: str, tmp_path: Path) -> None:
+def test_onnx_and_a_saved_model_equal_keras_for_every_head(head: str, tmp_path: Path) -> None:
     model = build_head(params_of("efficientnet_lite0", head, "difference", "imagenet"), (SPEC.num_frames, 24), 4)
     assert_onnx_equals_keras(model, FEATURES, tmp_path / "head.onnx")
+    assert_saved_is_equal(model, FEATURES, tmp_path / "head.keras")
 
 
 def test_only_the_mean_ignores_order() -> None:

@@ -9,7 +9,7 @@ from actreel.models import layout as layouts
 from actreel.models.layout import quick_to_fit
 from actreel.quiet_keras import keras
 
-SPEC = ClipSpec(num_frames=5, height=32, width=40)
+SPEC = ClipSpec(num_frames=3, height=32, width=40)
 CLIPS = np.random.default_rng(0).integers(0, 256, (6, *SPEC.shape), dtype=np.uint8)
 TARGETS = np.array([0, 1, 2, 0, 1, 2])
 
@@ -18,7 +18,8 @@ def params_of(head: str, encoder: str = "small_cnn") -> ModelParams:
     return ModelParams(encoder=encoder, weights="none", head=head, motion="none", units=8, dropout=0)
 
 
-@pytest.mark.parametrize("head", ["mean", "lstm", "gru", "bilstm", "attention_lstm"])
+# The LSTM of attention_lstm is laid out as that of lstm, and bilstm's stay as they are.
+@pytest.mark.parametrize("head", ["mean", "lstm", "gru"])
 def test_a_network_in_the_quick_layout_gives_and_learns_the_same(head: str) -> None:
     keras.utils.set_random_seed(0)
     model = build_model(params_of(head), SPEC, 3)

@@ -16,7 +16,7 @@ def test_no_call_answers_5xx_or_breaks_its_own_document(server: Server, tmp_path
     run = subprocess.run(
         [
             sys.executable, "-m", "schemathesis.cli", "run", f"{server.address}/docs.json", "--checks", CHECKS,
-            "--phases", "examples,coverage,fuzzing", "--max-examples", "10", "--seed", "1", "--no-color",
+            "--phases", "examples,coverage,fuzzing", "--max-examples", "5", "--seed", "1", "--no-color",
         ],
         cwd=tmp_path, capture_output=True, text=True, timeout=120,
     )  # fmt: skip

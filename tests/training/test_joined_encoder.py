@@ -26,14 +26,13 @@ from actreel.quiet_keras import keras
 from actreel.training.features import StoredFeatures
 from actreel.training.onnx_encoder import encoder_of, read_graph_encoder
 from actreel.training.onnx_files import num_parameters
-from actreel.training.pose import encoder, graph, networks
 from actreel.training.train import predict
 from tests.conftest import ROOT, train_params
 from tests.models.networks import tiny_encoder
 from tests.sounds import write_sounding_dataset
 from tests.training.folders import train_folder
 from tests.training.onnx_files.files import video_encoder
-from tests.training.pose.networks import stand_ins
+from tests.training.pose.networks import using_stand_ins
 
 SPEC = ClipSpec(num_frames=8, height=16, width=16)
 PROVENANCE = Provenance(dataset="sounding", data_version="1", run_id="2", git_commit="3", trained_at="4")
@@ -44,21 +43,9 @@ SIZES = {SEES: 8, "onnx": 6, "pose": 136, "audio": 128}
 
 @pytest.fixture(scope="module", autouse=True)
 def _tiny() -> Iterator[None]:
-    """Small networks in place of the real ones, and each graph of theirs converted once, which takes a second."""
-    detection, landmarks = stand_ins()
-    convert = graph.pose_graph
-    graphs: dict[ClipSpec, onnx.ModelProto] = {}
-
-    def once(detection: onnx.ModelProto, landmarks: onnx.ModelProto, spec: ClipSpec) -> onnx.ModelProto:
-        if spec not in graphs:
-            graphs[spec] = convert(detection, landmarks, spec)
-        return graphs[spec]
-
-    with pytest.MonkeyPatch.context() as patch:
+    """Small networks in place of the real ones."""
+    with pytest.MonkeyPatch.context() as patch, using_stand_ins():
         patch.setitem(PRETRAINED, SEES, tiny_encoder)
-        patch.setattr(graph, "pose_graph", once)
-        patch.setattr(encoder, "read_network", str.encode)
-        patch.setattr(networks, "onnx_of", lambda content: detection if b"detection" in content else landmarks)
         yield
 
 

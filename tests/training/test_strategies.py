@@ -5,42 +5,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from actreel.config import ClipSpec, ModelParams, TrainParams
 from actreel.dataset.store import write_store
 from actreel.errors import ConfigError
 from actreel.training.features import StoredFeatures
 from actreel.training.strategies import is_chief, open_strategy
 from actreel.training.train import train
-from tests.conftest import ROOT, free_port, patience, train_params
-
-SPEC = ClipSpec(num_frames=4, height=8, width=8)
-MODEL = ModelParams(encoder="efficientnet_lite0", weights="imagenet", head="mean", motion="none", units=4, dropout=0.0)
-LABELS = ["a", "b"]
-# The last batch of validation has one clip, too few for two devices.
-INDEX = pd.DataFrame({"clip": [f"{place:02d}" for place in range(25)]})
-INDEX["action"] = [LABELS[place % 2] for place in range(25)]
-INDEX["sha256"] = INDEX["clip"]
-ROWS = {"train": INDEX[:16], "val": INDEX[16:].reset_index(drop=True)}
-
-
-def params_of(**changes: Any) -> TrainParams:
-    small = {
-        "epochs": 3,
-        "batch_size": 4,
-        "learning_rate": 0.02,
-        "patience": 5,
-        "mirror": True,
-        "jitter": 1.0,
-        "mixup": 0.2,
-        "balance": True,
-    }
-    return train_params(**small | changes)
+from tests.conftest import ROOT, free_port, patience
+from tests.training.worker import INDEX, LABELS, MODEL, ROWS, SPEC, params_of
 
 
 @pytest.fixture(scope="module")

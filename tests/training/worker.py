@@ -3,13 +3,41 @@
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from actreel.config import ClipSpec, ModelParams, TrainParams, load_params
 from actreel.quiet_keras import tf
 from actreel.training.features import StoredFeatures
 from actreel.training.train import train
-from tests.training.test_strategies import LABELS, MODEL, ROWS, params_of
+
+SPEC = ClipSpec(num_frames=4, height=8, width=8)
+MODEL = ModelParams(encoder="efficientnet_lite0", weights="imagenet", head="mean", motion="none", units=4, dropout=0.0)
+LABELS = ["a", "b"]
+# The last batch of validation has one clip, too few for two devices.
+INDEX = pd.DataFrame({"clip": [f"{place:02d}" for place in range(25)]})
+INDEX["action"] = [LABELS[place % 2] for place in range(25)]
+INDEX["sha256"] = INDEX["clip"]
+ROWS = {"train": INDEX[:16], "val": INDEX[16:].reset_index(drop=True)}
+
+
+def params_of(**changes: Any) -> TrainParams:
+    small = {
+        "epochs": 3,
+        "batch_size": 4,
+        "learning_rate": 0.02,
+        "patience": 5,
+        "mirror": True,
+        "jitter": 1.0,
+        "mixup": 0.2,
+        "balance": True,
+    }
+    # Not by tests.conftest, which imports what no training needs.
+    params = load_params(Path(__file__).parents[2] / "params.yaml").train
+    return TrainParams.model_validate(params.model_dump() | small | changes)
+
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
-import numpy as np
-
 from actreel.models.parts import ENCODER, HEAD
-from actreel.quiet_keras import keras
+from actreel.quiet_keras import keras, tf
 
 
 def export_onnx(model: keras.Model, path: Path) -> None:
     """Writes a model as ONNX; the inputs keep their names and take batches of any size."""
-    zeros = [np.zeros((1, *size.shape[1:]), dtype=size.dtype) for size in model.inputs]
-    model(zeros if len(zeros) > 1 else zeros[0])  # Keras exports only a model that has been called
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # Keras probes for `np.object`, which numpy removed
-        model.export(path, format="onnx", verbose=False)
+    import tf2onnx  # few need it
+
+    specs = [tf.TensorSpec((None, *size.shape[1:]), size.dtype, name=size.name) for size in model.inputs]
+    # Not with `model.export`, which traces each network within the network too, for a format that is not written.
+    run = tf.function(lambda clips: model(clips, training=False), autograph=False)
+    tf2onnx.convert.from_function(run, input_signature=[specs if len(specs) > 1 else specs[0]], output_path=str(path))
 
 
 def export_parts(model: keras.Model, encoder: Path, head: Path) -> None:

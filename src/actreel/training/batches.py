@@ -55,7 +55,7 @@ def clip_batches(
         shown = tf.one_hot(aims, len(labels)) if soft else aims
         return (clips, shown, tf.gather(weights, aims)) if balance else (clips, shown)
 
-    return _untuned(tf.data.Dataset.range(len(rows)).batch(batch_size).map(load).prefetch(2))
+    return _untuned(tf.data.Dataset.range(len(rows)).batch(batch_size).map(_traced(load)).prefetch(2))
 
 
 def training_batches(
@@ -115,7 +115,14 @@ def training_batches(
 
     orders = _orders(len(rows), params.seed, params.epochs)[first_epoch:]
     start = first_epoch * steps_an_epoch(params, len(rows), drop_remainder)
-    return _untuned(tf.data.Dataset.from_tensor_slices(orders).flat_map(batches).enumerate(start).map(load).prefetch(2))
+    epochs = tf.data.Dataset.from_tensor_slices(orders).flat_map(_traced(batches))
+    return _untuned(epochs.enumerate(start).map(_traced(load)).prefetch(2))
+
+
+def _traced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Keeps AutoGraph, which takes long, from rewriting a function: no `if` or `for` in it depends on a tensor."""
+    traced: Callable[..., Any] = tf.autograph.experimental.do_not_convert(function)
+    return traced
 
 
 def _untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:

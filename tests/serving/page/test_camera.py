@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
+from playwright.sync_api import BrowserContext, Page, WebSocketRoute
 
 from actreel.inference.classifier import ActionClassifier
 from serving.answers import Served
 from serving.settings import Settings
 from tests.performers import write_performers_model
 from tests.serving.conftest import wait_for
-from tests.serving.page.conftest import Site, answer, running, serious, upload
+from tests.serving.page.conftest import Site, answer, expect, running, serious, upload
 
 SELF_ONLY = "camera=(self)"
 

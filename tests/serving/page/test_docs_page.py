@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext
 
-from tests.serving.page.conftest import Site
+from tests.serving.page.conftest import Site, expect
 
 
 def test_calls_can_be_read_and_tried_and_the_way_home_is_there(context: BrowserContext, site: Site) -> None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
 from actreel.base.marks import Mark
 from actreel.feedback import FeedbackStore
@@ -14,7 +14,7 @@ from actreel.labelling.visitors import export_dataset
 from actreel.video.decode import probe
 from tests.conftest import patience
 from tests.serving.conftest import wait_for
-from tests.serving.page.conftest import Site, answer, serious, upload
+from tests.serving.page.conftest import Site, answer, expect, serious, upload
 
 
 def parts(page: Page) -> list[str]:

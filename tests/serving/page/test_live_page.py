@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser
 
 from actreel.live.page import LivePage
-from tests.serving.page.conftest import serious
+from tests.serving.page.conftest import expect, serious
 
 SIGHT = {"known": True, "confidence": 0.91, "lag_ms": 12.4, "fps": 30.0, "dropped": 2, "reconnects": 1, "end_s": 75.2}
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Request
 
 from actreel.config import ClipSpec
 from actreel.inference.classifier import ActionClassifier
@@ -25,7 +25,7 @@ from tests.browser_runtime import add_real_runtime
 from tests.conftest import free_port, write_video_file
 from tests.nginx import nginx
 from tests.performers import CAMERA_FPS, perform, write_performers_model
-from tests.serving.page.conftest import Site, answer, running, serious, upload
+from tests.serving.page.conftest import Site, answer, expect, running, serious, upload
 
 SPEC = ClipSpec(num_frames=8, height=32, width=32)
 PUSH = """async (frames) => {
@@ -51,7 +51,7 @@ def home_cinema(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixtur
     add_real_runtime(model, request.config)
     served = Served(ActionClassifier.load(model, threads=1), "actreel:test", {}, model)
     with running(served, Settings(state_dir=folder / "state", feedback_dir=folder / "feedback")) as address:
-        yield Site(address, served, folder, folder, folder, folder)
+        yield Site(address, served, folder, folder, folder)
 
 
 @pytest.fixture

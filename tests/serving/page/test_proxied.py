@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
 from tests.conftest import free_port, patience
 from tests.nginx import nginx
-from tests.serving.page.conftest import Site, answer, upload
+from tests.serving.page.conftest import Site, answer, expect, upload
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page
 
 from actreel.inference.classifier import ActionClassifier
 from actreel.video.opencv import cv2
@@ -20,7 +20,7 @@ from serving.settings import Settings
 from tests.conftest import grey_frames, write_video_file
 from tests.pose_model import TORSO, write_pose_model
 from tests.serving.conftest import wait_for
-from tests.serving.page.conftest import Site, answer, ask_link, running, serious, upload
+from tests.serving.page.conftest import Site, answer, ask_link, expect, running, serious, upload
 from tests.youtube_double import Uploaded, YouTubeDouble
 
 WALKING = np.repeat([60, 120, 180, 240], 25)
@@ -52,7 +52,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     film = write_video_file(folder / "walking.avi", grey_frames(WALKING))
     write_webm(film, folder / "walking.webm")
     with running(served, settings) as address:
-        yield Site(address, served, settings.feedback_dir, folder / "walking.webm", film, film)
+        yield Site(address, served, settings.feedback_dir, folder / "walking.webm", film)
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_stored_result_holds_no_landmarks(page: Page, host: Site) -> None:
 
 
 def test_the_answer_of_a_call_has_the_landmarks(host: Site) -> None:
-    with httpx.Client(base_url=host.address, timeout=30) as client, host.long_video.open("rb") as film:
+    with httpx.Client(base_url=host.address, timeout=30) as client, host.odd_video.open("rb") as film:
         found: dict[str, Any] = client.post("/predict_file", files={"video": film}).json()
     assert (found["people"], found["video"]["width"], found["video"]["height"]) == (2, 64, 48)
     times = [pose["at_s"] for pose in found["poses"]]

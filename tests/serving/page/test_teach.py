@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 from pydantic import SecretStr
 
 from actreel.feedback import Feedback, FeedbackStore
@@ -15,7 +15,7 @@ from serving.settings import Settings
 from serving.teaching import project as project_module
 from tests.conftest import patience
 from tests.serving.conftest import wait_for
-from tests.serving.page.conftest import Site, running, serious
+from tests.serving.page.conftest import Site, expect, running, serious
 from tests.serving.page.test_key import KEY, give
 from tests.serving.teaching.double import TeachingDouble
 

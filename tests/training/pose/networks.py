@@ -1,14 +1,21 @@
 """Stand-ins for BlazePose's networks, which see light instead of people, and the real ones where they are at hand."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
 import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper, parser
 
+from actreel.config import ClipSpec
 from actreel.errors import ModelError
-from actreel.training.pose import geometry
+from actreel.training.pose import encoder, geometry, graph, networks
 from actreel.training.pose.files import DETECTION, LANDMARKS, read_network
+
+_pose_graph = graph.pose_graph  # the real one, while another is in its place
 
 SHRINKS = 0.8
 """What the region of a person who is followed shrinks by from frame to frame."""
@@ -85,6 +92,23 @@ def real_networks() -> tuple[bytes, bytes]:
         return read_network(DETECTION), read_network(LANDMARKS)
     except ModelError as error:
         pytest.skip(str(error))
+
+
+@cache
+def converted(spec: ClipSpec) -> onnx.ModelProto:
+    """The graph of the stand-ins, which takes seconds to convert."""
+    return _pose_graph(*stand_ins(), spec)
+
+
+@contextmanager
+def using_stand_ins() -> Iterator[None]:
+    """Puts them in place of the real networks."""
+    detection, landmarks = stand_ins()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder, "read_network", str.encode)
+        patch.setattr(networks, "onnx_of", lambda content: detection if b"detection" in content else landmarks)
+        patch.setattr(graph, "pose_graph", lambda detection, landmarks, spec: converted(spec))
+        yield
 
 
 def _with_weights(text: str, **weights: NDArray[np.float32]) -> onnx.ModelProto:

@@ -1,7 +1,5 @@
 """The encoder `pose` from clips to a model folder and answers; on real people where the networks are at hand."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,14 +26,14 @@ from actreel.training.export import calibrate, export_model, write_manifest
 from actreel.training.features import encode_clips, open_inputs
 from actreel.training.folds import Scored
 from actreel.training.held_out import hold_out
-from actreel.training.pose import encoder, networks
+from actreel.training.pose import networks
 from actreel.training.pose.geometry import mirrored
 from actreel.training.pose.graph import pose_graph
 from actreel.training.rejection import fit_rejection
 from actreel.training.train import fitted_part, predict, train
 from actreel.video.clips import load_clip
 from tests.conftest import ROOT, fading_frames, train_params, write_video_file
-from tests.training.pose.networks import real_networks, stand_ins
+from tests.training.pose.networks import real_networks, using_stand_ins
 
 SPEC = ClipSpec(num_frames=8, height=24, width=32)
 REAL = ROOT.parent / "shared" / "real-clips"
@@ -57,15 +55,6 @@ class Trained:
     @property
     def inputs(self) -> Store:
         return self.data.store
-
-
-@contextmanager
-def using_stand_ins() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        detection, landmarks = stand_ins()
-        patch.setattr(encoder, "read_network", str.encode)
-        patch.setattr(networks, "onnx_of", lambda content: detection if b"detection" in content else landmarks)
-        yield
 
 
 def fit_and_export(network: ModelParams, training: TrainParams, data: TrainingData, path: Path) -> ModelFolder:

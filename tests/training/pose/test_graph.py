@@ -1,5 +1,3 @@
-from functools import cache
-
 import numpy as np
 import onnx
 import onnxruntime
@@ -7,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from actreel.config import ClipSpec
-from actreel.training.pose.graph import count_weights, pose_graph
-from tests.training.pose.networks import FIRST_SIDE, SHRINKS, stand_ins
+from actreel.training.pose.graph import count_weights
+from tests.training.pose.networks import FIRST_SIDE, SHRINKS, converted, stand_ins
 
 TORSO = 0.25
 """Of the stand-in's person, as a share of the region's side."""
@@ -17,9 +15,8 @@ TORSO = 0.25
 HEIGHT, WIDTH = 24, 32
 
 
-@cache  # building takes a second
 def graph_of(num_frames: int) -> onnx.ModelProto:
-    return pose_graph(*stand_ins(), ClipSpec(num_frames=num_frames, height=HEIGHT, width=WIDTH))
+    return converted(ClipSpec(num_frames=num_frames, height=HEIGHT, width=WIDTH))
 
 
 def outputs(frames: NDArray[np.uint8], num_frames: int = 8) -> list[NDArray[np.float32]]:
