@@ -29,8 +29,9 @@ from actreel.dataset.splits import assign_splits, learnable_clips
 from actreel.dataset.watch import checked_folder
 from actreel.errors import ConfigError
 from actreel.evaluation.intervals import balanced_interval
+from actreel.project.running import refuse_second
 from actreel.video.signals import is_signal
-from pipelines.repro import refuse_second, run_pipeline
+from pipelines.repro import run_pipeline
 
 RECIPES = Path(__file__).parent / "recipes"
 PICKED = "auto"

@@ -13,7 +13,7 @@ from actreel.base.places import DVC_LOCK, DVC_RUNNING, PACKAGE_WARNINGS, PARAMS
 from actreel.config import load_params, written_path
 from actreel.dataset.fetch.dvc_internals import edit_params, lock_is_whole
 from actreel.errors import ActreelError
-from actreel.project.running import command_of, holders, orphaned_stage
+from actreel.project.running import refuse_second
 from pipelines.summary import closing_line
 
 log = logging.getLogger(__name__)
@@ -43,31 +43,6 @@ def run_pipeline(again: str) -> None:
     for warning in kept_warnings(PACKAGE_WARNINGS):
         log.warning(f"(from the stage {warning.stage}) {warning.text}")
     log.info(closing_line())
-
-
-def refuse_second(again: str) -> None:
-    """Stops if another run works in this project. DVC says that in three lines about its lock files.
-
-    DVC does not see the stage of a killed run that works on; two stages would write the same files.
-
-    Args:
-        again: The command to run later, for the message.
-
-    Raises:
-        ActreelError: One does.
-    """
-    pids = holders()
-    if pids is None:
-        if orphan := orphaned_stage():
-            pid, stage = orphan
-            raise ActreelError(
-                f"The stage {stage} of a run that was killed still works in this project: process {pid}. "
-                f"Wait until it has ended, or stop it: kill {pid}. Then: {again}"
-            )
-        return
-    who = " and ".join(f"process {pid} ({command_of(pid)})" for pid in pids)
-    wait = f"Wait until it has ended, or stop it: kill {' '.join(map(str, pids))}" if pids else "Wait for its end"
-    raise ActreelError(f"Another run works in this project: {who or 'a DVC process'}. {wait}. Then: {again}")
 
 
 def write_home_out() -> None:

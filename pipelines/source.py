@@ -1,7 +1,8 @@
 """source: dataset.path ▸ artifacts/source.json, so that DVC sees what lies behind links, and weights, change.
 
 DVC runs this stage every time, and first: a path that does not exist is said here, before DVC looks for it, and what is
-damaged in its cache is removed before DVC brings it back.
+damaged in its cache is removed before DVC brings it back. A second run beside the first mostly ends here too: DVC
+would say so at the stage that the first one runs, in three lines about its lock files.
 """
 
 import json
@@ -13,10 +14,12 @@ from actreel.config import load_params, written_path
 from actreel.config.commands import exp_run
 from actreel.dataset.watch import files_behind_links, files_of_weights
 from actreel.errors import ConfigError
+from actreel.project.running import refuse_second
 
 
 def main() -> None:
     """Checks DVC's cache and the source of videos, and lists files of it and of weights that DVC does not watch."""
+    refuse_second("the same command again")
     drop_damaged()
     params = load_params()
     if (written := written_path()).startswith("~"):

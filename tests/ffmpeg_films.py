@@ -83,6 +83,8 @@ def headless(path: Path) -> None:
     path.write_bytes(path.read_bytes()[188 * 40 :])
 
 
+FULL_RANGE = "-vf scale=out_range=full -c:v libx264 -pix_fmt yuv420p -color_range pc"
+BT709 = "-vf scale=out_color_matrix=bt709 -c:v libx264 -pix_fmt yuv420p -colorspace bt709"
 UNEVEN = "-vf setpts=N*N/100/TB -fps_mode passthrough"
 
 FFMPEG_FILMS: dict[str, Write] = {
@@ -138,4 +140,6 @@ FFMPEG_FILMS: dict[str, Write] = {
     "size_change.mpg": joined(film("-c:v mpeg2video -q:v 2"), film("-c:v mpeg2video -q:v 2", "80x60"), "mpg"),
     "size_change.avi": joined(film("-c:v mjpeg -q:v 2"), film("-c:v mjpeg -q:v 2", "240x160"), "mjpeg"),
     "format_change.ts": joined(film("-c:v libx264"), film("-c:v libx264 -pix_fmt yuv422p10le"), "ts"),
+    "range_change.ts": joined(film("-c:v libx264"), film(FULL_RANGE), "ts"),
+    "matrix_change.ts": joined(film("-c:v libx264"), film(BT709), "ts"),
 }  # fmt: skip

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from actreel.base.places import PACKAGE_WARNINGS
+from actreel.base.places import DVC_RUNNING, PACKAGE_WARNINGS
 from actreel.config.commands import learn
 from actreel.errors import ActreelError
 from pipelines import repro
 from pipelines.repro import run_pipeline
+from tests.conftest import ROOT
 
 STAGES = "stages:\n" + "".join(
     f"  {name}: {{cmd: echo made {name} && echo {name} > {name}, deps: [{dep}], outs: [{name}]}}\n"
@@ -90,3 +91,19 @@ def test_a_second_run_names_a_stage_that_works_on_after_its_dvc_was_killed(repos
         stage.communicate(b"\n")
     run_pipeline("make x")
     assert (repository / "two").exists()
+
+
+def test_plain_dvc_repro_beside_another_run_says_so_in_its_first_stage(
+    repository: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = f"{sys.executable} -m pipelines.source"
+    (repository / "dvc.yaml").write_text(f"stages: {{source: {{cmd: {source}, outs: [artifacts/source.json]}}}}")
+    for name in ("params.yaml", "pipelines", "src"):
+        (repository / name).symlink_to(ROOT / name)
+    with subprocess.Popen([sys.executable, "-c", "input()", "dvc"], stdin=subprocess.PIPE) as other:
+        held = {"write": {"artifacts/model": {"pid": other.pid, "cmd": "dvc repro"}}}
+        (repository / DVC_RUNNING).write_text(json.dumps(held), encoding="utf-8")
+        assert subprocess.run([sys.executable, "-m", "dvc", "repro"]).returncode
+        assert f"error: Another run works in this project: process {other.pid} " in capfd.readouterr().err
+        other.communicate(b"\n")
+    assert not subprocess.run([sys.executable, "-m", "dvc", "repro"]).returncode, "its own DVC is no other"

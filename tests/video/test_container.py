@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from actreel.errors import VideoCodecError, VideoError, VideoLimitError
@@ -164,6 +166,36 @@ def test_sound_and_still_pictures_are_no_videos(tmp_path: Path, name: str) -> No
 
 def test_an_animation_is_a_video(tmp_path: Path) -> None:
     assert probe(encode(tmp_path / "film.gif", pictures(5), "gif", pixels="rgb8", rate=10)).num_frames == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "widths", "default", "shown"),
+    [("no_default.ts", (64, 96), None, 96), ("small_default.mkv", (96, 64), 1, 64), ("equal.ts", (64, 64), None, 64)],
+)
+def test_of_several_pictures_at_once_the_one_that_players_show_is_decoded(
+    tmp_path: Path, name: str, widths: tuple[int, int], default: int | None, shown: int
+) -> None:
+    with av.open(str(tmp_path / name), "w") as container:
+        streams: list[Any] = [container.add_stream("mpeg2video", rate=25) for _ in widths]
+        for number, (stream, width) in enumerate(zip(streams, widths, strict=True)):
+            stream.width, stream.height, stream.pix_fmt = width, 64, "yuv420p"
+            stream.disposition = Disposition.default if number == default else Disposition(0)
+        for number, stream in enumerate(streams):
+            for _ in range(number + 3):
+                picture = np.zeros((64, stream.width, 3), dtype=np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode(None))
+    info = probe(tmp_path / name)
+    assert (info.width, info.num_frames) == (shown, 3 if name.startswith("equal") else 4)
+
+
+@pytest.mark.parametrize("name", ["film.mjpeg", "film.MJPG"])
+def test_jpeg_pictures_in_a_row_are_a_video(tmp_path: Path, name: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 60, (64, 64, 3))
+    levels = (40, 120, 200)
+    jpegs = [cv2.imencode(".jpg", (noise + level - 30).astype(np.uint8))[1].tobytes() for level in levels]
+    (tmp_path / name).write_bytes(b"".join(jpegs))
+    assert [round(frame.mean(), -1) for frame in decode(tmp_path / name)] == list(levels)
 
 
 def test_a_playlist_opens_no_other_file(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ LINKS = [
     f"youtu.be/{ID}",
     f"www.youtube.com/live/{ID}",
     f"m.youtube.com/watch?v={ID}",
+    f"https%3A%2F%2Fwww.youtube.com%2Fwatch%3Fv%3D{ID}%26list%3DPLx%26t%3D42s",
 ]
 AROUND = [
     ("", ""),
@@ -172,6 +173,10 @@ HOSTILE = [
     "https://evil.example&amp;youtube.com/watch?v={id}",
     "<https://evil.example/<https://youtu.be/{id}>>",
     "https://evil.example\u200b/youtu.be/{id}",
+    # encoded whole, as in another link's parameter
+    "https%3A%2F%2Fwww.youtube.com%40evil.example%2Fwatch%3Fv%3D{id}",
+    "https%3A%2F%2Fwww.youtube%252ecom%2Fwatch%3Fv%3D{id}",
+    "https%3A%2F%2Fyoutu.be%2F{id}%0D%0AHost%3A%20evil.example",
     # what is no link at all
     "jumpingjack",
     "my_video_04",

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import av
 import av.container
@@ -22,10 +21,10 @@ import av.filter
 import av.logging
 import numpy as np
 from av.stream import Disposition
-from av.video.reformatter import ColorPrimaries, ColorTrc
 from numpy.typing import NDArray
 
 from actreel.errors import VideoCodecError, VideoError
+from actreel.video.frames import decode_packet, display_matrix, make_convertible
 from actreel.video.info import VideoInfo
 from actreel.video.orientation import Orientation, orientation_of
 
@@ -56,8 +55,7 @@ PICTURE_BRANDS = frozenset({"avif", "heic", "heix", "mif1"})
 PICTURE_FORMATS = frozenset({"gif", "apng"})
 """Formats whose files are still pictures if they hold one frame."""
 
-RESERVED_MATRIX, UNSPECIFIED_MATRIX = 3, 2
-"""Values of FFmpeg's AVColorSpace."""
+MJPEG_ENDINGS = (".mjpeg", ".mjpg")
 
 MOST_ERRORS = 4096
 """Packets that may fail to decode before the rest of the file is taken for lost, as in OpenCV."""
@@ -139,8 +137,7 @@ class Video:
             self._last_pts = frame.pts
         if self.num_decoded == 1:
             self._size = frame.width, frame.height
-            matrix: Any = frame.side_data.get("DISPLAYMATRIX")
-            self._orientation = orientation_of(None if matrix is None else bytes(matrix), self._path)
+            self._orientation = orientation_of(display_matrix(frame, self._stream), self._path)
         return frame
 
     def read_packets(self) -> int:
@@ -166,7 +163,8 @@ class Video:
         for _ in range(MOST_ERRORS):
             try:
                 # After an error, it goes on with the next packet.
-                yield from self._container.decode(self._stream)
+                for packet in self._container.demux(self._stream):
+                    yield from decode_packet(packet, self._stream.codec_context)
             except av.error.FFmpegError:
                 continue
             return
@@ -179,10 +177,7 @@ class Video:
         Raises:
             VideoError: FFmpeg did not convert it. Its buffer may then still hold a frame of another video.
         """
-        # Tags of the picture that no conversion here needs, and that FFmpeg 8 refuses where they are reserved values.
-        frame.color_trc, frame.color_primaries = ColorTrc.UNSPECIFIED, ColorPrimaries.UNSPECIFIED
-        if frame.colorspace == RESERVED_MATRIX:
-            frame.colorspace = UNSPECIFIED_MATRIX
+        make_convertible(frame)
         try:
             graph = self._converter(frame)
             graph.push(frame)
@@ -279,6 +274,12 @@ def _unconverted(path: object, frame: av.VideoFrame, reason: str) -> VideoError:
     )
 
 
+def _rank(stream: av.VideoStream) -> tuple[bool, bool, int]:
+    if stream.codec_context is None:
+        return False, False, 0
+    return True, bool(stream.disposition & Disposition.default), stream.width * stream.height
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Video]:
     """Opens a video file for one pass.
@@ -300,18 +301,25 @@ def open_file(path: Path) -> av.container.InputContainer:
     # Path.is_file raises OSError for a name that is too long or behind a folder that may not be read.
     if not os.path.isfile(path):  # noqa: PTH113
         raise VideoError(f"A video must be a file. Received: '{path}'")
-    try:
-        # "file:", because FFmpeg would take the name "concat:x" or "http:x" for a protocol.
-        return av.open(f"file:{path.absolute()}", options=OPTIONS, metadata_errors="replace")
-    except (av.error.FFmpegError, ValueError) as error:
-        raise VideoError(
-            f"A clip must be a video that FFmpeg can read. Received: '{path}', which is damaged or not a video. "
-            "Replace or remove it."
-        ) from error
+    # FFmpeg takes JPEG pictures in a row for a single one, if their first one has a header of its own.
+    kinds = (None, "mjpeg") if path.suffix.lower() in MJPEG_ENDINGS else (None,)
+    for kind in kinds:
+        try:
+            # "file:", because FFmpeg would take the name "concat:x" or "http:x" for a protocol.
+            return av.open(f"file:{path.absolute()}", format=kind, options=OPTIONS, metadata_errors="replace")
+        except (av.error.FFmpegError, ValueError) as error:
+            failure = error
+    raise VideoError(
+        f"A clip must be a video that FFmpeg can read. Received: '{path}', which is damaged or not a video. "
+        "Replace or remove it."
+    ) from failure
 
 
 def video_stream(path: object, container: av.container.InputContainer) -> av.VideoStream:
-    """The first stream of moving pictures, to be decoded on one thread.
+    """The stream of moving pictures that players show, to be decoded on one thread.
+
+    Of several, that is the one marked as the default, then the one with the largest frames, then the first, as in
+    ffmpeg; one that cannot be decoded here comes last.
 
     Raises:
         VideoError: There is none: sound, maybe with a cover, or a still picture.
@@ -320,7 +328,7 @@ def video_stream(path: object, container: av.container.InputContainer) -> av.Vid
     streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not streams or container.metadata.get("major_brand", "").strip() in PICTURE_BRANDS:
         raise _no_video(path)
-    stream = streams[0]
+    stream = max(streams, key=_rank)
     if stream.codec_context is None:
         raise VideoCodecError(_codec_name(container), path)
     stream.codec_context.thread_count = 1

@@ -22,6 +22,7 @@ from av.container import InputContainer
 
 from actreel.errors import VideoError
 from actreel.video.container import Video, open_file, video_stream
+from actreel.video.frames import decode_packet
 from actreel.video.info import VideoLimits
 
 LARGEST = VideoLimits(max_pixels=4096 * 2304, max_frames=sys.maxsize, max_duration_s=float("inf"))
@@ -139,7 +140,7 @@ class LiveVideo(Video):
                         skipping = False
                         self._stream.codec_context.flush_buffers()
                 with suppress(av.error.InvalidDataError):  # a damaged packet
-                    for frame in packet.decode():
+                    for frame in decode_packet(packet, self._stream.codec_context):
                         yield self._noted(frame)
         except av.error.FFmpegError as error:
             raise VideoError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from actreel.youtube.errors import YouTubeError
 
@@ -38,6 +38,9 @@ _OPENING = "\"'`<([{\u00ab\u201c\u201e\u2018\u2039"
 _CLOSING = "\"'`>)]}\u00bb\u201c\u201d\u2018\u2019\u203a.,;:!?\u2026"
 _SHELL_ESCAPE = re.compile(r"\\([?=&#])")
 """zsh writes these into a link that is pasted."""
+
+_ENCODED = re.compile(r"https?%3A%2F%2F", re.IGNORECASE)
+"""How a link begins that was copied out of another link's parameter."""
 
 _ZERO_WIDTH = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 """To be removed anywhere. The marks that turn the direction of text are not: inside a link they can disguise it."""
@@ -103,7 +106,8 @@ def _cleaned(link: str) -> str:
         start += 1
     while start < end and (link[end - 1] in _CLOSING or _is_blank(link[end - 1])):
         end -= 1
-    return link[start:end]
+    link = link[start:end]
+    return unquote(link) if _ENCODED.match(link) else link
 
 
 def _is_blank(character: str) -> bool:
