@@ -38,7 +38,8 @@ import array, json, os, signal, socket, sys
 
 name, real = os.path.basename(sys.argv[0]), os.path.join({bin!r}, os.path.basename(sys.argv[0]))
 address = os.environ.get({warm!r})
-stage = sys.argv[1:2] == ["-m"] and "".join(sys.argv[2:3]).startswith("pipelines.")
+module = "".join(sys.argv[2:3]) if sys.argv[1:2] == ["-m"] else ""
+stage = module.startswith("pipelines.") and module != "pipelines.source"  # which looks for its parent, DVC
 if not address or name == "python" and not stage:
     os.execv(real, [real, *sys.argv[1:]])
 server = socket.socket(socket.AF_UNIX)
