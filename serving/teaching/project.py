@@ -1,6 +1,6 @@
 """The project that a service is for: `actreel` is run in its folder, in processes of their own.
 
-Teaching needs TensorFlow and MLflow, which no worker of the service imports.
+Teaching needs MLflow and what trains, which no worker of the service imports.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.covariance import LedoitWolf
+from sklearn.covariance import OAS, LedoitWolf
 
-from actreel.training.rejection import distance_limit, fit_statistics
+from actreel.training.rejection import Shrinkage, distance_limit, fit_statistics, ledoit_wolf, oas
 
 RNG = np.random.default_rng(0)
 
@@ -55,13 +55,17 @@ def test_the_limit_holds_what_it_promises(distances: np.ndarray, rate: float) ->
 
 
 @pytest.mark.parametrize(("clips", "size"), [(12, 30), (40, 6)])
-def test_distances_are_those_of_scikit_learns_shrunk_covariance(clips: int, size: int) -> None:
+@pytest.mark.parametrize(("shrinkage", "theirs"), [(ledoit_wolf, LedoitWolf), (oas, OAS)])
+def test_distances_are_those_of_scikit_learns_shrunk_covariance(
+    clips: int, size: int, shrinkage: Shrinkage, theirs: type[LedoitWolf | OAS]
+) -> None:
     rng = np.random.default_rng(0)
     embeddings = (rng.normal(size=(clips, size)) * rng.uniform(0.1, 3, size)).astype(np.float32)
     targets = np.arange(clips) % 2
     means = np.stack([embeddings[targets == action].mean(axis=0) for action in (0, 1)])
-    precision = LedoitWolf(assume_centered=True).fit(embeddings - means[targets]).precision_
+    precision = theirs(assume_centered=True).fit(embeddings - means[targets]).precision_
     others = rng.normal(size=(5, size)).astype(np.float32)
     apart = others[:, np.newaxis] - means
     expected = np.sqrt(np.einsum("nki,ij,nkj->nk", apart, precision, apart)).min(axis=1)
-    np.testing.assert_allclose(fit_statistics(embeddings, targets).distances(others), expected, rtol=1e-4)
+    found = fit_statistics(embeddings, targets, shrinkage).distances(others)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)

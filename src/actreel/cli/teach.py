@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shlex
 import sys
 from dataclasses import asdict
@@ -40,6 +41,9 @@ def teach(
         actreel teach clips
         actreel teach Wave more/ --base actreel-demo@draft --json
     """
+    # Before NumPy: threads of OpenBLAS wait for their next task by spinning, and a lesson's tasks are small.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+
     from actreel.config import load_params
     from actreel.teaching.draft import find_base, make_draft
     from actreel.teaching.lesson import read_lesson

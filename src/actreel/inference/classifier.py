@@ -120,6 +120,11 @@ class ActionClassifier:
         return self._sees
 
     @property
+    def encodes_frame_by_frame(self) -> bool:
+        """Whether `encode_clip` sees each frame by itself."""
+        return self._windows is None
+
+    @property
     def pixels_free(self) -> bool:
         """Whether the model sees people's landmarks and nothing else."""
         return self.card.network is not None and self.card.network.pixels_free

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from actreel.dataset.layout import TEST, TRAIN
 from actreel.dataset.records import data_version, usable
 from actreel.dataset.store import Store
 from actreel.errors import DatasetError, ModelError
+from actreel.inference.manifest import ClassifierCard
 from actreel.inference.windows import LONGEST_SINGLE
 from actreel.teaching.network import Network, Seen
 from actreel.teaching.taught import COLUMNS, Taught
@@ -102,7 +104,7 @@ def gather(
 
     stored = network.see_stored(inputs, pd.concat([trained, test]))
     is_test = np.arange(len(trained) + len(test)) >= len(trained)
-    encoded = list(network.encode(_decoded(network, lesson)))
+    encoded = list(network.encode(partial(_decoded, network.classifier.card), lesson["path"]))
     own, shows_none = network.see(encoded), (lesson["action"] == UNKNOWN).to_numpy()
     distances = np.concatenate([network.classifier.score_encoded(batch).distances for batch in encoded])
     learned = lesson[~shows_none]
@@ -188,13 +190,12 @@ def _warn_of_familiar(lesson: pd.DataFrame, fitted: pd.DataFrame) -> None:
         )
 
 
-def _decoded(network: Network, lesson: pd.DataFrame) -> Iterator[NDArray[np.uint8]]:
-    card = network.classifier.card
-    for path in lesson["path"]:
-        frames, info = load_clip_and_info(Path(path), card.clip)
-        if card.clip_duration_s and info.duration_s > LONGEST_SINGLE * card.clip_duration_s:
-            log.warning(
-                f"'{path}' lasts {info.duration_s:.1f} s, and the model looks at {card.clip_duration_s:.1f} s at once. "
-                "It is learned as a whole; cut it to the action, if it shows more than that."
-            )
-        yield frames
+def _decoded(card: ClassifierCard, path: str) -> NDArray[np.uint8]:
+    """A clip of the lesson, uint8 (T, H, W, 3); a warning if it is much longer than what the model looks at."""
+    frames, info = load_clip_and_info(Path(path), card.clip)
+    if card.clip_duration_s and info.duration_s > LONGEST_SINGLE * card.clip_duration_s:
+        log.warning(
+            f"'{path}' lasts {info.duration_s:.1f} s, and the model looks at {card.clip_duration_s:.1f} s at once. "
+            "It is learned as a whole; cut it to the action, if it shows more than that."
+        )
+    return frames

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
-from sklearn.covariance import OAS, LedoitWolf
 
 from actreel.config import SUM_PROBES, ModelParams
 from actreel.errors import ModelError
 from actreel.training.logistic import Solutions
-from actreel.training.rejection import EmbeddingStatistics, HeldOut, fit_statistics
+from actreel.training.rejection import EmbeddingStatistics, HeldOut, fit_statistics, ledoit_wolf, oas
 from actreel.training.ridge import SumSolutions
 
 FOLDS = 5
@@ -162,7 +161,7 @@ def hold_out_by_folds(
         head: As `model.head`.
     """
     # What is solved from sums depends on the clips through their first and second moments alone.
-    fit = partial(fit_statistics, shrinkage=OAS if head in SUM_PROBES else LedoitWolf)
+    fit = partial(fit_statistics, shrinkage=oas if head in SUM_PROBES else ledoit_wolf)
     distances = [
         fit(embeddings[others], targets[others]).distances(embeddings[held_out]) for others, held_out in scores.folds
     ]

@@ -11,11 +11,10 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import OAS, LedoitWolf
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +77,34 @@ class Rejection:
     max_distance: float | None
 
 
+class Shrinkage(Protocol):
+    """How much of a covariance is replaced by a multiple of the identity, as a share."""
+
+    def __call__(self, around: NDArray[np.float64], spread: NDArray[np.float64]) -> float:
+        """Takes clips, float64 (N, D), whose mean is 0, and the eigenvalues of their covariance that are not 0."""
+
+
+def ledoit_wolf(around: NDArray[np.float64], spread: NDArray[np.float64]) -> float:
+    """Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004.
+
+    As scikit-learn has it, but without its covariance: with N clips of D > N dimensions, N x N numbers say the same.
+    """
+    (count, size), squares = around.shape, float((spread**2).sum())
+    apart = squares - spread.sum() ** 2 / size
+    noise = (float(((around**2).sum(axis=1) ** 2).mean()) - squares) / count
+    return min(noise / apart, 1.0) if apart > 0 else 0.0
+
+
+def oas(around: NDArray[np.float64], spread: NDArray[np.float64]) -> float:
+    """Oracle approximating shrinkage (Chen et al., 2010), as scikit-learn has it, from the covariance alone."""
+    count, size = around.shape
+    mean, squares = float(spread.sum()) / size, float((spread**2).sum()) / size**2
+    apart = (count + 1) * (squares - mean**2 / size)
+    return min((squares + mean**2) / apart, 1.0) if apart > 0 else 1.0
+
+
 def fit_statistics(
-    embeddings: NDArray[Any], targets: NDArray[np.int64], shrinkage: type[LedoitWolf | OAS] = LedoitWolf
+    embeddings: NDArray[Any], targets: NDArray[np.int64], shrinkage: Shrinkage = ledoit_wolf
 ) -> EmbeddingStatistics:
     """Estimates the actions' means and their shared covariance.
 
@@ -94,10 +119,10 @@ def fit_statistics(
     actions, place = np.unique(targets, return_inverse=True)
     means = np.stack([embeddings[targets == action].mean(axis=0, dtype=np.float64) for action in actions])
     around = embeddings - means[place]
-    share = shrinkage(store_precision=False, assume_centered=True).fit(around).shrinkage_
     # Few clips span few of the D dimensions: in all others, the shrunk covariance is the same, and known.
     _, lengths, axes = np.linalg.svd(around, full_matrices=False)
     spread = lengths**2 / len(around)
+    share = shrinkage(around, spread)
     outside = share * spread.sum() / around.shape[1]
     values = (1 - share) * spread + outside
     # The lower bound keeps units that never change from a division by zero.

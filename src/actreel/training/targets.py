@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils.class_weight import compute_class_weight
 
 
 def targets_of(rows: pd.DataFrame, labels: list[str]) -> NDArray[np.int64]:
@@ -16,8 +15,8 @@ def targets_of(rows: pd.DataFrame, labels: list[str]) -> NDArray[np.int64]:
 
 def class_weights(targets: NDArray[np.int64], num_classes: int) -> NDArray[np.float32]:
     """float32 (K,): the weight of a clip of each action, with which all actions count the same."""
-    shown = np.unique(targets)
+    shown, clips = np.unique(targets, return_counts=True)
     # An action may appear only in mirrored clips: it is weighted like an action of one clip.
     weights = np.full(num_classes, len(targets) / len(shown))
-    weights[shown] = compute_class_weight("balanced", classes=shown, y=targets)
+    weights[shown] /= clips
     return weights.astype(np.float32)
