@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score
 
 from actreel.evaluation.metrics import (
     accuracy,
@@ -42,6 +43,13 @@ def test_the_per_class_table_shows_confusions_and_the_baseline() -> None:
 
 def test_balanced_accuracy_counts_every_action_alike() -> None:
     assert balanced_accuracy(["a"] * 9 + ["b"], ["a"] * 10) == 0.5
+
+
+def test_balanced_accuracy_is_that_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    actions, predicted = rng.choice(["a", "b", "c"], (2, 50), p=[0.6, 0.3, 0.1])
+    expected = balanced_accuracy_score(actions, predicted)
+    assert balanced_accuracy(actions.tolist(), predicted.tolist()) == pytest.approx(expected)
 
 
 def test_balanced_accuracy_leaves_out_actions_without_a_clip() -> None:
