@@ -30,7 +30,7 @@ from actreel.dataset.watch import checked_folder
 from actreel.errors import ConfigError
 from actreel.evaluation.intervals import balanced_interval
 from actreel.project.running import refuse_second
-from actreel.video.signals import is_signal
+from actreel.video.endings import is_signal
 from pipelines.repro import run_pipeline
 
 RECIPES = Path(__file__).parent / "recipes"

@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
     with keeping_warnings("package", PACKAGE_WARNINGS):
         if (champion := read_champion()) is not None:
-            package(champion, params, options.into)
+            package(registry.ModelVersion.from_labels(champion), params, options.into)
         else:
             say_why_not(params.dataset.label)
     log.info(closing_line())

@@ -22,6 +22,7 @@ from actreel.base.places import (
     INDEX,
     MODEL,
     RUNNER_UP,
+    SAMPLES,
     TRAINING,
     TRAINING_WARNINGS,
     VALIDATION,
@@ -94,6 +95,7 @@ def main() -> None:
         runs.training_run(params, params.split, data.index, version, state / "run") as run_id,
     ):
         runs.log_folder(DATASET, "dataset")
+        runs.log_file(SAMPLES, "dataset")
         runs.log_folder(VALIDATION, "validation")
         choice.table.to_csv(kept / CANDIDATES.name, index=False)
         runs.log_file(kept / CANDIDATES.name, "reports")

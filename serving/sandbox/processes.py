@@ -18,8 +18,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from actreel.inference.classifier import ClassifierCard
 from actreel.inference.windows import WindowPlan
+from actreel.video.endings import is_signal
 from actreel.video.info import VideoInfo
-from actreel.video.signals import is_signal
 from serving.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -47,6 +47,10 @@ def test_stored_frames_and_videos_give_the_same_scores(tmp_path: Path, spec: Cli
     expected = [classifier.score(load_views(video, spec, 3)).probabilities.mean(axis=0) for video in videos]
     np.testing.assert_allclose(score_views(model, videos, 3), expected, atol=1e-6)
     assert not np.allclose(expected, stored, atol=1e-5)
+    # The middle one of an odd number need not be scored again.
+    np.testing.assert_allclose(score_views(model, videos, 3, stored), expected, atol=1e-6)
+    np.testing.assert_allclose(score_views(model, videos, 2, stored), score_views(model, videos, 2), atol=1e-6)
+    assert (score_views(model, [tmp_path / "missing.avi"], 1, stored) == stored[:1]).all()
 
 
 def store_features(

@@ -1,6 +1,7 @@
 """Who is champion, where the registry holds it and where it came with DVC from another machine."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def bring(labels: dict[str, str]) -> None:
 
 
 def champion_after() -> dict[str, str] | None:
+    os.environ.pop("MLFLOW_TRACKING_URI", None)  # MLflow sets it for child processes
     champion.main()
     labels: dict[str, str] | None = json.loads(CHAMPION.read_text(encoding="utf-8"))
     return labels

@@ -56,15 +56,5 @@ def test_the_tables_count_readable_clips(project: Path) -> None:
     assert groups.loc["g03", ["Brighten", "Darken"]].tolist() == [2, 1]
 
 
-@pytest.mark.parametrize("name", ["durations.png", "samples.png"])
-def test_the_plots_are_pictures(project: Path, name: str) -> None:
-    assert imread(project / "reports/dataset" / name).std() > 0
-
-
-def test_where_the_model_sees_landmarks_only_no_frames_are_shown(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows = read_index(project / "artifacts/index.parquet")
-    monkeypatch.chdir(tmp_path)
-    index.describe(rows, frames=False)  # there are no videos to read
-    assert len(imread(tmp_path / "reports/dataset/samples.png")) < 120  # a line of text
+def test_the_durations_are_a_picture(project: Path) -> None:
+    assert imread(project / "reports/dataset/durations.png").std() > 0

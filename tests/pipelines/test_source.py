@@ -1,13 +1,15 @@
 """DVC sees what lies behind links, and is not the first to look for a path."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from actreel.config import load_params, written_path
 from pipelines.repro import write_home_out
-from tests.conftest import grey_frames, write_video_file
+from tests.conftest import ROOT, grey_frames, write_video_file
 from tests.pipelines.conftest import Project, make_project, stages_run
 
 
@@ -51,3 +53,10 @@ def test_a_path_that_does_not_exist_is_our_message(project: Project) -> None:
     output = project.repro(fails=True)
     assert "error: dataset.path must exist. Received: '/no/such/folder'" in output
     assert "Errno" not in output
+
+
+def test_the_stages_that_always_run_import_nothing_that_takes_long() -> None:
+    slow = {"cv2", "dvc", "mlflow", "numpy", "pandas"}
+    code = f"import sys, pipelines.source, pipelines.champion; sys.exit(', '.join({slow} & set(sys.modules)) or 0)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

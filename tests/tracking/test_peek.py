@@ -18,10 +18,14 @@ NAME = "actreel-grey"
 PULLED = {"registered_model": NAME, "version": "7", "run_id": "elsewhere"}
 
 
-def champion_labels(name: str, pulled: Mapping[str, str] | None) -> Mapping[str, str] | None:
+def find_champion(name: str, before: Mapping[str, str] | None) -> peek.Found:
     """What a new process reads; in this one, MLflow has set the address of its store for child processes."""
     os.environ.pop("MLFLOW_TRACKING_URI", None)
-    return peek.champion_labels(name, pulled)
+    return peek.find_champion(name, before)
+
+
+def champion_labels(name: str, before: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    return find_champion(name, before).champion
 
 
 @pytest.fixture
@@ -64,21 +68,39 @@ def test_the_champion_is_the_one_that_mlflow_names(
     assert champion_labels(NAME, held) is None, "its alias was removed here"
     client.delete_model_version(NAME, "1")
     assert champion_labels(NAME, held) == held, "the registry does not hold it any more"
+    run = client.create_run(mlflow.get_experiment_by_name("actreel").experiment_id)
+    here = held | {"run_id": run.info.run_id}
+    assert find_champion(NAME, here) == peek.Found(None, here, deleted=True)
+    client.delete_run(run.info.run_id)
+    with monkeypatch.context() as newer:
+        newer.setattr(mlflow_internals, "TABLES", frozenset({"versions_of_models"}))
+        assert find_champion(NAME, here) == peek.Found(None, here, deleted=True), "MLflow says the same"
+    assert champion_labels(NAME, here) is None
+
+
+def test_an_experiment_in_a_copy_looks_into_the_project_s_registry(
+    client: mlflow.MlflowClient, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = project / ".dvc/tmp/exps/temp"
+    copy.mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    assert champion_labels("actreel-other", None) is not None
 
 
 def test_a_damaged_database_is_named(project: Path) -> None:
     (project / "mlflow.db").write_bytes(b"no database" * 100)
     with pytest.raises(sqlite3.DatabaseError) as caught:
         champion_labels(NAME, None)
-    assert caught.value.about_file == "mlflow.db"  # type: ignore[attr-defined]
+    assert caught.value.about_file == str(project / "mlflow.db")  # type: ignore[attr-defined]
 
 
 def test_mlflow_is_not_imported(project: Path) -> None:
     with closing(sqlite3.connect(project / "mlflow.db")) as database:
         for table in mlflow_internals.TABLES:
-            database.execute(f"CREATE TABLE {table} (name, version, run_id, current_stage, alias, key, value)")
+            columns = "name, version, run_id, run_uuid, current_stage, alias, key, value"
+            database.execute(f"CREATE TABLE {table} ({columns})")
     code = (
-        f"import sys; from actreel.tracking.peek import champion_labels; champion_labels('{NAME}', None); "
+        f"import sys; from actreel.tracking.peek import find_champion; find_champion('{NAME}', {PULLED}); "
         "sys.exit('mlflow' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

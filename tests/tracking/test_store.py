@@ -14,6 +14,7 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from sqlalchemy import Engine, event
 
+from actreel.base import places
 from actreel.base.faults import explain
 from actreel.tracking import registry, runs, store
 
@@ -21,8 +22,8 @@ from actreel.tracking import registry, runs, store
 def test_queued_experiments_use_the_store_of_the_project(tmp_path: Path) -> None:
     copy = tmp_path / ".dvc" / "tmp" / "exps" / "tmpabc"
     copy.mkdir(parents=True)
-    assert store.project_root(copy) == tmp_path
-    assert store.project_root(tmp_path) == tmp_path
+    assert places.project_root(copy) == tmp_path
+    assert places.project_root(tmp_path) == tmp_path
 
 
 def test_the_environment_names_another_store(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

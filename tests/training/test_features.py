@@ -13,8 +13,8 @@ from actreel.dataset.records import clips_of, index_videos
 from actreel.dataset.store import StoredClips, extract_clips
 from actreel.errors import FileError, ModelError
 from actreel.models import PRETRAINED, build_encoder
-from actreel.training import features
-from actreel.training.features import StoredFeatures, encode_clips, open_inputs
+from actreel.training import encoding, features
+from actreel.training.features import OpenEncoders, StoredFeatures, encode_clips, open_inputs
 from actreel.training.train import complete, fitted_part, predict, train
 from tests.conftest import EditCode, train_params, write_fading_dataset
 from tests.models.networks import tiny_encoder
@@ -68,7 +68,8 @@ def test_features_are_what_the_keras_encoder_gives(
     clips: StoredClips, index: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(PRETRAINED, FROZEN.encoder, REAL)
-    stored = encode(index.iloc[2:5], clips, tmp_path)
+    opened: OpenEncoders = {}
+    stored = encode(index.iloc[2:5], clips, tmp_path, opened=opened)
     encoder = build_encoder(FROZEN, SPEC)
     names = index["clip"].tolist()[2:5]
     mirrored = [True, False, True]
@@ -78,6 +79,10 @@ def test_features_are_what_the_keras_encoder_gives(
     np.testing.assert_allclose(stored.take(names, mirrored), expected, atol=1e-4)
     np.testing.assert_allclose(stored.take(names)[1], expected[1], atol=1e-4)
     assert np.abs(stored.take(names) - stored.take(names, mirrored)).max() > 1e-2
+    # It does not matter how many frames are encoded at once.
+    ((one_clip, _),) = opened.values()
+    monkeypatch.setattr(encoding, "_AT_ONCE", 2)
+    np.testing.assert_array_equal(one_clip(clips.take(names)[0]), stored.take(names)[0])
 
 
 def test_a_second_run_encodes_only_what_is_missing(

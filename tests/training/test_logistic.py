@@ -24,6 +24,17 @@ def test_in_the_row_space_the_solution_is_that_of_all_features(clips: int, featu
         np.testing.assert_allclose(answers, expected.predict_proba(new), atol=2e-3)
 
 
+def test_many_clips_that_vary_in_few_directions_are_solved() -> None:
+    """In single precision, their inner products have negative eigenvalues."""
+    rng = np.random.default_rng(0)
+    targets = np.arange(1010) % 2
+    places = rng.normal(0, 1, (1010, 3)) + 3 * targets[:, np.newaxis]
+    known = (places @ rng.normal(0, 1, (3, 1100)) + rng.normal(0, 1e-3, (1010, 1100))).astype(np.float32)
+    solutions = Solutions(known, targets, np.ones(1010, np.float32), 2)
+    ((kernel, bias),) = solutions.solve([0.01])
+    assert ((solutions.standardised(known) @ kernel + bias).argmax(axis=1) == targets).mean() > 0.95
+
+
 def test_a_class_without_clips_is_never_predicted() -> None:
     known = np.random.default_rng(0).normal(0, 1, (20, 5)).astype(np.float32)
     solutions = Solutions(known, np.arange(20) % 2 * 2, np.ones(20, np.float32), 3)

@@ -57,6 +57,8 @@ DATA_WARNINGS = DATASET / "warnings.json"
 """What ingest and index warned of; see `actreel.base.kept_warnings`."""
 WARNINGS = (DATA_WARNINGS, TRAINING_WARNINGS)
 """What all stages up to the model warned of; those of `encode` are among the second's."""
+SAMPLES = REPORTS / "samples.png"
+"""A clip of each action, or a sentence where the model sees no pixels."""
 VALIDATION = REPORTS / "validation"
 PLOTS = REPORTS / "figures"
 METRICS = REPORTS / "metrics.json"
@@ -92,6 +94,15 @@ def below_home(path: str) -> str:
         raise ConfigError(
             f"'~' must stand for a user's home folder. Received: '{path}'. Write the whole path."
         ) from error
+
+
+def project_root(start: Path | None = None) -> Path:
+    """The repository's top, also from within the copy of it that a queued DVC experiment runs in."""
+    here = (start or Path.cwd()).resolve()
+    for parent in here.parents:
+        if parent.name == ".dvc":  # DVC's copies are in .dvc/tmp/exps/
+            return parent.parent
+    return here
 
 
 def check_project(folder: Path) -> None:

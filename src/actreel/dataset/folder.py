@@ -9,8 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from actreel.video.endings import is_video
-from actreel.video.signals import is_signal
+from actreel.video.endings import is_signal, is_video
 
 LEFTOVERS = frozenset(
     name.lower()
@@ -95,7 +94,7 @@ def _read(folder: Path, below: Path, linked: bool, above: frozenset[tuple[int, i
             contents.not_utf8.append(path)
         if _is_unfinished(entry.name, names):
             contents.unfinished.append(path)
-        elif not Path(entry.path).exists():
+        elif entry.is_symlink() and not Path(entry.path).exists():
             contents.broken.append(path)
         elif entry.is_dir():
             if not below.parts:

@@ -15,23 +15,36 @@ from actreel.dataset.fonts import drawable
 # An action may be called "$5 bill", which is not a formula.
 rcParams["text.parse_math"] = False
 
+_BORDER = 2
+"""White pixels around a frame of a contact sheet."""
+
 
 def contact_sheet(clips: Mapping[str, NDArray[np.uint8]], columns: int = 8) -> Figure:
     """One clip per action, as a row of evenly spaced frames.
 
     Args:
-        clips: uint8 (T, H, W, 3), RGB, by action.
+        clips: uint8 (T, H, W, 3), RGB, by action; H and W are the same in all.
         columns: Frames per clip.
     """
-    figure = Figure(figsize=(1.1 * columns + 1.6, 1.1 * len(clips)), layout="constrained")
-    grid = figure.subplots(len(clips), columns, squeeze=False)
-    for row, (action, frames) in zip(grid, clips.items(), strict=True):
+    rows = []
+    for frames in clips.values():
         chosen = np.linspace(0, len(frames) - 1, columns).round().astype(int)
-        for axes, position in zip(row, chosen, strict=True):
-            axes.imshow(frames[position])
-            axes.set(xticks=[], yticks=[])
-        row[0].set_ylabel(drawable(action), rotation=0, ha="right", va="center")
+        rows.append(np.concatenate([_framed(frames[position]) for position in chosen], axis=1))
+    height = len(rows[0])
+    figure = Figure(figsize=(1.1 * columns + 1.6, 0.9 * len(rows) + 0.2), layout="constrained")
+    # One picture: with axes for each frame, Matplotlib takes 13 s for 50 actions.
+    axes = figure.subplots()
+    axes.imshow(np.concatenate(rows))
+    axes.set_yticks(np.arange(len(rows)) * height + height / 2 - 0.5, [drawable(action) for action in clips])
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     return figure
+
+
+def _framed(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The frame with a white border."""
+    return np.pad(frame, ((_BORDER, _BORDER), (_BORDER, _BORDER), (0, 0)), constant_values=255)
 
 
 def sentence(text: str) -> Figure:

@@ -30,8 +30,9 @@ from actreel.dataset.folder import read_folder
 from actreel.dataset.groups import groups_of
 from actreel.dataset.layout import SPLITS, action_of, split_folders, split_of
 from actreel.errors import DatasetError, FileError, VideoError
+from actreel.video.endings import is_signal
 from actreel.video.info import VideoInfo
-from actreel.video.signals import describe_signal, is_signal, signal_beside
+from actreel.video.signals import describe_signal, signal_beside
 
 LEFT_OUT = "left_out"
 """Split of the clips that are in neither official list."""

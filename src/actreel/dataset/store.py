@@ -38,7 +38,7 @@ from actreel.dataset.shards import finished_arrays, intact, open_shard, write_sh
 from actreel.errors import DatasetError, FileError
 from actreel.video.clips import load_clip
 from actreel.video.decode import NO_PIXELS
-from actreel.video.signals import is_signal
+from actreel.video.endings import is_signal
 from actreel.video.tracks import load_track
 
 log = logging.getLogger(__name__)

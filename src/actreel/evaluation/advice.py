@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from actreel.base.places import SAMPLES
 from actreel.config import SIGNALS, DatasetParams, ModelParams
 from actreel.config.commands import learn
 from actreel.evaluation.intervals import balanced_interval
@@ -17,7 +18,7 @@ FEW_FOR_A_PROBE = 12
 """Training clips of an action; from fewer, not even a linear head on a frozen encoder learns much."""
 FEW_TRAIN_GROUPS = 4
 """Training groups of an action; from fewer, a model learns these people and scenes rather than the action."""
-_SAMPLES = "in reports/dataset/samples.png "
+_SAMPLES = f"in {SAMPLES} "
 
 
 def what_to_try(

@@ -172,7 +172,8 @@ def metrics_of(
     """
     test, targets, probabilities = evaluation.test, evaluation.targets, evaluation.probabilities
     sampled = np.sort(np.random.default_rng(0).permutation(len(test))[:MULTI_CLIPS])
-    averaged = score_views(evaluation.folder, [evaluation.videos / clip for clip in test["clip"].iloc[sampled]], views)
+    videos = [evaluation.videos / clip for clip in test["clip"].iloc[sampled]]
+    averaged = score_views(evaluation.folder, videos, views, evaluation.served.probabilities[sampled])
     low, high = interval_over_groups(evaluation.correct, test["group"])
     fair_low, fair_high = balanced_interval(evaluation.correct, test["action"], test["group"])
     return {

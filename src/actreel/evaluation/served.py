@@ -19,7 +19,7 @@ from actreel.inference.classifier import ActionClassifier, Scores
 from actreel.inference.model_folder import ONNX_FILE
 from actreel.video.clips import load_clip, load_views
 from actreel.video.decode import NO_PIXELS
-from actreel.video.signals import is_signal
+from actreel.video.endings import is_signal
 
 WHOLE_CLIPS = 32
 """Test clips that are scored from their frames, by `model.onnx` and by encoder and head."""
@@ -125,32 +125,42 @@ def check_parity(
     return float(max(apart.values()))
 
 
-def score_views(model: Path, videos: Sequence[Path], num_views: int) -> NDArray[np.float32]:
+def score_views(
+    model: Path, videos: Sequence[Path], num_views: int, middle: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """Averages the classifier's probabilities over several samplings of each video, on all cores.
 
     Args:
         model: The model folder.
         videos: Video files, at least one.
         num_views: Samplings of each; see `load_views`.
+        middle: float32 (len(videos), K), the classifier's probabilities for what `load_clip` gives of each video. The
+            middle one of an odd number of samplings is that clip, and is not encoded again.
 
     Returns:
         float32 (len(videos), K); rows sum to 1.
     """
     classifier = ActionClassifier.load(model, threads=1)
+    known = None if num_views % 2 == 0 else middle
 
-    def score_video(video: Path) -> NDArray[np.float32]:
-        spec = classifier.card.clip
+    def score_video(number: int) -> NDArray[np.float32]:
+        spec, video = classifier.card.clip, videos[number]
         # Without pictures, every view is the same.
         alone = is_signal(video)
+        given: list[NDArray[np.float32]] = [] if known is None else [known[number]]
+        if given and (alone or num_views == 1):
+            return given[0]
         views = np.stack([_frames_of(video, spec)] * num_views) if alone else load_views(video, spec, num_views)
+        if given:
+            views = np.delete(views, num_views // 2, axis=0)
         # The views differ by a few frames; they share what is beside them.
-        beside = classifier.track_of(video, num_views)
-        return np.asarray(classifier.score(views, beside).probabilities.mean(axis=0))
+        beside = classifier.track_of(video, len(views))
+        return np.asarray(np.mean([*classifier.score(views, beside).probabilities, *given], axis=0))
 
     # Threads, since each process would import TensorFlow first; OpenCV and ONNX Runtime release the GIL.
     pool = ThreadPoolExecutor(num_cores())
     try:
-        scores = pool.map(score_video, videos)
+        scores = pool.map(score_video, range(len(videos)))
         return np.stack(list(tracked(scores, "multi-clip", len(videos))))
     finally:
         pool.shutdown(cancel_futures=True)

@@ -36,7 +36,7 @@ from actreel.inference.recognition import Recognition, ScoreWindow, WindowScorer
 from actreel.inference.segments import Segment
 from actreel.inference.timed_window import STREAM_WINDOW_S, TimedWindow
 from actreel.inference.windows import Frames, OnFrame, Track, WindowPlan, ignore_frame
-from actreel.video.signals import is_signal
+from actreel.video.endings import is_signal
 from actreel.video.tracks import load_track
 
 TOP_K = 5

@@ -15,7 +15,7 @@ from actreel.errors import ActreelError, listed_names
 from actreel.feedback import Waiting, count_waiting, default_folder
 from actreel.project import facts
 from actreel.tracking.names import registered_model
-from actreel.tracking.peek import champion_labels
+from actreel.tracking.peek import find_champion
 from actreel.tracking.promotions import BY_HAND
 
 State = Literal[
@@ -102,7 +102,7 @@ def read_status() -> Status:
         training = training if run.stage == "train" else None
         return Status("running", _running(run, training), None, run=run, training=training, **known)
     known |= {
-        "champion": champion_labels(name, facts.recorded_champion()),
+        "champion": find_champion(name, facts.recorded_champion()).champion,
         "verdict": facts.read_verdict(),
     }
     if missing := facts.missing_videos(dataset):

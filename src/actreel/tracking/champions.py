@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 
 import mlflow
 
-from actreel.base.places import MLFLOW_DATABASE, check_project
+from actreel.base.places import MLFLOW_DATABASE, check_project, project_root
 from actreel.errors import ModelError
 from actreel.inference.classifier import ActionClassifier
 from actreel.tracking import registry
 from actreel.tracking.promotions import How, Promotion, champions_before, promotions_of
-from actreel.tracking.store import project_root
 
 PROMOTE = "actreel models promote"
 LIST = "actreel models list"

@@ -9,8 +9,8 @@ import base64
 import json
 import sqlite3
 import zlib
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,8 @@ class StoredVersion:
     tags: Mapping[str, str]
 
 
-TABLES = frozenset({"model_versions", "model_version_tags", "registered_model_aliases"})
-"""The tables of the registry."""
+TABLES = frozenset({"model_versions", "model_version_tags", "registered_model_aliases", "runs"})
+"""The tables of the registry, and that of the runs."""
 
 
 class NewSchemaError(Exception):
@@ -82,25 +82,17 @@ def stored_versions(database: Path, model: str) -> list[StoredVersion]:
     Raises:
         NewSchemaError: MLflow has other tables now, or has not made them yet.
     """
-    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
-        known = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if not known >= TABLES:
-            raise NewSchemaError
-        try:
-            versions = connection.execute(
-                "SELECT version, run_id FROM model_versions WHERE name = ? AND current_stage != 'Deleted_Internal'",
-                (model,),
-            ).fetchall()
-            aliases = connection.execute(
-                "SELECT version, alias FROM registered_model_aliases WHERE name = ?", (model,)
-            ).fetchall()
-            tags = connection.execute(
-                "SELECT version, key, value FROM model_version_tags WHERE name = ?", (model,)
-            ).fetchall()
-        except sqlite3.OperationalError as error:
-            if "no such column" in str(error):
-                raise NewSchemaError from error
-            raise
+    with _looking_into(database) as connection:
+        versions = connection.execute(
+            "SELECT version, run_id FROM model_versions WHERE name = ? AND current_stage != 'Deleted_Internal'",
+            (model,),
+        ).fetchall()
+        aliases = connection.execute(
+            "SELECT version, alias FROM registered_model_aliases WHERE name = ?", (model,)
+        ).fetchall()
+        tags = connection.execute(
+            "SELECT version, key, value FROM model_version_tags WHERE name = ?", (model,)
+        ).fetchall()
     return [
         StoredVersion(
             str(version),
@@ -110,6 +102,35 @@ def stored_versions(database: Path, model: str) -> list[StoredVersion]:
         )
         for version, run_id in versions
     ]
+
+
+def stored_run(database: Path, run_id: str) -> bool:
+    """Whether an MLflow database holds a run, maybe as a deleted one.
+
+    Args:
+        database: The SQLite file.
+        run_id: The run.
+
+    Raises:
+        NewSchemaError: As for `stored_versions`.
+    """
+    with _looking_into(database) as connection:
+        return connection.execute("SELECT 1 FROM runs WHERE run_uuid = ?", (run_id,)).fetchone() is not None
+
+
+@contextmanager
+def _looking_into(database: Path) -> Iterator[sqlite3.Connection]:
+    """Opens a database to read from it; a table or column that is not there raises `NewSchemaError`."""
+    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
+        known = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not known >= TABLES:
+            raise NewSchemaError
+        try:
+            yield connection
+        except sqlite3.OperationalError as error:
+            if "no such column" in str(error):
+                raise NewSchemaError from error
+            raise
 
 
 VIEW = "actreel"

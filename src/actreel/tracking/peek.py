@@ -7,56 +7,80 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from actreel.base.faults import naming
-from actreel.base.places import MLFLOW_DATABASE
-from actreel.tracking.mlflow_internals import NewSchemaError, StoredVersion, stored_versions
+from actreel.base.places import MLFLOW_DATABASE, project_root
+from actreel.tracking.mlflow_internals import NewSchemaError, stored_run, stored_versions
 from actreel.tracking.promotions import labels_for
 
 CHAMPION = "champion"
 
+Labels = Mapping[str, str]
+"""As `actreel.tracking.registry.ModelVersion.labels`."""
 
-def champion_labels(name: str, pulled: Mapping[str, str] | None) -> Mapping[str, str] | None:
-    """The labels of a registered model's champion, as `actreel.tracking.registry.ModelVersion` has them.
+
+@dataclass(frozen=True)
+class Found:
+    """Who is champion.
+
+    Attributes:
+        registered: The registry's champion; None if it has none.
+        pulled: The champion that came with DVC, if that is of this model and the registry holds no such version.
+        deleted: Whether that version is not here because it was deleted: its run is here.
+    """
+
+    registered: Labels | None
+    pulled: Labels | None
+    deleted: bool
+
+    @property
+    def champion(self) -> Labels | None:
+        """The champion: what came with DVC stays so while the registry has none of its own."""
+        return self.pulled if self.registered is None and not self.deleted else self.registered
+
+
+def find_champion(name: str, before: Labels | None) -> Found:
+    """Asks the registry.
 
     Args:
         name: Of the registered model.
-        pulled: The labels in reports/champion.json. If the registry holds no such version, they came with DVC, and
-            that version stays champion while the registry has none of its own; see `pipelines.champion`.
+        before: The labels in reports/champion.json. If the registry holds no such version, they came with DVC from
+            another machine, or it was deleted here.
     """
-    held = None if os.environ.get("MLFLOW_TRACKING_URI") else _stored(MLFLOW_DATABASE, name)
-    champion, holds_pulled = _from_mlflow(name, pulled) if held is None else _from_database(held, name, pulled)
-    if champion is None and pulled is not None and pulled["registered_model"] == name and not holds_pulled:
-        return pulled
-    return champion
+    if before is not None and before["registered_model"] != name:
+        before = None
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        database = project_root() / MLFLOW_DATABASE
+        if not database.is_file():
+            return Found(None, before, deleted=False)
+        try:
+            with naming(database):
+                return _from_database(database, name, before)
+        except NewSchemaError:
+            pass
+    return _from_mlflow(name, before)
 
 
-def _stored(database: Path, name: str) -> list[StoredVersion] | None:
-    """The versions in the database; None if only MLflow can read it."""
-    if not database.is_file():
-        return []
-    try:
-        with naming(database):
-            return stored_versions(database, name)
-    except NewSchemaError:
-        return None
+def _from_database(database: Path, name: str, before: Labels | None) -> Found:
+    held = stored_versions(database, name)
+    registered = next((each for each in held if CHAMPION in each.aliases), None)
+    labels = None
+    if registered is not None:
+        own = {"registered_model": name, "version": registered.version, "run_id": registered.run_id}
+        labels = labels_for(registered.version, registered.tags) | own
+    if before is None or any((each.version, each.run_id) == (before["version"], before["run_id"]) for each in held):
+        return Found(labels, None, deleted=False)
+    return Found(labels, before, deleted=stored_run(database, before["run_id"]))
 
 
-def _from_database(
-    held: list[StoredVersion], name: str, pulled: Mapping[str, str] | None
-) -> tuple[dict[str, str] | None, bool]:
-    champion = next((each for each in held if CHAMPION in each.aliases), None)
-    holds = any(pulled and (each.version, each.run_id) == (pulled["version"], pulled["run_id"]) for each in held)
-    if champion is None:
-        return None, holds
-    own = {"registered_model": name, "version": champion.version, "run_id": champion.run_id}
-    return labels_for(champion.version, champion.tags) | own, holds
-
-
-def _from_mlflow(name: str, pulled: Mapping[str, str] | None) -> tuple[dict[str, str] | None, bool]:
+def _from_mlflow(name: str, before: Labels | None) -> Found:
     from actreel.tracking import registry
+    from actreel.tracking.store import knows_run
 
     champion = registry.find_champion(name)
-    holds = pulled is not None and registry.holds(registry.ModelVersion.from_labels(pulled))
-    return None if champion is None else champion.labels, holds
+    labels = None if champion is None else champion.labels
+    if before is None or registry.holds(registry.ModelVersion.from_labels(before)):
+        return Found(labels, None, deleted=False)
+    return Found(labels, before, deleted=knows_run(before["run_id"]))

@@ -25,7 +25,7 @@ from sqlalchemy.engine import ExceptionContext
 from actreel.base.console import exit_cleanly
 from actreel.base.faults import name_file
 from actreel.base.kept_warnings import REPAIRED
-from actreel.base.places import MLFLOW_DATABASE, check_project
+from actreel.base.places import MLFLOW_DATABASE, check_project, project_root
 from actreel.tracking.mlflow_internals import VIEW, VIEW_TAG, move_artifacts, runs_view
 
 log = logging.getLogger(__name__)
@@ -61,15 +61,6 @@ def _name_the_database(context: ExceptionContext) -> None:
     """SQLite's errors name no file; see `actreel.base.faults`."""
     if context.engine is not None and context.engine.dialect.name == "sqlite":
         name_file(context.original_exception, str(context.engine.url.database))
-
-
-def project_root(start: Path | None = None) -> Path:
-    """The repository's top, also from within the copy of it that a queued DVC experiment runs in."""
-    here = (start or Path.cwd()).resolve()
-    for parent in here.parents:
-        if parent.name == ".dvc":  # DVC's copies are in .dvc/tmp/exps/
-            return parent.parent
-    return here
 
 
 def connect() -> None:

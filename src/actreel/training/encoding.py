@@ -31,6 +31,9 @@ CODE = (
 )  # fmt: skip
 """The code that a worker encodes with."""
 
+_AT_ONCE = 4
+"""Frames that a core encodes at once: 20 of 224 pixels take 5 % longer, as they fit in no cache, and 230 MB more."""
+
 
 def one_thread() -> onnxruntime.SessionOptions:
     """Settings of ONNX Runtime for clips that are encoded beside each other, one a core."""
@@ -47,18 +50,23 @@ class PackedEncoder:
         network: Its ONNX file, which takes frames as they are stored.
         windows: As `GraphEncoder.windows`.
         mirrored: What mirrors features; a function that is importable by name.
+        frame_by_frame: As `GraphEncoder.frame_by_frame`.
     """
 
     network: bytes
     windows: FrameWindows | None
     mirrored: MirrorFeatures
+    frame_by_frame: bool = False
 
     def opened(self, session: onnxruntime.InferenceSession) -> tuple[EncodeClip, MirrorFeatures]:
         """What encodes the pictures of clips in a session of its network, and what mirrors their features."""
         (taken,) = session.get_inputs()
+        in_parts = self.frame_by_frame and session.get_providers()[0] == "CPUExecutionProvider"
 
         def run(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return np.asarray(session.run(None, {taken.name: frames})[0])
+            size = _AT_ONCE if in_parts else max(1, len(frames))
+            parts = [frames[start : start + size] for start in range(0, len(frames), size)]
+            return np.concatenate([session.run(None, {taken.name: part})[0] for part in parts])
 
         return (run if self.windows is None else partial(self.windows.encode, run=run)), self.mirrored
 

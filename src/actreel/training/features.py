@@ -294,7 +294,7 @@ def _pack(encoder: GraphEncoder) -> PackedEncoder:
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "encoder.onnx"
         encoder.write(file)
-        return PackedEncoder(file.read_bytes(), encoder.windows, encoder.mirrored)
+        return PackedEncoder(file.read_bytes(), encoder.windows, encoder.mirrored, encoder.frame_by_frame)
 
 
 def _open(encoder: GraphEncoder) -> PictureEncoder:

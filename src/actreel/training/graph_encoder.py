@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
@@ -32,6 +32,9 @@ class GraphEncoder(ABC):
 
     spec: ClipSpec
     windows: FrameWindows | None
+
+    frame_by_frame: ClassVar[bool] = False
+    """Whether a frame has the same features to the last bit, whatever frames are encoded with it."""
 
     @property
     @abstractmethod

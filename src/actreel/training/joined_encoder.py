@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import onnx
 
@@ -30,6 +30,8 @@ class KerasEncoder(GraphEncoder):
 
     encoder: str
     weights: str
+
+    frame_by_frame: ClassVar[bool] = True
 
     @property
     def name(self) -> str:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.optimize import minimize
 from scipy.special import softmax
 
@@ -26,6 +26,8 @@ VARIANCE_FLOOR = 1e-3
 _MOST_STEPS = 2000
 _TOLERANCE = 2e-7
 """Of the gradient of the mean loss, in U."""
+_SINGLE_TOLERANCE = 1e-6
+"""In single precision. Below it lies rounding, in which the search for a step takes half of all evaluations."""
 
 _JITTER = 1e-7
 """Added to the Gram matrix, as a share of its mean eigenvalue: clips that are alike make it singular."""
@@ -73,10 +75,7 @@ class Solutions:
         self._rows: NDArray[np.float32] | None = None  # (N, D), if the coordinates are not these
         if len(known) < known.shape[1]:
             self._rows = known
-            gram = np.asarray(self._known @ self._known.T, dtype=np.float64)
-            gram[np.diag_indices_from(gram)] += max(_JITTER * float(gram.trace()) / len(gram), _JITTER)
-            # Lower triangular: its rows are the coordinates.
-            self._known = cholesky(gram, lower=True, overwrite_a=True, check_finite=False).astype(dtype, copy=False)
+            self._known = _coordinates(self._known).astype(dtype, copy=False)
         self._weights: NDArray[Any] = weights.astype(dtype)[:, None]
         self._hessian = self._known.T @ (self._weights * self._known)  # of the loss, but for its curvature
         self._right: NDArray[Any] = (np.arange(len(self._shown)) == shown[:, None]).astype(dtype)
@@ -134,10 +133,12 @@ class Solutions:
             gradient[-1] = pull.sum(axis=0, dtype=np.float64) * scale
             return (lost + penalty / 2) / total, gradient.ravel() / total
 
-        start = np.vstack([root.astype(np.float64) @ weights, bias / scale])
-        options = {"maxiter": _MOST_STEPS, "gtol": _TOLERANCE, "ftol": 1e-10, "maxls": 6}
+        start = np.vstack([root @ weights.astype(dtype), bias / scale])
+        tolerance = _TOLERANCE if dtype == np.float64 else _SINGLE_TOLERANCE
+        options = {"maxiter": _MOST_STEPS, "gtol": tolerance, "ftol": 1e-10, "maxls": 6}
         found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options).x.reshape(shape)
-        return solve_triangular(root, found[:-1], check_finite=False).astype(np.float64), found[-1] * scale
+        solved = solve_triangular(root, found[:-1].astype(dtype), check_finite=False)
+        return solved.astype(np.float64), found[-1] * scale
 
     def _as_dense(
         self, weights: NDArray[np.float64], bias: NDArray[np.float64]
@@ -151,6 +152,23 @@ class Solutions:
         every_bias = np.full(self._num_classes, bias.min() - 100, np.float32)
         every_bias[self._shown] = bias
         return kernel, every_bias
+
+
+def _coordinates(known: NDArray[Any]) -> NDArray[np.float64]:
+    """The coordinates of clips, (N, D), in their row space: float64 (N, N), whose inner products are the clips'."""
+    try:
+        return _factor(known @ known.T)
+    except LinAlgError:
+        # Where few directions hold nearly all of the variance, single precision rounds others below zero.
+        exact = known.astype(np.float64)
+        return _factor(exact @ exact.T)
+
+
+def _factor(products: NDArray[Any]) -> NDArray[np.float64]:
+    """Vectors with these inner products, (N, N), as the rows of a lower triangular matrix."""
+    gram = np.asarray(products, dtype=np.float64)
+    gram[np.diag_indices_from(gram)] += max(_JITTER * float(gram.trace()) / len(gram), _JITTER)
+    return np.asarray(cholesky(gram, lower=True, overwrite_a=True, check_finite=False))
 
 
 def scaled_variance(variance: NDArray[np.float32], scales: NDArray[np.float32] | float) -> NDArray[np.float32]:

@@ -16,6 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from actreel.training.ridge import eigen
+
 log = logging.getLogger(__name__)
 
 
@@ -119,10 +121,9 @@ def fit_statistics(
     actions, place = np.unique(targets, return_inverse=True)
     means = np.stack([embeddings[targets == action].mean(axis=0, dtype=np.float64) for action in actions])
     around = embeddings - means[place]
-    # Few clips span few of the D dimensions: in all others, the shrunk covariance is the same, and known.
-    _, lengths, axes = np.linalg.svd(around, full_matrices=False)
-    spread = lengths**2 / len(around)
+    spread, axes = _principal(around)
     share = shrinkage(around, spread)
+    # Few clips span few of the D dimensions: in all others, the shrunk covariance is the same, and known.
     outside = share * spread.sum() / around.shape[1]
     values = (1 - share) * spread + outside
     # The lower bound keeps units that never change from a division by zero.
@@ -132,6 +133,15 @@ def fit_statistics(
     offset = -means.mean(axis=0) @ whitening
     centres = means @ whitening + offset
     return EmbeddingStatistics(*(part.astype(np.float32) for part in (whitening, offset, centres)))
+
+
+def _principal(around: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Principal axes of float64 (N, D) around 0: variances, (R,), and axes, (R, D), for the smaller R of N and D."""
+    if len(around) <= around.shape[1]:
+        _, lengths, axes = np.linalg.svd(around, full_matrices=False)
+        return lengths**2 / len(around), axes
+    values, columns = eigen(around)  # of many clips in a third of the time
+    return values / len(around), columns.T
 
 
 def distance_limit(distances: NDArray[np.float32], true_accept_rate: float) -> tuple[float, float]:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from actreel.errors import SignalError, VideoError, VideoLimitError
 from actreel.video.container import Video, opened
+from actreel.video.endings import is_signal
 from actreel.video.info import VideoInfo, VideoLimits
-from actreel.video.signals import describe_signal, is_signal
+from actreel.video.signals import describe_signal
 
 DURATION_TOLERANCE = 0.25
 """How far a stated duration may be from the real one, as a fraction, before the video is decoded a second time."""

@@ -1,4 +1,4 @@
-"""The endings of video files: what a dataset takes from a folder, split lists name, and the page lets a visitor choose.
+"""Endings of videos and signals: what a dataset takes, split lists name, and the page lets a visitor choose.
 
 A file that a user names, on the command line or for the service, is read whatever its ending.
 """
@@ -24,10 +24,18 @@ Endings that mostly stand for sound (`.ogg`, `.m4a`) or for still pictures (`.pn
 PICTURE_ENDINGS = frozenset({".bmp", ".heic", ".jpeg", ".jpg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp"})
 """Still pictures, as which some datasets keep the frames of their videos."""
 
+SIGNAL_ENDINGS = (".csv", ".npz", ".parquet")
+"""Signals of sensors, in the order in which they are looked for beside a video."""
+
 
 def is_video(path: PurePath) -> bool:
     """Whether a file's ending is one of a video."""
     return path.suffix.lower() in VIDEO_ENDINGS
+
+
+def is_signal(path: PurePath) -> bool:
+    """Whether a file's ending is one of signals."""
+    return path.suffix.lower() in SIGNAL_ENDINGS
 
 
 def count_endings(paths: Iterable[PurePath]) -> str:

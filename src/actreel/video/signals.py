@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 
 from actreel.config import SignalSpec
 from actreel.errors import SignalError
+from actreel.video.endings import SIGNAL_ENDINGS, is_signal
 from actreel.video.info import VideoInfo
-
-ENDINGS = (".csv", ".npz", ".parquet")
-"""Kinds of files, in the order in which they are looked for."""
 
 TIME = "time"
 """The column, or the array, with the seconds since the first picture."""
@@ -51,16 +49,11 @@ class Signal:
     columns: tuple[str, ...]
 
 
-def is_signal(path: PurePath) -> bool:
-    """Whether a file's ending is one of signals."""
-    return path.suffix.lower() in ENDINGS
-
-
 def signal_beside(video: Path) -> Path | None:
     """The file of signals that has a video's name; None if there is none, or the clip is such a file itself."""
     if is_signal(video):
         return None
-    return next((file for ending in ENDINGS if (file := video.with_suffix(ending)).is_file()), None)
+    return next((file for ending in SIGNAL_ENDINGS if (file := video.with_suffix(ending)).is_file()), None)
 
 
 def need_signal(clip: Path) -> Path:
@@ -71,7 +64,7 @@ def need_signal(clip: Path) -> Path:
     """
     found = clip if is_signal(clip) else signal_beside(clip)
     if found is None:
-        names = ", ".join(f"'{clip.with_suffix(ending).name}'" for ending in ENDINGS)
+        names = ", ".join(f"'{clip.with_suffix(ending).name}'" for ending in SIGNAL_ENDINGS)
         raise SignalError(f"This model needs the signals beside a video: {names}. Received: none.")
     return found
 
