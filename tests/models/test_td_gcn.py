@@ -59,7 +59,8 @@ def test_each_channel_and_each_frame_has_its_own_graph(monkeypatch: pytest.Monke
     model = keras.Model(x, td_gcn.td_gcn_network(x, 8, links))
     alpha, beta, gamma = 0.7, 0.5, 0.3
     model.get_layer("graph0_shares").set_weights([np.array([[alpha], [beta], [gamma]])])
-    inside = keras.Model(x, [model.get_layer("graph0_0_values").input, model.get_layer("graph0_norm").input])
+    model.get_layer("graph0_channels").set_weights([rng.normal(0, 1, (16, 9))])
+    inside = keras.Model(x, [model.get_layer("graph0_values").input, model.get_layer("graph0_norm").input])
     given, found = map(np.asarray, inside(rng.normal(0, 1, (2, 4, 5, 3)).astype(np.float32)))
 
     def dense(name: str, values: np.ndarray) -> np.ndarray:
@@ -67,10 +68,12 @@ def test_each_channel_and_each_frame_has_its_own_graph(monkeypatch: pytest.Monke
         return np.asarray(values @ kernel + bias)
 
     expected = np.zeros_like(found)
-    for number in range(2):
-        relations = dense(f"graph0_{number}_relations", given).mean(axis=1)
-        values = dense(f"graph0_{number}_values", given)
-        channels = dense(f"graph0_{number}_channels", np.tanh(relations[:, :, None] - relations[:, None]))
+    every_relation = np.split(dense("graph0_relations", given), 2, axis=-1)
+    every_value = np.split(dense("graph0_values", given), 2, axis=-1)
+    for number, (relations, values) in enumerate(zip(every_relation, every_value, strict=True)):
+        relations = relations.mean(axis=1)
+        table = model.get_layer("graph0_channels").get_weights()[0][8 * number : 8 * number + 8]
+        channels = np.tanh(relations[:, :, None] - relations[:, None]) @ table[:, :-1].T + table[:, -1]
         expected += beta * np.einsum("nuvc,ntvc->ntuc", alpha * channels + links[number][..., None], values)
         level = values.mean(axis=-1)
         expected += gamma * np.einsum("ntuv,ntvc->ntuc", np.tanh(level[..., None] - level[:, :, None]), values)

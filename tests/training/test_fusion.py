@@ -31,7 +31,7 @@ from actreel.training.choice import choose_head
 from actreel.training.data import TrainingData
 from actreel.training.export import calibrate, export_model, write_manifest
 from actreel.training.features import StoredFeatures, encode_clips, open_inputs
-from actreel.training.folds import Scored
+from actreel.training.folds import FoldScores, Scored
 from actreel.training.fusion import best_of, candidates, scales_of
 from actreel.training.held_out import hold_out
 from actreel.training.rejection import fit_rejection
@@ -203,13 +203,26 @@ def test_frames_alone_are_refused(fused: tuple[ModelParams, ModelFolder]) -> Non
         classifier.encode(np.zeros((2, *SPEC.shape[1:]), np.uint8))
 
 
+def fold_scores(right: int, loss: float) -> FoldScores:
+    """Of 20 clips of action 0 that are all held out, of which the first are right."""
+    probabilities = np.repeat(np.eye(2, dtype=np.float32), [right, 20 - right], axis=0)
+    known, every = np.zeros(20, bool), np.arange(20)
+    return FoldScores([{"accuracy": right / 20, "loss": loss}], [(known, every)], probabilities)
+
+
 def test_what_adds_nothing_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    scores = {(1.0, 1.0): (0.8, 0.5), (1.0, 0.0): (0.9, 0.4), (0.0, 1.0): (0.9, 0.6)}
+    scores = {(1.0, 1.0): fold_scores(16, 0.5), (1.0, 0.0): fold_scores(18, 0.4), (0.0, 1.0): fold_scores(18, 0.6)}
     with caplog.at_level(logging.INFO):
-        chosen = best_of(network(BOTH), scores, 20)
+        chosen = best_of(network(BOTH), scores, np.zeros(20, np.int64))
     assert chosen.fusion == (1.0, 0.0)
     assert "audio adds nothing on held-out clips" in caplog.text
     assert "model.encoder=efficientnet_lite0" in caplog.text
+
+
+@pytest.mark.parametrize(("right", "fusion"), [(16, (1.0, 0.0)), (17, (1.0, 1.0))])
+def test_several_encoders_count_only_where_they_are_clearly_better(right: int, fusion: tuple[float, ...]) -> None:
+    scores = {(1.0, 1.0): fold_scores(right, 0.1), (1.0, 0.0): fold_scores(15, 0.9), (0.0, 1.0): fold_scores(9, 1.0)}
+    assert best_of(network(BOTH), scores, np.zeros(20, np.int64)).fusion == fusion
 
 
 def test_signals_beside_the_clips_teach_what_pictures_do_not_show(tmp_path: Path) -> None:

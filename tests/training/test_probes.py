@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_info
 
 from actreel.config import PROBES, ClipSpec, ModelParams
 from actreel.dataset.splits import assign_folds
@@ -15,7 +16,7 @@ from actreel.errors import ConfigError, ModelError
 from actreel.models import CLIP_NORMALISE, PROBABILITIES, embedding_of, export_onnx
 from actreel.quiet_keras import keras
 from actreel.training.features import StoredFeatures
-from actreel.training.folds import FOLDS
+from actreel.training.folds import FEW_VIEWS, FOLDS, Pooled, score_folds
 from actreel.training.lda import LdaSolutions
 from actreel.training.logistic import Solutions
 from actreel.training.probes import solver_of
@@ -221,3 +222,30 @@ def test_a_mirror_of_an_unknown_action_is_a_message(store: StoredFeatures) -> No
 def test_each_probe_has_its_solver() -> None:
     others = {"ridge_probe": RidgeSolutions, "lda_probe": LdaSolutions}
     assert {head: solver_of(head) for head in PROBES} == {head: others.get(head, Solutions) for head in PROBES}
+
+
+@pytest.mark.parametrize(("views", "alone"), [(FEW_VIEWS, True), (FEW_VIEWS + 1, False)])
+def test_only_few_clips_are_solved_on_one_thread(views: int, alone: bool) -> None:
+    seen = set()
+
+    def threads() -> list[int]:
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    class Recorded(Solutions):
+        PATH = (1.0,)
+
+        def __init__(self, *args: Any) -> None:
+            seen.add(tuple(threads()))
+            super().__init__(*args)
+
+    class Clips(Pooled):
+        def solutions(self, views: Any = slice(None)) -> Solutions:
+            return Recorded(self.features[views], self.targets[views], np.ones(views.sum(), np.float32), 2)
+
+    rng, targets = np.random.default_rng(0), np.arange(views) % 2
+    names, weights = np.array(["person"] * views), np.ones(2, np.float32)
+    outside = threads()
+    features = rng.normal(targets[:, None], 1, (views, 2)).astype(np.float32)
+    score_folds(Clips(features, targets, targets // 2 + np.arange(views) // 2 % 2, names, views, weights, Recorded))
+    assert seen == {tuple(1 if alone else number for number in outside)}
+    assert threads() == outside

@@ -15,6 +15,7 @@ from actreel.dataset.layout import TRAIN, VAL
 from actreel.dataset.store import Store
 from actreel.training.folds import Scored
 from actreel.training.fusion import best_of, candidates
+from actreel.training.targets import targets_of
 from actreel.training.train import score_fusions, score_probe
 from actreel.training.variants import OpenVariant, Variant, choose_variant
 
@@ -152,13 +153,11 @@ def _fused(
     if len(network.encoders) == 1 or network.fusion != AUTO:
         return network
     probe = network if network.is_probe else network.model_copy(update={"head": "statistics_probe"})
-    tried, scores = candidates(network), {}
+    tried = candidates(network)
     networks = [probe.model_copy(update={"fusion": weights}) for weights in tried]
     found = score_fusions(networks, params, store, clips, labels, coarse=len(clips) > FEW_CLIPS)
-    for weights, by_folds in zip(tried, tracked(found, "fuse", len(tried), unit="weights"), strict=True):
-        best = by_folds.by_penalty[by_folds.best]
-        scores[weights] = best["accuracy"], best["loss"]
-    return best_of(network, scores, len(clips))
+    scores = dict(zip(tried, tracked(found, "fuse", len(tried), unit="weights"), strict=True))
+    return best_of(network, scores, targets_of(clips, labels))
 
 
 def spread(rows: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from actreel.config import AND, AUTO, ModelParams
 from actreel.dataset.store import Store
+from actreel.training.folds import FoldScores, clearly_better
 
 FINE = (0.0, 0.25, 0.5, 1.0)
 """Weights that are tried for two encoders."""
@@ -58,21 +59,36 @@ def candidates(network: ModelParams) -> list[tuple[float, ...]]:
     return sorted(found, key=lambda weights: (weights.count(0.0), -min(weights)))
 
 
-def best_of(network: ModelParams, scores: Mapping[tuple[float, ...], tuple[float, float]], clips: int) -> ModelParams:
+def best_of(
+    network: ModelParams, scores: Mapping[tuple[float, ...], FoldScores], targets: NDArray[np.int64]
+) -> ModelParams:
     """The network with the weights that are right on most held-out clips; among equals the lower loss decides.
+
+    The best encoder alone stays where no fusion is clearly better: one that happens to be right once more, of a few
+    dozen clips, is worse on others as often as not.
 
     Args:
         network: With several encoders.
-        scores: Accuracy and loss on held-out clips of each candidate.
-        clips: How many there were.
+        scores: Of each candidate.
+        targets: int64 (N,), the clips' actions.
     """
-    chosen = max(scores, key=lambda weights: (scores[weights][0], -scores[weights][1]))
+    ranks = {
+        weights: (each.by_penalty[each.best]["accuracy"], -each.by_penalty[each.best]["loss"])
+        for weights, each in scores.items()
+    }
+    alone = max((weights for weights in scores if sum(map(bool, weights)) == 1), key=ranks.__getitem__)
+    clear = [weights for weights, each in scores.items() if clearly_better(each, scores[alone], targets)]
+    chosen = max(clear, key=ranks.__getitem__, default=alone)
     table = pd.DataFrame(
-        [(*weights, *scores[weights]) for weights in sorted(scores, key=lambda each: scores[each], reverse=True)],
+        [
+            (*weights, rank[0], -rank[1])
+            for weights, rank in sorted(ranks.items(), key=lambda each: each[1], reverse=True)
+        ],
         columns=[*network.encoders, "accuracy", "loss"],
     )
     log.info(
-        f"weights of the encoders by their accuracy on {clips} clips of held-out groups, the best of which are taken\n"
+        f"weights of the encoders by their accuracy on {len(scores[alone].held_out)} clips of held-out groups; several "
+        "count if they are better than one alone by more than a standard error\n"
         f"{table.round(3).to_string(index=False)}"
     )
     unused = [name for name, weight in zip(network.encoders, chosen, strict=True) if not weight]

@@ -21,7 +21,7 @@ from actreel.models import CLIP_NORMALISE, PROBABILITIES
 from actreel.quiet_keras import keras
 from actreel.training.batches import mirror_targets
 from actreel.training.fitting import Fitting, Logs, Records
-from actreel.training.folds import FOLDS, FoldScores, Pooled, score_folds, scores_of
+from actreel.training.folds import FOLDS, FoldScores, Pooled, score_folds, scores_of, threads_for
 from actreel.training.fusion import repeated
 from actreel.training.lda import LdaSolutions
 from actreel.training.logistic import Solutions
@@ -59,7 +59,9 @@ def fit_probe(
         ModelError: There are no features, or too few groups or actions to hold out a part.
     """
     model = build()
-    return solve_probe(model, pool(model, head, params, data), records, by_folds)
+    clips = pool(model, head, params, data)
+    with threads_for(clips):
+        return solve_probe(model, clips, records, by_folds)
 
 
 def solve_probe(

@@ -4,9 +4,8 @@ A variant of the clip is cropped or stretched, in other colours, or learned both
 encoding is what costs. So the head is chosen first, on the clip as params.yaml has it; then one setting after the other
 is varied, with that head.
 
-A variant is taken if it is right on more held-out clips than it was before by more than one standard error (the rule of
-Breiman et al., "Classification and Regression Trees", 1984); otherwise the clip stays as it is. Without that rule, the
-luck of one clip would decide among clips that are equally good.
+A variant is taken if it is clearly better on held-out clips than what was there before (`folds.clearly_better`);
+otherwise the clip stays as it is.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from actreel.base.places import VIDEOS
@@ -25,7 +23,7 @@ from actreel.config import ClipSpec, ModelParams, Params, TrainParams, picture_e
 from actreel.dataset.store import Store
 from actreel.errors import ModelError
 from actreel.training.features import OpenEncoders, StoredFeatures, encode_clips, open_inputs
-from actreel.training.folds import FoldScores, Scored
+from actreel.training.folds import FoldScores, Scored, clearly_better
 from actreel.training.targets import targets_of
 
 MOST_CLIPS = 300
@@ -172,13 +170,7 @@ def _affordable(network: ModelParams, num_clips: int) -> bool:
 def _better(best: Try, found: list[Try], every: pd.DataFrame, labels: list[str]) -> Try:
     """The best of those found that are better than what there was by more than a standard error; else that."""
     targets = targets_of(every, labels)
-    clear = []
-    for each in found:
-        _, new, old = np.intersect1d(each.scores.held_out, best.scores.held_out, return_indices=True)
-        gained = each.scores.right(targets)[new].astype(int) - best.scores.right(targets)[old]
-        # The standard error of a sum of differences of 1 and -1 is the root of their number.
-        if gained.sum() > np.sqrt(np.abs(gained).sum()):
-            clear.append(each)
+    clear = [each for each in found if clearly_better(each.scores, best.scores, targets)]
     return max(clear, key=lambda each: each.rank, default=best)
 
 
