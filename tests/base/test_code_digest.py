@@ -1,10 +1,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import grimp
 import pytest
 
 from actreel.base import code_digest as module
-from actreel.base.code_digest import code_digest
+from actreel.base.code_digest import TRAINING, code_digest
 
 CODE = '''"""What it does."""
 
@@ -71,3 +72,9 @@ def test_a_library_counts_by_its_version(digest_of: Callable[..., str], monkeypa
 def test_a_part_that_is_gone_is_an_error_and_not_the_digest_of_nothing() -> None:
     with pytest.raises(FileNotFoundError, match="'vidoe'"):
         code_digest("vidoe")
+
+
+def test_a_training_is_known_by_all_code_that_it_imports() -> None:
+    modules = grimp.build_graph("actreel", cache_dir=None).find_upstream_modules("actreel.training.train")
+    rooms = {module.split(".")[1] for module in modules if "." in module} - {"base", "errors"}
+    assert rooms == {part.removesuffix(".py") for part in TRAINING}

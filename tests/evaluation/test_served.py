@@ -17,6 +17,7 @@ from actreel.inference.classifier import ActionClassifier
 from actreel.training.features import StoredFeatures
 from actreel.video.clips import load_clip, load_views
 from tests.conftest import grey_frames, write_model_folder, write_video_file
+from tests.pose_model import NETWORK
 
 LEVELS = {"a.avi": range(85, 165, 4), "b.avi": range(175, 95, -4)}
 ROWS = pd.DataFrame({"clip": list(LEVELS), "action": "x", "sha256": ["0", "1"]})
@@ -83,6 +84,27 @@ def test_features_of_another_encoder_are_not_used(tmp_path: Path, spec: ClipSpec
     for name, encode in others.items():
         features = store_features(tmp_path / name, store, encode)
         np.testing.assert_array_equal(score(classifier, features, ROWS, tmp_path).probabilities, expected)
+
+
+@pytest.mark.parametrize(("encoder", "compared"), [("efficientnet_lite0", 2), ("pose", 8)])
+def test_features_are_compared_by_whole_clips_where_frames_depend_on_those_beside(
+    tmp_path: Path, spec: ClipSpec, store: StoredClips, monkeypatch: pytest.MonkeyPatch, encoder: str, compared: int
+) -> None:
+    folder = write_model_folder(tmp_path / "model", spec, ("dark", "bright"), in_parts=True)
+    card = ActionClassifier.load(folder).card
+    card.model_copy(update={"network": NETWORK.model_copy(update={"encoder": encoder})}).save(folder)
+    classifier = ActionClassifier.load(folder)
+    encode, seen = classifier.encode, set[int]()
+
+    def followed(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        seen.add(len(frames))
+        return np.cumsum(encode(frames), axis=0) if encoder == "pose" else encode(frames)
+
+    features = store_features(tmp_path / "features", store, followed)
+    seen.clear()
+    monkeypatch.setattr(classifier, "encode_clip", followed)
+    assert served_scores.encodes_as(classifier, features, ROWS["clip"][:2].tolist())
+    assert seen == {compared}
 
 
 def tamper(network: Path, sharpness: float) -> None:

@@ -14,6 +14,9 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 
+TRAINING = ("config", "dataset", "models", "quiet_keras.py", "training", "video")
+"""What a trained network depends on: all that training imports, except `base` and `errors`, which change no result."""
+
 
 def code_digest(*parts: str, packages: tuple[str, ...] = ()) -> str:
     """Digests parts of `actreel`, and the versions of libraries whose results differ between releases.

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from actreel.base.code_digest import code_digest
+from actreel.base.code_digest import TRAINING, code_digest
 from actreel.base.kept import borrow
 from actreel.base.places import UNPACKED
 from actreel.config import ClipSpec, Params, reads_frames_again
@@ -73,9 +73,7 @@ def results_folder(parent: Path, *key: object, fresh: bool) -> Path:
         key: Settings and data, in plain values.
         fresh: Whether to delete what earlier calls finished.
     """
-    code = code_digest(
-        "config", "dataset", "video", "models", "training", "experiments", "evaluation/metrics.py", packages=("keras",)
-    )
+    code = code_digest(*TRAINING, "experiments", "evaluation/metrics.py", packages=("keras",))
     folder = parent / digest(*key, code)
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from actreel.base.places import MODEL, check_project
+from actreel.config import PRETRAINED_ENCODERS
 from actreel.errors import ModelError, SignalError
 from actreel.inference.answers import Answer, LabelledSegment, Scored
 from actreel.inference.clip_encoding import EncodeFrames, FrameWindows, SharedWindows
@@ -121,8 +122,11 @@ class ActionClassifier:
 
     @property
     def encodes_frame_by_frame(self) -> bool:
-        """Whether `encode_clip` sees each frame by itself."""
-        return self._windows is None
+        """Whether `encode_clip` gives a frame the same features, whatever frames are beside it.
+
+        Not with `pose`, which follows a person from frame to frame. Of a user's own encoder, nobody knows.
+        """
+        return self.card.network is not None and self.card.network.encoder in PRETRAINED_ENCODERS
 
     @property
     def pixels_free(self) -> bool:

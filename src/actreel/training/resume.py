@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from actreel.base.atomic import written_aside
-from actreel.base.code_digest import code_digest
+from actreel.base.code_digest import TRAINING, code_digest
 from actreel.base.faults import reading
 from actreel.base.kept_warnings import REPAIRED
 from actreel.config import ModelParams, TrainParams
@@ -60,7 +60,7 @@ def resume_folder(
         params.model_dump(),
         store.made_with,
         clips,
-        code_digest("config", "dataset", "models", "training", "video"),
+        code_digest(*TRAINING),
         tf.__version__,
         keras.__version__,
     ]
