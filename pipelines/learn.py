@@ -24,7 +24,7 @@ from actreel.config.commands import learn
 from actreel.dataset.fetch.dvc_internals import edit_params
 from actreel.dataset.grouping.writing import command_for
 from actreel.dataset.groups import groups_of
-from actreel.dataset.layout import TEST, action_of, find_split, has_action, split_of
+from actreel.dataset.layout import TEST, action_of, check_actions, find_split, has_action, split_of
 from actreel.dataset.splits import assign_splits, learnable_clips
 from actreel.dataset.watch import checked_folder
 from actreel.errors import ConfigError
@@ -143,6 +143,7 @@ def look(dataset: DatasetParams) -> pd.DataFrame:
     found = checked_folder(folder).clips
     wrapper, folders = find_split(found)
     clips = [clip for clip in (path.relative_to(wrapper) for path in found) if has_action(clip, folders)]
+    check_actions(clips, folders, folder / wrapper)
     index = pd.DataFrame(
         {
             "clip": [clip.as_posix() for clip in clips],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import subprocess
 import sys
 
@@ -11,12 +12,15 @@ from actreel.base.console import exit_cleanly
 from actreel.base.kept_warnings import kept_warnings
 from actreel.base.places import DVC_LOCK, DVC_RUNNING, PACKAGE_WARNINGS, PARAMS
 from actreel.config import load_params, written_path
-from actreel.dataset.fetch.dvc_internals import edit_params, lock_is_whole
+from actreel.dataset.fetch.dvc_internals import cache_folder, edit_params, lock_is_whole
 from actreel.errors import ActreelError
 from actreel.project.running import refuse_second
 from pipelines.summary import closing_line
 
 log = logging.getLogger(__name__)
+
+_FULL_MB = 8
+"""Less than this is free on a disk that is full: what DVC was writing then stays there."""
 
 
 def main() -> None:
@@ -38,11 +42,28 @@ def run_pipeline(again: str) -> None:
     write_home_out()
     if subprocess.run([sys.executable, "-m", "dvc", "repro"]).returncode:
         raise ActreelError(
-            f"The pipeline has stopped; the reason is above. What is complete is kept. Go on with: {again}"
+            f"The pipeline has stopped; the reason is above.{_full_cache()} What is complete is kept. "
+            f"Go on with: {again}"
         )
     for warning in kept_warnings(PACKAGE_WARNINGS):
         log.warning(f"(from the stage {warning.stage}) {warning.text}")
     log.info(closing_line())
+
+
+def _full_cache() -> str:
+    """What to do where the disk of DVC's cache is full, which DVC says without a remedy; otherwise nothing."""
+    try:
+        cache = cache_folder()
+    except ActreelError:  # DVC has said why it does not work here
+        return ""
+    there = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    free = shutil.disk_usage(there).free / 2**20
+    if free >= _FULL_MB:
+        return ""
+    return (
+        f" The disk of DVC's cache is full: {free:,.0f} MB are free at '{cache}'. Free some space, as with dvc gc "
+        "--workspace, or put the cache on another disk: dvc cache dir --local FOLDER."
+    )
 
 
 def write_home_out() -> None:

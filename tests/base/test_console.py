@@ -131,8 +131,9 @@ def test_a_reader_that_goes_away_is_no_error(lines: int, unbuffered: bool) -> No
     assert process.returncode == 141
 
 
-def test_a_full_disk_is_a_message() -> None:
-    with Path("/dev/full").open("wb") as full, printing("1", stdout=full) as process:
+@pytest.mark.parametrize("unbuffered", [False, True])
+def test_a_full_disk_is_a_message(unbuffered: bool) -> None:
+    with Path("/dev/full").open("wb") as full, printing("1", stdout=full, unbuffered=unbuffered) as process:
         assert process.stderr is not None
         assert process.stderr.read() == b"error: The output cannot be written: No space left on device.\n"
     assert process.returncode == 1

@@ -18,7 +18,7 @@ from actreel.errors import ConfigError, ModelError
 from actreel.federation.forget import without_group
 from actreel.federation.merge import Merged, check_sites, merge
 from actreel.federation.site_file import Site, read_site
-from actreel.federation.stats import hashed, pool_folder, read_salt, sum_params
+from actreel.federation.stats import hashed, made_with, pool_folder, read_salt, sum_params
 from actreel.inference.classifier import ActionClassifier
 from actreel.inference.model_folder import MODEL_CARD_FILE, ModelFolder
 from actreel.models import PROBABILITIES, embedding_of
@@ -27,7 +27,7 @@ from actreel.training.data import TrainingData
 from actreel.training.folds import Scored
 from actreel.training.held_out import hold_out
 from actreel.training.train import train
-from tests.conftest import ROOT, write_fading_dataset
+from tests.conftest import ROOT, EditCode, write_fading_dataset
 from tests.training.onnx_files.files import image_encoder
 
 
@@ -149,6 +149,25 @@ def test_without_a_group_the_model_is_that_of_the_others_clips(project: Path, he
     assert_same(ours, theirs)
     with pytest.raises(ModelError, match=r"No site.s file has the group 'g06', by its name.*They have 7 groups: 'g01'"):
         without_group(left, "g06", project / "no_salt")
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("training/encoding.py", "intra_op_num_threads = 1", "intra_op_num_threads = 2"),
+        (
+            "training/joined_encoder.py",
+            "frame_by_frame: ClassVar[bool] = True",
+            "frame_by_frame: ClassVar[bool] = False",
+        ),
+        ("federation/parts.py", "return ", "return 1 + "),
+    ],
+)
+def test_sites_with_other_code_differ(edit_code: EditCode, file: str, before: str, after: str) -> None:
+    params = sum_params(override(load_params(ROOT / "params.yaml"), ["model.encoder=efficientnet_lite0"]), ROOT, [])
+    made = made_with(params, 20)
+    edit_code(file, before, after)
+    assert made_with(params, 20) != made
 
 
 def test_from_files_to_a_champion_and_to_its_successor_that_forgot(

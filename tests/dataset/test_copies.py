@@ -34,7 +34,10 @@ def test_the_clip_that_knows_its_group_stays(copy: str, caplog: pytest.LogCaptur
 
 
 def test_of_a_copy_whose_name_tells_its_group_too_the_original_stays() -> None:
-    names = ("Kick/Copy of v_Kick_g03_c01.avi", "Kick/v_Kick_g03_c01 (1).avi", "Kick/v_Kick_g03_c01.avi")
+    names = (
+        "Kick/Copy of v_Kick_g03_c01.avi", "Kick/v_Kick_g03_c01 (1).avi", "Kick/v_Kick_g03_c01.avi",
+        "Kick/backup/v_Kick_g03_c01.avi",
+    )  # fmt: skip
     index = index_of(*((name, "g03", "same") for name in names))
     assert join_copies(index)["clip"].tolist() == ["Kick/v_Kick_g03_c01.avi"]
 

@@ -86,6 +86,12 @@ def test_equal_content_in_two_actions_is_refused(index: pd.DataFrame) -> None:
     assert failure.clips == ("a/g1.avi", "b/g1.avi")
 
 
+def test_equal_content_in_an_action_and_among_the_unknown_is_refused(index: pd.DataFrame) -> None:
+    other = index[:1].assign(clip="_unknown/x.avi", action="_unknown", group="x", split="_unknown")
+    (failure,) = failures(pd.concat([index, other], ignore_index=True))
+    assert failure.clips == ("a/g1.avi",)
+
+
 def test_an_action_missing_from_a_split_is_refused(index: pd.DataFrame) -> None:
     index.loc[index["clip"] == "b/g3.avi", ["split", "group"]] = ["train", "g9"]
     (failure,) = failures(index)

@@ -14,7 +14,9 @@ def put(folder: Path, *names: str) -> None:
         (folder / name).write_bytes(b"x")
 
 
-@pytest.mark.parametrize("name", [*sorted(LEFTOVERS), *HIDDEN, "THUMBS.DB", "Desktop.ini", "$Recycle.Bin"])
+@pytest.mark.parametrize(
+    "name", [*sorted(LEFTOVERS), *HIDDEN, "THUMBS.DB", "Desktop.ini", "$Recycle.Bin", "FOUND.000", "found.012"]
+)
 def test_what_computers_leave_is_passed_over(tmp_path: Path, name: str) -> None:
     put(tmp_path, "Wave/a.avi", f"{name}/Wave/b.avi", f"Wave/{name}/c.avi")
     put(tmp_path / "Clap", name, "d.avi")

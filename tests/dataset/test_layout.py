@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from actreel.dataset.layout import action_of, find_split, has_action, split_folders, split_of
+from actreel.dataset.layout import action_of, check_actions, find_split, has_action, split_folders, split_of
 from actreel.errors import DatasetError
 
 
@@ -23,6 +23,13 @@ def folders(*names: str) -> dict[str, str]:
         (("TrainSet", "Eval", "videos-test"), ("train", "val", "test")),
         (("Train Data", "valid_data", "Testing Videos"), ("train", "val", "test")),
         (("seg_train", "seg_test"), ("train", "test")),
+        (("01-train", "02-val", "03-test"), ("train", "val", "test")),
+        (("train01", "Test 02"), ("train", "test")),
+        (("train (80%)", "test (20%)"), ("train", "test")),
+        (("train1", "train2", "test"), ("train", "train", "test")),
+        (("trainval", "test"), ("train", "test")),
+        (("train+val", "holdout"), ("train", "test")),
+        (("trn", "development", "tst"), ("train", "val", "test")),
     ],
 )
 def test_a_folder_that_came_split_is_recognised(tops: tuple[str, ...], splits: tuple[str, ...]) -> None:
@@ -38,6 +45,8 @@ def test_a_folder_that_came_split_is_recognised(tops: tuple[str, ...], splits: t
         ("Wave", "Clap"),
         ("test", "dev"),
         ("train", "test drive"),
+        ("val-test", "test"),
+        ("train", "test_unlabelled"),
     ],
 )
 def test_other_folders_are_actions(tops: tuple[str, ...]) -> None:
@@ -64,6 +73,36 @@ def test_folders_between_a_split_and_its_actions_are_no_actions(inside: tuple[st
     assert all(has_action(clip, split) for clip in clips)
     assert action_of(Path("_unknown/b.avi"), split) == "_unknown"
     assert split_of(Path("_unknown/b.avi"), split) == ""
+
+
+@pytest.mark.parametrize("wrapper", ["", "data"])
+def test_each_action_may_be_split_by_itself(wrapper: str) -> None:
+    clips = [Path(wrapper, name) for name in ("Wave/Train/a.avi", "Wave/Test/b.avi", "Clap/Train/day 1/c.avi")]
+    above, split = find_split([*clips, Path(wrapper, "_unknown/d.avi")])
+    inner = [clip.relative_to(above) for clip in clips]
+    assert above == Path(wrapper)
+    assert [(action_of(clip, split), split_of(clip, split)) for clip in inner] == [
+        ("Wave", "train"), ("Wave", "test"), ("Clap", "train"),
+    ]  # fmt: skip
+    assert all(has_action(clip, split) for clip in [*inner, Path("_unknown/d.avi")])
+    # With other clips in an action, or other folders, its folders may be anything.
+    assert find_split([*clips, Path(wrapper, "Clap/e.avi")])[1] == {}
+    assert find_split([*clips, Path(wrapper, "Clap/home/e.avi")])[1] == {}
+
+
+def test_an_action_s_name_has_composed_accents() -> None:
+    assert action_of(Path("Cafe\u0301/a.avi"), {}) == action_of(Path("Caf\u00e9/a.avi"), {}) == "Caf\u00e9"
+
+
+def test_the_folder_that_is_meant_is_named_where_there_is_one_action() -> None:
+    clips = [Path(name) for name in ("UCF50/Wave/a.avi", "UCF50/Clap/b.avi", "_unknown/c.avi")]
+    with pytest.raises(DatasetError, match=r"'UCF50' in '/x'\. If the .* it, 'Clap', 'Wave', give '/x/UCF50'\.$"):
+        check_actions(clips, {}, Path("/x"))
+    with pytest.raises(DatasetError, match=r"Received: 'Wave' in '/x'\.$"):
+        check_actions([Path("Wave/a.avi")], {}, Path("/x"))
+    with pytest.raises(DatasetError, match=r"Received: none in '/x'\.$"):
+        check_actions([Path("_unknown/a.avi")], {}, Path("/x"))
+    check_actions([Path("a/a.avi"), Path("b/a.avi")], {}, Path("/x"))
 
 
 def test_other_folders_beside_those_of_a_split_are_refused() -> None:

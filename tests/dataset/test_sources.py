@@ -60,6 +60,15 @@ def test_a_folder_that_came_split_keeps_its_splits(
     ]
 
 
+def test_a_split_s_name_that_counts_as_an_action_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put(tmp_path / "source", "train/Wave/a.avi", "unseen/Wave/b.avi")
+    adopt_folder(tmp_path / "source", tmp_path / "videos")
+    assert [record.message for record in caplog.records] == [
+        "1 folders with the names of splits count as actions: 'train'. If they are splits, rename the others at the "
+        "top too: train, val and test"
+    ]
+
+
 def test_a_split_without_actions_is_refused(tmp_path: Path) -> None:
     put(tmp_path, "train/a.avi", "test/b.avi")
     with pytest.raises(DatasetError, match=r"the folders test and train must hold one sub-folder per action"):

@@ -170,6 +170,17 @@ def test_official_lists_define_the_test(tmp_path: Path, caplog: pytest.LogCaptur
     assert "6 clips are in neither list" in caplog.text
 
 
+def test_a_list_may_spell_accents_otherwise(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    index = make_index(dict.fromkeys(("Cafe\u0301", "b"), names(6)))
+    composed = index["clip"].str.normalize("NFC")
+    lists = {
+        f"{name}_list": write_list(tmp_path / name, composed[rows::2]) for rows, name in enumerate(("train", "test"))
+    }
+    split = assign_splits(index.assign(group=index["clip"]), split_params(protocol="lists", **lists))
+    assert split.groupby(index["action"]).nunique().tolist() == [3, 3]
+    assert not caplog.text
+
+
 def test_a_list_of_other_clips_is_refused(tmp_path: Path) -> None:
     index = make_index(dict.fromkeys(("a", "b"), names(6)))
     other = write_list(tmp_path / "list.txt", pd.Series(["c/other.avi"]))

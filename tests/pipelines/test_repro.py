@@ -1,9 +1,11 @@
 """Real DVC repositories that a killed run has left."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,6 +55,16 @@ def test_a_failed_stage_ends_in_the_command_that_goes_on(repository: Path) -> No
     (repository / "source").unlink()
     with pytest.raises(ActreelError, match=r"Go on with: make learn FROM='/my clips'"):
         run_pipeline(learn("folder", "/my clips"))
+
+
+def test_a_full_disk_under_dvc_s_cache_is_told(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (repository / "dvc.yaml").write_text(STAGES.replace("echo made two", "false"), encoding="utf-8")
+    cache = (repository / ".dvc/cache/files/md5").resolve()
+    asked = []
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: asked.append(path) or SimpleNamespace(free=2**20))
+    with pytest.raises(ActreelError, match=rf"full: 1 MB are free at '{cache}'\. Free .* Go on with: make repro$"):
+        run_pipeline("make repro")
+    assert asked == [cache]
 
 
 def test_a_second_run_names_the_process_that_runs_the_stage(repository: Path) -> None:

@@ -169,6 +169,20 @@ def test_an_animation_is_a_video(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("start", "reason"),
+    [
+        (b"RIFF\x10\0\0\0WEBPVP8X", r"is a WebP picture\. .*: magick moving\.webp clip\.mp4$"),
+        (b"FLV\x01\x01\0\0\0\x09\0\0\0\0", r"is cut off before its first frame\."),
+        (b"", r"is damaged or not a video\."),
+    ],
+)
+def test_what_ffmpeg_does_not_open_is_told_by_its_kind(tmp_path: Path, start: bytes, reason: str) -> None:
+    (tmp_path / "film.mp4").write_bytes(start)
+    with pytest.raises(VideoError, match=reason):
+        probe(tmp_path / "film.mp4")
+
+
+@pytest.mark.parametrize(
     ("name", "widths", "default", "shown"),
     [("no_default.ts", (64, 96), None, 96), ("small_default.mkv", (96, 64), 1, 64), ("equal.ts", (64, 64), None, 64)],
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import io
 import logging
 import os
 import select
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -93,7 +95,7 @@ def clean_exit() -> Iterator[None]:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if isinstance(error, OSError) and (failure := _output_failure()):
+        if isinstance(error, OSError) and (failure := _output_failure(error)):
             if not isinstance(failure, BrokenPipeError):
                 sys.exit(f"error: The output cannot be written: {failure.strerror}.")
             raise SystemExit(141) from error
@@ -103,7 +105,7 @@ def clean_exit() -> Iterator[None]:
         sys.exit(f"error: {message}")
 
 
-def _output_failure() -> OSError | None:
+def _output_failure(error: OSError) -> OSError | None:
     """Why stdout or stderr cannot be written, if so. What waits for it is dropped, or the interpreter tries again."""
     for stream in (sys.stdout, sys.stderr):
         if stream is None:
@@ -112,12 +114,25 @@ def _output_failure() -> OSError | None:
             stream.flush()
             if _has_no_reader(stream):  # unbuffered, nothing waits that a flush could fail on
                 raise BrokenPipeError
+            if error.errno == errno.ENOSPC and error.filename is None:
+                _refuse_full(stream)
         except OSError as failure:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
             return failure
     return None
+
+
+def _refuse_full(stream: TextIO) -> None:
+    """Fails if no more can be written; unbuffered, a flush has nothing to fail on."""
+    try:
+        number = stream.fileno()
+    except (OSError, ValueError):  # a stream in memory, or a closed one
+        return
+    os.write(number, b"")  # fails on a full device
+    if stat.S_ISREG(os.fstat(number).st_mode) and os.fstatvfs(number).f_bavail == 0:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _has_no_reader(stream: TextIO) -> bool:

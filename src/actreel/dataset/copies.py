@@ -41,9 +41,10 @@ def join_copies(index: pd.DataFrame, *, drop: bool = True) -> pd.DataFrame:
     if not drop:
         return joined
     # The first of each content and action stays: clips with a known group first, and then those with the shortest
-    # names, since what file managers and programs name copies is longer.
-    lengths = joined["clip"].str.rpartition("/")[2].str.len()
-    order = joined.assign(unknown=~known, length=lengths)[copied].sort_values(["unknown", "length", "clip"])
+    # names, since what file managers and programs name copies is longer, and then what lies in fewest folders.
+    lengths, depths = joined["clip"].str.rpartition("/")[2].str.len(), joined["clip"].str.count("/")
+    order = joined.assign(unknown=~known, length=lengths, depth=depths)[copied]
+    order = order.sort_values(["unknown", "length", "depth", "clip"])
     dropped = order.index[order.duplicated(["action", "sha256"])]
     if len(dropped):
         kept = order.drop(dropped)

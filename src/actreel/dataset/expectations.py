@@ -120,6 +120,7 @@ def _rules(params: ValidateParams, split: SplitParams, *, pictured: bool) -> lis
 def _with_counts(index: pd.DataFrame) -> pd.DataFrame:
     """The index with the counts of each clip's group, content and action that the rules check."""
     used = index[index["split"].isin(SPLITS) & (index["error"] == "")]
+    shown = index[index["split"].isin([*SPLITS, UNKNOWN]) & (index["error"] == "")]
     clips_of_action = used["action"].value_counts()
     counted = index.assign(
         checked=index.index.isin(used.index).astype(int),
@@ -127,7 +128,8 @@ def _with_counts(index: pd.DataFrame) -> pd.DataFrame:
         splits_of_action=index["action"].map(used.groupby("action")["split"].nunique()),
         train_clips_of_action=index["action"].map(used.loc[used["split"] == TRAIN, "action"].value_counts()),
         places_of_content=index["sha256"].map(
-            used[["sha256", "split", "action"]].drop_duplicates()["sha256"].value_counts()
+            # What is to be rejected may not be what is learned either.
+            shown[["sha256", "split", "action"]].drop_duplicates()["sha256"].value_counts()
         ),
         clips_of_action=index["action"].map(clips_of_action),
         imbalance=index["action"].map(clips_of_action / clips_of_action.min()),

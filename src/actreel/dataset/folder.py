@@ -18,7 +18,7 @@ LEFTOVERS = frozenset(
         "__MACOSX", "Icon\r", "Network Trash Folder", "Temporary Items",
         # Windows
         "Thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "System Volume Information", "$RECYCLE.BIN",
-        "RECYCLER", "Recycled", "found.000", "Picasa.ini",
+        "RECYCLER", "Recycled", "Picasa.ini",
         # Linux
         "lost+found",
         # Synology's and QNAP's network drives
@@ -30,12 +30,16 @@ LEFTOVERS = frozenset(
 
 UNFINISHED = (
     ".part", ".partial", ".crdownload", ".download", ".opdownload", ".filepart", ".tmp", ".temp", ".ytdl", ".aria2",
-    ".!ut", ".!qb", ".bc!", ".!sync", ".fdmdownload", ".dtapart", ".xltd", ".icloud",
+    ".!ut", ".!qb", ".bc!", ".!bt", ".jc!", ".!sync", ".fdmdownload", ".dtapart", ".td", ".xltd", ".icloud", ".mega",
+    ".st", ".incomplete", ".unfinished", ".downloading",
 )  # fmt: skip
 """Endings of downloads and copies that are not complete; Safari's `.download` is a folder.
 
 iCloud leaves the hidden file `.clip.mp4.icloud` in place of a clip that it has not brought to this machine.
 """
+
+_FOUND_BY_CHKDSK = re.compile(r"found\.\d{3}", re.IGNORECASE)
+"""Windows' folder of what it found on a damaged disk."""
 
 # yt-dlp's fragments, and the file that it joins picture and sound in.
 _UNFINISHED_BY_YT_DLP = re.compile(r".+\.part-frag\d+|.+\.temp\.\w+", re.IGNORECASE)
@@ -118,7 +122,7 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 def is_leftover(name: str) -> bool:
     """Whether a file or folder of this name is one that computers leave by themselves, or hidden."""
-    return name.startswith(".") or name.lower() in LEFTOVERS
+    return name.startswith(".") or name.lower() in LEFTOVERS or bool(_FOUND_BY_CHKDSK.fullmatch(name))
 
 
 def _is_utf8(name: str) -> bool:

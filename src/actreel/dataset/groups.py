@@ -11,6 +11,7 @@ import logging
 import re
 import unicodedata
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from actreel.errors import DatasetError
 
@@ -19,8 +20,8 @@ GROUPS_FILE = "groups.csv"
 log = logging.getLogger(__name__)
 
 # UCF50 and UCF101: v_YoYo_g01_c02.avi is clip 2 of group 1 (one person, one background). What stands around it is of
-# a copy, which may be cut or encoded again: `Copy of v_YoYo_g01_c02 (1)`, `v_YoYo_g01_c02_small`.
-_UCF_NAME = re.compile(r"(?<![A-Z0-9])v_.+_g(?P<group>\d+)_c\d+(?![A-Z0-9])", re.IGNORECASE | re.ASCII)
+# a copy, which may be cut or encoded again: `Copy of v_YoYo_g01_c02 (1)`, `v_YoYo_g01_c02_small`, `v_YoYo_g01_c02b`.
+_UCF_NAME = re.compile(r"(?<![A-Z0-9])v_.+_g(?P<group>\d+)_c\d+", re.IGNORECASE | re.ASCII)
 
 
 def groups_of(videos: Path, clips: list[Path], pattern: str | None = None, source: Path | None = None) -> list[str]:
@@ -41,7 +42,7 @@ def groups_of(videos: Path, clips: list[Path], pattern: str | None = None, sourc
     named = (source or videos) / GROUPS_FILE
     listed = _read_groups(videos / GROUPS_FILE, clips, named) if (videos / GROUPS_FILE).is_file() else {}
     names = [
-        listed.get(_key(clip.as_posix())) or _from_path(clip, pattern) or group_in_ucf_name(clip) for clip in clips
+        listed.get(clip_key(clip.as_posix())) or _from_path(clip, pattern) or group_in_ucf_name(clip) for clip in clips
     ]
     alone = [clip for clip, name in zip(clips, names, strict=True) if name is None]
     if alone:
@@ -60,7 +61,7 @@ def _from_path(clip: Path, pattern: str | None) -> str | None:
 
 def group_in_ucf_name(clip: Path) -> str | None:
     """The group in a file name that is, or contains, one like UCF's, `v_<Action>_g01_c02`; None in any other."""
-    match = _UCF_NAME.search(clip.stem)
+    match = _UCF_NAME.search(unquote(clip.stem))  # downloads have `%20` for a blank
     return f"g{int(match['group']):02d}" if match else None
 
 
@@ -77,19 +78,21 @@ def _read_groups(path: Path, clips: list[Path], named: Path) -> dict[str, str]:
         ) from error
     if not {"clip", "group"} <= set(header):
         raise DatasetError(f"'{named}' must have the columns clip,group. Received: {','.join(header) or 'nothing'}")
+    known = {clip_key(clip.as_posix()) for clip in clips}
     groups: dict[str, str] = {}
     for line, row in rows:
-        clip, group = ((row[column] or "").strip() for column in ("clip", "group"))
+        clip, group = row["clip"] or "", (row["group"] or "").strip()
+        if clip_key(clip) not in known:  # or it begins with a blank itself
+            clip = clip.strip()
         if not clip or not group:
             raise DatasetError(
                 f"each row must name a clip and its group. Received: line {line} of '{named}', without one of them."
             )
-        if groups.setdefault(_key(clip), group) != group:
+        if groups.setdefault(clip_key(clip), group) != group:
             raise DatasetError(
-                f"each clip must have one group. Received: '{clip}' in '{groups[_key(clip)]}' and in '{group}', line "
-                f"{line} of '{named}'."
+                f"each clip must have one group. Received: '{clip}' in '{groups[clip_key(clip)]}' and in '{group}', "
+                f"line {line} of '{named}'."
             )
-    known = {_key(clip.as_posix()) for clip in clips}
     missing = sorted(groups.keys() - known)
     if missing and len(missing) == len(groups):
         raise DatasetError(
@@ -101,6 +104,6 @@ def _read_groups(path: Path, clips: list[Path], named: Path) -> dict[str, str]:
     return groups
 
 
-def _key(clip: str) -> str:
+def clip_key(clip: str) -> str:
     """One spelling for each clip: macOS decomposes accents, Windows writes backslashes."""
     return PurePosixPath(unicodedata.normalize("NFC", clip.replace("\\", "/"))).as_posix()

@@ -1,9 +1,13 @@
-"""Folders that come split, as those of Kaggle and torchvision: `train/<action>/<clip>` beside `test/`, maybe `val/`."""
+"""Folders that come split, as those of Kaggle and torchvision: `train/<action>/<clip>` beside `test/`, maybe `val/`.
+
+Or each action is split by itself: `<action>/train/<clip>` beside `<action>/test/`.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -14,23 +18,34 @@ from actreel.errors import DatasetError, listed_names
 TRAIN, VAL, TEST = SPLITS = ("train", "val", "test")
 
 _NAMES = {
-    "train": TRAIN, "training": TRAIN,
-    "val": VAL, "valid": VAL, "validation": VAL, "validate": VAL, "dev": VAL, "eval": VAL, "evaluation": VAL,
-    "test": TEST, "testing": TEST,
+    "train": TRAIN, "training": TRAIN, "trn": TRAIN, "trainval": TRAIN,
+    "val": VAL, "valid": VAL, "validation": VAL, "validate": VAL, "dev": VAL, "development": VAL, "eval": VAL,
+    "evaluation": VAL,
+    "test": TEST, "testing": TEST, "tst": TEST, "holdout": TEST,
 }  # fmt: skip
 """The split that a folder's name stands for, in lower case."""
-_WORD = re.compile(rf"({'|'.join(_NAMES)})(?:sets?|data)?")
+_WORD = re.compile(rf"({'|'.join(_NAMES)})(?:sets?|data)?\d*")
 _GENERIC = frozenset({"set", "sets", "data", "dataset", "split", "video", "videos", "clip", "clips"})
-"""What may stand beside such a name: `training_set`, `Test Data`, `videos-train`."""
+"""What may stand beside such a name, as numbers may: `training_set`, `Test Data`, `videos-train`, `01_train`."""
 
 
 def _split_in(name: str) -> tuple[str, tuple[str, ...]]:
     """The split that a folder's name stands for, empty if it stands for none, and its other words."""
     words = _words(name)
     found = [match for word in words if (match := _WORD.fullmatch(word))]
-    if len(found) != 1:
+    splits = {_NAMES[match[1]] for match in found}
+    if splits == {TRAIN, VAL}:  # `train+val`, of which some groups are taken to validate on
+        splits = {TRAIN}
+    if len(splits) != 1:
         return "", ()
-    return _NAMES[found[0][1]], tuple(word for word in words if word != found[0][0] and word not in _GENERIC)
+    names = {match[0] for match in found}
+    others = (word for word in words if word not in names | _GENERIC and not word.isdecimal())
+    return splits.pop(), tuple(others)
+
+
+def named_as_split(name: str) -> bool:
+    """Whether a folder has a name that stands for a split, whatever lies beside it."""
+    return bool(_split_in(name)[0])
 
 
 def _words(name: str) -> list[str]:
@@ -46,14 +61,26 @@ def split_folders(clips: Sequence[Path]) -> dict[str, str]:
     Returns:
         `train`, `val` or `test` for each folder at the top, or for the one in it that the actions' folders lie in, if
         all at the top but `_unknown` are called so, maybe with more words that are the same in all, as `seg_train`, and
-        one of them is for training; otherwise nothing: then they are actions.
+        one of them is for training. The same for all folders in those at the top, the actions. Otherwise nothing.
     """
-    found = {top: _split_in(top) for top in {clip.parts[0] for clip in clips} - {UNKNOWN}}
-    named = {top: split for top, (split, _) in found.items()}
-    splits, others = set(named.values()), {words for _, words in found.values()}
-    if len(splits) < 2 or TRAIN not in splits or "" in splits or len(others) > 1:
+    tops = {clip.parts[0] for clip in clips} - {UNKNOWN}
+    if named := _all_splits(tops):
+        return _below_wrappers(named, clips)
+    if len(tops) < 2 or any(map(named_as_split, tops)):
         return {}
-    return _below_wrappers(named, clips)
+    inside = {clip.parent.parts[:2] for clip in clips if clip.parts[0] in tops}
+    if any(len(folder) < 2 for folder in inside):
+        return {}
+    named = _all_splits({folder[1] for folder in inside})
+    return {"/".join(folder): named[folder[1]] for folder in inside} if named else {}
+
+
+def _all_splits(names: set[str]) -> dict[str, str]:
+    """The splits of these folders, one of them for training; nothing if some are no splits."""
+    found = {name: _split_in(name) for name in names}
+    named = {name: split for name, (split, _) in found.items()}
+    splits, others = set(named.values()), {words for _, words in found.values()}
+    return named if len(splits) > 1 and TRAIN in splits and "" not in splits and len(others) == 1 else {}
 
 
 def _below_wrappers(named: dict[str, str], clips: Sequence[Path]) -> dict[str, str]:
@@ -112,8 +139,35 @@ def split_of(clip: Path, folders: dict[str, str]) -> str:
 
 
 def action_of(clip: Path, folders: dict[str, str]) -> str:
-    """The action of a clip: the name of its folder, which in a folder that is split lies deeper."""
-    return clip.parts[_depth(clip, folders)]
+    """The action of a clip: the name of its folder, which in a folder that is split lies deeper.
+
+    Its accents are composed (NFC), as in settings and labels that are typed; macOS decomposes those of files.
+    """
+    return unicodedata.normalize("NFC", clip.parts[_depth(clip, folders)])
+
+
+def check_actions(clips: Sequence[Path], folders: dict[str, str], where: Path) -> None:
+    """Checks that there are two actions or more.
+
+    Args:
+        clips: Paths relative to the folder with the actions' folders or the splits in it.
+        folders: Its `split_folders`.
+        where: The user's folder, for the message.
+
+    Raises:
+        DatasetError: There are fewer; says which folder may be meant instead.
+    """
+    actions = sorted({action_of(clip, folders) for clip in clips} - {UNKNOWN})
+    if len(actions) > 1:
+        return
+    inside = {clip.parts[1] for clip in clips if len(clip.parts) > 2 and clip.parts[0] != UNKNOWN}
+    hint = ""
+    if len(actions) == 1 and len(inside) > 1 and not folders:
+        hint = f" If the actions are the folders in it, {listed_names(sorted(inside))}, give '{where / actions[0]}'."
+    raise DatasetError(
+        "a dataset must contain clips of at least 2 actions, in one sub-folder per action. "
+        f"Received: {listed_names(actions) if actions else 'none'} in '{where}'.{hint}"
+    )
 
 
 def has_action(clip: Path, folders: dict[str, str]) -> bool:
@@ -123,4 +177,5 @@ def has_action(clip: Path, folders: dict[str, str]) -> bool:
 
 def _depth(clip: Path, folders: dict[str, str]) -> int:
     """The number of folders above that of a clip's action."""
-    return next((len(Path(folder).parts) for folder in folders if clip.is_relative_to(folder)), 0)
+    above = next((Path(folder).parts for folder in folders if clip.is_relative_to(folder)), ())
+    return len(above) if above and named_as_split(above[0]) else 0

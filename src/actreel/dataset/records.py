@@ -21,14 +21,13 @@ import pandas as pd
 from actreel.base.atomic import written_aside
 from actreel.base.code_digest import code_digest
 from actreel.base.faults import reading
-from actreel.base.places import UNKNOWN
 from actreel.config import SIGNALS
 from actreel.dataset.cluster import map_clips
 from actreel.dataset.copies import join_copies, join_recordings
 from actreel.dataset.fingerprints import probe_with_fingerprint
 from actreel.dataset.folder import read_folder
 from actreel.dataset.groups import groups_of
-from actreel.dataset.layout import SPLITS, action_of, split_folders, split_of
+from actreel.dataset.layout import SPLITS, action_of, check_actions, split_folders, split_of
 from actreel.errors import DatasetError, FileError, VideoError
 from actreel.video.endings import is_signal
 from actreel.video.info import VideoInfo
@@ -74,14 +73,8 @@ def index_videos(
         raise FileError(f"'{videos}' is missing. Make it again with: dvc repro ingest")
     clips = find_clips(videos)
     folders = split_folders(clips)
+    check_actions(clips, folders, source or videos)
     action_of_clip = [action_of(clip, folders) for clip in clips]
-    actions = sorted(set(action_of_clip) - {UNKNOWN})
-    if len(actions) < 2:
-        found = ", ".join(f"'{action}'" for action in actions) or "none"
-        raise DatasetError(
-            "a dataset must contain clips of at least 2 actions, in one sub-folder per action. "
-            f"Received: {found} in '{source or videos}'."
-        )
     groups = groups_of(videos, clips, group_pattern, source)
     there = videos.absolute()
     rows = map_clips(

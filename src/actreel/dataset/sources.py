@@ -14,7 +14,7 @@ from actreel.dataset.demo import render_demo
 from actreel.dataset.fetch.archive import unpack
 from actreel.dataset.folder import Contents, alike, is_leftover
 from actreel.dataset.groups import GROUPS_FILE
-from actreel.dataset.layout import TRAIN, action_of, find_split, has_action, split_of
+from actreel.dataset.layout import TRAIN, action_of, find_split, has_action, named_as_split, split_of
 from actreel.dataset.watch import checked_folder
 from actreel.errors import DatasetError, listed_names
 from actreel.video.endings import count_endings
@@ -118,6 +118,11 @@ def _warn_about_the_rest(contents: Contents, folders: dict[str, str]) -> None:
         listed = " and ".join(f"'{name}'" for name in names)
         log.warning(
             f"the folders {listed} count as {len(names)} actions. If they are one, put their clips into one folder"
+        )
+    if splits := [name for name in actions if not folders and named_as_split(name)]:
+        log.warning(
+            f"{len(splits)} folders with the names of splits count as actions: {listed_names(splits)}. If they are "
+            "splits, rename the others at the top too: train, val and test"
         )
     empty = sorted(set(contents.folders) - {clip.parts[0] for clip in contents.clips})
     if empty:

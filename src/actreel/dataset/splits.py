@@ -17,6 +17,7 @@ import pandas as pd
 from actreel.base.places import UNKNOWN
 from actreel.config import SplitParams
 from actreel.config.commands import exp_run
+from actreel.dataset.groups import clip_key
 from actreel.dataset.layout import SPLITS, TEST, TRAIN, VAL
 from actreel.dataset.lists import read_split_list
 from actreel.dataset.records import LEFT_OUT, UNREADABLE
@@ -260,15 +261,16 @@ def _lists(clips: pd.DataFrame, params: SplitParams) -> pd.Series[str]:
 
 
 def _match(clips: pd.DataFrame, path: Path, key: str) -> pd.Series[bool]:
-    names = set(read_split_list(path))
-    listed = clips["clip"].isin(names)
+    names = {clip_key(name) for name in read_split_list(path)}
+    clip_keys = clips["clip"].map(clip_key)
+    listed = clip_keys.isin(names)
     if not listed.any():
         raise DatasetError(
             f"{key} must name clips of the dataset, such as '{clips['clip'].iloc[0]}'. Received: '{path}', which names "
             "none of them."
         )
     if len(names) > listed.sum():
-        first = min(names - set(clips["clip"]))
+        first = min(names - set(clip_keys))
         log.warning(f"{len(names) - listed.sum()} clips in '{path}' are not in the dataset (first: '{first}')")
     return listed
 

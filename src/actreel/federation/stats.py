@@ -29,9 +29,9 @@ from actreel.training.probes import pool
 from actreel.training.train import build_sum_head
 
 _CODE = (
-    "video", "models", "dataset/store.py", "inference/clip_encoding.py", "training/batches.py", "training/features.py",
-    "training/graph_encoder.py", "training/onnx_encoder.py", "training/onnx_files", "training/pose",
-    "training/sides.py",
+    "video", "models", "dataset/store.py", "federation/parts.py", "inference/clip_encoding.py", "training/batches.py",
+    "training/encoding.py", "training/features.py", "training/graph_encoder.py", "training/joined_encoder.py",
+    "training/onnx_encoder.py", "training/onnx_files", "training/pose", "training/sides.py",
 )  # fmt: skip
 """The code between a clip's file and its pooled features."""
 

@@ -66,12 +66,12 @@ KnownViews = dict[str, tuple["StoredFeatures", int]]
 
 _GRAPH_CODE = (
     "inference/clip_encoding.py", "training/graph_encoder.py", "training/joined_encoder.py",
-    "training/onnx_encoder.py", "training/onnx_files", "training/pose",
+    "training/onnx_encoder.py", "training/onnx_files",
 )  # fmt: skip
-"""The code that makes and runs encoders that are ONNX graphs of their own."""
+"""The code that makes and runs ONNX graphs, which all encoders become."""
 
-_TRACK_CODE = ("config/tracks.py", "video")
-"""The code that reads what a clip has beside its pictures."""
+_TRACK_CODE = ("config/tracks.py", "inference/clip_encoding.py", "video", *_CODE)
+"""The code that reads what a clip has beside its pictures, and takes its means in windows."""
 
 _PILOT_CLIPS = 8
 """Clips per core after which the time for all clips is estimated."""
@@ -283,10 +283,8 @@ def encoder_key(encoder: str, weights: str, spec: ClipSpec) -> dict[str, Any]:
 
 
 def _key(name: str, own: GraphEncoder) -> dict[str, Any]:
-    if is_graph(name):
-        code = code_digest(*_GRAPH_CODE, *_CODE, packages=("onnx", "tf2onnx"))
-    else:
-        code = code_digest("models", "training/joined_encoder.py", *_CODE, packages=("keras",))
+    parts, packages = (("training/pose",), ()) if is_graph(name) else (("models",), ("keras",))
+    code = code_digest(*parts, *_GRAPH_CODE, *_CODE, packages=("onnx", "tf2onnx", *packages))
     return {**own.key, "encoder_code": code}
 
 

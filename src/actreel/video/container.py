@@ -310,9 +310,22 @@ def open_file(path: Path) -> av.container.InputContainer:
         except (av.error.FFmpegError, ValueError) as error:
             failure = error
     raise VideoError(
-        f"A clip must be a video that FFmpeg can read. Received: '{path}', which is damaged or not a video. "
-        "Replace or remove it."
+        f"A clip must be a video that FFmpeg can read. Received: '{path}', which is {_kind(path)}"
     ) from failure
+
+
+def _kind(path: Path) -> str:
+    """What a file is that FFmpeg does not open, and what to do."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(12)
+    except OSError:
+        start = b""
+    if start[:4] == b"RIFF" and start[8:] == b"WEBP":
+        return "a WebP picture. Replace or remove it, or convert it if it moves: magick moving.webp clip.mp4"
+    if start[:3] == b"FLV":
+        return "cut off before its first frame. Fetch it again, or remove it."
+    return "damaged or not a video. Replace or remove it."
 
 
 def video_stream(path: object, container: av.container.InputContainer) -> av.VideoStream:

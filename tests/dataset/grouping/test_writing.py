@@ -9,7 +9,7 @@ from actreel.errors import DatasetError
 
 
 def test_the_folders_reader_reads_what_was_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    clips = ['A/é, "1".mp4', "A/b.mp4", "B/c.mp4"]
+    clips = ['A/é, "1".mp4', "A/b.mp4", " B/c.mp4"]
     file = write_groups(tmp_path, clips, ["x", "y, z", "x"])
     assert file == tmp_path / "groups.csv"
     with caplog.at_level(logging.WARNING):
@@ -17,8 +17,8 @@ def test_the_folders_reader_reads_what_was_written(tmp_path: Path, caplog: pytes
     assert not caplog.messages
 
 
-@pytest.mark.parametrize("clip", [" A/a.mp4", "A/\udcff.mp4"])
-def test_a_path_that_the_table_cannot_hold_is_said_and_the_old_table_stays(tmp_path: Path, clip: str) -> None:
+def test_a_path_that_the_table_cannot_hold_is_said_and_the_old_table_stays(tmp_path: Path) -> None:
+    clip = "A/\udcff.mp4"
     write_groups(tmp_path, ["B/b.mp4"], ["old"])
     with pytest.raises(DatasetError, match=r"cannot be named in groups\.csv.*Rename it"):
         write_groups(tmp_path, [clip, "B/b.mp4"], ["new", "new"])

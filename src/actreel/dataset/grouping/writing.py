@@ -77,6 +77,6 @@ def _encoded(text: str, clips: Sequence[str]) -> bytes:
 
 def _refusal(clip: str) -> str:
     return (
-        f"'{clip}' cannot be named in {GROUPS_FILE}: a path must be UTF-8, must not begin with a blank, and must not "
-        "equal another's but for the spelling of its accents. Rename it."
+        f"'{clip}' cannot be named in {GROUPS_FILE}: a path must be UTF-8, and must not equal another's but for the "
+        "spelling of its accents. Rename it."
     )
