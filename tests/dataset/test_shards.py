@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from actreel.dataset.shards import finished_arrays, open_shard, write_shard
+from actreel.dataset.shards import finished_arrays, open_shard, release, write_shard
 
 ARRAYS = np.random.default_rng(0).integers(0, 255, (5, 3, 4), np.uint8)
 
@@ -70,3 +70,21 @@ def test_what_was_half_written_is_never_taken_for_whole(
     assert done <= len(content) * 3 // size
     write_shard(shard, itertools.islice(ARRAYS, done, None), len(ARRAYS))
     np.testing.assert_array_equal(open_shard(shard, 5), ARRAYS)
+
+
+def test_what_reading_a_shard_took_is_given_back_and_can_be_read_again(tmp_path: Path) -> None:
+    def resident() -> int:
+        """Kilobytes of the shard's pages in this process."""
+        maps = Path("/proc/self/smaps").read_text(encoding="utf-8").partition(str(shard))[2]
+        return int(maps.partition("\nRss:")[2].split()[0])
+
+    shard, numbers = tmp_path / "a.npy", np.arange(200_000)
+    write_shard(shard, [numbers], 1)
+    opened = open_shard(shard, 1)
+    assert opened.sum() == numbers.sum()
+    if Path("/proc/self/smaps").exists():
+        assert resident() > 1000
+    release(opened)
+    if Path("/proc/self/smaps").exists():
+        assert resident() == 0
+    np.testing.assert_array_equal(opened[0], numbers)

@@ -41,6 +41,18 @@ def test_stored_clips_are_what_load_clip_gives(
     np.testing.assert_array_equal(np.concatenate(list(stored.batches(names, 4))), expected)
 
 
+def test_memory_does_not_grow_by_what_is_taken(
+    index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec
+) -> None:
+    extract_clips(index, videos, tmp_path / "clips", spec)
+    stored = StoredClips(tmp_path / "clips")
+    stored.take(index["clip"].tolist())
+    if (maps := Path("/proc/self/smaps")).exists():
+        (_, *mapped) = maps.read_text(encoding="utf-8").split(f"{tmp_path / 'clips'}{os.sep}")
+        assert len(mapped) == len(list((tmp_path / "clips").glob("*.npy")))
+        assert {int(each.partition("\nRss:")[2].split()[0]) for each in mapped} == {0}
+
+
 @pytest.mark.parametrize("keep", [True, False])
 def test_clips_can_be_sampled_with_other_settings(
     index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec, keep: bool

@@ -66,3 +66,20 @@ def test_scaled_features_count_more_or_less_and_batch_normalisation_gives_the_sa
     through_layer = (known - scaled.mean) / np.sqrt(scaled.variance + VARIANCE_FLOOR)
     np.testing.assert_allclose(through_layer, scaled.standardised(known), rtol=1e-5)
     np.testing.assert_allclose(plain.variance, known.var(axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("clips", "features"), [(1300, 1100), (1400, 1000)])
+def test_one_array_as_large_as_the_features_is_kept_for_some_of_the_clips(clips: int, features: int) -> None:
+    """Those of all folds live at a time; what was standardised before is dropped, and the solutions are the same."""
+    rng = np.random.default_rng(0)
+    targets = np.arange(clips) % 2
+    known = rng.normal(targets[:, np.newaxis], 3, (clips, features)).astype(np.float32)
+    some = np.arange(clips) % 5 > 0
+    weights = np.ones(some.sum(), np.float32)
+    within = Solutions(known, targets[some], weights, 2, 1.0, some)
+    alone = Solutions(known[some], targets[some], weights, 2)
+    for ours, expected in zip(within.solve([1e-3]), alone.solve([1e-3]), strict=True):
+        np.testing.assert_array_equal(ours[0], expected[0])
+        np.testing.assert_array_equal(ours[1], expected[1])
+    kept = [value for value in vars(within).values() if isinstance(value, np.ndarray) and value is not known]
+    assert sum(array.nbytes for array in kept) < 1.1 * 4 * min(some.sum(), features) ** 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import mmap
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -81,6 +82,16 @@ def open_shard(shard: Path, num_clips: int) -> NDArray[Any]:
     if len(arrays) != num_clips:
         raise ValueError(f"{len(arrays)} clips in place of {num_clips}")
     return arrays
+
+
+def release(arrays: NDArray[Any]) -> None:
+    """Gives back the memory that reading a shard took, which would grow to its whole size; it can be read again.
+
+    Args:
+        arrays: As `open_shard` returns them.
+    """
+    if isinstance(arrays.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # Windows has none
+        arrays.base.madvise(mmap.MADV_DONTNEED)
 
 
 def intact(shard: Path, num_clips: int, expected: int | None) -> int | None:

@@ -34,7 +34,7 @@ from actreel.base.kept_warnings import REPAIRED
 from actreel.base.places import VIDEOS
 from actreel.config import ClipSpec, TrackSpec
 from actreel.dataset.cluster import map_clips
-from actreel.dataset.shards import finished_arrays, intact, open_shard, write_shard
+from actreel.dataset.shards import finished_arrays, intact, open_shard, release, write_shard
 from actreel.errors import DatasetError, FileError
 from actreel.video.clips import load_clip
 from actreel.video.decode import NO_PIXELS
@@ -204,6 +204,11 @@ class Store(ABC):
         """A clip's arrays, still in the memory map."""
         return [self._shards[shard][position] for shard, position in self._positions[clip]]
 
+    def _release(self, clips: Iterable[str]) -> None:
+        """Gives back the memory that `_rows` of these clips took, once they are copied."""
+        for number in {shard for clip in clips for shard, _ in self._positions.get(clip, ())}:
+            release(self._shards[number])
+
     @property
     @abstractmethod
     def frames(self) -> StoredClips | None:
@@ -280,6 +285,7 @@ class StoredClips(Store):
         frames = np.empty((len(clips), *self.spec.shape), dtype=np.uint8)
         for position, row in enumerate(self._decoded(clips)):
             frames[position] = row[:, :, ::-1] if mirrored is not None and mirrored[position] else row
+        self._release(clips)
         return frames
 
     def sampled_as(self, spec: ClipSpec) -> StoredClips:

@@ -92,12 +92,10 @@ def decide(
     if leaky:
         return Decision(False, "a champion's groups must not cross splits. Received: split.protocol 'random'.")
     by_hand = f"make serve MODEL={name}@{version} serves this one all the same"
-    fair, low, high = (scores[f"balanced_accuracy{end}"] for end in ("", "_low", "_high"))
-    if low <= scores["balanced_chance"]:
+    if scores["balanced_accuracy_low"] <= scores["balanced_chance"]:
         return Decision(
             False,
-            f"a champion must be better than chance. Received: a balanced accuracy of {percent(fair)} (95 %: "
-            f"{percent(low)} to {percent(high)}), where guessing gets {percent(scores['balanced_chance'])}; {by_hand}. "
+            f"a champion must be better than chance. Received: a balanced accuracy of {_balanced(scores)}; {by_hand}. "
             f"{advice}".strip(),
         )
     own = _in_words(scores)
@@ -119,8 +117,14 @@ def decide(
 def _in_words(scores: Mapping[str, Any]) -> str:
     return (
         f"{percent(scores['accuracy'])} of {scores['num_test_clips']} test clips of {scores['num_test_groups']} groups "
-        f"are right (95 %: {percent(scores['accuracy_low'])} to {percent(scores['accuracy_high'])})"
+        f"are right; the balanced accuracy, which decides, is {_balanced(scores)}"
     )
+
+
+def _balanced(scores: Mapping[str, Any]) -> str:
+    """The accuracy that the rules look at, with its interval and what it is compared with."""
+    share, low, high = (percent(scores[f"balanced_accuracy{end}"]) for end in ("", "_low", "_high"))
+    return f"{share} (95 %: {low} to {high}), where guessing gets {percent(scores['balanced_chance'])}"
 
 
 def _advantage(rival: Rival) -> str | None:

@@ -258,6 +258,7 @@ class StoredFeatures(Store):
         features = np.empty((len(clips), *self.input_shape), dtype=np.float32)
         for position, (clip, view) in enumerate(zip(clips, views, strict=True)):
             features[position] = np.concatenate([row[view] for row in self._rows(clip)], axis=-1)
+        self._release(clips)
         return features
 
 

@@ -71,7 +71,7 @@ class Pooled:
         weights = self.weights[targets]
         if issubclass(self.solver, SumSolutions):  # its features come from one encoder
             return self.solver(self.features[views], targets, weights, len(self.weights))
-        return Solutions(self.features[views], targets, weights, len(self.weights), self.scales)
+        return Solutions(self.features, targets, weights, len(self.weights), self.scales, views)
 
 
 @dataclass(frozen=True)

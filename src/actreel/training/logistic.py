@@ -55,30 +55,42 @@ class Solutions:
         weights: NDArray[np.float32],
         num_classes: int,
         scales: NDArray[np.float32] | float = 1.0,
+        views: NDArray[np.bool_] | slice = slice(None),
     ) -> None:
         """Standardises the features and brings them into their row space.
 
+        Of what is as large as the features, one array is kept, since several of these live at a time; the features are
+        standardised again for each penalty, which takes 1 % of its time.
+
         Args:
-            features: float32 (N, D).
+            features: float32 (V, D); not copied.
             targets: int64 (N,), classes of 0..num_classes-1, at least two of them.
             weights: float32 (N,), the weight of each clip's loss.
             num_classes: K.
             scales: What each feature is multiplied by once it is standardised: float32 (D,).
+            views: Which N of the features these are, as an index.
         """
-        self.mean = features.mean(axis=0)
-        self.variance = scaled_variance(features.var(axis=0), scales)
+        self._features, self._views = features, views
+        rows = features[views]
+        self.mean = rows.mean(axis=0)
+        self.variance = scaled_variance(rows.var(axis=0), scales)
         self._num_classes = num_classes
         self._shown, shown = np.unique(targets, return_inverse=True)
-        known = self.standardised(features)
-        dtype: Any = np.float64 if len(known) * min(known.shape) <= _DOUBLE else np.float32
-        self._known: NDArray[Any] = known.astype(dtype, copy=False)  # (N, R): the coordinates
-        self._rows: NDArray[np.float32] | None = None  # (N, D), if the coordinates are not these
-        if len(known) < known.shape[1]:
-            self._rows = known
-            self._known = _coordinates(self._known).astype(dtype, copy=False)
-        self._weights: NDArray[Any] = weights.astype(dtype)[:, None]
-        self._hessian = self._known.T @ (self._weights * self._known)  # of the loss, but for its curvature
-        self._right: NDArray[Any] = (np.arange(len(self._shown)) == shown[:, None]).astype(dtype)
+        self._dtype: Any = np.float64 if len(rows) * min(rows.shape) <= _DOUBLE else np.float32
+        self._in_row_space = len(rows) < rows.shape[1]
+        del rows
+        known = self._standardised_rows()
+        if self._in_row_space:
+            known = _coordinates(known).astype(self._dtype, copy=False)
+        self._weights: NDArray[Any] = weights.astype(self._dtype)[:, None]
+        # (R, R). Above the diagonal: the Hessian of the loss, but for its curvature. Below and on it, in the row space:
+        # the coordinates, which are a lower triangular matrix.
+        self._packed: NDArray[Any] = known.T @ (self._weights * known)
+        self._diagonal = self._packed.diagonal().copy()  # of the Hessian
+        if self._in_row_space:
+            self._packed = np.triu(self._packed, 1)
+            self._packed += known
+        self._right: NDArray[Any] = (np.arange(len(self._shown)) == shown[:, None]).astype(self._dtype)
 
     def solve(self, path: Sequence[float]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Solves for each penalty of `path` (scikit-learn's C), starting from the solution before.
@@ -86,7 +98,7 @@ class Solutions:
         Yields:
             Kernel, float32 (D, K), and bias, float32 (K,), of a softmax over the standardised features.
         """
-        weights = np.zeros((self._known.shape[1], len(self._shown)))
+        weights = np.zeros((len(self._packed), len(self._shown)))
         bias = np.zeros(len(self._shown))
         # With two classes, scikit-learn's penalty is on the difference between their weights: twice as much.
         halved = 2 if len(self._shown) == 2 else 1
@@ -98,6 +110,10 @@ class Solutions:
         """Brings features, float32 (n, D), to mean 0, variance 1 over the clips of `__init__`, and their scale."""
         return np.asarray((features - self.mean) / np.sqrt(self.variance + VARIANCE_FLOOR), dtype=np.float32)
 
+    def _standardised_rows(self) -> NDArray[Any]:
+        """(N, D), a new array."""
+        return self.standardised(self._features[self._views]).astype(self._dtype, copy=False)
+
     @staticmethod
     def losses(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> NDArray[np.float32]:
         """float32 (N,): the cross-entropy of each clip's probabilities with its action."""
@@ -107,14 +123,15 @@ class Solutions:
         self, strength: float, weights: NDArray[np.float64], bias: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Weights, float64 (R, K), and bias, float64 (K,), for one penalty, from those given."""
-        dtype, right, total = self._known.dtype, self._right, float(self._weights.sum())
-        first = _softmax(self._known @ weights.astype(dtype) + bias.astype(dtype))[0]
+        dtype, right, total = self._dtype, self._right, float(self._weights.sum())
+        known = np.tril(self._packed) if self._in_row_space else self._standardised_rows()
+        first = _softmax(known @ weights.astype(dtype) + bias.astype(dtype))[0]
         spread = float((self._weights * (1 - (first**2).sum(axis=1, keepdims=True))).sum()) / total
         curvature = max(spread / (right.shape[1] - 1), _LEAST_CURVATURE)
-        root = curvature * self._hessian
-        root[np.diag_indices_from(root)] += 1 / strength
-        root = cholesky(root, overwrite_a=True, check_finite=False)
-        known = solve_triangular(root, self._known.T, trans="T", check_finite=False).T
+        root = curvature * self._packed
+        root[np.diag_indices_from(root)] = curvature * self._diagonal + 1 / strength
+        root = cholesky(root, overwrite_a=True, check_finite=False)  # of what is above the diagonal
+        known = solve_triangular(root, known.T, trans="T", overwrite_b=True, check_finite=False).T
         scale = 1 / np.sqrt(curvature * total)
         shape = (len(weights) + 1, len(bias))
 
@@ -143,9 +160,9 @@ class Solutions:
     def _as_dense(
         self, weights: NDArray[np.float64], bias: NDArray[np.float64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        if self._rows is not None:
-            solved = solve_triangular(self._known, weights, lower=True, trans="T", check_finite=False)
-            weights = self._rows.T @ solved.astype(np.float32)
+        if self._in_row_space:
+            solved = solve_triangular(self._packed, weights, lower=True, trans="T", check_finite=False)
+            weights = self.standardised(self._features[self._views]).T @ solved.astype(np.float32)
         kernel = np.zeros((len(weights), self._num_classes), np.float32)
         kernel[:, self._shown] = weights
         # A class without clips is never predicted.
