@@ -48,7 +48,7 @@ from tests.conftest import (
     write_model_folder,
     write_video_file,
 )
-from tests.serving.conftest import wait_for
+from tests.serving.conftest import NO_CERTIFICATES, wait_for
 
 LABELS = {"registered_model": "actreel-grey", "version": "3", "run_id": "none", "accuracy": "0.8750"}
 NUM_VISITORS = 2
@@ -197,7 +197,7 @@ class Served:
 
     def client(self) -> httpx.Client:
         """A client that waits for an answer for as long as a busy machine needs."""
-        return httpx.Client(base_url=self.address, timeout=patience(30))
+        return httpx.Client(base_url=self.address, timeout=patience(30), verify=NO_CERTIFICATES)
 
 
 @contextmanager
@@ -214,7 +214,7 @@ def served(command: list[str], folder: Path, environment: dict[str, str], log: P
         deadline = time.monotonic() + patience(30)
         while process.poll() is None:
             with suppress(httpx.TransportError):
-                if httpx.get(f"{address}/readyz").status_code == 200:
+                if httpx.get(f"{address}/readyz", verify=NO_CERTIFICATES).status_code == 200:
                     break
             assert time.monotonic() < deadline, log.read_text(encoding="utf-8")
             time.sleep(0.1)

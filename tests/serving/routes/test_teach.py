@@ -18,7 +18,7 @@ from actreel.inference.classifier import ActionClassifier
 from serving.answers import Served
 from serving.settings import Settings
 from serving.teaching import project as project_module
-from tests.serving.conftest import wait_for
+from tests.serving.conftest import NO_CERTIFICATES, wait_for
 from tests.serving.page.conftest import running
 from tests.serving.routes.test_jobs import ended, follow
 from tests.serving.teaching.double import DRAFT, TeachingDouble
@@ -36,7 +36,7 @@ class School:
     settings: Settings
 
     def client(self, **headers: str) -> httpx.Client:
-        return httpx.Client(base_url=self.address, headers=headers, timeout=30)
+        return httpx.Client(base_url=self.address, headers=headers, timeout=30, verify=NO_CERTIFICATES)
 
 
 @pytest.fixture(scope="module")
