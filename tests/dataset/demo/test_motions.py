@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from actreel.base.places import UNKNOWN
 from actreel.dataset.demo.motions import ACTIONS, MOTIONS, ORDERED_PAIRS, UNKNOWN_MOTIONS, play
 from actreel.dataset.demo.performers import draw_group
-from actreel.dataset.records import UNKNOWN
 
 
 def test_pairs_are_of_actions() -> None:

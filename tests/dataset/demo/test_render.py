@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from actreel.base.atomic import temporary_name
+from actreel.base.places import UNKNOWN
 from actreel.dataset.demo import ACTIONS, film, render_demo
 from actreel.dataset.demo.render import Take, _render
-from actreel.dataset.records import UNKNOWN, find_clips
+from actreel.dataset.records import find_clips
 from actreel.errors import DatasetError
 from tests.dataset.demo.conftest import GROUPS, read
 
