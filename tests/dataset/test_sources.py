@@ -64,8 +64,8 @@ def test_a_split_s_name_that_counts_as_an_action_is_told(tmp_path: Path, caplog:
     put(tmp_path / "source", "train/Wave/a.avi", "unseen/Wave/b.avi")
     adopt_folder(tmp_path / "source", tmp_path / "videos")
     assert [record.message for record in caplog.records] == [
-        "1 folders with the names of splits count as actions: 'train'. If they are splits, rename the others at the "
-        "top too: train, val and test"
+        "these folders count as actions, though their names are those of splits: 'train'. If they are splits, rename "
+        "the other folders beside them too: train, val and test"
     ]
 
 

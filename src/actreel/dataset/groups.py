@@ -82,7 +82,7 @@ def _read_groups(path: Path, clips: list[Path], named: Path) -> dict[str, str]:
     groups: dict[str, str] = {}
     for line, row in rows:
         clip, group = row["clip"] or "", (row["group"] or "").strip()
-        if clip_key(clip) not in known:  # or it begins with a blank itself
+        if clip_key(clip) not in known:  # blanks around it are the table's, unless the clip's own name has them
             clip = clip.strip()
         if not clip or not group:
             raise DatasetError(

@@ -61,7 +61,8 @@ def split_folders(clips: Sequence[Path]) -> dict[str, str]:
     Returns:
         `train`, `val` or `test` for each folder at the top, or for the one in it that the actions' folders lie in, if
         all at the top but `_unknown` are called so, maybe with more words that are the same in all, as `seg_train`, and
-        one of them is for training. The same for all folders in those at the top, the actions. Otherwise nothing.
+        one of them is for training. If instead the folders at the top are actions, and all folders in them are called
+        so: the split of each of these, as `Wave/train`. Nothing if the folder did not come split.
     """
     tops = {clip.parts[0] for clip in clips} - {UNKNOWN}
     if named := _all_splits(tops):

@@ -121,8 +121,8 @@ def _warn_about_the_rest(contents: Contents, folders: dict[str, str]) -> None:
         )
     if splits := [name for name in actions if not folders and named_as_split(name)]:
         log.warning(
-            f"{len(splits)} folders with the names of splits count as actions: {listed_names(splits)}. If they are "
-            "splits, rename the others at the top too: train, val and test"
+            f"these folders count as actions, though their names are those of splits: {listed_names(splits)}. If they "
+            "are splits, rename the other folders beside them too: train, val and test"
         )
     empty = sorted(set(contents.folders) - {clip.parts[0] for clip in contents.clips})
     if empty:

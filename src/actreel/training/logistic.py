@@ -60,7 +60,7 @@ class Solutions:
         """Standardises the features and brings them into their row space.
 
         Of what is as large as the features, one array is kept, since several of these live at a time; the features are
-        standardised again for each penalty, which takes 1 % of its time.
+        standardised again for each penalty, which takes a few percent of its time.
 
         Args:
             features: float32 (V, D); not copied.
