@@ -33,6 +33,8 @@ override GROUP_PATTERN := $(value GROUP_PATTERN)
 override URL := $(value URL)
 export FROM GROUP_PATTERN RECIPE URL
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Container images set it. Each stage, worker and test would then compile our modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup git repro learn ucf50 pose test chaos check docs serve try reload image ui runs bench lock youtube locked-youtube clean
 

@@ -111,3 +111,8 @@ def test_a_stage_that_is_asked_for_help_runs_nothing(argument: str, code: int, t
     assert done.returncode == code
     assert (done.stdout + done.stderr).startswith("usage: python -m pipelines.ingest")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_modules_are_compiled_once_also_where_the_environment_forbids_it(unpacked: Path) -> None:
+    asked = 'asked: ; @echo "${PYTHONDONTWRITEBYTECODE-not set}"'.replace("$", "$$")
+    assert run(unpacked, "env", "PYTHONDONTWRITEBYTECODE=1", "make", "--eval", asked, "asked") == "not set\n"
