@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,7 +39,19 @@ def digest_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [("2 * number", "3 * number"), ("LIMIT = 3", "LIMIT = 4"), ("number", "value")]
+    ("before", "after"),
+    [
+        ("2 * number", "3 * number"),
+        ("2 * number", "number * 2"),
+        ("LIMIT = 3", "LIMIT = 4"),
+        ("LIMIT = 3", "LIMIT = '3'"),
+        ("LIMIT = 3", "LIMIT: int = 3"),
+        ("number", "value"),
+        ("(number)", "(number=1)"),
+        ("(number)", "(*number)"),
+        ("(number)", "(number: int)"),
+        ("def double", "@print\ndef double"),
+    ],
 )
 def test_another_code_gives_another_digest(digest_of: Callable[..., str], before: str, after: str) -> None:
     assert digest_of(CODE, "video") != digest_of(CODE.replace(before, after), "video")
@@ -49,10 +64,20 @@ def test_another_code_gives_another_digest(digest_of: Callable[..., str], before
         ("How many", "As many"),
         ("# As everybody knows.\n", "\n"),
         ("2 * number", "(2  *  number)"),
+        ("return 2 * number", "return (\n        2\n        * number\n    )"),
     ],
 )
 def test_words_and_layout_do_not_count(digest_of: Callable[..., str], before: str, after: str) -> None:
     assert digest_of(CODE, "video") == digest_of(CODE.replace(before, after), "video")
+
+
+def test_every_process_gives_the_same_digest() -> None:
+    command = [sys.executable, "-c", "from actreel.base.code_digest import *; print(code_digest('base'))"]
+    digests = {
+        subprocess.run(command, env=os.environ | changes, check=True, capture_output=True, text=True).stdout.strip()
+        for changes in ({"PYTHONHASHSEED": "1"}, {"PYTHONHASHSEED": "2", "PYTHONOPTIMIZE": "2"})
+    }
+    assert digests == {code_digest("base")}
 
 
 def test_only_the_parts_that_are_named_count(digest_of: Callable[..., str]) -> None:
