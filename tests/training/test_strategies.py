@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -33,25 +35,24 @@ def test_two_workers_and_two_devices_end_with_the_model_of_one(features: Path) -
         ports.add(free_port())
     addresses = [f"127.0.0.1:{port}" for port in ports]
 
-    def start(name: str, strategy: str, **env: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.training.worker", str(features), strategy, name],
-            env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"} | env,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-
-    processes = [start("devices", "mirrored")]
+    jobs = [("mirrored", "devices", "")]
     for number in range(2):
         task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
-        processes.append(start(f"worker-{number}", "multi_worker", TF_CONFIG=json.dumps(task)))
+        jobs.append(("multi_worker", f"worker-{number}", json.dumps(task)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.training.worker", str(features), json.dumps(jobs)],
+        env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
     fitted, curve = train(MODEL, params_of(), StoredFeatures(features / "features"), ROWS, LABELS)
     try:
-        outputs = [process.communicate(timeout=patience(90))[0] for process in processes]
+        output = process.communicate(timeout=patience(90))[0]
     finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0, 0, 0], outputs
-    assert "Epoch 3/3" in outputs[1]
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # the forks too
+    assert process.returncode == 0, output
+    for number in range(2):
+        assert f"worker-{number}: Epoch 3/3" in output
     first, second, devices = (np.load(features / f"{name}.npz") for name in ("worker-0", "worker-1", "devices"))
     assert all(np.array_equal(first[name], second[name]) for name in first.files)
     for found in (first, devices):

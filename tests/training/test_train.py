@@ -21,7 +21,7 @@ from actreel.training.fitting import learning_rate, steps_at_once
 from actreel.training.train import apply_temperature, epoch_models, predict, targets_of, train
 from tests.conftest import ROOT, train_params
 
-SPEC = ClipSpec(num_frames=8, height=32, width=32)
+SPEC = ClipSpec(num_frames=4, height=16, width=16)
 LSTM = ModelParams(encoder="small_cnn", weights="none", head="lstm", motion="none", units=16, dropout=0.0)
 MEAN = LSTM.model_copy(update={"head": "mean"})  # built in half the time, where it does not matter what is learned
 # In a fifth, where it does not matter what learns either.

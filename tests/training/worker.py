@@ -1,7 +1,13 @@
-"""Trains with a strategy, in a process of its own: `python -m tests.training.worker FOLDER STRATEGY NAME`."""
+"""Trains with several strategies at a time, each in a process of its own: `python -m tests.training.worker FOLDER JOBS`.
 
+JOBS is a JSON list of jobs: the strategy, the name of the file for the weights, and the TF_CONFIG or "".
+"""
+
+import json
 import logging
+import os
 import sys
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +45,26 @@ def params_of(**changes: Any) -> TrainParams:
     return TrainParams.model_validate(params.model_dump() | small | changes)
 
 
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
-    folder, strategy, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+def run(folder: Path, strategy: str, name: str, task: str) -> None:
+    logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s")
+    if task:
+        os.environ["TF_CONFIG"] = task
     if strategy == "mirrored":
         (cpu,) = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     fitted, curve = train(MODEL, params_of(strategy=strategy), StoredFeatures(folder / "features"), ROWS, LABELS)
     np.savez(folder / f"{name}.npz", *fitted.get_weights(), val_loss=curve["val_loss"])
+
+
+if __name__ == "__main__":
+    # Forks, so that TensorFlow is imported once: it has run nothing yet.
+    fork = get_context("fork")
+    processes = [
+        fork.Process(target=run, args=(Path(sys.argv[1]), *arguments), daemon=True)
+        for arguments in json.loads(sys.argv[2])
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    sys.exit(any(process.exitcode for process in processes))
