@@ -1,4 +1,4 @@
-"""Trains with several strategies at a time, each in a process of its own: `python -m tests.training.worker FOLDER JOBS`.
+"""Trains with several strategies, each in a process of its own: `python -m tests.training.worker FOLDER JOBS`.
 
 JOBS is a JSON list of jobs: the strategy, the name of the file for the weights, and the TF_CONFIG or "".
 """
