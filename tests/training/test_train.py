@@ -167,6 +167,7 @@ def test_taking_steps_at_once_takes_the_same_steps(
     assert at_once == [1, 16, 1, 12, 16, 10]
     params = params_of(epochs=2, batch_size=5)
     assert steps_at_once(len(rows["train"]) // 5) > 1
+    monkeypatch.setattr(fitting, "FEW_STEPS", 1)
 
     def weights() -> list[np.ndarray]:
         return train(HEAD_ALONE, params, encoded, rows, LABELS)[0].get_weights()

@@ -22,6 +22,9 @@ from actreel.training.strategies import MULTI_WORKER, evaluate, fit, open_strate
 
 MOST_STEPS_AT_ONCE = 16
 
+FEW_STEPS = 50
+"""A training of so few takes them one by one: the loop around them takes longer to trace than 80 returns to Python."""
+
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 Logs = list[dict[str, float]]
 """The metrics of each epoch."""
@@ -179,7 +182,8 @@ def _compiled(
         model = quick_to_fit(plain)
         # Without clipping, an LSTM's first steps at a rate of 0.002 can end in a network that always answers the same.
         optimizer = keras.optimizers.Adam(learning_rate(params, steps), clipnorm=1.0)
-        at_once = 1 if one_by_one or replicas > 1 else steps_at_once(steps)
+        one_by_one = one_by_one or replicas > 1 or params.epochs * steps <= FEW_STEPS
+        at_once = 1 if one_by_one else steps_at_once(steps)
         model.compile(optimizer=optimizer, loss=loss, metrics=[accuracy("accuracy")], steps_per_execution=at_once)
         # Once all variables exist, TensorFlow traces a training step once; it traces one that creates some twice.
         model.optimizer.build(model.trainable_variables)
