@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +32,24 @@ def decode(path: Path) -> NDArray[np.uint8]:
     return sample_frames(path, np.arange, lambda frame: frame)[0]
 
 
+MakeFilm = Callable[[str, int], Path]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> MakeFilm:
+    """Writes a film of a name and a seed once."""
+    folder = tmp_path_factory.mktemp("films")
+
+    @cache
+    def make(name: str, seed: int) -> Path:
+        return FILMS[name](folder / f"{seed}_{name}", seed)
+
+    return make
+
+
 @pytest.mark.parametrize("name", FILMS)
-def test_every_kind_gives_the_pictures_that_went_in(tmp_path: Path, name: str) -> None:
-    frames = decode(FILMS[name](tmp_path / name, 0))
+def test_every_kind_gives_the_pictures_that_went_in(made: MakeFilm, name: str) -> None:
+    frames = decode(made(name, 0))
     expected = dv_pictures(NUM_FRAMES) if name == "dv.dv" else pictures(NUM_FRAMES, *frames.shape[1:3])
     assert frames.shape == (NUM_FRAMES, *expected[0].shape)
     # Compressed, and with colours at half the resolution: nearer to its own picture than to the next.
@@ -46,11 +63,11 @@ needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg
 
 @needs_ffmpeg
 @pytest.mark.parametrize("name", [*FILMS, *FFMPEG_FILMS])
-def test_frames_are_ffmpeg_s(tmp_path: Path, name: str) -> None:
-    path = tmp_path / name
+def test_frames_are_ffmpeg_s(made: MakeFilm, tmp_path: Path, name: str) -> None:
     if name in FILMS:
-        FILMS[name](path, 0)
+        path = made(name, 0)
     else:
+        path = tmp_path / name
         FFMPEG_FILMS[name](path)
     frames = decode(path)
     expected = np.frombuffer(
@@ -81,9 +98,9 @@ def test_a_size_beyond_the_limit_is_refused_wherever_it_begins(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", FILMS)
-def test_frames_of_two_videos_never_mix(tmp_path: Path, name: str) -> None:
+def test_frames_of_two_videos_never_mix(made: MakeFilm, name: str) -> None:
     """The second visitor's frames are the same whoever came before: nothing is left of the first's."""
-    first, second = (FILMS[name](tmp_path / f"{seed}_{name}", seed) for seed in (1, 2))
+    first, second = (made(name, seed) for seed in (1, 0))
     alone = decode(second)
     for _ in range(3):
         others = decode(first)
