@@ -102,7 +102,7 @@ def main() -> None:
                 verbose=0,
             ),
             options.epochs,
-            steps_at_once(steps),
+            steps_at_once(steps, options.epochs),
         )
     print(f"TimeDistributed around every layer, NumPy: {slow:.2f} s per epoch of {options.clips} clips")
     print(f"Actreel, from the store:                   {fast:.2f} s per epoch")

@@ -163,11 +163,12 @@ def test_weights_of_every_epoch_are_kept(
 def test_taking_steps_at_once_takes_the_same_steps(
     encoded: StoredFeatures, rows: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_once = [steps_at_once(steps) for steps in (1, 16, 23, 24, 48, 50)]
+    at_once = [steps_at_once(steps, 60) for steps in (1, 16, 23, 24, 48, 50)]
     assert at_once == [1, 16, 1, 12, 16, 10]
+    assert (steps_at_once(10, 5), steps_at_once(10, 6)) == (1, 10)
     params = params_of(epochs=2, batch_size=5)
-    assert steps_at_once(len(rows["train"]) // 5) > 1
-    monkeypatch.setattr(fitting, "FEW_STEPS", 1)
+    monkeypatch.setattr(fitting, "FEW_STEPS", 0)
+    assert steps_at_once(len(rows["train"]) // 5, 2) > 1
 
     def weights() -> list[np.ndarray]:
         return train(HEAD_ALONE, params, encoded, rows, LABELS)[0].get_weights()

@@ -182,8 +182,7 @@ def _compiled(
         model = quick_to_fit(plain)
         # Without clipping, an LSTM's first steps at a rate of 0.002 can end in a network that always answers the same.
         optimizer = keras.optimizers.Adam(learning_rate(params, steps), clipnorm=1.0)
-        one_by_one = one_by_one or replicas > 1 or params.epochs * steps <= FEW_STEPS
-        at_once = 1 if one_by_one else steps_at_once(steps)
+        at_once = 1 if one_by_one or replicas > 1 else steps_at_once(steps, params.epochs)
         model.compile(optimizer=optimizer, loss=loss, metrics=[accuracy("accuracy")], steps_per_execution=at_once)
         # Once all variables exist, TensorFlow traces a training step once; it traces one that creates some twice.
         model.optimizer.build(model.trainable_variables)
@@ -192,11 +191,13 @@ def _compiled(
     return model, plain
 
 
-def steps_at_once(steps: int) -> int:
+def steps_at_once(steps: int, epochs: int) -> int:
     """How many steps Keras may take before it returns to Python, where Ctrl-C is noticed.
 
     A divisor of an epoch's steps, because Keras would otherwise run on into the next epoch.
     """
+    if epochs * steps <= FEW_STEPS:
+        return 1
     return max(number for number in range(1, MOST_STEPS_AT_ONCE + 1) if steps % number == 0)
 
 
