@@ -92,6 +92,7 @@ def test_a_second_run_names_the_process_that_holds_dvc_s_lock(repository: Path) 
 
 def test_a_second_run_names_a_stage_that_works_on_after_its_dvc_was_killed(repository: Path) -> None:
     (repository / "pipelines").mkdir()
+    (repository / "pipelines" / "__init__.py").touch()  # or it loses to a package of that name on PYTHONPATH
     (repository / "pipelines" / "one.py").write_text("print(flush=True); input()", encoding="utf-8")
     command = [sys.executable, "-m", "pipelines.one"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stage:

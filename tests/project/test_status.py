@@ -192,6 +192,7 @@ def test_a_run_in_progress_with_its_stage_and_epoch(project: Path) -> None:
 
 def test_a_stage_that_works_on_after_its_dvc_was_killed_is_a_run_in_progress(project: Path, tmp_path: Path) -> None:
     (project / "pipelines").mkdir()
+    (project / "pipelines" / "__init__.py").touch()  # or it loses to a package of that name on PYTHONPATH
     (project / "pipelines" / "train.py").write_text("print(flush=True); input()", encoding="utf-8")
     command = [sys.executable, "-m", "pipelines.train"]
     for folder, state in ((project, "running"), (tmp_path / "elsewhere", "not_served")):
