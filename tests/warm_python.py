@@ -37,7 +37,8 @@ LIBRARIES = (
     # What they and `bentoml`, which reads its environment as it is imported, import when it is needed first.
     "networkx", "aiohttp", "dulwich.porcelain", "hydra", "celery", "pygit2", "dvc.commands.repro",
     "dvc.commands.experiments", "dvc_render", "git", "alembic.command", "mlflow.pyfunc", "markdown_it",
-    "pyarrow.dataset", "onnxruntime.quantization", "PIL.JpegImagePlugin", "typer", "httpx", "uvicorn", "wsproto", "cattrs",
+    "pyarrow.dataset", "onnxruntime.quantization", "PIL.JpegImagePlugin", "typer", "httpx", "uvicorn",
+    "wsproto", "cattrs",
 )  # fmt: skip
 LAUNCHED = ("python", "dvc", "actreel")
 MOST_FILES = 64
@@ -196,7 +197,7 @@ def serve(listening: socket.socket) -> None:
                     chosen.close()
                     listening.close()
                     connection.close()
-                    _run(*asked, fds)  # type: ignore[arg-type]
+                    _run(*asked, fds=fds)  # type: ignore[arg-type]
                     return
                 for fd in fds:
                     os.close(fd)
