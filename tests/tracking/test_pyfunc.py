@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from importlib.metadata import distribution
-from importlib.util import cache_from_source
 from pathlib import Path
 
 import pandas as pd
@@ -35,6 +34,7 @@ print(json.dumps([[answer.label, answer.known] for answer in answers]))
 def link_installed(requirements: list[Requirement], packages: Path) -> None:
     """Links what is required, and what that requires, from the tests' environment, with what is compiled of it."""
     done: set[str] = set()
+    linked: set[str] = set()
     while requirements:
         required = requirements.pop()
         found = distribution(required.name)
@@ -47,12 +47,14 @@ def link_installed(requirements: list[Requirement], packages: Path) -> None:
             if further.marker is None or any(map(further.marker.evaluate, extras)):
                 requirements.append(further)
         for file in found.files or ():
-            compiled = [Path(cache_from_source(str(file)))] if file.suffix == ".py" else []
-            for name in (Path(file), *compiled):
-                source, link = Path(str(found.locate_file(name))), packages / name
-                if ".." not in name.parts and source.is_file() and not link.exists():  # not the programs in bin
-                    link.parent.mkdir(parents=True, exist_ok=True)
-                    link.symlink_to(source)
+            # A package whole, with what is compiled of it; of a namespace, which packages share, the file.
+            whole = Path(str(found.locate_file(file.parts[0]))) / "__init__.py"
+            name = Path(file.parts[0]) if whole.is_file() else Path(file)
+            if ".." in name.parts or str(name) in linked:  # a program in bin
+                continue
+            linked.add(str(name))
+            (packages / name).parent.mkdir(parents=True, exist_ok=True)
+            (packages / name).symlink_to(str(found.locate_file(name)))
 
 
 def test_a_clean_environment_with_the_declared_requirements_predicts(
