@@ -2,15 +2,18 @@
 
 A stage imports for one to five seconds before it does anything, and a run of the pipeline has ten stages. The forks run
 the same code from the same files, in a process of their own; `actreel` itself is not imported before. What is about
-starting (messages, imports, kills of a whole process group) uses the real Python: `cold`.
+starting (messages, imports, kills of a whole process group) uses the real Python: `cold`. The worker processes that a
+stage spawns, and the DVC that a command starts with its own Python, are such forks too.
 """
 
 from __future__ import annotations
 
 import array
 import atexit
+import fcntl
 import gc
 import json
+import multiprocessing
 import os
 import runpy
 import selectors
@@ -30,22 +33,30 @@ WARM = "TESTS_WARM_PYTHON"
 LIBRARIES = (
     "pandas", "pyarrow.parquet", "sklearn.metrics", "sklearn.linear_model", "scipy.stats", "cv2", "av", "mlflow",
     "mlflow.store.tracking.sqlalchemy_store", "matplotlib.pyplot", "great_expectations", "tensorflow", "keras",
-    "tf2onnx", "dvc.cli", "dvc.repo",
+    "tf2onnx.convert", "dvc.cli", "dvc.repo",
+    # What they and `bentoml`, which reads its environment as it is imported, import when it is needed first.
+    "networkx", "aiohttp", "dulwich.porcelain", "hydra", "celery", "pygit2", "dvc.commands.repro",
+    "dvc.commands.experiments", "dvc_render", "git", "alembic.command", "mlflow.pyfunc", "markdown_it",
+    "pyarrow.dataset", "onnxruntime.quantization", "PIL.JpegImagePlugin", "typer", "httpx", "uvicorn",
+    "wsproto", "cattrs",
 )  # fmt: skip
 LAUNCHED = ("python", "dvc", "actreel")
+MOST_FILES = 64
+"""As many open files can a command inherit."""
 LAUNCHER = """#!/usr/bin/env -S {python} -IS
 import array, json, os, signal, socket, sys
 
+fds = array.array("i", [int(fd) for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{{fd}}")])
 name, real = os.path.basename(sys.argv[0]), os.path.join({bin!r}, os.path.basename(sys.argv[0]))
 address = os.environ.get({warm!r})
 module = "".join(sys.argv[2:3]) if sys.argv[1:2] == ["-m"] else ""
 stage = module.startswith("pipelines.") and module != "pipelines.source"  # which looks for its parent, DVC
-if not address or name == "python" and not stage:
+worker = sys.argv[-1] == "--multiprocessing-fork"
+if not address or name == "python" and not (stage or worker or module == "dvc"):
     os.execv(real, [real, *sys.argv[1:]])
 server = socket.socket(socket.AF_UNIX)
 server.connect(address)
-asked = json.dumps([real, sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
-fds = array.array("i", [0, 1, 2])
+asked = json.dumps([sys.argv, os.getcwd(), dict(os.environ), list(fds)]).encode()
 server.sendmsg([len(asked).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
 server.sendall(asked)
 pid = int.from_bytes(server.recv(4, socket.MSG_WAITALL), "big")
@@ -101,28 +112,39 @@ class WarmPython:
 
 def _receive(connection: socket.socket) -> tuple[list[object], list[int]]:
     fds = array.array("i")
-    length, ancillary, _, _ = connection.recvmsg(4, socket.CMSG_LEN(3 * fds.itemsize))
+    length, ancillary, _, _ = connection.recvmsg(4, socket.CMSG_LEN(MOST_FILES * fds.itemsize))
     fds.frombytes(ancillary[0][2])
     asked = connection.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL)
     return json.loads(asked), list(fds)
 
 
-def _become(real: str, arguments: list[str], folder: str, env: dict[str, str], fds: list[int], base: list[str]) -> None:
-    """Runs the command in this process, with the launcher's folder, environment, input and outputs."""
+def _become(command: list[str], folder: str, env: dict[str, str], numbers: list[int], fds: list[int]) -> None:
+    """Runs the command in this process, with the launcher's folder, environment and open files."""
     os.setsid()
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env)
-    for number, fd in enumerate(fds):
+    aside = [fcntl.fcntl(fd, fcntl.F_DUPFD, 2 * max(*fds, *numbers)) for fd in fds]
+    for fd in fds:
+        os.close(fd)
+    for number, fd in zip(numbers, aside, strict=True):
         os.dup2(fd, number)
         os.close(fd)
-    sys.path[:] = [*filter(None, env.get("PYTHONPATH", "").split(os.pathsep)), *base]
     import numpy as np
 
     np.random.seed()
-    if Path(real).name == "python":
+    launcher, *arguments = command
+    real = str(Path(sys.executable).with_name(Path(launcher).name))
+    # What it starts with its own Python starts warm too.
+    sys.executable = str(Path(launcher).with_name("python"))
+    multiprocessing.set_executable(sys.executable)
+    sys.orig_argv[:] = [real, *arguments]
+    if arguments[-1:] == ["--multiprocessing-fork"]:
+        sys.path.insert(0, "")
+        sys.argv[:] = ["-c", *arguments[-1:]]
+        exec(arguments[-2], {"__name__": "__main__"})  # noqa: S102 (what multiprocessing starts its workers with)
+    elif Path(real).name == "python":
         sys.path.insert(0, folder)
-        sys.orig_argv[:] = [real, *arguments]
         sys.argv[:] = arguments[1:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:
@@ -131,7 +153,34 @@ def _become(real: str, arguments: list[str], folder: str, env: dict[str, str], f
         runpy.run_path(real, run_name="__main__")
 
 
-def serve(listening: socket.socket, base: list[str]) -> None:
+def _run(command: list[str], folder: str, env: dict[str, str], numbers: list[int], fds: list[int]) -> None:
+    """Runs the command, and ends without taking the libraries apart, which takes longer than many a command."""
+    sys.path[:] = [*filter(None, env.get("PYTHONPATH", "").split(os.pathsep)), *sys.path[1:]]
+    try:
+        _become(command, folder, env, numbers, fds)
+        STATUS.append(0)
+    except SystemExit as end:
+        STATUS.append(end.code if isinstance(end.code, int) else int(end.code is not None))
+        raise
+    except Exception:
+        STATUS.append(1)
+        raise
+
+
+STATUS: list[int] = []
+"""With which the command of this fork ends."""
+
+
+def _end() -> None:
+    """Ends the fork. It was registered first, so everything else that was registered has run."""
+    if STATUS:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(STATUS[0] & 0xFF)
+
+
+def serve(listening: socket.socket) -> None:
     """Forks for each command; ends a command whose launcher was killed."""
     chosen = selectors.DefaultSelector()
     chosen.register(listening, selectors.EVENT_READ)
@@ -148,7 +197,7 @@ def serve(listening: socket.socket, base: list[str]) -> None:
                     chosen.close()
                     listening.close()
                     connection.close()
-                    _become(*asked, fds, base)  # type: ignore[arg-type]
+                    _run(*asked, fds=fds)  # type: ignore[arg-type]
                     return
                 for fd in fds:
                     os.close(fd)
@@ -174,7 +223,7 @@ def serve(listening: socket.socket, base: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    base = sys.path[1:]
+    atexit.register(_end)
     gc.disable()
     for library in sys.argv[2:]:
         import_module(library)
@@ -182,4 +231,4 @@ if __name__ == "__main__":
         import_module("mlflow.utils.requirements_utils")._init_modules_to_packages_map()
     gc.freeze()
     gc.enable()
-    serve(socket.socket(fileno=int(sys.argv[1])), base)
+    serve(socket.socket(fileno=int(sys.argv[1])))

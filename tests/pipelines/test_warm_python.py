@@ -15,10 +15,22 @@ from tests.warm_python import WarmPython, cold
 
 STAGE = """
 import os, signal, sys, time
-print(os.getpid(), os.environ["WHO"], sys.argv[1:], "tests.warm_python" in sys.modules, flush=True)
-if sys.argv[1] == "wait":
-    time.sleep(600)
-sys.exit(int(sys.argv[1]))
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+
+if __name__ == "__main__":
+    print(os.getpid(), os.environ["WHO"], sys.argv[1:], "tests.warm_python" in sys.modules, flush=True)
+    if sys.argv[1] == "wait":
+        time.sleep(600)
+    if sys.argv[1] == "spawn":
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            print(os.getppid() == pool.submit(os.getppid).result(), os.environ["WHO"])
+            try:
+                pool.submit(os._exit, 3).result()
+            except BrokenProcessPool:
+                sys.exit(3)
+    sys.exit(int(sys.argv[1]))
 """
 
 
@@ -62,3 +74,13 @@ def test_no_fork_outlives_its_command(project: Path, env: dict[str, str], number
     launcher.send_signal(number)
     assert launcher.wait(patience(5)) == -number
     wait_for(lambda: not fork.is_running() or fork.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_worker_process_that_a_stage_spawns_is_a_fork_too_and_a_crash_ends_its_pool(
+    project: Path, env: dict[str, str]
+) -> None:
+    for environment, warm in ((env, True), (cold(env), False)):
+        command = ["python", "-m", "pipelines.stage", "spawn"]
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+        assert done.returncode == 3, done.stderr
+        assert done.stdout.splitlines()[-1] == f"{warm} a stage"
