@@ -171,7 +171,7 @@ def test_what_stands_in_the_way_is_told(page: Page, context: BrowserContext) -> 
     def hang_up(socket: WebSocketRoute) -> None:
         socket.on_message(lambda _: socket.close(code=1012))
 
-    context.route_web_socket("**/camera", hang_up)
+    page.route_web_socket("**/camera", hang_up)
     at_the_door(page)
     page.get_by_role("button", name="Use the camera").click()
     expect(problem).to_contain_text("The connection to Actreel was lost.")
