@@ -9,7 +9,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -291,10 +291,17 @@ def seconds_played(page: Page) -> float:
     return float(page.locator("video").evaluate("player => player.currentTime"))
 
 
-def serious(page: Page) -> list[tuple[str, list[str]]]:
-    """What axe-core finds seriously wrong: rule and elements."""
+COLOUR_RULES = ("color-contrast", "link-in-text-block")
+"""Those of axe-core's rules whose answer the colour scheme can change; the others look at what is on the page."""
+
+
+def serious(page: Page, rules: Sequence[str] = ()) -> list[tuple[str, list[str]]]:
+    """What axe-core finds seriously wrong by these rules, by default all of its own: rule and elements."""
+    if not page.evaluate("'axe' in window"):  # to compile it takes as long as to run it
+        page.evaluate(Axe().axe_script)
+    options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
     return [
         (found["id"], [node["html"] for node in found["nodes"]])
-        for found in Axe().run(page).response["violations"]
+        for found in page.evaluate("options => axe.run(options)", options)["violations"]
         if found["impact"] in ("serious", "critical")
     ]
