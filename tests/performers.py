@@ -7,6 +7,7 @@ It takes a second to learn, and 99 % of other performers' clips are right.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,18 +47,24 @@ def write_film(path: Path, action: str, performer: int) -> Path:
     return path
 
 
-def write_performers_model(folder: Path) -> Path:
-    """Learns from a few performers, and writes a model folder."""
+@cache
+def _learned() -> NDArray[np.float32]:
+    """The linear layer, float32 (places of a frame, actions), learned from a few performers."""
     clips = [
-        (_energy(perform(action, performer), start), number)
+        (_energy(frames, start), number)
         for performer in range(_TEACHERS)
-        for number, action in enumerate(LABELS)
+        for number, frames in enumerate(perform(action, performer) for action in LABELS)
         for start in (0, 10, 20)
     ]
     energies = np.array([energy for energy, _ in clips])
     wanted = np.eye(len(LABELS))[[number for _, number in clips]]
     kernel = energies @ energies.T + _PENALTY * np.eye(len(clips))
     weights = _SHARPNESS * energies.T @ np.linalg.solve(kernel, wanted)
+    return np.asarray(weights / 255, dtype=np.float32)
+
+
+def write_performers_model(folder: Path) -> Path:
+    """Writes a model folder; the model is learned once in a process."""
 
     def constant(name: str, values: Any, kind: int = TensorProto.INT64) -> Any:
         array = np.asarray(values)
@@ -76,7 +83,7 @@ def write_performers_model(folder: Path) -> Path:
     ]
     constants = [
         constant("zero", [0]), constant("one", [1]), constant("last", [-1]), constant("end", [SPEC.num_frames]),
-        constant("axes", [1, 4]), constant("weights", (weights / 255).astype(np.float32), TensorProto.FLOAT),
+        constant("axes", [1, 4]), constant("weights", _learned(), TensorProto.FLOAT),
     ]  # fmt: skip
     graph = helper.make_graph(
         nodes,

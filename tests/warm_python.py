@@ -109,6 +109,55 @@ class WarmPython:
         """The environment whose commands start warm."""
         return {**env, "PATH": f"{self.launchers}{os.pathsep}{env['PATH']}", WARM: str(self.address)}
 
+    def start(self, module: str, arguments: Sequence[str], folder: Path, env: Mapping[str, str], log: int) -> Started:
+        """Starts `python -m module arguments` without a launcher: what it writes goes to the open file `log`."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(str(self.address))
+        asked = json.dumps([[sys.executable, "-m", module, *arguments], str(folder), dict(env), [0, 1, 2]]).encode()
+        with Path(os.devnull).open("rb") as nothing:
+            fds = array.array("i", [nothing.fileno(), log, log])
+            connection.sendmsg([len(asked).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+            connection.sendall(asked)
+        return Started(int.from_bytes(connection.recv(4, socket.MSG_WAITALL), "big"), connection)
+
+
+class Started:
+    """A process that the server has forked, used as a `subprocess.Popen` is."""
+
+    def __init__(self, pid: int, connection: socket.socket) -> None:
+        self.pid = pid
+        self._connection = connection
+        self._status: int | None = None
+
+    def poll(self) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self._status
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Returns what `Popen.wait` does.
+
+        Raises:
+            subprocess.TimeoutExpired: It has not ended within `timeout` seconds.
+        """
+        if self._status is None:
+            self._connection.settimeout(timeout)
+            try:
+                told = self._connection.recv(4)
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired("a warm process", timeout or 0) from None
+            self._connection.close()
+            self._status = os.waitstatus_to_exitcode(int.from_bytes(told, "big")) if told else -signal.SIGKILL
+        return self._status
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
 
 def _receive(connection: socket.socket) -> tuple[list[object], list[int]]:
     fds = array.array("i")

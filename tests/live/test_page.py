@@ -14,6 +14,7 @@ from actreel.errors import ConfigError
 from actreel.live import page as page_module
 from actreel.live.page import LONGEST_SIDE, NEXT_PART, LivePage, Newest
 from actreel.video.opencv import cv2
+from tests.serving.conftest import NO_CERTIFICATES
 
 
 @pytest.fixture
@@ -27,14 +28,18 @@ def port_of(page: LivePage) -> int:
 
 
 def test_the_page_and_its_files_are_there_for_who_knows_the_address(page: LivePage) -> None:
-    shown = httpx.get(page.address)
+    shown = httpx.get(page.address, verify=NO_CERTIFICATES)
     assert shown.status_code == 200
     assert "script-src 'self'" in shown.headers["content-security-policy"]
     assert shown.headers["content-type"] == "text/html; charset=utf-8"
     for name in ("page.js", "style.css"):
         assert name in shown.text
-        assert httpx.get(page.address + name).status_code == 200
-    named = httpx.get(page.address.replace("127.0.0.1", "localhost"), headers={"Host": f"localhost:{port_of(page)}"})
+        assert httpx.get(page.address + name, verify=NO_CERTIFICATES).status_code == 200
+    named = httpx.get(
+        page.address.replace("127.0.0.1", "localhost"),
+        headers={"Host": f"localhost:{port_of(page)}"},
+        verify=NO_CERTIFICATES,
+    )
     assert named.text == shown.text
 
 
@@ -42,10 +47,10 @@ def test_nobody_else_sees_anything(page: LivePage) -> None:
     port = port_of(page)
     secret = urlsplit(page.address).path
     for path in ("/", "/events", "/é/", secret[:-2] + "/", f"{secret}page.py", f"{secret}../page.py"):
-        assert httpx.get(f"http://127.0.0.1:{port}{path}").status_code == 404, path
+        assert httpx.get(f"http://127.0.0.1:{port}{path}", verify=NO_CERTIFICATES).status_code == 404, path
     for host in (f"rebound.example:{port}", "127.0.0.1", f"127.0.0.1:{port + 1}", ""):
-        assert httpx.get(page.address, headers={"Host": host}).status_code == 404, host
-    assert httpx.post(page.address).status_code == 501
+        assert httpx.get(page.address, headers={"Host": host}, verify=NO_CERTIFICATES).status_code == 404, host
+    assert httpx.post(page.address, verify=NO_CERTIFICATES).status_code == 501
     assert page._server.server_address[0] == "127.0.0.1"
     with LivePage("0") as other:
         assert urlsplit(other.address).path != secret
@@ -53,7 +58,7 @@ def test_nobody_else_sees_anything(page: LivePage) -> None:
 
 def test_what_is_seen_arrives_as_it_is_told(page: LivePage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_module, "SILENCE_S", 0.01)
-    with httpx.stream("GET", f"{page.address}events") as stream:
+    with httpx.stream("GET", f"{page.address}events", verify=NO_CERTIFICATES) as stream:
         lines = stream.iter_lines()
         assert [next(lines), next(lines)] == ["event: source", 'data: "rtsp://camera.local/live"']
         assert next(line for line in lines if line) == ":"  # so that a browser that has gone is noticed
@@ -67,7 +72,7 @@ def test_frames_arrive_as_pictures_no_larger_than_needed(page: LivePage) -> None
     frame[..., 0] = 200  # red
     page.picture(frame)
     received = b""
-    with httpx.stream("GET", f"{page.address}pictures") as stream:
+    with httpx.stream("GET", f"{page.address}pictures", verify=NO_CERTIFICATES) as stream:
         assert stream.headers["content-type"] == "multipart/x-mixed-replace; boundary=frame"
         for piece in stream.iter_raw():
             received += piece

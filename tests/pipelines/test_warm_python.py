@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import patience
 from tests.serving.conftest import wait_for
-from tests.warm_python import WarmPython, cold
+from tests.warm_python import Started, WarmPython, cold
 
 STAGE = """
 import os, signal, sys, time
@@ -44,8 +44,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def env(project: Path) -> dict[str, str]:
-    return {**WarmPython(project / "server", libraries=()).added_to(os.environ), "WHO": "a stage"}
+def server(project: Path) -> WarmPython:
+    return WarmPython(project / "server", libraries=())
+
+
+@pytest.fixture(scope="module")
+def env(server: WarmPython) -> dict[str, str]:
+    return {**server.added_to(os.environ), "WHO": "a stage"}
 
 
 def start(project: Path, env: dict[str, str], argument: str) -> tuple[subprocess.Popen[str], psutil.Process]:
@@ -84,3 +89,23 @@ def test_a_worker_process_that_a_stage_spawns_is_a_fork_too_and_a_crash_ends_its
         done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
         assert done.returncode == 3, done.stderr
         assert done.stdout.splitlines()[-1] == f"{warm} a stage"
+
+
+def test_a_fork_without_a_launcher_is_used_as_a_popen(
+    project: Path, server: WarmPython, env: dict[str, str], tmp_path: Path
+) -> None:
+    def started(argument: str) -> Started:
+        with (tmp_path / argument).open("wb") as log:
+            return server.start("pipelines.stage", [argument], project, env, log.fileno())
+
+    ended = started("7")
+    assert ended.wait(patience(5)) == ended.poll() == 7
+    assert (tmp_path / "7").read_text() == f"{ended.pid} a stage ['7'] False\n"
+    waiting = started("wait")
+    assert waiting.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(0.01)
+    assert psutil.Process(waiting.pid).cwd() == str(project)
+    waiting.kill()
+    assert waiting.wait(patience(5)) == -signal.SIGKILL
+    waiting.send_signal(signal.SIGTERM)  # to nobody

@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import httpx
@@ -31,6 +33,7 @@ from tests.conftest import (
     write_model_folder,
     write_video_file,
 )
+from tests.warm_python import Started, WarmPython
 
 LABELS = ("dark", "middle", "bright")
 CLIP_DURATION_S = 2.0
@@ -47,7 +50,7 @@ class Server:
     """A running server."""
 
     address: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Started
     state: Path
     feedback: Path
     log_file: Path
@@ -147,11 +150,15 @@ def launch(
     }
     port = free_port()
     log_file = home / "log"
+    module, arguments = "tests.serving.launch", [str(model_folder), str(port)]
+    process: subprocess.Popen[bytes] | Started
     with log_file.open("wb") as log:
-        process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "tests.serving.launch", str(model_folder), str(port)],
-            cwd=ROOT, env=environment, stdout=log, stderr=log,
-        )  # fmt: skip
+        if prefix or extra:
+            process = subprocess.Popen(
+                [*prefix, sys.executable, "-m", module, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=log
+            )
+        else:
+            process = _warm_servers().start(module, arguments, ROOT, environment, log.fileno())
     state = Path(environment["ACTREEL_STATE_DIR"])
     server = Server(f"http://127.0.0.1:{port}", process, state, Path(environment["ACTREEL_FEEDBACK_DIR"]), log_file)
 
@@ -165,6 +172,16 @@ def launch(
 
     wait_for(answers, 20)
     return server
+
+
+@cache
+def _warm_servers() -> WarmPython:
+    """Servers are forks of a process that has imported their libraries: one that starts cold takes a second for it."""
+    libraries = (
+        "av.container", "av.filter", "cv2", "fastapi_offline", "multipart", "onnxruntime", "opentelemetry.context",
+        "orjson", "prometheus_client", "psutil", "pydantic", "uvicorn", "yaml",
+    )  # fmt: skip
+    return WarmPython(Path(mkdtemp(prefix="warm-servers-")), libraries)
 
 
 def stop(server: Server) -> None:

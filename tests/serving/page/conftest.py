@@ -9,7 +9,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,12 +180,60 @@ def host(site: Site) -> Site:
     return site
 
 
+class Contexts:
+    """A browser's contexts, one for each set of options: the tests of a site share what its first page has compiled.
+
+    A fresh context costs as much processor time as most tests need: a process, and all scripts compiled again.
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._address = ""
+        self._opened: dict[str, tuple[BrowserContext, Page]] = {}
+
+    def lease(self, address: str, options: dict[str, Any]) -> BrowserContext:
+        """A context as good as new: no pages but one of ours, nothing stored, no routes."""
+        if address != self._address:
+            self.close()
+            self._address = address
+        key = json.dumps(options, sort_keys=True)
+        if key not in self._opened:
+            context = self._browser.new_context(base_url=address, reduced_motion="reduce", **options)
+            context.set_default_timeout(patience(10_000))
+            context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
+            kept = context.new_page()  # as long as it is open, the next page is of its process
+            kept.goto("/static/icon.svg")
+            self._opened[key] = context, kept
+        return self._opened[key][0]
+
+    def give_back(self, context: BrowserContext) -> None:
+        """Closes the pages, and forgets what the test has stored and set."""
+        (kept,) = (kept for opened, kept in self._opened.values() if opened is context)
+        for page in context.pages:
+            if page is not kept:
+                page.close()
+        context.unroute_all()
+        context.set_offline(False)
+        context.clear_cookies()
+        kept.evaluate("localStorage.clear()")  # a tab's own storage has gone with its page
+
+    def close(self) -> None:
+        for context, _ in self._opened.values():
+            context.close()
+        self._opened.clear()
+
+
+@pytest.fixture(scope="package")
+def contexts(browser: Browser) -> Iterator[Contexts]:
+    made = Contexts(browser)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def context(browser: Browser, host: Site, options: dict[str, Any]) -> Iterator[BrowserContext]:
+def context(contexts: Contexts, host: Site, options: dict[str, Any]) -> Iterator[BrowserContext]:
     """Fails the test at its end if the page asked another host, broke its own security policy, or ran into an error."""
-    opened = browser.new_context(base_url=host.address, reduced_motion="reduce", **options)
-    opened.set_default_timeout(patience(10_000))
-    opened.grant_permissions(["clipboard-read", "clipboard-write"], origin=host.address)
+    opened = contexts.lease(host.address, options)
     foreign: list[str] = []
     errors: list[str] = []
 
@@ -194,18 +242,20 @@ def context(browser: Browser, host: Site, options: dict[str, Any]) -> Iterator[B
         if parts.scheme not in ("blob", "data") and f"{parts.scheme}://{parts.netloc}" != host.address:
             foreign.append(request.url)
 
-    opened.on("request", watch_request)
-    opened.on("weberror", lambda error: errors.append(str(error.error)))
-    opened.on(
-        "console",
-        lambda message: (
+    def watch_console(message: Any) -> None:
+        if message.type == "error" and "Failed to load resource" not in message.text:
             errors.append(message.text)
-            if message.type == "error" and "Failed to load resource" not in message.text
-            else None
-        ),
-    )
+
+    watched = (
+        ("request", watch_request), ("weberror", lambda error: errors.append(str(error.error))),
+        ("console", watch_console),
+    )  # fmt: skip
+    for event, watch in watched:
+        opened.on(event, watch)
     yield opened
-    opened.close()
+    contexts.give_back(opened)
+    for event, watch in watched:
+        opened.remove_listener(event, watch)
     assert not foreign
     assert not errors
 
@@ -241,10 +291,17 @@ def seconds_played(page: Page) -> float:
     return float(page.locator("video").evaluate("player => player.currentTime"))
 
 
-def serious(page: Page) -> list[tuple[str, list[str]]]:
-    """What axe-core finds seriously wrong: rule and elements."""
+COLOUR_RULES = ("color-contrast", "link-in-text-block")
+"""Those of axe-core's rules whose answer the colour scheme can change; the others look at what is on the page."""
+
+
+def serious(page: Page, rules: Sequence[str] = ()) -> list[tuple[str, list[str]]]:
+    """What axe-core finds seriously wrong by these rules, by default all of its own: rule and elements."""
+    if not page.evaluate("'axe' in window"):  # to compile it takes as long as to run it
+        page.evaluate(Axe().axe_script)
+    options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
     return [
         (found["id"], [node["html"] for node in found["nodes"]])
-        for found in Axe().run(page).response["violations"]
+        for found in page.evaluate("options => axe.run(options)", options)["violations"]
         if found["impact"] in ("serious", "critical")
     ]

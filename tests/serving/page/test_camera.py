@@ -15,7 +15,7 @@ from serving.answers import Served
 from serving.settings import Settings
 from tests.performers import write_performers_model
 from tests.serving.conftest import wait_for
-from tests.serving.page.conftest import Site, answer, expect, running, serious, upload
+from tests.serving.page.conftest import COLOUR_RULES, Site, answer, expect, running, serious, upload
 
 SELF_ONLY = "camera=(self)"
 
@@ -104,10 +104,12 @@ def test_a_performer_is_recognised_live_by_keyboard_and_a_visitor_too_many_is_re
     lag = re.compile(r"^\d+% confidence, over the last 1\.6 s\. Lag: [\d.]+ m?s\.$")
     expect(page.locator("#camera .what")).to_have_text(lag)
     assert "Watching. The first answer comes when the camera has been seen for 1.6 s." in told.json_value()
-    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 360)):
-        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.emulate_media(color_scheme="dark")
+    assert not serious(page, COLOUR_RULES)
+    page.emulate_media(color_scheme="light")
+    for width in (1280, 360):
         page.set_viewport_size({"width": width, "height": 740})
-        assert not serious(page), (scheme, width)
+        assert not serious(page), width
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
     second = at_the_door(context.new_page())
@@ -171,7 +173,7 @@ def test_what_stands_in_the_way_is_told(page: Page, context: BrowserContext) -> 
     def hang_up(socket: WebSocketRoute) -> None:
         socket.on_message(lambda _: socket.close(code=1012))
 
-    context.route_web_socket("**/camera", hang_up)
+    page.route_web_socket("**/camera", hang_up)
     at_the_door(page)
     page.get_by_role("button", name="Use the camera").click()
     expect(problem).to_contain_text("The connection to Actreel was lost.")

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from serving.settings import Settings
 from tests import youtube_double
-from tests.serving.page.conftest import Site, answer, ask_link, expect, running, serious, upload
+from tests.serving.page.conftest import COLOUR_RULES, Site, answer, ask_link, expect, running, serious, upload
 from tests.youtube_double import Uploaded, YouTubeDouble
 
 KEY = "open sesame"
@@ -57,7 +57,7 @@ def test_the_key_is_asked_for_and_stays_in_the_tab(page: Page, context: BrowserC
     expect(dialog(page).get_by_role("alert")).to_have_text("This key is not valid.")
     assert not serious(page)
     page.emulate_media(color_scheme="dark")
-    assert not serious(page)
+    assert not serious(page, COLOUR_RULES)
     give(page, KEY)
     expect(answer(page)).to_have_text("Tai Chi")  # the events came too
     group = page.get_by_role("group", name="Was this prediction correct?")
