@@ -182,7 +182,7 @@ def as_markdown(results: Mapping[Cell, Result]) -> str:
             for key in ("ms_per_clip", "size_mb")
         ]
         values = [f"{each.accuracy:.3f} ({each.low:.3f} to {each.high:.3f})" if each else "" for each in found]
-        values += ["" if value is None else f"{value:.1f}" for value in costs]
+        values += ["" if value is None else f"{value:.1f}" if value >= 1 else f"{value:.2g}" for value in costs]
         lines.append(f"| `{encoder}` | `{head}` | {' | '.join(values)} |")
     return "\n".join(lines) + "\n"
 

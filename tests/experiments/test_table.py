@@ -65,3 +65,12 @@ def test_a_run_goes_on_with_what_another_one_left(
     assert cells[f"{one}/ridge_probe"].metrics["accuracy"] == 0.75
     with pytest.raises(table.ConfigError, match="Cells:\nweizmann/efficientnet_lite0/mean_probe"):
         table.main(["--only", "resnet"])
+
+
+def test_small_costs_keep_two_digits() -> None:
+    results = {
+        table.Cell("demo", encoder, "lstm"): table.Result(0.9, 0.8, 1.0, 0.9, 480, 48, "run", ms, mb)
+        for encoder, ms, mb in (("signals", 0.0436, 0.0297), ("pose", 480.24, 24.9))
+    }
+    lines = table.as_markdown(results).splitlines()[2:]
+    assert [line.split(" | ")[-2:] for line in lines] == [["0.044", "0.03 |"], ["480.2", "24.9 |"]]
