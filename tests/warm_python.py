@@ -51,8 +51,9 @@ name, real = os.path.basename(sys.argv[0]), os.path.join({bin!r}, os.path.basena
 address = os.environ.get({warm!r})
 module = "".join(sys.argv[2:3]) if sys.argv[1:2] == ["-m"] else ""
 stage = module.startswith("pipelines.") and module != "pipelines.source"  # which looks for its parent, DVC
+known = module in ("dvc", "tests.youtube_double")
 worker = sys.argv[-1] == "--multiprocessing-fork"
-if not address or name == "python" and not (stage or worker or module == "dvc"):
+if not address or name == "python" and not (stage or worker or known):
     os.execv(real, [real, *sys.argv[1:]])
 server = socket.socket(socket.AF_UNIX)
 server.connect(address)
@@ -250,12 +251,15 @@ def serve(listening: socket.socket) -> None:
                     return
                 for fd in fds:
                     os.close(fd)
-                connection.sendall(pid.to_bytes(4, "big"))
+                with suppress(OSError):  # a launcher that was killed already
+                    connection.sendall(pid.to_bytes(4, "big"))
                 ended = os.pidfd_open(pid)
                 chosen.register(ended, selectors.EVENT_READ, (pid, connection, ended))
                 chosen.register(connection, selectors.EVENT_READ, (pid, connection, ended))
                 continue
             pid, connection, ended = key.data
+            if connection.fileno() == -1:  # its fork ended in the same moment
+                continue
             if key.fileobj is connection:  # the launcher was killed: it sends nothing more otherwise
                 with suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)

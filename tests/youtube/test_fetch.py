@@ -12,6 +12,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
@@ -24,6 +25,7 @@ from actreel.youtube.fetch import FetchedVideo, FetchLimits, fetch
 from tests import youtube_double
 from tests.conftest import EditCode, grey_frames, patience, write_video_file
 from tests.youtube.test_links import HOSTILE
+from tests.warm_python import WARM, WarmPython
 from tests.youtube_double import Uploaded, YouTubeDouble
 
 ID = "dQw4w9WgXcQ"
@@ -42,6 +44,19 @@ def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[YouTubeDouble]:
     with YouTubeDouble().running() as running:
         monkeypatch.setattr(youtube, "DOWNLOADER", running.downloader)
         yield running
+
+
+@pytest.fixture(scope="module")
+def warm() -> WarmPython:
+    return WarmPython(Path(mkdtemp(prefix="warm-yt-dlp-")), ["yt_dlp", "yt_dlp.extractor.youtube"])
+
+
+@pytest.fixture
+def warm_downloader(double: YouTubeDouble, warm: WarmPython, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Downloads start as forks of a process that has imported yt-dlp: for tests that are not about its process."""
+    command = (str(warm.launchers / "python"), "-m", "tests.youtube_double", *double.downloader[3:])
+    monkeypatch.setenv(WARM, str(warm.address))
+    monkeypatch.setattr(youtube, "DOWNLOADER", command)
 
 
 def try_fetch(folder: Path, limits: FetchLimits = LIMITS, min_side: int = 100, **options: object) -> FetchedVideo:
@@ -67,6 +82,7 @@ def test_a_hostile_link_is_refused_before_anything_is_started(
 
 
 @pytest.mark.parametrize("send", [youtube_double.send_whole, youtube_double.send_without_length])
+@pytest.mark.usefixtures("warm_downloader")
 def test_a_video_arrives_and_can_be_decoded(
     double: YouTubeDouble, tmp_path: Path, content: bytes, send: youtube_double.Send
 ) -> None:
@@ -94,6 +110,7 @@ def test_a_video_arrives_and_can_be_decoded(
         (Uploaded(with_sound=True), 224, ("240", "avc1.4d400c")),  # better than nothing
     ],
 )
+@pytest.mark.usefixtures("warm_downloader")
 def test_the_smallest_stream_that_covers_the_model_is_taken(
     double: YouTubeDouble, tmp_path: Path, content: bytes, video: Uploaded, min_side: int, taken: tuple[str, str]
 ) -> None:
@@ -162,6 +179,7 @@ def playability(status: str, reason: str, subreason: str = "") -> Uploaded:
         (Uploaded(send=youtube_double.refuse), "out_of_date"),
     ],
 )  # fmt: skip
+@pytest.mark.usefixtures("warm_downloader")
 def test_each_failure_is_told_in_plain_words(
     double: YouTubeDouble, tmp_path: Path, video: Uploaded, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -205,6 +223,7 @@ def test_an_unreachable_network_is_told(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("duration_s", [2, None])
 @pytest.mark.parametrize("send", [youtube_double.send_whole, youtube_double.send_endlessly])
+@pytest.mark.usefixtures("warm_downloader")
 def test_bytes_are_counted_as_they_arrive(
     double: YouTubeDouble, tmp_path: Path, send: youtube_double.Send, duration_s: int | None
 ) -> None:
@@ -218,6 +237,7 @@ def test_bytes_are_counted_as_they_arrive(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("warm_downloader")
 def test_a_broken_transfer_is_no_video(double: YouTubeDouble, tmp_path: Path, content: bytes) -> None:
     double.videos[ID] = Uploaded(content, send=youtube_double.send_half)
     with pytest.raises(YouTubeError) as refused:
@@ -293,6 +313,7 @@ def state_of(process: int) -> str:
         return "Z"
 
 
+@pytest.mark.usefixtures("warm_downloader")
 def test_a_second_ask_costs_no_download(double: YouTubeDouble, tmp_path: Path, content: bytes) -> None:
     double.videos[ID] = Uploaded(content)
     cache = VideoCache(tmp_path / "cache", max_bytes=10_000_000)
@@ -310,6 +331,7 @@ def test_a_second_ask_costs_no_download(double: YouTubeDouble, tmp_path: Path, c
     assert len(double.downloads) == 2
 
 
+@pytest.mark.usefixtures("warm_downloader")
 def test_what_other_code_has_chosen_is_downloaded_again(
     double: YouTubeDouble, tmp_path: Path, content: bytes, edit_code: EditCode
 ) -> None:
