@@ -97,6 +97,21 @@ def test_frames_that_are_not_kept_are_decoded_when_asked_for(
         named.take(names)
 
 
+def test_a_clip_that_is_taken_costs_no_look_at_all_others(
+    index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extract_clips(index, videos, tmp_path / "named", spec, keep=False)
+    named = StoredClips(tmp_path / "named", videos)
+    looked: list[Path] = []
+    monkeypatch.setattr(store, "is_signal", lambda path: looked.append(path))
+    store._any_signal.cache_clear()
+    for name in named.clips:
+        named.take([name])
+    assert len(looked) == len(named.clips)
+    assert named.only(named.clips[:1]).has_pictures
+    assert len(looked) == len(named.clips) + 1, "another set of clips"
+
+
 def test_frames_are_kept_or_not_as_the_last_run_says(
     index: pd.DataFrame, videos: Path, tmp_path: Path, spec: ClipSpec
 ) -> None:

@@ -24,8 +24,8 @@ from actreel.youtube.errors import YouTubeError
 from actreel.youtube.fetch import FetchedVideo, FetchLimits, fetch
 from tests import youtube_double
 from tests.conftest import EditCode, grey_frames, patience, write_video_file
-from tests.youtube.test_links import HOSTILE
 from tests.warm_python import WARM, WarmPython
+from tests.youtube.test_links import HOSTILE
 from tests.youtube_double import Uploaded, YouTubeDouble
 
 ID = "dQw4w9WgXcQ"

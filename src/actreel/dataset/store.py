@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -179,7 +179,7 @@ class Store(ABC):
             self.made_with: dict[str, Any] = manifest["made_with"]
             self.spec = ClipSpec.model_validate(self.made_with["clip"])
             shards: dict[str, list[str]] = manifest["shards"]
-            self._unkept = set(manifest.get("decoded", ()))
+            self._unkept = frozenset(manifest.get("decoded", ()))
         self._shards = []
         self._positions: dict[str, list[tuple[int, int]]] = {}  # one for each of a clip's arrays, in their order
         for number, (name, clips) in enumerate(shards.items()):
@@ -196,7 +196,7 @@ class Store(ABC):
         """The same store restricted to these clips; reading any other raises KeyError."""
         kept = copy(self)
         kept.clips = list(dict.fromkeys(clips))
-        kept._unkept = self._unkept & set(kept.clips)
+        kept._unkept = self._unkept.intersection(kept.clips)
         kept._positions = {clip: self._positions[clip] for clip in kept.clips if clip not in kept._unkept}
         return kept
 
@@ -294,13 +294,13 @@ class StoredClips(Store):
             return self
         other = copy(self)
         other.spec, other.made_with = spec, {**self.made_with, "clip": spec.model_dump()}
-        other._unkept, other._positions = set(self.clips), {}
+        other._unkept, other._positions = frozenset(self.clips), {}
         return other
 
     @property
     def has_pictures(self) -> bool:
         """Whether the clips are videos, and not signals alone."""
-        return not any(is_signal(Path(clip)) for clip in self._unkept)
+        return not _any_signal(self._unkept)
 
     def video(self, clip: str) -> Path:
         """The video of a clip."""
@@ -323,6 +323,11 @@ class StoredClips(Store):
             return
         with ThreadPoolExecutor(num_cores()) as pool:  # FFmpeg decodes outside of Python's lock
             yield from pool.map(frames_of, clips)
+
+
+@lru_cache(maxsize=8)  # each read of a clip asks, and a set knows its hash
+def _any_signal(clips: frozenset[str]) -> bool:
+    return any(is_signal(Path(clip)) for clip in clips)
 
 
 def _plan(index: pd.DataFrame, made_with: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
