@@ -22,9 +22,8 @@ from tests.conftest import ROOT, train_params
 
 SPEC = ClipSpec(num_frames=4, height=16, width=16)
 LSTM = ModelParams(encoder="small_cnn", weights="none", head="lstm", motion="none", units=16, dropout=0.0)
-MEAN = LSTM.model_copy(
-    update={"head": "mean", "dropout": 0.2}
-)  # built in half the time, where it does not matter what is learned
+# Built in half the time, where it does not matter what is learned.
+MEAN = LSTM.model_copy(update={"head": "mean", "dropout": 0.2})
 # In a fifth, where it does not matter what learns either.
 HEAD_ALONE = MEAN.model_copy(update={"encoder": "efficientnet_lite0", "weights": "imagenet", "dropout": 0.0})
 

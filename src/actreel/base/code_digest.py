@@ -54,7 +54,7 @@ def _files(package: Path, parts: tuple[str, ...]) -> Iterator[Path]:
 
 @cache
 def _code_of(source: bytes) -> str:
-    """A digest of the syntax tree without docstrings and places in the file.
+    """A digest of the syntax tree, without docstrings and line numbers.
 
     `ast.dump` would be twice as slow. Compiled code would not do: it depends on how the lines are broken.
     """

@@ -325,7 +325,7 @@ class StoredClips(Store):
             yield from pool.map(frames_of, clips)
 
 
-@lru_cache(maxsize=8)  # each read of a clip asks, and a set knows its hash
+@lru_cache(maxsize=8)  # every read of a clip asks this about all clips
 def _any_signal(clips: frozenset[str]) -> bool:
     return any(is_signal(Path(clip)) for clip in clips)
 
