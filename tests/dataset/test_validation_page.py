@@ -1,14 +1,14 @@
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Locator, sync_playwright
+from playwright.sync_api import Browser, Locator
 
 from actreel.dataset import validation_page
 from actreel.dataset.expectations import Finding
 from actreel.dataset.validation_page import write_page
+from tests.browser import chromium
 
 CLIPS = ["跳/<b>one.avi", "wave/two.avi", "wave/three.avi"]
 FAILED = Finding("clips last at most 60 s", False, (CLIPS[0],))
@@ -28,15 +28,10 @@ def cells(table: Locator) -> list[list[str]]:
     return [row.locator("td").all_inner_texts() for row in table.locator("tr").all()[1:]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed; apt-get install chromium")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 def test_the_page_is_styled_complete_and_fetches_nothing(browser: Browser, index: pd.DataFrame, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import csv
 import io
 import json
 import re
-import shutil
 from html import unescape
 from itertools import pairwise
 from pathlib import Path
@@ -15,13 +14,13 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import sync_playwright
 
 from actreel.inference.answers import LabelledSegment, Scored
 from actreel.inference.classifier import Provenance
 from actreel.inference.exports import COLUMNS, FORMATS
 from actreel.inference.recogniser import Prediction
 from actreel.video.info import VideoInfo
+from tests.browser import chromium
 
 FPS = 25.0
 PARTS = ("-->", "<b>", "&amp;", "=1+1", "@", "+", "\r\n\r\n", "\n", ",", '"', "'", "\x00", "\x1b", "\ud800", "\uffff")
@@ -128,9 +127,6 @@ def test_captions_of_long_videos_and_of_nothing_known() -> None:
 
 
 def test_chromium_shows_the_captions() -> None:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed; apt-get install chromium")
     read = """async text => {
         const track = document.createElement("track");
         const video = document.createElement("video");
@@ -141,10 +137,8 @@ def test_chromium_shows_the_captions() -> None:
         await loaded;
         return [...track.track.cues].map(cue => [cue.startTime, cue.endTime, cue.getCueAsHTML().textContent]);
     }"""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         seen = browser.new_page().evaluate(read, written("webvtt", prediction(*ODD)))
-        browser.close()
     assert seen == [[1.5 * number, 1.5 * (number + 1), one_line(f"{label} (75%)")] for number, label in enumerate(ODD)]
 
 

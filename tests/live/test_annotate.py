@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import shutil
 import tracemalloc
 from pathlib import Path
 
@@ -9,13 +7,13 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import sync_playwright
 
 from actreel.errors import ActreelError, VideoError
 from actreel.inference.classifier import ActionClassifier
 from actreel.live.annotate import annotate
 from actreel.live.overlay import Overlay
 from actreel.video.decode import probe, sample_frames
+from tests.browser import chromium
 from tests.conftest import grey_frames, write_video_file
 from tests.ffmpeg_films import FFMPEG_FILMS, ffmpeg
 from tests.films import FILMS, encode
@@ -112,15 +110,9 @@ def test_sound_stays_and_a_browser_plays_it(with_sound: Path, classifier: Action
         assert [stream.type for stream in container.streams] == ["video", "audio"]
         assert container.streams.video[0].average_rate == with_rate(with_sound)
     assert sorted(tmp_path.iterdir()) == [tmp_path / "out.mp4"]
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is not installed. Install it: apt-get install chromium")
-        pytest.skip("chromium is not installed; apt-get install chromium")
     page_file = tmp_path / "page.html"
     page_file.write_text('<video src="out.mp4" muted></video>', encoding="utf-8")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as browser:
         page = browser.new_page()
         page.goto(page_file.as_uri())
         played = page.evaluate(
@@ -133,7 +125,6 @@ def test_sound_stays_and_a_browser_plays_it(with_sound: Path, classifier: Action
                 video.play().catch(reject);
             })"""
         )
-        browser.close()
     assert played == [320, 240, pytest.approx(2.0, abs=0.1)]
 
 

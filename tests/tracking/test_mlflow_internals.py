@@ -1,5 +1,4 @@
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -12,11 +11,12 @@ from urllib.request import urlopen
 
 import pandas as pd
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from actreel.config import ClipSpec, Params
 from actreel.tracking import registry, runs, store
 from actreel.tracking.mlflow_internals import LOCATIONS, move_artifacts
+from tests.browser import chromium
 from tests.conftest import free_port, patience
 from tests.tracking.test_registry import model_folder
 
@@ -73,12 +73,8 @@ def page_of_runs(project: Path, params: Params, index: pd.DataFrame) -> Iterator
 
 
 def test_mlflows_page_opens_on_runs_with_accuracy_first_and_charts_of_accuracy_and_loss(page_of_runs: str) -> None:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed; apt-get install chromium")
     expect.set_options(timeout=patience(20_000))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 2200, "height": 1200})
         page.goto(page_of_runs)
         expect(page.get_by_text("demo small_cnn+lstm", exact=True)).to_be_visible()
@@ -90,4 +86,3 @@ def test_mlflows_page_opens_on_runs_with_accuracy_first_and_charts_of_accuracy_a
         charts = ["accuracy", "val_accuracy", "val_loss", "train_accuracy", "train_loss"]
         expect(page.locator("main h4")).to_have_text(charts)
         expect(page.locator("main")).to_contain_text("Accuracy and loss")
-        browser.close()

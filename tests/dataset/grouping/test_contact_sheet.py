@@ -1,15 +1,13 @@
 """The page is opened in chromium, and its file read back."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from actreel.dataset.grouping.contact_sheet import read_answers, write_sheet
 from actreel.dataset.grouping.joins import Join, Sureness
 from actreel.errors import DatasetError
+from tests.browser import chromium
 from tests.conftest import grey_frames, write_video_file
 
 CLIPS = ('A/one, "two" <b>.avi', "A/b.avi", "A/c.avi")
@@ -20,17 +18,11 @@ def joins() -> list[Join]:
 
 
 def test_the_page_saves_answers_that_are_read_back(tmp_path: Path) -> None:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is not installed. Install it: apt-get install chromium")
-        pytest.skip("chromium is not installed; apt-get install chromium")
     for clip in CLIPS:
         write_video_file(tmp_path / clip, grey_frames(range(0, 240, 40)))
     page = tmp_path / "pairs.html"
     assert write_sheet(page, tmp_path, joins(), "actreel groups 'my clips'") == 2
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         opened = browser.new_page()
         errors: list[str] = []
         opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
@@ -41,7 +33,6 @@ def test_the_page_saves_answers_that_are_read_back(tmp_path: Path) -> None:
         with opened.expect_download() as saved:
             opened.get_by_role("button", name="Save answers.csv").click()
         saved.value.save_as(tmp_path / "answers.csv")
-        browser.close()
     assert errors == []
     assert read_answers(tmp_path / "answers.csv") == {
         frozenset((CLIPS[0], CLIPS[1])): True,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import shutil
 import socket
 import threading
 import time
@@ -20,7 +18,7 @@ import numpy as np
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 from playwright.sync_api import expect as expect_for_long
 
 from actreel.config import ClipSpec
@@ -32,14 +30,15 @@ from serving.api import create_app
 from serving.bentoml_internals import socket_options
 from serving.camera.messages import longest_message
 from serving.settings import Settings
+from tests.browser import chromium
 from tests.conftest import grey_frames, patience, write_model_folder, write_video_file
 from tests.performers import write_film
 from tests.youtube_double import YouTubeDouble
 
 LABELS = ("BaseballPitch", "JumpRope", "TaiChi", "HorseRiding", "JumpingJack", "GolfSwing")
 ARGUMENTS = (
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
-    "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP *.test 127.0.0.1",
+    "--disable-background-networking", "--no-first-run", "--disable-component-update", "--disable-sync",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
     "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
 )  # fmt: skip
 
@@ -137,21 +136,13 @@ def running(served: Served, settings: Settings) -> Iterator[str]:
         thread.join(20)
 
 
-# For the package only: as long as it is open, its thread has a running event loop.
+# For the package only: no asynchronous test may run beside it.
 @pytest.fixture(scope="package")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A browser whose camera shows a performer's jumping jacks, over and over."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is not installed. Install it: apt-get install chromium")
-        pytest.skip("chromium is not installed; apt-get install chromium")
     film = write_film(tmp_path_factory.mktemp("camera") / "film.mjpeg", "JumpingJack", performer=100)
-    with sync_playwright() as playwright:
-        arguments = [*ARGUMENTS, f"--use-file-for-fake-video-capture={film}"]
-        launched = playwright.chromium.launch(executable_path=chromium, args=arguments)
+    with chromium([*ARGUMENTS, f"--use-file-for-fake-video-capture={film}"]) as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture
