@@ -19,12 +19,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-# Under xdist each core has a worker of its own: more threads only take turns. TensorFlow and NumPy read this when they
-# are imported, in the processes too that tests start.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(threads, "1")
-
 import numpy as np
 import psutil
 import pytest
@@ -39,6 +33,7 @@ from actreel.config import ClipSpec, TrainParams, load_params
 from actreel.dataset import parallel
 from actreel.inference.classifier import ClassifierCard, Provenance
 from actreel.video.opencv import cv2
+from tests.warm_python import fork_workers
 
 # A busy machine is no reason to fail, and a run is repeated with the same examples.
 # New examples each time: pytest --hypothesis-profile search
@@ -55,6 +50,16 @@ TRAINED = tuple(f"tests/pipelines/test_{name}.py" for name in ("pipeline", "skew
 
 LONGEST = ("pipelines", "page", "training", "models", "experiments", "chaos")
 """The folders whose files take longest."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers are forks of a process that has imported the slow libraries; it starts the commands that they run too."""
+    if getattr(config.option, "tx", None) and not hasattr(config, "workerinput"):
+        # Each core has a worker of its own: more threads only take turns. TensorFlow and NumPy read this when they are
+        # imported, in the processes too that tests start.
+        for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ.setdefault(threads, "1")
+        config.option.tx = fork_workers(config.option.tx)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

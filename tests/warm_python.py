@@ -30,6 +30,8 @@ from tempfile import mkdtemp
 
 WARM = "TESTS_WARM_PYTHON"
 """The environment variable that names the server's socket; without it, the launchers start the real programs."""
+SUITE = "TESTS_WARM_SUITE"
+"""The environment variable that names the folder of the server that the workers of pytest-xdist share."""
 LIBRARIES = (
     "pandas", "pyarrow.parquet", "sklearn.metrics", "sklearn.linear_model", "scipy.stats", "cv2", "av", "mlflow",
     "mlflow.store.tracking.sqlalchemy_store", "matplotlib.pyplot", "great_expectations", "tensorflow", "keras",
@@ -37,8 +39,9 @@ LIBRARIES = (
     # What they and `bentoml`, which reads its environment as it is imported, import when it is needed first.
     "networkx", "aiohttp", "dulwich.porcelain", "hydra", "celery", "pygit2", "dvc.commands.repro",
     "dvc.commands.experiments", "dvc_render", "git", "alembic.command", "mlflow.pyfunc", "markdown_it",
-    "pyarrow.dataset", "onnxruntime.quantization", "PIL.JpegImagePlugin", "typer", "httpx", "uvicorn",
-    "wsproto", "cattrs",
+    "pyarrow.dataset", "onnxruntime.quantization", "PIL.JpegImagePlugin", "typer", "httpx", "uvicorn", "wsproto",
+    "cattrs", "circus.arbiter", "tornado.ioloop", "zmq", "httpx_ws", "prometheus_client", "fastapi_offline",
+    "click_option_group", "multipart", "rich.console",
 )  # fmt: skip
 LAUNCHED = ("python", "dvc", "actreel")
 MOST_FILES = 64
@@ -51,8 +54,8 @@ name, real = os.path.basename(sys.argv[0]), os.path.join({bin!r}, os.path.basena
 address = os.environ.get({warm!r})
 module = "".join(sys.argv[2:3]) if sys.argv[1:2] == ["-m"] else ""
 stage = module.startswith("pipelines.") and module != "pipelines.source"  # which looks for its parent, DVC
-known = module in ("dvc", "tests.youtube_double")
-worker = sys.argv[-1] == "--multiprocessing-fork"
+known = module in ("dvc", "tests.youtube_double", "_bentoml_impl.worker.service")
+worker = sys.argv[-1] == "--multiprocessing-fork" or sys.argv[1:3] == ["-u", "-c"]  # multiprocessing's, or execnet's
 if not address or name == "python" and not (stage or worker or known):
     os.execv(real, [real, *sys.argv[1:]])
 server = socket.socket(socket.AF_UNIX)
@@ -73,8 +76,23 @@ os._exit(os.waitstatus_to_exitcode(status))
 
 @cache
 def warm_python() -> WarmPython:
-    """The one server of this process."""
-    return WarmPython(Path(mkdtemp(prefix="warm-")))
+    """The one server of the suite, or of this process, where pytest-xdist is not used."""
+    return WarmPython(Path(os.environ.get(SUITE) or mkdtemp(prefix="warm-")))
+
+
+def fork_workers(specifications: Sequence[str]) -> list[str]:
+    """Lets pytest-xdist start its workers as forks, which import nothing that another has imported.
+
+    Args:
+        specifications: Those of its gateways, such as "popen".
+
+    Returns:
+        Those that start the workers warm.
+    """
+    server = warm_python()
+    os.environ |= {SUITE: str(server.launchers.parent), WARM: str(server.address)}
+    python = server.launchers / "python"
+    return [f"{each}//python={python}" if each == "popen" else each for each in specifications]
 
 
 def cold(env: Mapping[str, str]) -> dict[str, str]:
@@ -86,10 +104,17 @@ class WarmPython:
     """Starts the server, and has the folder with the launchers for the head of PATH."""
 
     def __init__(self, folder: Path, libraries: Sequence[str] = LIBRARIES) -> None:
-        """Starts the server, which ends with this process; commands wait until it has imported the libraries."""
+        """Starts the server, if none runs in this folder; commands wait until it has imported the libraries.
+
+        It ends with the process that started it.
+        """
         self.launchers = folder / "bin"
-        self.launchers.mkdir(parents=True)
         self.address = folder / "warm"
+        if not self.address.exists():
+            self._start(libraries)
+
+    def _start(self, libraries: Sequence[str]) -> None:
+        self.launchers.mkdir(parents=True)
         programs = Path(sys.executable).parent
         text = LAUNCHER.format(python=Path(sys.executable).resolve(), bin=str(programs), warm=WARM)
         for name in LAUNCHED:
@@ -111,10 +136,14 @@ class WarmPython:
         return {**env, "PATH": f"{self.launchers}{os.pathsep}{env['PATH']}", WARM: str(self.address)}
 
     def start(self, module: str, arguments: Sequence[str], folder: Path, env: Mapping[str, str], log: int) -> Started:
-        """Starts `python -m module arguments` without a launcher: what it writes goes to the open file `log`."""
+        """Starts `python -m module arguments` without a launcher: what it writes goes to the open file `log`.
+
+        What it starts with its own Python starts warm too, if the environment comes from `added_to`.
+        """
+        python = str(self.launchers / "python") if WARM in env else sys.executable
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(str(self.address))
-        asked = json.dumps([[sys.executable, "-m", module, *arguments], str(folder), dict(env), [0, 1, 2]]).encode()
+        asked = json.dumps([[python, "-m", module, *arguments], str(folder), dict(env), [0, 1, 2]]).encode()
         with Path(os.devnull).open("rb") as nothing:
             fds = array.array("i", [nothing.fileno(), log, log])
             connection.sendmsg([len(asked).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
@@ -185,10 +214,15 @@ def _become(command: list[str], folder: str, env: dict[str, str], numbers: list[
     np.random.seed()
     launcher, *arguments = command
     real = str(Path(sys.executable).with_name(Path(launcher).name))
+    sys.orig_argv[:] = [real, *arguments]
+    if arguments[:2] == ["-u", "-c"]:  # a worker of pytest-xdist: its tests choose what starts warm
+        del os.environ[WARM]
+        sys.argv[:] = ["-c"]
+        exec(arguments[2], {"__name__": "__main__"})  # noqa: S102 (what execnet starts its workers with)
+        return
     # What it starts with its own Python starts warm too.
     sys.executable = str(Path(launcher).with_name("python"))
     multiprocessing.set_executable(sys.executable)
-    sys.orig_argv[:] = [real, *arguments]
     if arguments[-1:] == ["--multiprocessing-fork"]:
         sys.path.insert(0, "")
         sys.argv[:] = ["-c", *arguments[-1:]]

@@ -10,7 +10,6 @@ This module alone imports next to nothing; `load` imports what a prediction need
 from __future__ import annotations
 
 import os
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from actreel.errors import ActreelError
@@ -18,12 +17,21 @@ from actreel.errors import ActreelError
 if TYPE_CHECKING:
     from actreel.inference.recogniser import Recogniser
 
+    __version__: str
+
 __all__ = ["ActreelError", "__version__", "load"]
 
-try:
-    __version__ = version("actreel")
-except PackageNotFoundError:  # in a Bento, which carries the source without installing it
-    __version__ = "unknown"
+
+def __getattr__(name: str) -> str:
+    """Looks `__version__` up once it is asked for: to import what reads it takes longer than all else here."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("actreel")
+    except PackageNotFoundError:  # in a Bento, which carries the source without installing it
+        return "unknown"
 
 
 def load(folder: str | os.PathLike[str] | None = None) -> Recogniser:

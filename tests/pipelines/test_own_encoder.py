@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
-import httpx
 import numpy as np
 import onnx
 import pandas as pd
@@ -32,8 +29,9 @@ from actreel.training.folds import Scored
 from actreel.training.held_out import hold_out
 from actreel.training.rejection import fit_rejection
 from actreel.training.train import train
-from tests.conftest import ROOT, patience, train_params, write_fading_dataset
-from tests.pipelines.test_package import BUILD, served
+from tests.conftest import ROOT, train_params, write_fading_dataset
+from tests.pipelines.build_bento import build_apart
+from tests.pipelines.test_package import served
 from tests.training.onnx_files.files import CLIP, save
 
 SPEC = ClipSpec(num_frames=8, height=12, width=16)
@@ -100,17 +98,17 @@ def test_a_video_encoder_from_file_to_an_answer_over_http_in_int8(
         "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
     }
     bento, video = tmp_path / "bento", VIDEOS / test["clip"][0]
-    subprocess.run(
-        [sys.executable, "-c", BUILD, str(folder.path), str(tmp_path / video), str(bento)],
-        cwd=ROOT, env=environment, check=True, capture_output=True, timeout=patience(60),
-    )  # fmt: skip
+    build_apart(ROOT, environment, folder.path, tmp_path / video, bento)
     weights.unlink()  # the Bento holds all that it needs
-    with served(["bentoml", "serve", str(bento)], tmp_path, environment, tmp_path / "log") as server:
-        described = httpx.get(f"{server.address}/model").json()
+    with (
+        served(["bentoml", "serve", str(bento)], tmp_path, environment, tmp_path / "log", warm=True) as server,
+        server.client() as client,
+    ):
+        described = client.get("/model").json()
         answers = []
         for clip in test["clip"]:
             file = {"video": (VIDEOS / clip).read_bytes()}
-            answers.append(httpx.post(f"{server.address}/predict_file", files=file, timeout=patience(30)).json())
+            answers.append(client.post("/predict_file", files=file).json())
     assert (described["precision"], described["labels"]) == ("int8", ["Brighten", "Darken"])
     found = [{each["label"]: each["confidence"] for each in answer["top"]} for answer in answers]
     probabilities = np.array([[each[label] for label in described["labels"]] for each in found])

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,17 +48,11 @@ from tests.conftest import (
     write_model_folder,
     write_video_file,
 )
+from tests.pipelines.build_bento import LABELS, build_apart
 from tests.serving.conftest import NO_CERTIFICATES, wait_for
+from tests.warm_python import Started, warm_python
 
-LABELS = {"registered_model": "actreel-grey", "version": "3", "run_id": "none", "accuracy": "0.8750"}
 NUM_VISITORS = 2
-BUILD = f"""
-import sys
-from pathlib import Path
-from pipelines.package import build_bento
-model, video, target = map(Path, sys.argv[1:4])
-print(build_bento(model, "grey-bento", {LABELS!r}, {{"middle": video}}, target))
-"""
 
 
 def test_the_bento_holds_what_the_service_imports() -> None:
@@ -107,10 +101,7 @@ def bento(home: Path, environment: dict[str, str], video: Path) -> Path:
     queued = home / ".dvc" / "tmp" / "exps" / "copy"  # where DVC's queue runs a pipeline
     for part in ("pipelines", "serving", "src"):
         shutil.copytree(ROOT / part, queued / part)
-    subprocess.run(
-        [sys.executable, "-c", BUILD, str(model), str(video), str(target)],
-        cwd=queued, env=environment, check=True, capture_output=True, timeout=patience(60),
-    )  # fmt: skip
+    build_apart(queued, environment, model, video, target)
     return target
 
 
@@ -201,14 +192,22 @@ class Served:
 
 
 @contextmanager
-def served(command: list[str], folder: Path, environment: dict[str, str], log: Path) -> Iterator[Served]:
-    """Starts a server from a module and its arguments."""
+def served(
+    command: list[str], folder: Path, environment: Mapping[str, str], log: Path, *, warm: bool = False
+) -> Iterator[Served]:
+    """Starts a server from a module and its arguments; a warm one and its workers are forks of `warm_python`."""
     port = free_port()
+    arguments = [*command, "--host", "127.0.0.1", "--port", str(port)]
+    process: subprocess.Popen[bytes] | Started
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command, "--host", "127.0.0.1", "--port", str(port)],
-            cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
+        if warm:
+            module, *others = arguments
+            process = warm_python().start(module, others, folder, warm_python().added_to(environment), output.fileno())
+        else:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True,
+            )  # fmt: skip
     try:
         address = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + patience(30)
@@ -285,17 +284,18 @@ def through_the_camera(client: httpx.Client, address: str, video: Path, model: P
     return said["answer"], False
 
 
-def test_the_exported_bento_serves_without_its_store(
-    home: Path, bento: Path, environment: dict[str, str], video: Path
-) -> None:
+@pytest.fixture(scope="module")
+def exported(home: Path, bento: Path, environment: dict[str, str]) -> Iterator[Served]:
+    """The Bento served from its folder: neither BentoML's store nor the repository's packages are there."""
     elsewhere = {**environment, "BENTOML_HOME": str(home / "empty")}
-    # Only the Bento's own packages may be imported, so the repository's are not on the path.
     elsewhere.pop("PYTHONPATH")
-    log = home / "bento.log"
-    with (
-        served(["bentoml", "serve", str(bento)], home, elsewhere, log) as server,
-        server.client() as client,
-    ):
+    with served(["bentoml", "serve", str(bento)], home, elsewhere, home / "bento.log") as server:
+        yield server
+
+
+def test_the_exported_bento_serves_without_its_store(home: Path, exported: Served, video: Path) -> None:
+    server = exported
+    with server.client() as client:
         assert 'actreel_stage_seconds_count{stage="model"} 1.0' in client.get("/metrics").text, "the model is warmed up"
         answer = client.post("/predict_file", files={"video": video.read_bytes()}).json()
         assert answer["label"] == "middle"
@@ -330,10 +330,21 @@ def test_the_exported_bento_serves_without_its_store(
             assert time.monotonic() < deadline, metrics
             time.sleep(0.05)
         assert "bentoml_service" not in metrics, "BentoML's own metrics grow with every requested path"
-    lines = log.read_text(encoding="utf-8")
+    lines = (home / "bento.log").read_text(encoding="utf-8")
     assert '"route": "/predict_file"' in lines
     assert "GET /model" not in lines, "the server's own access log contains whole URLs"
     assert "Traceback" not in lines
+
+
+def test_answered_requests_leave_no_memory_behind(exported: Served) -> None:
+    (worker,) = exported.workers.values()
+    with exported.client() as client:
+        used = []
+        for requests in (500, 1500):
+            for _ in range(requests):
+                assert client.get("/nowhere").status_code == 404
+            used.append(worker.memory_full_info().uss / 1e6)
+    assert used[1] - used[0] < 3, "2 kB a request"
 
 
 @pytest.fixture(scope="module")
@@ -374,7 +385,7 @@ def test_another_project_s_newer_model_in_the_store_is_not_served(
         # Only the Bento's own packages may be imported.
         environment = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
     with (
-        served(["bentoml", "serve", *what], folder, environment, home / "stored.log") as server,
+        served(["bentoml", "serve", *what], folder, environment, home / "stored.log", warm=True) as server,
         server.client() as client,
     ):
         answer = client.post("/predict_file", files={"video": video.read_bytes()}).json()
@@ -485,21 +496,6 @@ def test_a_killed_worker_comes_back_while_the_other_answers(
         wait_for(lambda: not [path for path in folders.glob("*/*") if path.name != "lock"])
         for decoder in decoders:
             decoder.wait(patience(3))
-
-
-def test_answered_requests_leave_no_memory_behind(
-    home: Path, bento: Path, environment: dict[str, str], video: Path
-) -> None:
-    state = {**environment, "ACTREEL_STATE_DIR": str(home / "kept")}
-    with served(["bentoml", "serve", str(bento)], home, state, home / "kept.log") as server:
-        (worker,) = server.workers.values()
-        with server.client() as client:
-            used = []
-            for requests in (500, 1500):
-                for _ in range(requests):
-                    assert client.get("/nowhere").status_code == 404
-                used.append(worker.memory_full_info().uss / 1e6)
-    assert used[1] - used[0] < 3, "2 kB a request"
 
 
 def renamed(bento: Path, target: Path) -> Path:

@@ -53,7 +53,8 @@ def env(server: WarmPython) -> dict[str, str]:
     return {**server.added_to(os.environ), "WHO": "a stage"}
 
 
-def start(project: Path, env: dict[str, str], argument: str) -> tuple[subprocess.Popen[str], psutil.Process]:
+def start(project: Path, env: dict[str, str], argument: str) -> tuple[subprocess.Popen[str], int]:
+    """A launcher, and the process id of what it started, which may have ended already."""
     launcher = subprocess.Popen(
         ["python", "-m", "pipelines.stage", argument], cwd=project, env=env, stdout=subprocess.PIPE, text=True
     )
@@ -61,21 +62,22 @@ def start(project: Path, env: dict[str, str], argument: str) -> tuple[subprocess
     with launcher.stdout as output:
         pid, said = output.readline().split(maxsplit=1)
     assert said == f"a stage ['{argument}'] False\n"
-    return launcher, psutil.Process(int(pid))
+    return launcher, int(pid)
 
 
 def test_a_command_ends_as_its_fork_does(project: Path, env: dict[str, str]) -> None:
     for environment, warm in ((env, True), (cold(env), False)):
-        launcher, process = start(project, environment, "7")
+        launcher, pid = start(project, environment, "7")
         assert launcher.wait(patience(5)) == 7
-        assert (process.pid != launcher.pid) == warm
+        assert (pid != launcher.pid) == warm
     command = ["python", "-c", "import sys; print(sys.executable)"]
     assert subprocess.check_output(command, env=env, text=True).strip() == sys.executable
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_fork_outlives_its_command(project: Path, env: dict[str, str], number: int) -> None:
-    launcher, fork = start(project, env, "wait")
+    launcher, pid = start(project, env, "wait")
+    fork = psutil.Process(pid)
     launcher.send_signal(number)
     assert launcher.wait(patience(5)) == -number
     wait_for(lambda: not fork.is_running() or fork.status() == psutil.STATUS_ZOMBIE)
