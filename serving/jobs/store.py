@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import secrets
 import shutil
 import sqlite3
@@ -68,6 +69,12 @@ class JobStore:
         self._lock = threading.Lock()
         self._path = scratch.jobs.parent / "jobs.sqlite"
         self._database = sqlite3.connect(self._path, timeout=10, isolation_level=None, check_same_thread=False)
+        # Workers start in the same moment, and SQLite does not wait for another's change of the journal's mode.
+        with self._path.with_suffix(".lock").open("w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._make_tables()
+
+    def _make_tables(self) -> None:
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = OFF")  # jobs lost in a power cut have lost their videos too
         self._database.execute(

@@ -7,7 +7,7 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event
 from types import SimpleNamespace
 
 import pytest
@@ -139,3 +139,18 @@ def test_it_closes_only_when_no_thread_uses_it(tmp_path: Path) -> None:
         closed.result()
         with pytest.raises(sqlite3.ProgrammingError, match="closed"):
             store.cancelled("job")
+
+
+def test_workers_that_start_in_the_same_moment_make_the_database_together(tmp_path: Path) -> None:
+    together = Barrier(4)
+
+    def start(number: int) -> None:
+        state = tmp_path / str(number)
+        with closing(Scratch(state)) as scratch:
+            together.wait()
+            JobStore(scratch, Settings(state_dir=state), print).close()
+
+    with ThreadPoolExecutor(4) as workers:
+        for number in range(40):
+            for done in [workers.submit(start, number) for _ in range(4)]:
+                done.result()
