@@ -88,7 +88,7 @@ class Bench:
         for stage in stages:
             if stage == "champion":  # its test clips are too few to tell a model from chance
                 bench.project.run(sys.executable, "-c", CROWN)
-            bench.project.run(sys.executable, "-m", f"pipelines.{stage}")
+            bench.project.run("python", "-m", f"pipelines.{stage}")
         for name in STATE:
             copy(bench.project.root / name, bench.pristine / name)
         return bench
@@ -194,8 +194,10 @@ def run(project: Project, stage: str, fault: Fault) -> tuple[int | None, str]:
     """A stage's exit status, None if it does not end, and all that it printed."""
     env = {**project.env, **fault.environment}
     env["PYTHONPATH"] = os.pathsep.join([inject.SITE, env["PYTHONPATH"]])
+    # A fault of the process itself needs one that starts from nothing.
+    python = sys.executable if fault.prefix or fault.environment else "python"
     process = subprocess.Popen(
-        [*fault.prefix, sys.executable, "-m", f"pipelines.{stage}"], cwd=project.root, env=env, text=True,
+        [*fault.prefix, python, "-m", f"pipelines.{stage}"], cwd=project.root, env=env, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, errors="replace",
     )  # fmt: skip
     try:

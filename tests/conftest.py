@@ -33,7 +33,7 @@ from actreel.config import ClipSpec, TrainParams, load_params
 from actreel.dataset import parallel
 from actreel.inference.classifier import ClassifierCard, Provenance
 from actreel.video.opencv import cv2
-from tests.warm_python import fork_workers
+from tests.warm_python import WARM, fork_workers, warm_python
 
 # A busy machine is no reason to fail, and a run is repeated with the same examples.
 # New examples each time: pytest --hypothesis-profile search
@@ -164,6 +164,15 @@ def _quick_workers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parallel, "_pool", pool)
         yield
+
+
+@pytest.fixture
+def warm_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is started with this process's Python is a fork that has imported the libraries: see `tests.warm_python`."""
+    server = warm_python()
+    monkeypatch.setattr(sys, "executable", str(server.launchers / "python"))
+    for name in (WARM, "PATH"):
+        monkeypatch.setenv(name, server.added_to(os.environ)[name])
 
 
 @pytest.fixture

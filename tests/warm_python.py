@@ -40,7 +40,7 @@ LIBRARIES = (
     "networkx", "aiohttp", "dulwich.porcelain", "hydra", "celery", "pygit2", "dvc.commands.repro",
     "dvc.commands.experiments", "dvc_render", "git", "alembic.command", "mlflow.pyfunc", "markdown_it",
     "pyarrow.dataset", "onnxruntime.quantization", "PIL.JpegImagePlugin", "typer", "httpx", "uvicorn", "wsproto",
-    "cattrs", "circus.arbiter", "tornado.ioloop", "zmq", "httpx_ws", "prometheus_client", "fastapi_offline",
+    "cattrs", "tornado.ioloop", "zmq", "httpx_ws", "prometheus_client", "fastapi_offline",
     "click_option_group", "multipart", "rich.console",
 )  # fmt: skip
 LAUNCHED = ("python", "dvc", "actreel")
@@ -54,7 +54,7 @@ name, real = os.path.basename(sys.argv[0]), os.path.join({bin!r}, os.path.basena
 address = os.environ.get({warm!r})
 module = "".join(sys.argv[2:3]) if sys.argv[1:2] == ["-m"] else ""
 stage = module.startswith("pipelines.") and module != "pipelines.source"  # which looks for its parent, DVC
-known = module in ("dvc", "tests.youtube_double", "_bentoml_impl.worker.service")
+known = module in ("dvc", "uvicorn", "tests.youtube_double", "_bentoml_impl.worker.service")
 worker = sys.argv[-1] == "--multiprocessing-fork" or sys.argv[1:3] == ["-u", "-c"]  # multiprocessing's, or execnet's
 if not address or name == "python" and not (stage or worker or known):
     os.execv(real, [real, *sys.argv[1:]])

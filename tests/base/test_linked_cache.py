@@ -20,7 +20,7 @@ def dvc(*arguments: str) -> str:
 
 
 @pytest.fixture
-def linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_commands: None) -> Path:
     """A file that a stage made, in a repository with the project's DVC settings."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")

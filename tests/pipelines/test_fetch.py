@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from actreel.config import load_params
 from pipelines import fetch
 from tests.dataset.rar import write_rar
 from tests.loopback import Loopback, serving
+from tests.warm_python import warm_python
 
 ROOT = Path(__file__).parents[2]
 STAGE = """
@@ -65,8 +65,9 @@ def select(repository: Path, path: str) -> None:
 
 def run(folder: Path, module: str, *arguments: str, fails: bool = False) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]), "DVC_NO_ANALYTICS": "1"}
+    environment = warm_python().added_to(environment)
     done = subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=folder, env=environment, capture_output=True, text=True
+        ["python", "-m", module, *arguments], cwd=folder, env=environment, capture_output=True, text=True
     )
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
     return done

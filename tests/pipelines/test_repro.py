@@ -23,7 +23,7 @@ STAGES = "stages:\n" + "".join(
 
 
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_commands: None) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     monkeypatch.setattr(repro, "closing_line", lambda: "the end")

@@ -1,8 +1,6 @@
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -19,6 +17,7 @@ from actreel.tracking.mlflow_internals import LOCATIONS, move_artifacts
 from tests.browser import chromium
 from tests.conftest import free_port, patience
 from tests.tracking.test_registry import model_folder
+from tests.warm_python import warm_python
 
 
 def test_no_location_of_a_registered_model_is_forgotten(
@@ -53,12 +52,10 @@ def page_of_runs(project: Path, params: Params, index: pd.DataFrame) -> Iterator
         runs.log_metrics({"accuracy": 0.75, "accuracy_low": 0.5, "accuracy_high": 0.875})
     port = free_port()
     server = f"http://127.0.0.1:{port}"
-    command = ["mlflow", "server", "--backend-store-uri", f"sqlite:///{project / 'mlflow.db'}", "--workers", "1"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", *command, "--port", str(port)],
-        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+    command = ["server", "--backend-store-uri", f"sqlite:///{project / 'mlflow.db'}", "--workers", "1"]
+    environment = warm_python().added_to(os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+    with Path(os.devnull).open("wb") as nothing:
+        process = warm_python().start("mlflow", [*command, "--port", str(port)], project, environment, nothing.fileno())
     try:
         deadline = time.monotonic() + patience(60)
         while True:

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from actreel.training.strategies import is_chief, open_strategy
 from actreel.training.train import train
 from tests.conftest import ROOT, free_port, patience
 from tests.training.worker import INDEX, LABELS, MODEL, ROWS, SPEC, params_of
+from tests.warm_python import warm_python
 
 
 @pytest.fixture(scope="module")
@@ -39,18 +38,18 @@ def test_two_workers_and_two_devices_end_with_the_model_of_one(features: Path) -
     for number in range(2):
         task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
         jobs.append(("multi_worker", f"worker-{number}", json.dumps(task)))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.training.worker", str(features), json.dumps(jobs)],
-        env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
+    env = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    with (features / "log").open("wb") as log:
+        arguments = [str(features), json.dumps(jobs)]
+        process = warm_python().start("tests.training.worker", arguments, ROOT, env, log.fileno())
     fitted, curve = train(MODEL, params_of(), StoredFeatures(features / "features"), ROWS, LABELS)
     try:
-        output = process.communicate(timeout=patience(90))[0]
+        status = process.wait(patience(90))
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # the forks too
-    assert process.returncode == 0, output
+    output = (features / "log").read_text(encoding="utf-8")
+    assert status == 0, output
     for number in range(2):
         assert f"worker-{number}: Epoch 3/3" in output
     first, second, devices = (np.load(features / f"{name}.npz") for name in ("worker-0", "worker-1", "devices"))

@@ -21,7 +21,7 @@ CONTENT = b"an archive"
 
 
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_commands: None) -> Path:
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     monkeypatch.chdir(tmp_path)
     dvc("init", "--no-scm", "--quiet")
