@@ -43,7 +43,7 @@ LIBRARIES = (
     "cattrs", "tornado.ioloop", "zmq", "httpx_ws", "prometheus_client", "fastapi_offline",
     "click_option_group", "multipart", "rich.console",
 )  # fmt: skip
-LAUNCHED = ("python", "dvc", "actreel")
+LAUNCHED = ("python", "dvc", "actreel", "mlflow")
 MOST_FILES = 64
 """As many open files can a command inherit."""
 LAUNCHER = """#!/usr/bin/env -S {python} -IS
@@ -56,7 +56,8 @@ module = "".join(sys.argv[2:3]) if sys.argv[1:2] == ["-m"] else ""
 stage = module.startswith("pipelines.") and module != "pipelines.source"  # which looks for its parent, DVC
 known = module in ("dvc", "uvicorn", "tests.youtube_double", "_bentoml_impl.worker.service")
 worker = sys.argv[-1] == "--multiprocessing-fork" or sys.argv[1:3] == ["-u", "-c"]  # multiprocessing's, or execnet's
-if not address or name == "python" and not (stage or worker or known):
+code = sys.argv[1:2] == ["-c"]
+if not address or name == "python" and not (stage or worker or known or code):
     os.execv(real, [real, *sys.argv[1:]])
 server = socket.socket(socket.AF_UNIX)
 server.connect(address)
@@ -227,6 +228,10 @@ def _become(command: list[str], folder: str, env: dict[str, str], numbers: list[
         sys.path.insert(0, "")
         sys.argv[:] = ["-c", *arguments[-1:]]
         exec(arguments[-2], {"__name__": "__main__"})  # noqa: S102 (what multiprocessing starts its workers with)
+    elif arguments[:1] == ["-c"]:
+        sys.path.insert(0, "")
+        sys.argv[:] = ["-c", *arguments[2:]]
+        exec(arguments[1], {"__name__": "__main__"})  # noqa: S102 (what the test wants to run)
     elif Path(real).name == "python":
         sys.path.insert(0, folder)
         sys.argv[:] = arguments[1:]

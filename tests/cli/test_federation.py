@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from actreel.training.held_out import hold_out
 from actreel.training.train import train
 from tests.conftest import ROOT, EditCode, write_fading_dataset
 from tests.training.onnx_files.files import image_encoder
+from tests.warm_python import warm_python
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -205,8 +205,7 @@ def test_from_files_to_a_champion_and_to_its_successor_that_forgot(
     (command,) = (line.partition(": ")[2] for line in second["remains"] if line.startswith("version 1 "))
     files = registry.logged_model(champion)
     assert list(Path("mlartifacts").rglob(f"{files}/**/head.onnx"))
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(["sh", "-ec", command], check=True, capture_output=True, env=os.environ | {"PATH": path})
+    subprocess.run(["sh", "-ec", command], check=True, capture_output=True, env=warm_python().added_to(os.environ))
     assert [version.version for version in registry.versions("actreel-town")] == ["2"]
     assert not [path for name in (files, champion.run_id) for path in Path("mlartifacts").glob(f"**/{name}/**/*.*")]
     with registry.find_version("actreel-town").folder() as folder:

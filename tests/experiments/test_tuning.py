@@ -6,7 +6,6 @@ import shlex
 import signal
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +27,7 @@ from actreel.experiments.tuning import tune
 from actreel.models import PRETRAINED
 from tests.conftest import ROOT, write_fading_dataset, write_mlflow_database
 from tests.models.networks import tiny_encoder
+from tests.warm_python import warm_python
 
 # A head that is trained on features of a tiny encoder.
 SMALL = [
@@ -95,8 +95,8 @@ def test_a_killed_sweep_continues_with_the_same_trials(
 ) -> None:
     space = read_space(Path("space.yaml"), params)
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED_IN_ITS_SECOND_TRIAL, *arguments, "--trials", "100"],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))},
+        ["python", "-c", KILLED_IN_ITS_SECOND_TRIAL, *arguments, "--trials", "100"],
+        env=warm_python().added_to(os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}),
         capture_output=True,
         text=True,
     )

@@ -8,6 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
+from actreel.base.places import BENTO
 from actreel.tracking import registry
 from pipelines import champion
 from tests.conftest import fading_frames, write_video_file
@@ -90,7 +91,8 @@ def test_feedback_on_the_page_becomes_a_served_model_that_answers_differently(
 
     champion.main()
     project.run("python", "-m", "pipelines.package")
-    with served(serve, root, environment, log) as server, operators(server) as client:
+    packaged = ["bentoml", "serve", str(root / BENTO)]
+    with served(packaged, root, environment, log, warm=True) as server, operators(server) as client:
         after = ask(client, question)
         known = client.get("/model").raise_for_status().json()
     assert (after["label"], known["labels"]) == (NEW, ["Brighten", "Darken", NEW])

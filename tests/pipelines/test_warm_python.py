@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import psutil
@@ -70,8 +69,9 @@ def test_a_command_ends_as_its_fork_does(project: Path, env: dict[str, str]) -> 
         launcher, pid = start(project, environment, "7")
         assert launcher.wait(patience(5)) == 7
         assert (pid != launcher.pid) == warm
-    command = ["python", "-c", "import sys; print(sys.executable)"]
-    assert subprocess.check_output(command, env=env, text=True).strip() == sys.executable
+    for environment, loaded in ((env, True), (cold(env), False)):
+        command = ["python", "-c", "import sys; print('selectors' in sys.modules, sys.argv)", "a", "-b"]
+        assert subprocess.check_output(command, env=environment, text=True) == f"{loaded} ['-c', 'a', '-b']\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
