@@ -81,8 +81,8 @@ ucf50: setup  ## The same on UCF50 (3.2 GB); URL= a mirror, FROM= an archive or 
 pose: setup  ## Fetches BlazePose's networks for model.encoder: pose, once on a machine (a wheel of 36 MB)
 	python -m pipelines.pose
 
-test: setup  ## The whole test suite, on two cores
-	pytest --numprocesses 2
+test: setup  ## The whole test suite, on two cores; a third worker works while tests wait
+	pytest --numprocesses 3
 
 chaos: setup  ## Faults injected into stages, stores and service, half an hour; ONLY= words of a fault's name, FRESH=1 starts over
 	python -m chaos $(if $(ONLY),--only "$(ONLY)") $(if $(FRESH),--fresh)

@@ -48,7 +48,7 @@ ROOT = Path(__file__).parents[1]
 TRAINED = tuple(f"tests/pipelines/test_{name}.py" for name in ("pipeline", "skew", "team", "teaching"))
 
 
-LONGEST = ("pipelines", "page", "training", "models", "experiments", "chaos")
+LONGEST = ("pipelines", "page", "training", "models", "experiments", "chaos", "youtube", "tracking", "video")
 """The folders whose files take longest."""
 
 

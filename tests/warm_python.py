@@ -3,7 +3,8 @@
 A stage imports for one to five seconds before it does anything, and a run of the pipeline has ten stages. The forks run
 the same code from the same files, in a process of their own; `actreel` itself is not imported before. What is about
 starting (messages, imports, kills of a whole process group) uses the real Python: `cold`. The worker processes that a
-stage spawns, and the DVC that a command starts with its own Python, are such forks too.
+stage spawns, and the DVC that a command starts with its own Python, are such forks too; so are the workers of
+pytest-xdist, which share the server.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Real DVC repositories that a killed run has left."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from actreel.errors import ActreelError
 from pipelines import repro
 from pipelines.repro import run_pipeline
 from tests.conftest import ROOT
+from tests.warm_python import cold
 
 STAGES = "stages:\n" + "".join(
     f"  {name}: {{cmd: echo made {name} && echo {name} > {name}, deps: [{dep}], outs: [{name}]}}\n"
@@ -81,7 +83,9 @@ def test_a_second_run_names_the_process_that_runs_the_stage(repository: Path) ->
 
 def test_a_second_run_names_the_process_that_holds_dvc_s_lock(repository: Path) -> None:
     code = "from dvc.repo import Repo\nwith Repo() as repo, repo.lock:\n    print(flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=cold(os.environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
         assert other.stdout is not None
         other.stdout.readline()
         with pytest.raises(ActreelError, match=rf"Another run works in this project: process {other.pid} "):
