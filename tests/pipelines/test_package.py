@@ -447,7 +447,7 @@ class Visitors:
                     self.late.append(label)
             except httpx.HTTPError as error:
                 self.lost.append(repr(error))
-            time.sleep(0.15)
+            time.sleep(0.3)
         client.close()
 
     @contextmanager
