@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from distributed import Client, Future
 
 from actreel.batch import crews
-from actreel.batch.crews import cluster_crew, local_crew
+from actreel.batch.crews import cluster_crew, local_crew, recognise_on_worker
 from actreel.batch.job import Outcome, pack_job
 from actreel.config import ClipSpec
 from actreel.dataset import cluster as clusters
@@ -56,6 +57,26 @@ def test_a_cluster_gives_the_same_answers_also_when_a_worker_is_killed(
     seen = [next(outcomes), next(outcomes)]
     first.send_signal(signal.SIGKILL)
     assert by_source(iter([*seen, *outcomes])) == expected
+
+
+def test_a_job_that_the_cluster_lost_is_sent_again_and_is_not_mixed_with_another_run_s(
+    cluster: Cluster, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: ClipSpec
+) -> None:
+    monkeypatch.setattr(crews, "PER_THREAD", 1)
+    other = write_model_folder(tmp_path / "other", spec, ("night", "day"), in_parts=True)
+    items = [str(write_video_file(tmp_path / f"{number}.avi", grey_frames([number * 60] * 12))) for number in range(5)]
+    jobs = [pack_job(folder, set()) for folder in (model, other)]
+    expected = [by_source(local_crew(1)(job, items, False)) for job in jobs]
+    cluster.add_worker()
+    runs = [cluster_crew(cluster.address)(job, items, False) for job in jobs]
+    seen = [[next(run)] for run in runs]
+    with Client(cluster.address) as client:
+        held = {key for keys in client.has_what().values() for key in keys}
+        sent = [key for key in held if not str(key).startswith(recognise_on_worker.__name__)]
+        assert len(sent) == 2, "each run has data of its own"
+        client.cancel([Future(key, client) for key in sent], force=True)
+    for begun, run, whole in zip(seen, runs, expected, strict=True):
+        assert by_source(iter([*begun, *run])) == whole
 
 
 def test_workers_of_another_version_are_named(cluster: Cluster, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

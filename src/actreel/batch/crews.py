@@ -6,7 +6,8 @@ import atexit
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,9 @@ Crew = Callable[[Mapping[str, bytes], Sequence[str], bool], Generator[Outcome, N
 
 PER_THREAD = 4
 """Items in flight for each thread of the cluster: results do not pile up if the table is slow to write."""
+
+MOST_LOSSES = 3
+"""How often an item is given to the cluster again that has lost it."""
 
 MOST_JOBS = 4
 """Jobs that a worker keeps unpacked: runs beside each other, and an old one that ends."""
@@ -73,20 +77,35 @@ def _on_cluster(
 
     waiting = iter(items)
     sources: dict[Any, str] = {}
-    shared = client.scatter(job, broadcast=True, hash=True)
+    losses: Counter[str] = Counter()
+    shared = _send(client, job)
 
-    def submitted(count: int) -> list[Any]:
+    def submitted(chosen: Iterable[str]) -> list[Any]:
         futures = []
-        for source in islice(waiting, count):
+        for source in chosen:
             future = client.submit(recognise_on_worker, shared, source, again=again, pure=False)
             sources[future] = source
             futures.append(future)
         return futures
 
-    done = as_completed(submitted(PER_THREAD * sum(client.nthreads().values())), loop=client.loop)
+    most = PER_THREAD * sum(client.nthreads().values())
+    done = as_completed(submitted(islice(waiting, most)), loop=client.loop)
     for future in done:
-        yield _outcome(future, sources.pop(future))
-        done.update(submitted(1))
+        source = sources.pop(future)
+        if future.cancelled() and losses[source] < MOST_LOSSES:  # the workers that held the job have gone
+            losses[source] += 1
+            if shared.cancelled():
+                shared = _send(client, job)
+            done.update(submitted([source]))
+            continue
+        yield _outcome(future, source)
+        done.update(submitted(islice(waiting, 1)))
+
+
+def _send(client: Client, job: dict[str, bytes]) -> Any:
+    # In a list: of a dictionary, Dask makes each value data of its own, named by its key, so that a file of another run
+    # with another model could stand for it. Not hashed: a run that ends frees its data a moment later.
+    return client.scatter([job], broadcast=True, hash=False)[0]
 
 
 def _outcome(future: Any, source: str) -> Outcome:

@@ -78,6 +78,8 @@ def main(words: list[str]) -> None:
     with Path("asked").open("a", encoding="utf-8") as asked:
         asked.write(json.dumps({"words": words, "settings": settings}) + "\n")
     if words[0] == "feedback":
+        while Path("held").exists():
+            time.sleep(0.02)
         (Path(words[2]) / "Keep still").mkdir(parents=True)
         print("warning: feedback on 'b.avi' is left out: it is damaged", file=sys.stderr)
         print("{}")
