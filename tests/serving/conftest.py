@@ -11,9 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import httpx
@@ -33,7 +31,7 @@ from tests.conftest import (
     write_model_folder,
     write_video_file,
 )
-from tests.warm_python import Started, WarmPython
+from tests.warm_python import Started, warm_python
 
 LABELS = ("dark", "middle", "bright")
 CLIP_DURATION_S = 2.0
@@ -158,7 +156,7 @@ def launch(
                 [*prefix, sys.executable, "-m", module, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=log
             )
         else:
-            process = _warm_servers().start(module, arguments, ROOT, environment, log.fileno())
+            process = warm_python().start(module, arguments, ROOT, environment, log.fileno())
     state = Path(environment["ACTREEL_STATE_DIR"])
     server = Server(f"http://127.0.0.1:{port}", process, state, Path(environment["ACTREEL_FEEDBACK_DIR"]), log_file)
 
@@ -172,16 +170,6 @@ def launch(
 
     wait_for(answers, 20)
     return server
-
-
-@cache
-def _warm_servers() -> WarmPython:
-    """Servers are forks of a process that has imported their libraries: one that starts cold takes a second for it."""
-    libraries = (
-        "av.container", "av.filter", "cv2", "fastapi_offline", "multipart", "onnxruntime", "opentelemetry.context",
-        "orjson", "prometheus_client", "psutil", "pydantic", "uvicorn", "yaml",
-    )  # fmt: skip
-    return WarmPython(Path(mkdtemp(prefix="warm-servers-")), libraries)
 
 
 def stop(server: Server) -> None:
