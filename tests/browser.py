@@ -31,7 +31,7 @@ def chromium(arguments: Sequence[str] = ()) -> Iterator[Browser]:
         pytest.skip(missing)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu", *arguments]
+            executable_path=program, args=["--no-sandbox", "--disable-gpu", "--in-process-gpu", *arguments]
         )
         yield browser
         browser.close()
