@@ -44,12 +44,22 @@ settings.load_profile("actreel")
 ROOT = Path(__file__).parents[1]
 
 
-# These share a trained project, which takes a minute to make.
-TRAINED = tuple(f"tests/pipelines/test_{name}.py" for name in ("pipeline", "skew", "team", "teaching"))
+TOGETHER = {
+    # A trained project, which takes a minute to make.
+    "trained": tuple(f"tests/pipelines/test_{name}.py" for name in ("pipeline", "skew", "team", "teaching")),
+    # A browser and what its first page has compiled, and servers. They wait a lot, while the other workers work.
+    "page": ("tests/serving/page/",),
+    "serving": ("tests/serving/",),
+}
+"""What one worker takes as a whole, as its tests share what takes long to make: by where their names begin."""
 
-
-LONGEST = ("pipelines", "page", "training", "models", "experiments", "chaos", "youtube", "tracking", "video")
+LONGEST = ("pipelines", "training", "models", "experiments", "chaos", "youtube", "tracking", "video")
 """The folders whose files take longest."""
+
+
+def shared_by(nodeid: str) -> str | None:
+    """The name of those that a test belongs together with."""
+    return next((name for name, begins in TOGETHER.items() if nodeid.startswith(begins)), None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -65,9 +75,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest go first, so that no worker is left with one when the others have ended."""
 
-    def place(item: pytest.Item) -> tuple[bool, int]:
+    def place(item: pytest.Item) -> tuple[int, int]:
         ranks = [rank for rank, folder in enumerate(LONGEST) if folder in item.path.parts]
-        return not item.nodeid.startswith(TRAINED), min(ranks, default=len(LONGEST))
+        together = [*TOGETHER, None].index(shared_by(item.nodeid))
+        return together, min(ranks, default=len(LONGEST))
 
     items.sort(key=place)
 
@@ -94,12 +105,12 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Deals whole files to the workers, and to one of them all that share a trained project."""
+    """Deals whole files to the workers, and to one of them all that belong together."""
     from xdist.scheduler import LoadFileScheduling
 
     class FileScheduling(LoadFileScheduling):  # pytest-xdist 3.8's own groups do nothing under pytest 9.2
         def _split_scope(self, nodeid: str) -> str:
-            return "trained" if nodeid.startswith(TRAINED) else str(super()._split_scope(nodeid))
+            return shared_by(nodeid) or str(super()._split_scope(nodeid))
 
         def remove_node(self, node: Any) -> str | None:
             # pytest-xdist would run the test that ended its worker on the next one, and so on without end; and it

@@ -1,15 +1,16 @@
 """A Dask cluster on loopback."""
 
 import os
-import subprocess
 import sys
-import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
 
 from tests.conftest import free_port
+from tests.warm_python import Started, warm_python
 
 
 class Cluster:
@@ -25,38 +26,21 @@ class Cluster:
         self.address = f"tcp://127.0.0.1:{port}"
         self._start("scheduler", "--host", "127.0.0.1", "--port", str(port), until="Scheduler at:")
 
-    def add_worker(self, folder: Path | None = None) -> subprocess.Popen[str]:
+    def add_worker(self, folder: Path | None = None) -> Started:
         """Starts a worker, by default in the current folder."""
         options = ("--nthreads", "1", "--no-nanny", "--memory-limit", "0")
         return self._start("worker", self.address, *options, until="Registered to:", folder=folder)
 
-    def _start(self, kind: str, *options: str, until: str, folder: Path | None = None) -> subprocess.Popen[str]:
+    def _start(self, kind: str, *options: str, until: str, folder: Path | None = None) -> Started:
         """Starts a process; it has logged `until` when this returns."""
-        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options, "--no-dashboard"]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=folder, env=environment
-        )
-        self._stack.enter_context(process)
+        arguments, module = [*options, "--no-dashboard"], f"distributed.cli.dask_{kind}"
+        log = self._stack.enter_context(NamedTemporaryFile())  # noqa: SIM115
+        process = warm_python().start(module, arguments, folder or Path.cwd(), environment, log.fileno())
+        self._stack.callback(process.wait)
         self._stack.callback(process.kill)
-        assert process.stderr is not None
-        said = []
-        for line in process.stderr:
-            said.append(line)
-            if until in line:
-                break
-        else:
-            pytest.fail(f"The {kind} has ended: {''.join(said)}")
-        self._stack.enter_context(_drained(process))
+        while until not in (said := Path(log.name).read_text(encoding="utf-8")):
+            if process.poll() is not None:
+                pytest.fail(f"The {kind} has ended: {said}")
+            time.sleep(0.02)
         return process
-
-
-def _drained(process: subprocess.Popen[str]) -> ExitStack:
-    """Reads on what a process logs, or it would wait for a full pipe."""
-    stack = ExitStack()
-    assert process.stderr is not None
-    thread = threading.Thread(target=process.stderr.read)
-    thread.start()
-    stack.callback(thread.join)
-    stack.callback(process.kill)
-    return stack

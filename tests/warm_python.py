@@ -42,7 +42,7 @@ LIBRARIES = (
     "dvc.commands.experiments", "dvc_render", "git", "alembic.command", "mlflow.pyfunc", "markdown_it",
     "pyarrow.dataset", "onnxruntime.quantization", "PIL.JpegImagePlugin", "typer", "httpx", "uvicorn", "wsproto",
     "cattrs", "tornado.ioloop", "zmq", "httpx_ws", "prometheus_client", "fastapi_offline",
-    "click_option_group", "multipart", "rich.console",
+    "click_option_group", "multipart", "rich.console", "distributed",
 )  # fmt: skip
 LAUNCHED = ("python", "dvc", "actreel", "mlflow")
 MOST_FILES = 64
