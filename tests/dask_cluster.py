@@ -24,7 +24,8 @@ class Cluster:
             return
         port = free_port()
         self.address = f"tcp://127.0.0.1:{port}"
-        self._start("scheduler", "--host", "127.0.0.1", "--port", str(port), until="Scheduler at:")
+        http = ("--dashboard-address", "127.0.0.1:0")  # by default a port that another cluster may hold
+        self._start("scheduler", "--host", "127.0.0.1", "--port", str(port), *http, until="Scheduler at:")
 
     def add_worker(self, folder: Path | None = None) -> Started:
         """Starts a worker, by default in the current folder."""

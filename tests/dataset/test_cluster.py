@@ -47,7 +47,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """A scheduler and a worker in this process."""
-    settings = {"protocol": "tcp", "host": "127.0.0.1", "dashboard_address": None}
+    settings = {"protocol": "tcp", "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     with (
         LocalCluster(n_workers=1, threads_per_worker=1, processes=False, **settings) as local,
         ExitStack() as stack,
