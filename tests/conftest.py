@@ -409,6 +409,17 @@ def _networks_are_forgotten() -> Iterator[None]:
         gc.collect()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _store_is_forgotten() -> Iterator[None]:
+    """MLflow notes its store in the environment, for child processes; the next module must not take it for a server."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    yield
+    if before is None:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+    else:
+        os.environ["MLFLOW_TRACKING_URI"] = before
+
+
 LEVELS = {name: logging.getLogger(name).level for name in OURS}
 
 
