@@ -47,18 +47,18 @@ ROOT = Path(__file__).parents[1]
 TOGETHER = {
     # A trained project, which takes a minute to make.
     "trained": tuple(f"tests/pipelines/test_{name}.py" for name in ("pipeline", "skew", "team", "teaching")),
-    # A browser and what its first page has compiled, and servers. They wait a lot, while the other workers work.
+    # A browser and what its first page has compiled, and servers. They wait a lot; other workers go on meanwhile.
     "page": ("tests/serving/page/",),
     "serving": ("tests/serving/",),
 }
-"""What one worker takes as a whole, as its tests share what takes long to make: by where their names begin."""
+"""Tests that share what takes long to make, by the beginnings of their names: one worker runs all of a group."""
 
 LONGEST = ("pipelines", "training", "models", "experiments", "chaos", "youtube", "tracking", "video")
 """The folders whose files take longest."""
 
 
 def shared_by(nodeid: str) -> str | None:
-    """The name of those that a test belongs together with."""
+    """The group in `TOGETHER` that a test belongs to, if any."""
     return next((name for name, begins in TOGETHER.items() if nodeid.startswith(begins)), None)
 
 
@@ -96,7 +96,7 @@ def pytest_collection() -> Iterator[Any]:
 def pytest_collection_finish() -> None:
     """Leaves what the imports have made out of later garbage collections, each of which takes seconds otherwise.
 
-    The others come more rarely: they took 2 % of the time of tests that train.
+    The remaining collections run less often: they took 2 % of the time of tests that train.
     """
     gc.collect()
     gc.freeze()

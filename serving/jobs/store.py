@@ -69,7 +69,7 @@ class JobStore:
         self._lock = threading.Lock()
         self._path = scratch.jobs.parent / "jobs.sqlite"
         self._database = sqlite3.connect(self._path, timeout=10, isolation_level=None, check_same_thread=False)
-        # Workers start in the same moment, and SQLite does not wait for another's change of the journal's mode.
+        # Workers may start at the same moment, and SQLite fails at once when two processes set the journal's mode.
         with self._path.with_suffix(".lock").open("w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._make_tables()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from actreel.base.progress import tracked
 from actreel.batch.job import JOB_FILE, Outcome, job_code, recognise_item, unpack_job
-from actreel.dataset.cluster import connected
+from actreel.dataset.cluster import connected, scatter_whole
 from actreel.dataset.parallel import map_on_cores
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ PER_THREAD = 4
 """Items in flight for each thread of the cluster: results do not pile up if the table is slow to write."""
 
 MOST_LOSSES = 3
-"""How often an item is given to the cluster again that has lost it."""
+"""Times that an item is submitted again after the cluster has lost it."""
 
 MOST_JOBS = 4
 """Jobs that a worker keeps unpacked: runs beside each other, and an old one that ends."""
@@ -78,7 +78,7 @@ def _on_cluster(
     waiting = iter(items)
     sources: dict[Any, str] = {}
     losses: Counter[str] = Counter()
-    shared = _send(client, job)
+    shared = scatter_whole(client, job)
 
     def submitted(chosen: Iterable[str]) -> list[Any]:
         futures = []
@@ -95,17 +95,11 @@ def _on_cluster(
         if future.cancelled() and losses[source] < MOST_LOSSES:  # the workers that held the job have gone
             losses[source] += 1
             if shared.cancelled():
-                shared = _send(client, job)
+                shared = scatter_whole(client, job)
             done.update(submitted([source]))
             continue
         yield _outcome(future, source)
         done.update(submitted(islice(waiting, 1)))
-
-
-def _send(client: Client, job: dict[str, bytes]) -> Any:
-    # In a list: of a dictionary, Dask makes each value data of its own, named by its key, so that a file of another run
-    # with another model could stand for it. Not hashed: a run that ends frees its data a moment later.
-    return client.scatter([job], broadcast=True, hash=False)[0]
 
 
 def _outcome(future: Any, source: str) -> Outcome:

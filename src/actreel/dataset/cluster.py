@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from actreel.base.cores import scheduler_address
 from actreel.base.progress import tracked
@@ -114,7 +114,7 @@ def in_order(
         DatasetError: An item ended several workers; the message names it.
         ActreelError: The cluster went away, or a worker has joined that has another version.
     """
-    first = () if shared is None else (client.scatter(shared, broadcast=True, hash=False),)
+    first = () if shared is None else (scatter_whole(client, shared),)
     here = code()
     most = IN_FLIGHT * sum(client.nthreads().values())
     waiting = deque(items)
@@ -126,6 +126,14 @@ def in_order(
             flying.append((item, client.submit(run_alike, here, code, function, *first, item, pure=False)))
         item, future = flying.popleft()
         yield _result(future, item, on_crash)
+
+
+def scatter_whole(client: Client, shared: Any) -> Future[Any]:
+    """Sends a value to each worker as one piece of data, with a name of its own."""
+    # In a list: Dask would store each value of a dictionary under its key, such as head.onnx, and two runs with other
+    # models would share that name. Not hashed: equal values would share one name, and the run that ends first frees it.
+    (sent,) = client.scatter([shared], broadcast=True, hash=False)
+    return cast("Future[Any]", sent)
 
 
 def run_alike(expected: str, code: Callable[[], str], function: Callable[..., Result], *values: Any) -> Result:
